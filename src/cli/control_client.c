@@ -84,9 +84,8 @@ static bool send_all(struct control_client *control, enum ipc_kind kind, const v
     return sent;
 }
 
-/* Says it and waits for the answer, which must be of this kind. */
-static bool ask(struct control_client *control, enum ipc_kind kind, const void *asked,
-                enum ipc_kind answer_kind, union ipc_message *answer, struct error *error)
+bool control_client_ask(struct control_client *control, enum ipc_kind kind, const void *asked,
+                        enum ipc_kind answer_kind, union ipc_message *answer, struct error *error)
 {
     uint64_t deadline_ms = clock_now_ms() + ANSWER_TIMEOUT_MS;
     enum ipc_kind heard = IPC_KINDS;
@@ -123,7 +122,7 @@ bool control_client_control(struct control_client *control, enum control_verb ve
     struct ipc_control asked = {.request = ++control->request, .verb = verb, .id = id};
     union ipc_message answer;
     *count = 0;
-    return ask(control, IPC_CONTROL, &asked, IPC_CONTROL_ANSWER, &answer, error) &&
+    return control_client_ask(control, IPC_CONTROL, &asked, IPC_CONTROL_ANSWER, &answer, error) &&
            control_answer(&answer, count, error);
 }
 
@@ -133,7 +132,7 @@ bool control_client_choose(struct control_client *control, enum control_verb ver
     struct ipc_choose asked = {
         .request = ++control->request, .verb = verb, .chosen = chosen, .chosen_count = chosen_count};
     union ipc_message answer;
-    return ask(control, IPC_CHOOSE, &asked, IPC_CONTROL_ANSWER, &answer, error) &&
+    return control_client_ask(control, IPC_CHOOSE, &asked, IPC_CONTROL_ANSWER, &answer, error) &&
            control_answer(&answer, count, error);
 }
 
@@ -142,7 +141,7 @@ bool control_client_status(struct control_client *control, bool with_in_progress
 {
     struct ipc_status asked = {.request = ++control->request, .with_in_progress = with_in_progress};
     union ipc_message message;
-    if (!ask(control, IPC_STATUS, &asked, IPC_STATUS_ANSWER, &message, error))
+    if (!control_client_ask(control, IPC_STATUS, &asked, IPC_STATUS_ANSWER, &message, error))
         return false;
     *answer = message.status_answer;
     return true;
@@ -153,7 +152,7 @@ bool control_client_locks(struct control_client *control, struct ipc_locks_answe
 {
     struct ipc_locks asked = {.request = ++control->request};
     union ipc_message message;
-    if (!ask(control, IPC_LOCKS, &asked, IPC_LOCKS_ANSWER, &message, error))
+    if (!control_client_ask(control, IPC_LOCKS, &asked, IPC_LOCKS_ANSWER, &message, error))
         return false;
     *answer = message.locks_answer;
     return true;
@@ -165,7 +164,7 @@ bool control_client_unlock(struct control_client *control, struct bytes who, uin
     struct ipc_unlock asked = {.request = ++control->request, .who = who};
     union ipc_message answer;
     *count = 0;
-    return ask(control, IPC_UNLOCK, &asked, IPC_CONTROL_ANSWER, &answer, error) &&
+    return control_client_ask(control, IPC_UNLOCK, &asked, IPC_CONTROL_ANSWER, &answer, error) &&
            control_answer(&answer, count, error);
 }
 
@@ -176,7 +175,7 @@ bool control_client_password(struct control_client *control, struct bytes user, 
     struct ipc_password asked = {
         .request = ++control->request, .user = user, .password = password, .client_address = client_address};
     union ipc_message message;
-    if (!ask(control, IPC_PASSWORD, &asked, IPC_PASSWORD_ANSWER, &message, error))
+    if (!control_client_ask(control, IPC_PASSWORD, &asked, IPC_PASSWORD_ANSWER, &message, error))
         return false;
     *answer = message.password_answer;
     return true;

@@ -21,6 +21,11 @@ bool control_client_open(struct control_client *control, const char *folder, str
 bool control_client_open_auth(struct control_client *control, const char *data_dir, struct error *error);
 void control_client_close(struct control_client *control);
 
+/* Says it and waits for the answer, which must be of this kind; its texts live until the
+ * next question. */
+bool control_client_ask(struct control_client *control, enum ipc_kind kind, const void *asked,
+                        enum ipc_kind answer_kind, union ipc_message *answer, struct error *error);
+
 /* A person's word on one message (0: on all); `count` gets the recipients it touched. */
 bool control_client_control(struct control_client *control, enum control_verb verb, uint64_t id,
                             uint64_t *count, struct error *error);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/options.h"
 #include "cli/queue/format.h"
 #include "core/message/quota_warning.h"
@@ -84,31 +85,40 @@ void listing_end(struct listing *listing)
         fputs("]\n", stdout);
 }
 
+/* Begun with its first row, so that nothing is printed where none can be had. */
 static void each_row(void *owner, const char *const *columns, size_t count)
 {
-    listing_row(owner, columns);
+    struct listing *listing = owner;
+    if (!listing->begun)
+        listing_begin(listing);
+    listing_row(listing, columns);
 }
+
+/* ---- domains ---- */
 
 struct listed_domains {
-    struct listing *listing;
     const struct config *config;
+    struct buffer names; /* of the accounts: each ends with NUL */
 };
 
-/* Those of the configuration have been listed. */
-static void each_domain(void *owner, const char *const *columns, size_t count)
+static void note_domain(void *owner, const char *const *columns, size_t count)
 {
-    const struct listed_domains *domains = owner;
+    struct listed_domains *domains = owner;
     if (!listing_is_configured(domains->config, columns[0]))
-        listing_row(domains->listing, (const char *const[]){columns[0], "0"});
+        buffer_add(&domains->names, bytes_of(columns[0], strlen(columns[0]) + 1));
 }
 
-static bool list_domains(struct accounts *accounts, const struct config *config, struct listing *listing,
-                         struct error *error)
+/* Those of the configuration come first. */
+static bool list_domains(const struct config *config, struct listing *listing, struct error *error)
 {
-    struct listed_domains domains = {listing, config};
-    for (size_t i = 0; i < config->domain_count; i++)
-        listing_row(listing, (const char *const[]){config->domains[i], "1"});
-    return accounts_each(accounts, LIST_DOMAINS, each_domain, &domains, error);
+    struct listed_domains domains = {.config = config};
+    bool done = account_client_each(config, LIST_DOMAINS, bytes_none(), note_domain, &domains, error);
+    for (size_t i = 0; done && i < config->domain_count; i++)
+        each_row(listing, (const char *const[]){config->domains[i], "1"}, 2);
+    for (size_t at = 0; done && at < domains.names.length; at += strlen(domains.names.at + at) + 1)
+        each_row(listing, (const char *const[]){domains.names.at + at, "0"}, 2);
+    buffer_free(&domains.names);
+    return done;
 }
 
 bool listing_is_configured(const struct config *config, const char *domain)
@@ -133,16 +143,17 @@ int listing_accounts(const struct command *command, const char *config_file, enu
     struct listing listing = {.names = names, .count = count, .json = json};
     struct error error = {0};
     int exit_code = EX_OK;
-    struct accounts *accounts = options_accounts(command, config_file, &config, &exit_code);
-    if (accounts == NULL)
+    if (!options_config(command, config_file, &config, &exit_code))
         return exit_code;
-    listing_begin(&listing);
-    bool done = list == LIST_DOMAINS ? list_domains(accounts, &config, &listing, &error)
-                                     : accounts_each(accounts, list, each_row, &listing, &error);
-    listing_end(&listing);
+    bool done = list == LIST_DOMAINS
+                    ? list_domains(&config, &listing, &error)
+                    : account_client_each(&config, list, bytes_none(), each_row, &listing, &error);
+    if (done && !listing.begun)
+        listing_begin(&listing);
+    if (done)
+        listing_end(&listing);
     if (!done)
         exit_code = command_fail(command, &error);
-    accounts_close(accounts);
     config_free(&config);
     return exit_code;
 }

@@ -8,14 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include "run/data_dir.h"
-#include "run/users.h"
-#include "service/services.h"
+#include "store/accounts.h"
 
 /* ---- flags ---- */
 
@@ -110,38 +107,6 @@ bool options_config(const struct command *command, const char *file, struct conf
         return true;
     *exit_code = command_fail(command, &error);
     return false;
-}
-
-/* Root over the data of somebody who runs the server without root: from here
- * on this is that somebody, so that what is made stays theirs, what is there
- * keeps its owner, and their links lead root nowhere. */
-static bool become_owner(const struct config *config, struct error *error)
-{
-    struct buffer path = {0};
-    struct stat owner;
-    buffer_add_format(&path, "%s/accounts.db", config->data_dir);
-    bool known = lstat(buffer_text(&path), &owner) == 0 || stat(config->data_dir, &owner) == 0;
-    buffer_free(&path);
-    return geteuid() != 0 || !known || owner.st_uid == 0 ||
-           users_become((struct process_user){owner.st_uid, owner.st_gid, true}, error);
-}
-
-struct accounts *options_accounts(const struct command *command, const char *file, struct config *config,
-                                  int *exit_code)
-{
-    struct error error = {0};
-    struct accounts *accounts = NULL;
-    if (!options_config(command, file, config, exit_code))
-        return NULL;
-    if (become_owner(config, &error) && data_dir_prepare(config, services, &error))
-        accounts = accounts_open(config->data_dir, true, &error);
-    if (accounts == NULL) {
-        *exit_code = command_fail(command, &error);
-        config_free(config);
-        return NULL;
-    }
-    accounts_host(accounts, config->domains, config->domain_count);
-    return accounts;
 }
 
 /* ---- passwords ---- */

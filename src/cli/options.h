@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * options: a subcommand's flags and arguments by one table each, and what
- * many subcommands open with them: the configuration and the accounts.
+ * many subcommands begin with: the configuration, a password.
  *
  * Flags may stand before, between and behind arguments; "--" ends them;
  * values follow as "--flag VALUE" or "--flag=VALUE". What is wrong is said in
@@ -12,7 +12,6 @@
 
 #include "cli/command.h"
 #include "config/config.h"
-#include "store/accounts.h"
 
 enum { ARGUMENTS_MAX = 64, OPTION_LIST_MAX = 256 };
 
@@ -39,11 +38,6 @@ bool options_read(const struct command *command, int argc, char **argv, const st
 
 /* The configuration of --config, or the default one; says what is wrong. */
 bool options_config(const struct command *command, const char *file, struct config *config, int *exit_code);
-/* And its accounts, for writing, in a data folder that is made where it is missing.
- * Root becomes the owner of accounts that belong to somebody else, for good. */
-struct accounts *options_accounts(const struct command *command, const char *file, struct config *config,
-                                  int *exit_code);
-
 /* A password: from `file`, prompted for twice on a terminal, or standard
  * input's first line. Appended to `out`; false when it has been said why not. */
 bool options_password(const struct command *command, const char *file, struct buffer *out, int *exit_code);

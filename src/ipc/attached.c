@@ -79,7 +79,6 @@ bool attached_fits(int descriptor, enum ipc_carries what)
     case CARRIES_CONNECTION: return is_connection(descriptor);
     case CARRIES_FILE_TO_READ: return is_of_type(descriptor, S_IFREG) && is_open_for(descriptor, O_WRONLY);
     case CARRIES_FILE_TO_WRITE: return is_of_type(descriptor, S_IFREG) && is_open_for(descriptor, O_RDONLY);
-    case CARRIES_PIPE_TO_READ: return is_of_type(descriptor, S_IFIFO) && is_open_for(descriptor, O_WRONLY);
     }
     return false;
 }

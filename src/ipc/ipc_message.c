@@ -4,44 +4,7 @@
 #include <assert.h>
 
 #include "core/server/server_session.h"
-
-enum field_type {
-    FIELD_U8,
-    FIELD_U32,
-    FIELD_U64,
-    FIELD_BYTES,
-    FIELD_ENVELOPE,
-    FIELD_ORIGIN,
-    FIELD_RECIPIENTS,
-    FIELD_TLS,
-    FIELD_RESULTS,
-    FIELD_CHOSEN,
-    FIELD_DESTINATIONS,
-    FIELD_LOCKS
-};
-
-struct ipc_field {
-    enum field_type type;
-    size_t offset; /* in the message's struct */
-};
-
-/* Arrays are a pointer with its count behind it, as in struct ipc_deliver_answer. */
-struct ipc_array {
-    void *at;
-    size_t count;
-};
-#define COUNTED(message, array, number)                                                                      \
-    static_assert(offsetof(message, number) - offsetof(message, array) == offsetof(struct ipc_array, count), \
-                  "an array and its count stand side by side")
-COUNTED(struct ipc_recipient_answer, targets, target_count);
-COUNTED(struct ipc_expand_answer, members, member_count);
-COUNTED(struct ipc_expand_answer, missing, missing_count);
-COUNTED(struct ipc_deliver_answer, results, result_count);
-COUNTED(struct envelope, recipients, recipient_count);
-COUNTED(struct ipc_choose, chosen, chosen_count);
-COUNTED(struct ipc_status_answer, destinations, destination_count);
-COUNTED(struct ipc_status_answer, in_progress, in_progress_count);
-COUNTED(struct ipc_locks_answer, locks, lock_count);
+#include "ipc/ipc_fields.h"
 
 #define FIELDS(...)                                    \
     .fields = (const struct ipc_field[]){__VA_ARGS__}, \
@@ -101,8 +64,6 @@ static const struct ipc_kind_row {
     [IPC_SECRET_ANSWER] = {"secret-answer", FROM(SUPERVISOR), FROM(RELAY),
                            FIELDS(AT(BYTES, secret_answer, secret), AT(BYTES, secret_answer, why)),
                            .is_secret = true, .is_answer = true},
-    [IPC_LEARN] = {"learn", FROM(AUTH), FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused)),
-                   .carries = CARRIES_PIPE_TO_READ},
     [IPC_LIMIT] = {"limit", FROM(SMTPD) | FROM(PICKUP), FROM(AUTH),
                    FIELDS(AT(U64, limit, request), AT(BYTES, limit, account), AT(U32, limit, recipients))},
     [IPC_LIMIT_ANSWER] = {"limit-answer", FROM(AUTH), FROM(SMTPD) | FROM(PICKUP),
@@ -179,6 +140,27 @@ static const struct ipc_kind_row {
                           .is_answer = true},
     [IPC_UNLOCK] = {"unlock", FROM(CLI), FROM(AUTH),
                     FIELDS(AT(U64, unlock, request), AT(BYTES, unlock, who))},
+    [IPC_ACCOUNT_CHANGE] = {"account-change", FROM(CLI), FROM(AUTH),
+                            FIELDS(AT(U64, account_change, request), AT(U32, account_change, verb),
+                                   AT(BYTES, account_change, name), AT(BYTES, account_change, value),
+                                   AT(U64, account_change, octets), AT(U8, account_change, flag),
+                                   AT(U64, account_change, since_ms), AT(U64, account_change, until_ms),
+                                   AT(U32, account_change, days), AT(BYTES, account_change, subject),
+                                   AT(BYTES, account_change, text), AT(TEXTS, account_change, targets)),
+                            .is_secret = true},
+    [IPC_ACCOUNT_CHANGED] = {"account-changed", FROM(AUTH), FROM(CLI),
+                             FIELDS(AT(U64, account_changed, request), AT(U32, account_changed, exit_code),
+                                    AT(BYTES, account_changed, text), AT(U64, account_changed, count),
+                                    AT(BYTES, account_changed, secret), AT(BYTES, account_changed, user)),
+                             .is_secret = true, .is_answer = true},
+    [IPC_ACCOUNT_LIST] = {"account-list", FROM(CLI), FROM(AUTH),
+                          FIELDS(AT(U64, account_list, request), AT(U32, account_list, list),
+                                 AT(BYTES, account_list, after))},
+    [IPC_ACCOUNT_ROWS] = {"account-rows", FROM(AUTH), FROM(CLI),
+                          FIELDS(AT(U64, account_rows, request), AT(U32, account_rows, exit_code),
+                                 AT(BYTES, account_rows, text), AT(BYTES, account_rows, after),
+                                 AT(U32, account_rows, columns), AT(TEXTS, account_rows, cells)),
+                          .is_answer = true},
     [IPC_CHOOSE] = {"choose", FROM(CLI), FROM(QUEUE),
                     FIELDS(AT(U64, choose, request), AT(U32, choose, verb), AT(CHOSEN, choose, chosen))},
     [IPC_STATUS] = {"status", FROM(CLI), FROM(QUEUE),
@@ -362,6 +344,19 @@ static void put_locks(struct buffer *out, const struct lock_status *lock, size_t
     }
 }
 
+/* The length of a text that is not there, which no text has. */
+enum { TEXT_ABSENT = -1 };
+
+static void put_texts(struct buffer *out, const struct bytes *text, size_t count)
+{
+    put_u32(out, count);
+    for (size_t i = 0; i < count; i++, text++)
+        if (text->at == NULL)
+            put_u32(out, (uint32_t)TEXT_ABSENT);
+        else
+            put_bytes(out, *text);
+}
+
 static void put_field(struct buffer *out, enum field_type type, const void *at)
 {
     const struct ipc_array *array = at;
@@ -378,6 +373,7 @@ static void put_field(struct buffer *out, enum field_type type, const void *at)
     case FIELD_CHOSEN: put_chosen(out, array->at, array->count); break;
     case FIELD_DESTINATIONS: put_destinations(out, array->at, array->count); break;
     case FIELD_LOCKS: put_locks(out, array->at, array->count); break;
+    case FIELD_TEXTS: put_texts(out, array->at, array->count); break;
     }
 }
 
@@ -551,6 +547,23 @@ static void get_locks(struct ipc_reader *reader, struct ipc_array *array)
     }
 }
 
+static bool is_absent(struct ipc_reader *reader)
+{
+    static const uint32_t absent = (uint32_t)TEXT_ABSENT;
+    bool is = reader->left.length >= sizeof absent && memcmp(reader->left.at, &absent, sizeof absent) == 0;
+    if (is)
+        reader->left = bytes_from(reader->left, sizeof absent);
+    return is;
+}
+
+static void get_texts(struct ipc_reader *reader, struct ipc_array *array)
+{
+    array->count = get_count(reader, 4);
+    struct bytes *text = array->at = ARENA_ARRAY(reader->arena, struct bytes, array->count);
+    for (size_t i = 0; i < array->count; i++, text++)
+        *text = is_absent(reader) ? bytes_none() : get_bytes(reader);
+}
+
 static void get_field(struct ipc_reader *reader, enum field_type type, void *at)
 {
     switch (type) {
@@ -566,6 +579,7 @@ static void get_field(struct ipc_reader *reader, enum field_type type, void *at)
     case FIELD_CHOSEN: get_chosen(reader, at); break;
     case FIELD_DESTINATIONS: get_destinations(reader, at); break;
     case FIELD_LOCKS: get_locks(reader, at); break;
+    case FIELD_TEXTS: get_texts(reader, at); break;
     }
 }
 

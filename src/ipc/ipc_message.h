@@ -47,7 +47,6 @@ enum ipc_kind {
     IPC_PEER_LOST, /* the child had no descriptor free for it: another one, please, in a while */
     IPC_DRAIN,     /* finish what is under way, then exit 0 */
     IPC_READY,     /* the child is sealed and serves */
-    IPC_LEARN, /* auth, + a pipe to read struct learned from (accounts.h): a verifier to be kept for SCRAM */
     IPC_SECRET,
     IPC_SECRET_ANSWER, /* relay: what the smarthost's password or token command prints */
     /* smtpd asks auth; pickup and queue ask it where recipients go */
@@ -96,6 +95,11 @@ enum ipc_kind {
     IPC_LOCKS,
     IPC_LOCKS_ANSWER,
     IPC_UNLOCK, /* an account or a client's address; CONTROL_ANSWER follows */
+    /* and what it changes of the accounts, or wants to see of them; nobody else does either */
+    IPC_ACCOUNT_CHANGE,
+    IPC_ACCOUNT_CHANGED,
+    IPC_ACCOUNT_LIST,
+    IPC_ACCOUNT_ROWS,
     IPC_KINDS
 };
 
@@ -352,6 +356,64 @@ struct ipc_unlock {
     struct bytes who;
 };
 
+/* What can be changed of the accounts; each is one transaction. */
+enum account_verb {
+    ACCOUNT_USER_ADD,
+    ACCOUNT_USER_PASSWORD,
+    ACCOUNT_USER_DISABLE,
+    ACCOUNT_USER_ENABLE,
+    ACCOUNT_USER_REMOVE,
+    ACCOUNT_USER_FORWARD,
+    ACCOUNT_USER_QUOTA,
+    ACCOUNT_USER_VACATION,
+    ACCOUNT_DOMAIN_ADD,
+    ACCOUNT_DOMAIN_REMOVE,
+    ACCOUNT_ALIAS_ADD,
+    ACCOUNT_ALIAS_REMOVE,
+    ACCOUNT_KEY_ADD,
+    ACCOUNT_KEY_REVOKE,
+    ACCOUNT_QUOTAS_WRITE, /* nothing changes; DATA/quotas is written anew */
+    ACCOUNT_VERBS
+};
+struct ipc_account_change {
+    uint64_t request;
+    uint32_t verb;
+    struct bytes name;  /* a user's or an alias's address, a domain, a key's id */
+    struct bytes value; /* the new password, where mail is forwarded to, what a key is for */
+    uint64_t octets;    /* of a quota */
+    /* a copy of what is forwarded stays; the user has a quota of its own; there is an
+     * answer for absences; more targets of this alias come in the next question */
+    uint8_t flag;
+    uint64_t since_ms, until_ms;
+    uint32_t days;
+    struct bytes subject, text;
+    struct bytes *targets; /* of an alias */
+    size_t target_count;
+};
+struct ipc_account_changed {
+    uint64_t request;
+    uint32_t exit_code;  /* of sysexits.h; 0: it is done, and on disk */
+    struct bytes text;   /* why it is not */
+    uint64_t count;      /* targets that were not there before */
+    struct bytes secret; /* the application password that was made */
+    struct bytes user;   /* whose application password was revoked */
+};
+/* A page of a list: `list` is enum accounts_list (store/accounts.h). */
+struct ipc_account_list {
+    uint64_t request;
+    uint32_t list;
+    struct bytes after;
+};
+struct ipc_account_rows {
+    uint64_t request;
+    uint32_t exit_code;
+    struct bytes text;   /* why there are none */
+    struct bytes after;  /* where the next page begins; empty: that was the last */
+    uint32_t columns;    /* in a row */
+    struct bytes *cells; /* row by row; at is NULL where there is nothing */
+    size_t cell_count;
+};
+
 union ipc_message {
     struct ipc_nothing nothing;
     struct ipc_drain drain;
@@ -391,6 +453,10 @@ union ipc_message {
     struct ipc_locks locks;
     struct ipc_locks_answer locks_answer;
     struct ipc_unlock unlock;
+    struct ipc_account_change account_change;
+    struct ipc_account_changed account_changed;
+    struct ipc_account_list account_list;
+    struct ipc_account_rows account_rows;
     struct ipc_status status;
     struct ipc_status_answer status_answer;
 };
@@ -401,8 +467,7 @@ enum ipc_carries {
     CARRIES_CHANNEL,
     CARRIES_CONNECTION,
     CARRIES_FILE_TO_READ,
-    CARRIES_FILE_TO_WRITE,
-    CARRIES_PIPE_TO_READ
+    CARRIES_FILE_TO_WRITE
 };
 
 const char *ipc_kind_name(enum ipc_kind kind);

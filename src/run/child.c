@@ -125,12 +125,7 @@ bool child_has_content(struct child *child, struct channel *from, const struct i
 
 bool child_send_supervisor(struct child *child, enum ipc_kind kind, const void *message)
 {
-    return child_give_supervisor(child, kind, message, -1);
-}
-
-bool child_give_supervisor(struct child *child, enum ipc_kind kind, const void *message, int attached)
-{
-    return child_send(child, &child->wiring->control.channel, kind, message, attached);
+    return child_send(child, &child->wiring->control.channel, kind, message, -1);
 }
 
 void child_exit(struct child *child, int code)

@@ -51,8 +51,6 @@ struct channel *child_next_peer(struct child *child, enum process_role role);
 bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, const void *message,
                 int attached);
 bool child_send_supervisor(struct child *child, enum ipc_kind kind, const void *message);
-/* The same with a descriptor, which stays the caller's to close. */
-bool child_give_supervisor(struct child *child, enum ipc_kind kind, const void *message, int attached);
 /* False when the content's file is missing: no descriptor was free for it. The
  * delivery is answered then: an empty message must not pass for this one. */
 bool child_has_content(struct child *child, struct channel *from, const struct ipc_deliver *deliver,

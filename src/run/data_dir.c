@@ -18,10 +18,11 @@
 struct data_dir_room {
     const char *name;
     const struct service *service; /* NULL: the starter */
+    bool is_shown;                 /* to the group of service->shown_to */
 };
-static const struct data_dir_room keys = {"keys", NULL};
+static const struct data_dir_room keys = {"keys", NULL, false};
 
-enum { DATA_MODE = 0755, ROOM_MODE = 0700 };
+enum { DATA_MODE = 0755, ROOM_MODE = 0700, SHOWN_ROOM_MODE = 0750 };
 
 /* A room that is open, and what is known of it. */
 struct data_dir_view {
@@ -50,6 +51,11 @@ static bool is_shared(const struct data_dir_view *view)
     return !is_starters(view) && view->room.service->folder_is_shared;
 }
 
+static mode_t mode_of(const struct data_dir_room *room)
+{
+    return room->is_shown ? SHOWN_ROOM_MODE : ROOM_MODE;
+}
+
 bool data_dir_open(struct folder *data, const struct config *config, struct error *error)
 {
     return folder_open(data, config->data_dir, DATA_MODE, FOLDER_TRUSTED, error);
@@ -62,7 +68,10 @@ static bool view_open(struct data_dir_view *view, const struct folder *data, con
     view->room = *room;
     view->user = own ? (struct process_user){geteuid(), getegid(), true}
                      : users_of(room->service->role, config->user);
-    if (!folder_enter(&view->folder, data, room->name, ROOM_MODE, own ? FOLDER_TRUSTED : FOLDER_ANY, error))
+    if (room->is_shown)
+        view->user.gid = users_of(room->service->shown_to, config->user).gid;
+    if (!folder_enter(&view->folder, data, room->name, mode_of(room), own ? FOLDER_TRUSTED : FOLDER_ANY,
+                      error))
         return false;
     if (fstat(view->folder.descriptor, &view->facts) == 0)
         return true;
@@ -94,8 +103,8 @@ static enum data_dir_owner owner_of(const struct data_dir_view *view)
         return OWNER_RIGHT;
     if (geteuid() != 0)
         return OWNER_OTHER;
-    /* dropped files keep their owner anyway */
-    if (uid == 0 && (is_shared(view) || is_empty(&view->folder)))
+    /* dropped files keep their owner anyway, and what is shown is written anew */
+    if (uid == 0 && (is_shared(view) || view->room.is_shown || is_empty(&view->folder)))
         return OWNER_NONE;
     return users_is_fallback(uid, view->room.service->role) ? OWNER_FORMER : OWNER_OTHER;
 }
@@ -134,8 +143,10 @@ static bool visit_rooms(const struct folder *data, const struct config *config, 
                         bool make, visitor *visit, struct error *error)
 {
     for (service_list *at = services; *at != NULL; at++) {
-        const struct data_dir_room room = {(*at)->folder, *at};
-        if (room.name != NULL && !visit_room(data, &room, config, make, visit, error))
+        const struct data_dir_room room = {(*at)->folder, *at, false};
+        const struct data_dir_room shown = {(*at)->shown_folder, *at, true};
+        if ((room.name != NULL && !visit_room(data, &room, config, make, visit, error)) ||
+            (shown.name != NULL && !visit_room(data, &shown, config, make, visit, error)))
             return false;
     }
     return visit_room(data, &keys, config, make, visit, error);
@@ -152,8 +163,8 @@ static bool settle(struct data_dir_view *view, struct error *error)
     if (!given && fchown(view->folder.descriptor, user->uid, user->gid) != 0)
         return error_set_errno(error, EX_OSERR, "cannot give %s to user %u", view->folder.path,
                                (unsigned)user->uid);
-    if (!is_shared(view) && (view->facts.st_mode & 07777) != ROOM_MODE &&
-        fchmod(view->folder.descriptor, ROOM_MODE) != 0)
+    if (!is_shared(view) && (view->facts.st_mode & 07777) != mode_of(&view->room) &&
+        fchmod(view->folder.descriptor, mode_of(&view->room)) != 0)
         return error_set_errno(error, EX_OSERR, "cannot close %s to others", view->folder.path);
     return given || folder_sync(&view->folder, error);
 }

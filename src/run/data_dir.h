@@ -10,9 +10,10 @@
  *                                     everybody may put in, nobody may look; closed (0700) until
  *                                     the first pickup process opens it
  *   DATA/relay/      0700  relay      mta-sts
+ *   DATA/accounts/   0700  auth       accounts.db, lock
+ *   DATA/quotas/     0750  auth       users; readable by local (service.shown_folder)
  *   DATA/keys/       0700  the starter; tls/ has the self-signed certificate
  *   DATA/empty/      0555  the starter; the root directory of processes that need no file (sandbox.h)
- *   DATA/accounts.db 0640  the starter, readable by auth
  *
  * DATA and all above it belong to root, or to the user who runs the server
  * without root; nobody else may write there (folder.h). Root makes and gives

@@ -53,8 +53,12 @@ struct service {
     /* everybody may put files into the folder; the process sets its mode when it is there */
     bool folder_is_shared;
     const char *folder_hint; /* what to do when the folder went to another user; NULL: nothing */
-    const char *socket;      /* in the data directory; the supervisor removes it in the end */
-    bool listens;            /* gets the listening sockets, and `socket` as one more */
+    /* a second folder of its user's, which the group of another process can read; it was root's in an
+     * earlier release, and is given over with what is in it. NULL: none */
+    const char *shown_folder;
+    enum process_role shown_to;
+    const char *socket; /* in the data directory; the supervisor removes it in the end */
+    bool listens;       /* gets the listening sockets, and `socket` as one more */
     struct service_share shares[SERVICE_SHARES_MAX];
     size_t kept_octets; /* of memory of its own that outlives the process: child->kept */
 
@@ -65,8 +69,6 @@ struct service {
     bool (*prepare)(const struct config *config, struct error *error);
     /* Answers IPC_SECRET. May be NULL. */
     struct service_command (*command)(const struct config *config);
-    /* All else that it tells the supervisor; owns `attached` where it is not -1. May be NULL. */
-    void (*on_told)(const struct config *config, enum ipc_kind kind, int attached);
 
     /* ---- in its process, in this order ---- */
     /* Before the seal; may be NULL. The first is privileged, and does nothing in folders of other users. */

@@ -310,8 +310,6 @@ static void on_message(void *owner, struct supervised *from, enum ipc_kind kind,
     struct supervisor *s = owner;
     if (kind == IPC_SECRET && from->service->command != NULL)
         fetch_secret(s, from->service);
-    else if (from->service->on_told != NULL)
-        from->service->on_told(&s->config, kind, attached);
     else if (attached >= 0)
         close(attached);
 }

@@ -11,9 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "io/folder.h"
 #include "io/write.h"
-#include "run/data_dir.h"
-#include "service/services.h"
 
 static const char file_name[] = "users";
 /* user:password:uid:gid:gecos:home:shell:fields */
@@ -31,24 +30,6 @@ static void add_line(void *owner, const char *const *columns, size_t count)
     buffer_add_format(owner, "%s%s%s\n", columns[0], BETWEEN, columns[1]);
 }
 
-/* For root and the process that delivers alone: it names accounts. */
-static bool open_folder(struct folder *folder, const struct config *config, struct error *error)
-{
-    struct folder data;
-    struct process_user local = data_dir_user(config, &local_service);
-    if (!data_dir_open(&data, config, error))
-        return false;
-    bool opened = folder_enter(folder, &data, "quotas", 0750, FOLDER_TRUSTED, error);
-    folder_close(&data);
-    if (!opened)
-        return false;
-    if (fchmod(folder->descriptor, 0750) == 0 &&
-        (geteuid() != 0 || fchown(folder->descriptor, 0, local.gid) == 0))
-        return true;
-    folder_close(folder);
-    return error_set_errno(error, EX_OSERR, "cannot give %s to the local process", folder->path);
-}
-
 /* Dovecot tells a changed file by its size and the second of
  * its time: each one is a second younger at least. */
 static bool make_younger(int folder, int file)
@@ -64,8 +45,7 @@ static bool make_younger(int folder, int file)
 
 static bool replace(int folder, struct bytes text)
 {
-    char fresh_name[40]; /* of this process: several may write at once */
-    snprintf(fresh_name, sizeof fresh_name, "users.%ld", (long)getpid());
+    static const char fresh_name[] = "users.new";
     int file = folder_new_file(folder, fresh_name, 0644);
     bool done = file >= 0 && write_all(file, text) && make_younger(folder, file) && fsync(file) == 0;
     if (file >= 0)
@@ -73,22 +53,14 @@ static bool replace(int folder, struct bytes text)
     return done && renameat(folder, fresh_name, folder, file_name) == 0;
 }
 
-bool quotas_write(const struct config *config, struct accounts *accounts, struct error *error)
+bool quotas_write(int folder, struct accounts *accounts, struct error *error)
 {
     struct buffer text = {0};
-    uint64_t version;
-    struct folder folder = {.descriptor = -1};
-    bool done = open_folder(&folder, config, error);
-    do { /* whoever writes last has seen the last change */
-        version = accounts_version(accounts);
-        buffer_clear(&text);
-        buffer_add_text(&text, "# Written by mailboat: see mailboat user quota.\n");
-        done = done && accounts_each(accounts, LIST_QUOTAS, add_line, &text, error) &&
-               (replace(folder.descriptor, buffer_bytes(&text)) ||
-                error_set_errno(error, EX_CANTCREAT, "cannot write %s/quotas/%s", config->data_dir,
-                                file_name));
-    } while (done && accounts_version(accounts) != version);
-    folder_close(&folder);
+    buffer_add_text(&text, "# Written by mailboat: see mailboat user quota.\n");
+    bool done = accounts_each(accounts, LIST_QUOTAS, add_line, &text, error) &&
+                (replace(folder, buffer_bytes(&text)) ||
+                 error_set_errno(error, errno == ENOSPC ? EX_TEMPFAIL : EX_CANTCREAT,
+                                 "the quotas cannot be written to quotas/%s in the data folder", file_name));
     buffer_free(&text);
     return done;
 }

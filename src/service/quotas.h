@@ -2,9 +2,9 @@
 /*
  * quotas: how much the mailboxes may hold, for those who fill them. The truth
  * is in accounts.db, which the local process may not read and Dovecot cannot:
- * whoever changes an account writes the quotas of all that have their own into
- * DATA/quotas/users, in the form of Dovecot's passwd-file. The local process
- * reads it anew when it is another one; the rest have the configuration's.
+ * the accounts' writer (auth/account_store.h) writes the quotas of all that have
+ * their own into DATA/quotas/users, in the form of Dovecot's passwd-file. The local
+ * process reads it anew when it is another one; the rest have the configuration's.
  */
 #ifndef MAILBOAT_SERVICE_QUOTAS_H
 #define MAILBOAT_SERVICE_QUOTAS_H
@@ -16,8 +16,9 @@
 #include "config/config.h"
 #include "store/accounts.h"
 
-/* Of all accounts as they are now; the file is replaced as a whole. */
-bool quotas_write(const struct config *config, struct accounts *accounts, struct error *error);
+/* Of all accounts as they are now; the file in `folder`, DATA/quotas, is replaced as a
+ * whole. For the accounts' one writer. False with a reason. */
+bool quotas_write(int folder, struct accounts *accounts, struct error *error);
 /* DATA/quotas/users. */
 char *quotas_path(struct arena *arena, const char *data_dir);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * accounts: users, domains, aliases and application passwords in
- * DATA/accounts.db (SQLite with a rollback journal, see docs/decisions).
- * Subcommands and the supervisor write it; the auth process only reads, and
- * sees each change at once.
+ * DATA/accounts/accounts.db (SQLite with a rollback journal, see docs/decisions).
+ * The auth process is its one writer (service/auth/account_writer.h); a
+ * subcommand takes its part while no server runs. Each handle is one thread's.
  *
  * Addresses are kept canonical: without quotes, local part and domain in
  * lower case, the domain as A-labels.
@@ -32,9 +32,9 @@ enum accounts_limit {
 
 struct accounts;
 
-/* `writable`: makes the file where it is missing. NULL with a reason when it
- * cannot be opened, or is not ours, or is damaged (never overwritten). */
-struct accounts *accounts_open(const char *data_dir, bool writable, struct error *error);
+/* `folder` is DATA/accounts. `writable`: makes the file where it is missing. NULL with a
+ * reason when it cannot be opened, or is not ours, or is damaged (never overwritten). */
+struct accounts *accounts_open(const char *folder, bool writable, struct error *error);
 void accounts_close(struct accounts *accounts);
 
 /* Domains of the configuration, hosted besides those in the file. The texts
@@ -184,28 +184,40 @@ bool accounts_alias_remove(struct accounts *accounts, struct bytes address, stru
 /* Appends the secret, which is shown once and kept only as a hash. */
 bool accounts_key_add(struct accounts *accounts, struct bytes user, struct bytes name, struct buffer *secret,
                       struct error *error);
-bool accounts_key_revoke(struct accounts *accounts, struct bytes id, struct error *error);
+/* Appends to `user` whose it was. */
+bool accounts_key_revoke(struct accounts *accounts, struct bytes id, struct buffer *user,
+                         struct error *error);
 
-/* Lists: one row a call of `each`, its columns as texts. */
-enum accounts_list { LIST_USERS, LIST_QUOTAS, LIST_DOMAINS, LIST_ALIASES, LIST_KEYS };
+/*
+ * Lists, their columns as texts. users: address, disabled, created, forward (may be NULL),
+ * keeps, away, quota (may be NULL); quotas: address, quota, of those that have their own;
+ * domains: name; aliases: address, target; keys: id, user, name, created.
+ * Of one: LIST_ACCOUNT, of a user: address, quota (NULL: none of its own), and since_ms,
+ * until_ms, days, subject, text of its answer for absences (NULL: none); LIST_DOMAIN: name.
+ */
+enum accounts_list {
+    LIST_USERS,
+    LIST_QUOTAS,
+    LIST_DOMAINS,
+    LIST_ALIASES,
+    LIST_KEYS,
+    LIST_ACCOUNT,
+    LIST_DOMAIN,
+    LISTS
+};
+enum { LIST_COLUMNS_MAX = 7 };
+/* One row a call; texts live until it returns. */
 typedef void accounts_row(void *owner, const char *const *columns, size_t count);
-/* users: address, disabled, created, forward (may be NULL), keeps, away, quota
- * (may be NULL); quotas: address, quota, of those that have their own; domains:
- * name; aliases: address, target; keys: id, user, name, created */
 bool accounts_each(struct accounts *accounts, enum accounts_list list, accounts_row *each, void *owner,
                    struct error *error);
+/* At most `max` rows behind `after` (empty: from the first; LIST_ACCOUNT and LIST_DOMAIN:
+ * whose). `next`, cleared first, gets where the next page begins; empty: that was the last. */
+bool accounts_page_of(struct accounts *accounts, enum accounts_list list, struct bytes after, size_t max,
+                      accounts_row *each, void *owner, struct buffer *next, struct error *error);
 
-/* Changes whenever anybody has changed the accounts; one system call. */
-uint64_t accounts_version(struct accounts *accounts);
 /* True when the last question could not be answered (the disk, or a writer
  * that holds the file for too long): what it said then means nothing. */
 bool accounts_are_unreadable(struct accounts *accounts);
-
-/* The same for a process that may not read the accounts: it sees the file's
- * first page (schema and counter, nobody's data) and nothing else, and asks
- * without a system call. NULL when the file cannot be mapped. */
-const volatile uint8_t *accounts_watch(const char *data_dir, struct error *error);
-uint64_t accounts_read_version(const volatile uint8_t *page);
 
 /* A new random password that a person can read out. */
 void accounts_random_password(struct buffer *out);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* accounts_change: what people change, and the lists that they see. */
+/* accounts_change: what people change. */
 #define _GNU_SOURCE
 #include <assert.h>
 #include <crypt.h>
@@ -364,37 +364,14 @@ bool accounts_key_add(struct accounts *accounts, struct bytes user, struct bytes
     return done;
 }
 
-bool accounts_key_revoke(struct accounts *accounts, struct bytes id, struct error *error)
+bool accounts_key_revoke(struct accounts *accounts, struct bytes id, struct buffer *user, struct error *error)
 {
+    struct arena arena = {0};
+    sqlite3_stmt *statement = accounts_bind(accounts, FIND_KEY, id);
+    if (accounts_next(accounts, statement))
+        buffer_add(user, accounts_column(statement, 0, &arena));
+    sqlite3_reset(statement);
+    arena_clear(&arena);
     return change(accounts, "DELETE FROM key WHERE id = ?1", (struct accounts_value[]){{id, false}}, 1, "key",
                   error);
-}
-
-bool accounts_each(struct accounts *accounts, enum accounts_list list, accounts_row *each, void *owner,
-                   struct error *error)
-{
-    static const char *const texts[] = {
-        [LIST_USERS] =
-            ("SELECT address, disabled, strftime('%Y-%m-%dT%H:%M:%SZ', created, 'unixepoch'), forward, "
-             "forward IS NOT NULL AND keeps,"
-             " EXISTS(SELECT 1 FROM away WHERE away.user = address), quota FROM user ORDER BY address"),
-        [LIST_QUOTAS] = "SELECT address, quota FROM user WHERE quota IS NOT NULL ORDER BY address",
-        [LIST_DOMAINS] = "SELECT name FROM domain ORDER BY name",
-        [LIST_ALIASES] = "SELECT address, target FROM alias ORDER BY address, target",
-        [LIST_KEYS] = "SELECT id, user, name, strftime('%Y-%m-%dT%H:%M:%SZ', created, 'unixepoch') FROM key "
-                      "ORDER BY user, created",
-    };
-    sqlite3_stmt *statement;
-    const char *columns[7];
-    if (sqlite3_prepare_v2(accounts->db, texts[list], -1, &statement, NULL) != SQLITE_OK)
-        return accounts_fail(accounts, error);
-    int step;
-    while ((step = sqlite3_step(statement)) == SQLITE_ROW) {
-        int count = sqlite3_column_count(statement);
-        for (int i = 0; i < count; i++)
-            columns[i] = (const char *)sqlite3_column_text(statement, i);
-        each(owner, columns, (size_t)count);
-    }
-    sqlite3_finalize(statement);
-    return step == SQLITE_DONE || accounts_fail(accounts, error);
 }

@@ -2,7 +2,7 @@
 /*
  * accounts_file: what the files behind accounts.h share: accounts_open.c (the
  * file and its schema), accounts.c (who is there), accounts_resolve.c (where
- * mail goes) and accounts_change.c. Nobody else includes it.
+ * mail goes), accounts_change.c and accounts_list.c. Nobody else includes it.
  */
 #ifndef MAILBOAT_STORE_ACCOUNTS_FILE_H
 #define MAILBOAT_STORE_ACCOUNTS_FILE_H
@@ -36,10 +36,8 @@ struct accounts {
     sqlite3_stmt *statements[STATEMENTS];
     const char *const *domains; /* of the configuration */
     size_t domain_count;
-    int file; /* the same file, for its change counter; closed last: closing it drops SQLite's locks */
-    uint64_t unknown_version; /* grows while the counter cannot be read */
-    uint8_t secret[SECRET];   /* of the salts */
-    bool unreadable;          /* a question failed since it was last looked at */
+    uint8_t secret[SECRET]; /* of the salts */
+    bool unreadable;        /* a question failed since it was last looked at */
 };
 
 /* False, with what SQLite says in words for people. */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* accounts_open: the file, its schema, and how others see that it changed. */
+/* accounts_open: the file and its schema. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -147,8 +146,12 @@ static bool open_file(struct accounts *accounts, bool writable, struct error *er
     if (sqlite3_open_v2(accounts->path, &accounts->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return accounts_fail(accounts, error);
     sqlite3_busy_timeout(accounts->db, BUSY_MS);
-    /* EXTRA: that the journal is gone must be on disk too, or the next to open it takes the change back. */
-    if (writable && sqlite3_exec(accounts->db, "PRAGMA synchronous = EXTRA", NULL, NULL, NULL) != SQLITE_OK)
+    /* EXTRA: that the journal is gone must be on disk too, or the next to open it takes the change back.
+     * What a large change does not need to spill keeps readers waiting for its commit alone. */
+    if (writable && sqlite3_exec(accounts->db,
+                                 "PRAGMA synchronous = EXTRA; PRAGMA cache_spill = OFF; "
+                                 "PRAGMA temp_store = MEMORY",
+                                 NULL, NULL, NULL) != SQLITE_OK)
         return accounts_fail(accounts, error);
     if (!check_schema(accounts, writable, error) || !read_secret(accounts, error))
         return false;
@@ -159,35 +162,31 @@ static bool open_file(struct accounts *accounts, bool writable, struct error *er
     return true;
 }
 
-/* SQLite would follow a symbolic link, and wait at a FIFO. A missing file is made by it. */
+/* SQLite would follow a symbolic link, and wait at a FIFO. A missing file is made by it. The
+ * descriptor is closed before SQLite opens its own: closing one drops a process's locks. */
 static bool look_first(struct accounts *accounts, struct error *error)
 {
     struct stat facts;
-    accounts->file = open(accounts->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (accounts->file < 0)
+    int file = open(accounts->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0)
         return errno != ELOOP ||
                error_set(error, EX_NOPERM,
                          "%s is a symbolic link, not a file; move the accounts themselves there",
                          accounts->path);
-    if (fstat(accounts->file, &facts) == 0 && S_ISREG(facts.st_mode))
-        return true;
-    close(accounts->file);
-    accounts->file = -1;
-    return error_set(error, EX_NOPERM, "%s is not a file; move it away", accounts->path);
+    bool is_file = fstat(file, &facts) == 0 && S_ISREG(facts.st_mode);
+    close(file);
+    return is_file || error_set(error, EX_NOPERM, "%s is not a file; move it away", accounts->path);
 }
 
-struct accounts *accounts_open(const char *data_dir, bool writable, struct error *error)
+struct accounts *accounts_open(const char *folder, bool writable, struct error *error)
 {
     struct accounts *accounts = memory_new(sizeof *accounts);
-    accounts->file = -1;
     struct buffer path = {0};
-    buffer_add_format(&path, "%s/accounts.db", data_dir);
+    buffer_add_format(&path, "%s/accounts.db", folder);
     accounts->path = path.at; /* owned by accounts from here on */
     mode_t before = umask(0077);
     bool opened = look_first(accounts, error) && open_file(accounts, writable, error);
     umask(before);
-    if (opened && accounts->file < 0)
-        accounts->file = open(accounts->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (opened)
         return accounts;
     accounts_close(accounts);
@@ -199,8 +198,6 @@ void accounts_close(struct accounts *accounts)
     for (int i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(accounts->statements[i]);
     sqlite3_close(accounts->db);
-    if (accounts->file >= 0)
-        close(accounts->file);
     explicit_bzero(accounts->secret, sizeof accounts->secret);
     free(accounts->path);
     free(accounts);
@@ -210,39 +207,6 @@ void accounts_host(struct accounts *accounts, const char *const *domains, size_t
 {
     accounts->domains = domains;
     accounts->domain_count = count;
-}
-
-/* ---- has it changed? ---- */
-
-/* The header's change counter (SQLite's file format, 1.3): each commit adds one. */
-enum { COUNTER_AT = 24, FIRST_PAGE = 4096 };
-
-const volatile uint8_t *accounts_watch(const char *data_dir, struct error *error)
-{
-    struct buffer path = {0};
-    buffer_add_format(&path, "%s/accounts.db", data_dir);
-    int file = open(buffer_text(&path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    void *page = file < 0 ? MAP_FAILED : mmap(NULL, FIRST_PAGE, PROT_READ, MAP_SHARED, file, 0);
-    if (page == MAP_FAILED)
-        error_set_errno(error, EX_OSERR, "cannot watch %s", buffer_text(&path));
-    if (file >= 0)
-        close(file);
-    buffer_free(&path);
-    return page == MAP_FAILED ? NULL : page;
-}
-
-uint64_t accounts_read_version(const volatile uint8_t *page)
-{
-    return (uint64_t)page[COUNTER_AT] << 24 | (uint64_t)page[COUNTER_AT + 1] << 16 |
-           (uint64_t)page[COUNTER_AT + 2] << 8 | page[COUNTER_AT + 3];
-}
-
-uint64_t accounts_version(struct accounts *accounts)
-{
-    uint32_t counter = 0;
-    return pread(accounts->file, &counter, sizeof counter, COUNTER_AT) == sizeof counter
-               ? counter
-               : ++accounts->unknown_version;
 }
 
 bool accounts_are_unreadable(struct accounts *accounts)

@@ -225,7 +225,7 @@ def test_a_key_is_shown_once_and_can_be_revoked(accounts):
     other = json.loads(accounts("key", "add", ADA, "--json").stdout)
     assert other["user"] == ADA and other["password"] != secret
     listed = accounts("key", "list", "--json").stdout
-    assert secret not in listed and secret.encode() not in (accounts.data / "accounts.db").read_bytes()
+    assert secret not in listed and secret.encode() not in (accounts.data / "accounts" / "accounts.db").read_bytes()
     first = next(key for key in json.loads(listed) if key["name"] == "wéb site")
     assert set(first) == {"id", "user", "name", "created"} and first["id"] in secret
     accounts("key", "revoke", first["id"])

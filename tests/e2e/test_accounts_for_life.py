@@ -4,7 +4,10 @@ in absences, users who leave."""
 import email
 import email.policy
 import json
+import shutil
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -262,3 +265,37 @@ def test_accounts_of_earlier_versions_are_brought_up_to_date(tmp_path):
     run("user", "forward", ADA, FAR, "--config", config)
     row, = json.loads(run("user", "list", "--json", "--config", config).stdout)
     assert row["forward"] == FAR and row["created"] == "2023-11-14T22:13:20Z"
+    assert not (tmp_path / "data" / "accounts.db").exists() and (tmp_path / "data" / "accounts" / "accounts.db").is_file()
+
+
+def test_accounts_in_the_folder_of_before_are_moved_with_what_a_crash_left(mailboat):
+    """As an earlier release had them: root's, in the data directory, here with the journal of a change that was not committed."""
+    server = mailboat()
+    server.add_user(ADA, PASSWORD)
+    server.stop()
+    old, new = server.data, server.data / "accounts"
+    writer = subprocess.Popen([sys.executable, "-c", CRASH, new / "accounts.db"], stdout=subprocess.PIPE)
+    assert writer.stdout.readline() == b"written\n"
+    for name in ("accounts.db", "accounts.db-journal"):
+        shutil.copy(new / name, old / name)
+    writer.kill()
+    writer.wait()
+    shutil.rmtree(new)
+    server.start()
+    assert sorted(p.name for p in new.iterdir()) == ["accounts.db", "lock"] and not list(old.glob("accounts.db*"))
+    assert {(p.stat().st_uid, p.stat().st_mode & 0o777) for p in new.iterdir()} == {(new.stat().st_uid, 0o600)}
+    row, = json.loads(server.cli("user", "list", "--json").stdout)
+    assert row["address"] == ADA and not row["disabled"]
+    with smtp(server, 587, user=ADA, password=PASSWORD):
+        pass
+
+
+# Its pages are in the file already, and the journal takes them back.
+CRASH = """
+import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.executescript("PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN IMMEDIATE; UPDATE user SET disabled = 1;")
+db.executemany("INSERT INTO alias VALUES (?, ?)", [(f"a{n}@example.org", "x" * 200) for n in range(5000)])
+print("written", flush=True)
+time.sleep(600)
+"""

@@ -140,7 +140,7 @@ def test_accounts_of_before_scram_learn_it_when_they_sign_in(mailboat):
     server.add_user(USER, PASSWORD)
     key = server.cli("key", "add", USER).stdout.strip()
     server.stop()
-    with sqlite3.connect(server.data / "accounts.db") as db:  # as version 1 left it
+    with sqlite3.connect(server.data / "accounts" / "accounts.db") as db:  # as version 1 left it
         db.executescript("ALTER TABLE user DROP COLUMN scram; ALTER TABLE key DROP COLUMN scram; DROP TABLE secret;"
                          "ALTER TABLE user DROP COLUMN forward; ALTER TABLE user DROP COLUMN keeps; DROP TABLE away; ALTER TABLE user DROP COLUMN quota; PRAGMA user_version = 1;")
     server.start()

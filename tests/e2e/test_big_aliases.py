@@ -26,16 +26,24 @@ def server(mailboat, peer):
 
 def add_users(server, addresses):
     """As `user add` would, without a slow hash for each."""
-    with sqlite3.connect(server.data / "accounts.db") as db:
+    with sqlite3.connect(server.data / "accounts" / "accounts.db") as db:
         db.executemany("INSERT INTO user (address, password, created) VALUES (?, '*', 0)", [(a,) for a in addresses])
     db.close()
+    tell_of_change(server)
 
 
 def put_alias(server, address, *targets):
     """What `alias add` refuses and an earlier version took."""
-    with sqlite3.connect(server.data / "accounts.db") as db:
+    with sqlite3.connect(server.data / "accounts" / "accounts.db") as db:
         db.executemany("INSERT INTO alias (address, target) VALUES (?, ?)", [(address, t) for t in targets])
     db.close()
+    tell_of_change(server)
+
+
+def tell_of_change(server):
+    """What is written behind auth's back is seen with the next change that it makes itself."""
+    server.cli("domain", "add", "elsewhere.example")
+    server.cli("domain", "remove", "elsewhere.example")
 
 
 def fill(server, address, targets):

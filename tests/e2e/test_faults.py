@@ -3,19 +3,22 @@
 lasts and after: docs/faults.md is their table."""
 import contextlib
 import errno
+import json
 import os
 import resource
 import signal
 import smtplib
 import socket
+import subprocess
 import threading
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from faults import SANITIZER, Board, cpu_seconds
-from mailboat import Mailboat, PATIENCE, free_port, memory_kib, smtp, until
+from mailboat import Mailboat, PATIENCE, PROGRAM, free_port, memory_kib, smtp, until
 from plain_peer import Peer
 
 DAY_S, WEEK_S = 24 * 3600, 7 * 24 * 3600
@@ -387,6 +390,48 @@ def test_parts_of_writes_and_reads_make_whole_messages(faulty):
         text, = it.server.arrivals(USER, f"of {size}")
         assert text.count(LINE) == size // 100
     assert sum(rule.failed > 0 for rule in rules) >= 4
+
+
+# ---- the accounts' disk ----
+
+ALIAS = ("alias", "add", "list@example.org", USER, "one@far.example")
+
+
+def aliases(it):
+    return len(json.loads(it.server.cli("alias", "list", "--json").stdout))
+
+
+@pytest.mark.parametrize("call,path,error,code", [("write", "accounts.db", errno.ENOSPC, 75), ("write", "accounts.db-journal", errno.ENOSPC, 75),
+                                                  ("fdatasync", "accounts.db", errno.EIO, 70)])
+def test_a_change_of_the_accounts_that_the_disk_refuses_is_told_and_not_half_done(faulty, call, path, error, code):
+    it = faulty()
+    with it.board.fail(call, "auth", path, error=error) as rule:
+        done = it.server.cli(*ALIAS, check=False)
+        assert rule.failed > 0 and done.returncode == code and done.stderr.count("\n") == 1 and done.stdout == ""
+    assert aliases(it) == 0
+    it.server.cli(*ALIAS)
+    assert aliases(it) == 2 and not it.server.lines("child_died")
+
+
+def test_a_change_of_the_accounts_whose_writer_dies_is_told_and_not_half_done(faulty):
+    it = faulty()
+    auth = it.pid("auth")
+    os.kill(auth, signal.SIGSTOP)
+    asking = subprocess.Popen([PROGRAM, *ALIAS, "--config", it.server.config], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: waits_at_a_socket(asking.pid))
+    os.kill(auth, signal.SIGKILL)
+    said, told = asking.communicate(timeout=PATIENCE)
+    assert asking.returncode == 75 and told.count("\n") == 1 and said == ""
+    until(lambda: it.server.processes().get("auth", [auth]) != [auth])
+    assert aliases(it) == 0
+    it.server.cli(*ALIAS)
+    assert aliases(it) == 2
+
+
+def waits_at_a_socket(pid):
+    """It has said what it had to, and sleeps until it is answered."""
+    sockets = [fd for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink() and os.readlink(fd).startswith("socket:")]
+    return sockets != [] and Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
 
 
 # ---- those who fall silent ----

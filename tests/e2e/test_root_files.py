@@ -156,13 +156,13 @@ def test_a_planted_policy_file_is_replaced_and_told(stopped):
 
 def test_the_accounts_are_a_file(stopped):
     server, out = stopped
-    (server.data / "accounts.db").rename(server.data / "kept")
+    (server.data / "accounts" / "accounts.db").rename(server.data / "kept")
     for make in (lambda p: p.symlink_to(out.folder / "database"), lambda p: os.mkfifo(p)):
-        make(server.data / "accounts.db")
+        make(server.data / "accounts" / "accounts.db")
         done = server.cli("user", "list", check=False, timeout=30)
         assert done.returncode == 77 and "accounts.db" in done.stderr and done.stderr.count("\n") == 1
         assert "accounts.db" in begin(server)
-        (server.data / "accounts.db").unlink()
+        (server.data / "accounts" / "accounts.db").unlink()
     out.is_untouched()
 
 
@@ -222,7 +222,7 @@ def test_an_administrator_s_link_is_followed_and_another_s_is_not(tmp_path, cert
     server.start()
     server.add_user(ADA, PASSWORD)
     server.stop()
-    assert (real / "data" / "accounts.db").is_file()
+    assert (real / "data" / "accounts" / "accounts.db").is_file()
     mail = other_folder(tmp_path / "mail-disk")  # as is done where mail has a disk of its own
     (real / "data" / "mail").rename(real / "data" / "mail-before")
     (real / "data" / "mail").symlink_to(mail)
@@ -364,7 +364,6 @@ def test_a_folder_of_another_user_is_refused_with_the_fix(stopped):
 
 CALLS = ("open,openat,openat2,creat,chown,lchown,fchownat,chmod,fchmodat,?fchmodat2,rename,renameat,renameat2,mkdir,mkdirat,rmdir,unlink,unlinkat,link,linkat,symlink,symlinkat,"
          "truncate,mknod,mknodat,utimensat,bind,setresuid,setuid,setreuid,execve,clone,clone3,fork,vfork")
-SQLITE = {"accounts.db", "accounts.db-journal"}
 
 
 def joined(trace):
@@ -407,9 +406,7 @@ def wrong_with(call, arguments, data):
         if absolute:
             inner = name[len(str(data)):].strip("/")
             if inner == "" and call in ("open", "openat") and "O_WRONLY" not in arguments and "O_CREAT" not in arguments:
-                continue  # SQLite syncs the folder of its journal
-            if inner in SQLITE and (call in ("unlink", "unlinkat") or "O_NOFOLLOW" in arguments):
-                continue  # it takes no descriptors; the folder is root's
+                continue  # the directory itself is root's
             if inner == "dovecot/run/master.pid" and "O_NOFOLLOW" in arguments and "O_RDONLY" in arguments:
                 continue
             return "a path"

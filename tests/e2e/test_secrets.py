@@ -81,7 +81,7 @@ def secrets_of_key(key, may, must):
 
 
 def secrets_of_accounts(server):
-    with sqlite3.connect(f"file:{server.data}/accounts.db?mode=ro", uri=True) as accounts:
+    with sqlite3.connect(f"file:{server.data}/accounts/accounts.db?mode=ro", uri=True) as accounts:
         password, scram = accounts.execute("SELECT password, scram FROM user WHERE address = ?", (USER,)).fetchone()
         keys = accounts.execute("SELECT hash, scram FROM key").fetchall()
         salt, = accounts.execute("SELECT octets FROM secret WHERE name = 'salt'").fetchone()
@@ -150,7 +150,7 @@ def test_a_secret_lies_in_one_process(mailboat, certificates, tmp_path, way):
     server.add_user(USER, PASSWORD)
     key = server.cli("key", "add", USER, "--name", "phone").stdout.split()
     check(server, known | secrets_of_accounts(server), "after user add")
-    with sqlite3.connect(server.data / "accounts.db") as accounts:  # as of before there was SCRAM
+    with sqlite3.connect(server.data / "accounts" / "accounts.db") as accounts:  # as of before there was SCRAM
         accounts.execute("UPDATE user SET scram = NULL")
     sign_in(server)
     server.wait_log("scram_ready")

@@ -362,10 +362,13 @@ static void a_key_signs_in_as_its_user_alone(void **state)
     assert_false(
         accounts_find_key(accounts, BYTES("ada@example.org"), buffer_bytes(&secret), &arena, &account));
     secret.at[secret.start + secret.length - 1] ^= 1;
-    assert_true(accounts_key_revoke(accounts, id, &error));
+    struct buffer whose = {0};
+    assert_true(accounts_key_revoke(accounts, id, &whose, &error));
+    assert_text(buffer_bytes(&whose), "ada@example.org");
     assert_false(
         accounts_find_key(accounts, BYTES("ada@example.org"), buffer_bytes(&secret), &arena, &account));
-    assert_false(accounts_key_revoke(accounts, id, &error));
+    assert_false(accounts_key_revoke(accounts, id, &whose, &error));
+    buffer_free(&whose);
     buffer_free(&secret);
 }
 
@@ -409,7 +412,9 @@ static void a_credential_holds_until_it_is_changed(void **state)
     assert_false(holds(ada, bytes_none()) || holds(ada, BYTES("key:")) || holds(ada, BYTES("password:")));
     add_alias("x@example.org", ada); /* a change of no account */
     assert_true(holds(ada, by_password));
-    assert_true(accounts_key_revoke(accounts, bytes_of(one.at + 3, 8), &error));
+    struct buffer whose = {0};
+    assert_true(accounts_key_revoke(accounts, bytes_of(one.at + 3, 8), &whose, &error));
+    buffer_free(&whose);
     assert_false(holds(ada, by_one));
     assert_true(holds(ada, by_two) && holds(ada, by_password));
     /* the same one, set again */
@@ -433,13 +438,7 @@ static void a_change_by_another_is_seen_at_once(void **state)
 {
     struct accounts *reader = accounts_open(folder, false, &error);
     accounts_host(reader, domains, 1);
-    const volatile uint8_t *page = accounts_watch(folder, &error);
-    assert_non_null(page);
-    uint64_t version = accounts_version(reader), over_quota_list = accounts_read_version(page);
-    assert_int_equal(accounts_version(reader), version);
     add_user("ada@example.org");
-    assert_int_not_equal(accounts_version(reader), version);
-    assert_int_not_equal(accounts_read_version(page), over_quota_list);
     struct recipient *targets;
     size_t count;
     assert_int_equal(accounts_resolve(reader, BYTES("ada@example.org"), &arena, &targets, &count),

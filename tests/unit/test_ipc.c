@@ -246,6 +246,35 @@ static void what_people_ask_and_are_told_arrives_whole(void **state)
     arena_clear(&arena);
 }
 
+/* A cell that is empty is another thing than one that is not there. */
+static void what_is_asked_of_the_accounts_arrives_whole(void **state)
+{
+    struct arena arena = {0};
+    union ipc_message heard;
+    struct bytes cells[] = {BYTES("ada@example.org"), bytes_none(), BYTES("")};
+    const struct ipc_account_rows rows = {
+        .request = 6, .after = BYTES("ada@example.org"), .columns = 3, .cells = cells, .cell_count = 3};
+    assert_true(travels(IPC_ACCOUNT_ROWS, &rows, &arena, &heard));
+    assert_true(heard.account_rows.columns == 3 && heard.account_rows.cell_count == 3);
+    assert_true(bytes_is(heard.account_rows.cells[0], "ada@example.org"));
+    assert_true(heard.account_rows.cells[1].at == NULL);
+    assert_true(heard.account_rows.cells[2].at != NULL && heard.account_rows.cells[2].length == 0);
+    const struct ipc_account_change change = {.request = 7,
+                                              .verb = ACCOUNT_ALIAS_ADD,
+                                              .name = BYTES("list@example.org"),
+                                              .flag = 1,
+                                              .targets = cells,
+                                              .target_count = 1};
+    assert_true(travels(IPC_ACCOUNT_CHANGE, &change, &arena, &heard));
+    assert_true(heard.account_change.verb == ACCOUNT_ALIAS_ADD && heard.account_change.flag == 1);
+    assert_true(heard.account_change.target_count == 1 &&
+                bytes_is(heard.account_change.targets[0], "ada@example.org"));
+    assert_true(ipc_is_secret(IPC_ACCOUNT_CHANGE) && ipc_is_secret(IPC_ACCOUNT_CHANGED));
+    assert_true(ipc_allowed(IPC_ACCOUNT_CHANGE, PROCESS_CLI, PROCESS_AUTH) &&
+                !ipc_allowed(IPC_ACCOUNT_CHANGE, PROCESS_SMTPD, PROCESS_AUTH));
+    arena_clear(&arena);
+}
+
 /* ---- descriptors, as a peer that was taken over may send them ---- */
 
 enum { DESCRIPTORS_MAX = 253 }; /* the kernel takes no more with one message */
@@ -345,7 +374,6 @@ static const unsigned suits[] = {
     [CARRIES_CONNECTION] = 1 << A_CONNECTION,
     [CARRIES_FILE_TO_READ] = 1 << A_FILE_READ | 1 << A_FILE_BOTH,
     [CARRIES_FILE_TO_WRITE] = 1 << A_FILE_WRITE | 1 << A_FILE_BOTH,
-    [CARRIES_PIPE_TO_READ] = 1 << A_PIPE_READ,
 };
 
 /* A message of the kind, encoded; `announces`: what it says of a descriptor. */
@@ -545,6 +573,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_dead_peer_is_noticed, open_pair, close_pair),
         cmocka_unit_test(what_became_of_a_delivery_arrives_whole),
         cmocka_unit_test(what_people_ask_and_are_told_arrives_whole),
+        cmocka_unit_test(what_is_asked_of_the_accounts_arrives_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -462,12 +462,11 @@ static const struct attempt {
     {"list a folder", list_root, 0, FILES, LANDLOCK | NO_ASAN, SYS_openat},
     {"make a file", make_foreign, 0, FILES, LANDLOCK | NO_ASAN, SYS_openat},
     {"read a file of its own folder", read_inside, FILES, 0, LANDLOCK | NO_ASAN, SYS_openat},
-    {"write a file of its own folder", write_inside, QUEUE | LOCALS | PICKUP, AUTH, LANDLOCK | NO_ASAN,
-     SYS_openat},
-    {"make a file in its own folder", make_inside, QUEUE | LOCALS | PICKUP, AUTH, LANDLOCK | NO_ASAN,
-     SYS_openat},
+    {"write a file of its own folder", write_inside, FILES, 0, LANDLOCK | NO_ASAN, SYS_openat},
+    {"make a file in its own folder", make_inside, FILES, 0, LANDLOCK | NO_ASAN, SYS_openat},
     /* relay: that of the MTA-STS policies */
-    {"cut a file that is open", cut_open_file, SMTPD | QUEUE | RELAY | LOCALS | PICKUP, 0, 0, SYS_ftruncate},
+    {"cut a file that is open", cut_open_file, SMTPD | AUTH | QUEUE | RELAY | LOCALS | PICKUP, 0, 0,
+     SYS_ftruncate},
     {"look at a descriptor", look_at_descriptor, ALL, 0, 0, 0},
     /* those who open files have another root directory besides */
     {"look at a file", look_at_path, FILES, ALL, 0, 0},
@@ -560,7 +559,7 @@ static void seal_and_try(struct told *told, bool seal, const struct service *ser
     paths.call_family = who == LOCAL_CALLS ? AF_UNIX : who == LOCAL_CALLS_TCP ? AF_INET : AF_UNSPEC;
     paths.call_port = who == LOCAL_CALLS_TCP ? (uint16_t)prey.listener_port : 0;
     if (has_folder(service))
-        sandbox_allow(&paths, prey.folder, service != &auth_service);
+        sandbox_allow(&paths, prey.folder, true);
     told->sealed = !seal || sandbox_apply(service_name(service), service->keeps, &paths, &error);
     memcpy(told->reason, error.text, sizeof told->reason);
     told->could = told->sealed && attempt->try();

@@ -38,7 +38,7 @@ static struct submissions all;
 static struct submission submission;
 static struct envelope envelope;
 static const struct origin origin = {.client_address = BYTES("192.0.2.1"), .protocol = BYTES("ESMTP")};
-static uint8_t accounts_page[4096];
+static struct accounts_version accounts_version;
 
 static enum question_peer_state state_of(void *context, enum process_role role)
 {
@@ -217,7 +217,7 @@ static void a_recipient_is_asked_about(void **state)
 
 static void what_was_told_needs_no_question(void **state)
 {
-    all.accounts_page = accounts_page;
+    all.accounts_version = &accounts_version;
     submission_ask_sender(&submission, BYTES("ada"), BYTES("ada@example.org"));
     submissions_answered(&all, IPC_SENDER_ANSWER,
                          &(union ipc_message){.sender_answer = {last()->request, SENDER_ALLOWED}}, -1);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/listing.h"
 #include "cli/options.h"
 
@@ -90,26 +91,23 @@ static int change(const char *config_file, const char *address, const struct ali
 {
     struct config config;
     struct error error = {0};
+    struct account_outcome outcome = {0};
     int exit_code = EX_OK;
-    size_t added = 0;
-    struct accounts *accounts = options_accounts(&alias_command, config_file, &config, &exit_code);
-    if (accounts == NULL)
+    if (!options_config(&alias_command, config_file, &config, &exit_code))
         return exit_code;
-    struct bytes alias = bytes_of_text(address), only = targets->count == 0 ? bytes_none() : targets->at[0];
-    bool done = !add ? accounts_alias_remove(accounts, alias, only, &error)
-                : targets->count == 1
-                    ? accounts_alias_add(accounts, alias, only, &error)
-                    : accounts_alias_add_all(accounts, alias, targets->at, targets->count, &added, &error);
-    if (done)
-        say_done(address, targets, added, add);
+    struct ipc_account_change asked = {.verb = add ? ACCOUNT_ALIAS_ADD : ACCOUNT_ALIAS_REMOVE,
+                                       .name = bytes_of_text(address),
+                                       .targets = targets->at,
+                                       .target_count = targets->count};
+    if (account_client_change(&config, &asked, &outcome, &error))
+        say_done(address, targets, outcome.count, add);
     else
         exit_code = command_fail(&alias_command, &error);
-    accounts_close(accounts);
+    account_outcome_free(&outcome);
     config_free(&config);
     return exit_code;
 }
 
-/* Files are read while it is still root who reads. */
 static int add(const char *config_file, const char *from, const struct arguments *arguments)
 {
     struct alias_targets targets = {0};

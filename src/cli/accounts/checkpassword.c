@@ -15,10 +15,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/control_client.h"
 #include "cli/options.h"
 #include "core/server/server_session.h"
 #include "io/saslprep.h"
+#include "run/subprocess.h"
+#include "service/auth/account_store.h"
 #include "service/local/maildir.h"
 
 extern const struct command checkpassword_command;
@@ -80,28 +83,49 @@ static bool ask_server(const struct config *config, struct bytes user, struct by
     return true;
 }
 
+struct password_look {
+    const struct config *config;
+    struct bytes user, password;
+};
+
+/* In a process that ends, as the user whose the accounts are. Answers with the account's
+ * address where it is right. */
+static bool look(void *owner, struct buffer *out, struct error *error)
+{
+    const struct password_look *wanted = owner;
+    struct config config = *wanted->config;
+    struct arena arena = {0};
+    struct account account;
+    char prepared[SASLPREP_MAX + 1];
+    struct accounts *accounts = NULL;
+    if (account_client_become_writer(&config, false, error))
+        accounts = accounts_open(account_store_folder(&arena, config.data_dir), false, error);
+    if (accounts == NULL)
+        return false;
+    accounts_host(accounts, config.domains, config.domain_count);
+    if (is_right(accounts, wanted->user, saslprep(wanted->password, prepared), &arena, &account))
+        buffer_add(out, account.address);
+    bool read = !accounts_are_unreadable(accounts) ||
+                error_set(error, EX_TEMPFAIL, "the accounts cannot be read just now");
+    explicit_bzero(prepared, sizeof prepared);
+    accounts_close(accounts);
+    arena_clear(&arena);
+    return read;
+}
+
 static enum password_verdict look_oneself(const struct config *config, struct bytes user,
                                           struct bytes password, struct arena *arena, struct bytes *address)
 {
+    struct password_look wanted = {config, user, password};
+    struct buffer found = {0};
     struct error error = {0};
-    struct account account;
-    char prepared[SASLPREP_MAX + 1];
-    struct accounts *accounts = accounts_open(config->data_dir, false, &error);
-    if (accounts == NULL) {
+    if (!subprocess_run(look, &wanted, &found, &error)) {
         command_fail(&checkpassword_command, &error);
         return PASSWORD_UNAVAILABLE;
     }
-    accounts_host(accounts, config->domains, config->domain_count);
-    enum password_verdict verdict = is_right(accounts, user, saslprep(password, prepared), arena, &account)
-                                        ? PASSWORD_RIGHT
-                                        : PASSWORD_WRONG;
-    if (accounts_are_unreadable(accounts))
-        verdict = PASSWORD_UNAVAILABLE;
-    if (verdict == PASSWORD_RIGHT)
-        *address = account.address;
-    explicit_bzero(prepared, sizeof prepared);
-    accounts_close(accounts);
-    return verdict;
+    *address = arena_copy(arena, buffer_bytes(&found));
+    buffer_free(&found);
+    return address->length > 0 ? PASSWORD_RIGHT : PASSWORD_WRONG;
 }
 
 static int exit_code_of(enum password_verdict verdict)

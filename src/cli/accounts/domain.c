@@ -3,26 +3,31 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/listing.h"
 #include "cli/options.h"
 
 extern const struct command domain_command;
 
-static bool add_domain(struct accounts *accounts, const struct config *config, const char *domain,
-                       struct error *error)
+static bool ask(const struct config *config, enum account_verb verb, const char *domain, struct error *error)
+{
+    const struct ipc_account_change asked = {.verb = verb, .name = bytes_of_text(domain)};
+    return account_client_change(config, &asked, NULL, error);
+}
+
+static bool add_domain(const struct config *config, const char *domain, struct error *error)
 {
     if (listing_is_configured(config, domain))
         return error_set(error, EX_DATAERR, "%s is hosted already: it is listed under domains in %s", domain,
                          config->file);
-    return accounts_domain_add(accounts, bytes_of_text(domain), error);
+    return ask(config, ACCOUNT_DOMAIN_ADD, domain, error);
 }
 
 /* What the configuration says stays; a second mention in the accounts goes. */
-static bool remove_domain(struct accounts *accounts, const struct config *config, const char *domain,
-                          struct error *error)
+static bool remove_domain(const struct config *config, const char *domain, struct error *error)
 {
     bool configured = listing_is_configured(config, domain);
-    bool removed = accounts_domain_remove(accounts, bytes_of_text(domain), error);
+    bool removed = ask(config, ACCOUNT_DOMAIN_REMOVE, domain, error);
     if (configured && (removed || error->exit_code == EX_NOUSER))
         return error_set(error, EX_DATAERR,
                          "%s is listed under domains in %s; remove it there and reload the server", domain,
@@ -35,14 +40,12 @@ static int change(const char *config_file, const char *domain, bool add)
     struct config config;
     struct error error = {0};
     int exit_code = EX_OK;
-    struct accounts *accounts = options_accounts(&domain_command, config_file, &config, &exit_code);
-    if (accounts == NULL)
+    if (!options_config(&domain_command, config_file, &config, &exit_code))
         return exit_code;
-    if ((add ? add_domain : remove_domain)(accounts, &config, domain, &error))
+    if ((add ? add_domain : remove_domain)(&config, domain, &error))
         printf("%s: %s\n", domain, add ? "its mail is now delivered here" : "no longer here");
     else
         exit_code = command_fail(&domain_command, &error);
-    accounts_close(accounts);
     config_free(&config);
     return exit_code;
 }

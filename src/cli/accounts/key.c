@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/listing.h"
 #include "cli/options.h"
 #include "cli/setup/dovecot.h"
@@ -23,51 +24,36 @@ static void show(const char *address, const char *secret, bool json)
     json_decref(facts);
 }
 
-struct key_owner {
-    const char *id;
-    struct buffer user;
-};
-
-static void see_key(void *owner, const char *const *columns, size_t count)
-{
-    struct key_owner *whose = owner;
-    if (count >= 2 && columns[0] != NULL && columns[1] != NULL && strcmp(columns[0], whose->id) == 0)
-        buffer_add_text(&whose->user, columns[1]);
-}
-
 /* Which of the user's sessions were opened with it nobody knows:
  * all end, and programs with another password come back. */
-static bool revoke(struct accounts *accounts, const struct config *config, const char *id,
-                   struct error *error)
+static void say_done(const struct config *config, bool add, const char *what, bool json,
+                     const struct account_outcome *outcome)
 {
-    struct key_owner whose = {.id = id};
-    bool done = accounts_each(accounts, LIST_KEYS, see_key, &whose, error) &&
-                accounts_key_revoke(accounts, bytes_of_text(id), error);
-    if (done && whose.user.length > 0)
-        dovecot_sign_out(config, buffer_text(&whose.user));
-    buffer_free(&whose.user);
-    return done;
+    if (add) {
+        show(what, buffer_text(&outcome->secret), json);
+        return;
+    }
+    if (outcome->user.length > 0)
+        dovecot_sign_out(config, buffer_text(&outcome->user));
+    printf("%s: revoked\n", what);
 }
 
 static int change(const char *config_file, bool add, const char *what, const char *name, bool json)
 {
     struct config config;
-    struct buffer secret = {0};
+    struct account_outcome outcome = {0};
     struct error error = {0};
     int exit_code = EX_OK;
-    struct accounts *accounts = options_accounts(&key_command, config_file, &config, &exit_code);
-    if (accounts == NULL)
+    if (!options_config(&key_command, config_file, &config, &exit_code))
         return exit_code;
-    bool done = add ? accounts_key_add(accounts, bytes_of_text(what), bytes_of_text(name), &secret, &error)
-                    : revoke(accounts, &config, what, &error);
-    if (!done)
-        exit_code = command_fail(&key_command, &error);
-    else if (add)
-        show(what, buffer_text(&secret), json);
+    const struct ipc_account_change asked = {.verb = add ? ACCOUNT_KEY_ADD : ACCOUNT_KEY_REVOKE,
+                                             .name = bytes_of_text(what),
+                                             .value = bytes_of_text(name)};
+    if (account_client_change(&config, &asked, &outcome, &error))
+        say_done(&config, add, what, json, &outcome);
     else
-        printf("%s: revoked\n", what);
-    buffer_free(&secret);
-    accounts_close(accounts);
+        exit_code = command_fail(&key_command, &error);
+    account_outcome_free(&outcome);
     config_free(&config);
     return exit_code;
 }

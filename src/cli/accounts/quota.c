@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/options.h"
 #include "core/message/quota_warning.h"
 #include "core/queue/queue_id.h"
@@ -19,9 +20,10 @@
 
 /* A mailbox as people ask about it. */
 struct mailbox_usage {
-    struct account account;
-    uint64_t limit; /* octets; 0: none */
-    bool own;       /* the account says so, else the configuration */
+    struct arena arena;
+    struct bytes address; /* canonical; empty: nobody's */
+    uint64_t limit;       /* octets; 0: none */
+    bool own;             /* the account says so, else the configuration */
     struct maildirsize size;
 };
 
@@ -36,19 +38,27 @@ static int open_mail(const struct config *config, struct error *error)
     return -1;
 }
 
+static void note_account(void *owner, const char *const *columns, size_t count)
+{
+    struct mailbox_usage *found = owner;
+    found->address = arena_copy(&found->arena, bytes_of_text(columns[0]));
+    found->own = columns[1] != NULL && bytes_to_u64(bytes_of_text(columns[1]), UINT64_MAX, &found->limit);
+}
+
 /* Counted anew: whoever asks wants to know, and reads alone. */
-static bool look(struct accounts *accounts, const struct config *config, const char *address,
-                 struct arena *arena, struct mailbox_usage *found, struct error *error)
+static bool look(const struct config *config, const char *address, struct mailbox_usage *found,
+                 struct error *error)
 {
     char mailbox[MAILDIR_PATH_MAX];
-    if (!accounts_find(accounts, bytes_of_text(address), arena, &found->account))
+    found->limit = config->mailboxes.quota;
+    if (!account_client_each(config, LIST_ACCOUNT, bytes_of_text(address), note_account, found, error))
+        return false;
+    if (found->address.length == 0)
         return error_set(error, EX_NOUSER, "no user %.100s", address);
-    found->own = found->account.has_quota;
-    found->limit = found->own ? found->account.quota : config->mailboxes.quota;
     int folder = open_mail(config, error);
     if (folder < 0)
         return false;
-    errno = maildir_path(found->account.address, mailbox, sizeof mailbox)
+    errno = maildir_path(found->address, mailbox, sizeof mailbox)
                 ? maildirsize_count(folder, mailbox, found->limit, false, &found->size)
                 : EINVAL;
     bool counted = errno == 0 || error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_IOERR,
@@ -60,7 +70,7 @@ static bool look(struct accounts *accounts, const struct config *config, const c
 static void print_words(const struct mailbox_usage *found)
 {
     struct buffer text = {0};
-    buffer_add_format(&text, "%.*s: holds ", BYTES_ARG(found->account.address));
+    buffer_add_format(&text, "%.*s: holds ", BYTES_ARG(found->address));
     quota_warning_add_size(&text, found->size.octets);
     buffer_add_format(&text, " in %llu message%s", (unsigned long long)found->size.messages,
                       found->size.messages == 1 ? "" : "s");
@@ -78,9 +88,8 @@ static void print_words(const struct mailbox_usage *found)
 static void print_json(const struct mailbox_usage *found)
 {
     struct json_t *facts = json_pack(
-        "{s:s%, s:I, s:I, s:o, s:o, s:b}", "address", found->account.address.at,
-        found->account.address.length, "octets", (json_int_t)found->size.octets, "messages",
-        (json_int_t)found->size.messages, "quota",
+        "{s:s%, s:I, s:I, s:o, s:o, s:b}", "address", found->address.at, found->address.length, "octets",
+        (json_int_t)found->size.octets, "messages", (json_int_t)found->size.messages, "quota",
         found->limit == 0 ? json_null() : json_integer((json_int_t)found->limit), "percent",
         found->limit == 0 ? json_null()
                           : json_integer(quota_warning_percent(found->size.octets, found->limit)),
@@ -110,27 +119,27 @@ int quota_command(const struct command *command, const char *config_file, const 
 {
     struct config config;
     struct error error = {0};
-    struct arena arena = {0};
     struct mailbox_usage found = {0};
     int exit_code = EX_OK;
-    uint64_t capacity;
+    uint64_t capacity = 0;
     const uint64_t *octets = NULL;
     if (size != NULL && !read_wish(size, &capacity, &octets, &error))
         return command_fail(command, &error);
-    struct accounts *accounts = options_accounts(command, config_file, &config, &exit_code);
-    if (accounts == NULL)
+    if (!options_config(command, config_file, &config, &exit_code))
         return exit_code;
-    bool done = (size == NULL || (accounts_user_quota(accounts, bytes_of_text(address), octets, &error) &&
-                                  quotas_write(&config, accounts, &error))) &&
-                look(accounts, &config, address, &arena, &found, &error);
+    const struct ipc_account_change asked = {.verb = ACCOUNT_USER_QUOTA,
+                                             .name = bytes_of_text(address),
+                                             .octets = capacity,
+                                             .flag = octets != NULL};
+    bool done = (size == NULL || account_client_change(&config, &asked, NULL, &error)) &&
+                look(&config, address, &found, &error);
     if (!done)
         exit_code = command_fail(command, &error);
     else if (json)
         print_json(&found);
     else
         print_words(&found);
-    accounts_close(accounts);
-    arena_clear(&arena);
+    arena_clear(&found.arena);
     config_free(&config);
     return exit_code;
 }

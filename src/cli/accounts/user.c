@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/accounts/lockout.h"
 #include "cli/accounts/quota.h"
 #include "cli/accounts/vacation_options.h"
 #include "cli/listing.h"
 #include "cli/options.h"
 #include "cli/setup/dovecot.h"
-#include "service/quotas.h"
 
 extern const struct command user_command;
 
@@ -28,63 +28,35 @@ static void sign_out(const struct config *config, const char *address)
     buffer_free(&canonical);
 }
 
-/* What is told to those who fill mailboxes follows each change. */
-static bool write_quotas(const struct config *config, struct accounts *accounts, int *exit_code)
-{
-    struct error error = {0};
-    bool told = quotas_write(config, accounts, &error);
-    if (!told)
-        *exit_code = command_fail(&user_command, &error);
-    return told;
-}
+/* A verb that takes an address, and a password where it needs one. */
+struct user_verb {
+    const char *name;
+    enum account_verb verb;
+    bool with_password;
+    const char *done_text;
+};
 
-static int change(const struct user_options *wish,
-                  bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password,
-                              struct error *error),
-                  bool with_password, const char *done_text)
+static int change(const struct user_options *wish, const struct user_verb *verb)
 {
     struct config config;
     struct buffer password = {0};
     struct error error = {0};
     int exit_code = EX_OK;
-    bool from_file = with_password && wish->password_file != NULL; /* read while it is still root who reads */
-    if (from_file && !options_password(&user_command, wish->password_file, &password, &exit_code))
+    if (!options_config(&user_command, wish->config, &config, &exit_code))
         return exit_code;
-    struct accounts *accounts = options_accounts(&user_command, wish->config, &config, &exit_code);
-    if (accounts == NULL) {
-        options_wipe(&password);
-        return exit_code;
-    }
-    if (!with_password || from_file || options_password(&user_command, NULL, &password, &exit_code)) {
-        if (!act(accounts, bytes_of_text(wish->address), buffer_bytes(&password), &error))
+    if (!verb->with_password || options_password(&user_command, wish->password_file, &password, &exit_code)) {
+        struct ipc_account_change asked = {
+            .verb = verb->verb, .name = bytes_of_text(wish->address), .value = buffer_bytes(&password)};
+        if (account_client_change(&config, &asked, NULL, &error))
+            printf("%s: %s\n", wish->address, verb->done_text);
+        else
             exit_code = command_fail(&user_command, &error);
-        else if (write_quotas(&config, accounts, &exit_code))
-            printf("%s: %s\n", wish->address, done_text);
     }
     options_wipe(&password);
-    accounts_close(accounts);
     if (exit_code == EX_OK)
         sign_out(&config, wish->address);
     config_free(&config);
     return exit_code;
-}
-
-static bool disable(struct accounts *accounts, struct bytes address, struct bytes password,
-                    struct error *error)
-{
-    return accounts_user_disable(accounts, address, true, error);
-}
-
-static bool enable(struct accounts *accounts, struct bytes address, struct bytes password,
-                   struct error *error)
-{
-    return accounts_user_disable(accounts, address, false, error);
-}
-
-static bool remove_user(struct accounts *accounts, struct bytes address, struct bytes password,
-                        struct error *error)
-{
-    return accounts_user_remove(accounts, address, error);
 }
 
 static int run(int argc, char **argv)
@@ -105,18 +77,12 @@ static int run(int argc, char **argv)
                                         {OPTION_TEXT, "until", 0, &vacation.until},
                                         {OPTION_TEXT, "days", 0, &vacation.days},
                                         {OPTION_END, NULL, 0, NULL}};
-    static const struct {
-        const char *verb;
-        bool (*act)(struct accounts *accounts, struct bytes address, struct bytes password,
-                    struct error *error);
-        bool with_password;
-        const char *done_text;
-    } verbs[] = {
-        {"add", accounts_user_add, true, "added"},
-        {"passwd", accounts_user_password, true, "has a new password"},
-        {"disable", disable, false, "can no longer sign in"},
-        {"enable", enable, false, "can sign in again"},
-        {"remove", remove_user, false, "removed; the mailbox is kept"},
+    static const struct user_verb verbs[] = {
+        {"add", ACCOUNT_USER_ADD, true, "added"},
+        {"passwd", ACCOUNT_USER_PASSWORD, true, "has a new password"},
+        {"disable", ACCOUNT_USER_DISABLE, false, "can no longer sign in"},
+        {"enable", ACCOUNT_USER_ENABLE, false, "can sign in again"},
+        {"remove", ACCOUNT_USER_REMOVE, false, "removed; the mailbox is kept"},
     };
     if (!options_read(&user_command, argc, argv, rules, &arguments))
         return EX_USAGE;
@@ -137,12 +103,12 @@ static int run(int argc, char **argv)
     if ((arguments.count == 2 || off) && strcmp(arguments.at[0], "vacation") == 0)
         return vacation_reply(&user_command, &vacation, arguments.at[1], off);
     for (size_t i = 0; arguments.count > 0 && i < ARRAY_LENGTH(verbs); i++) {
-        if (strcmp(arguments.at[0], verbs[i].verb) != 0)
+        if (strcmp(arguments.at[0], verbs[i].name) != 0)
             continue;
         if (arguments.count != 2)
-            return command_usage(&user_command, "user %s requires one address", verbs[i].verb);
+            return command_usage(&user_command, "user %s requires one address", verbs[i].name);
         wish.address = arguments.at[1];
-        return change(&wish, verbs[i].act, verbs[i].with_password, verbs[i].done_text);
+        return change(&wish, &verbs[i]);
     }
     return command_usage(&user_command, "use one of: add, passwd, list, disable, enable, remove, forward, "
                                         "vacation, quota, locks, unlock, with an ADDRESS");

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/options.h"
 #include "cli/queue/format.h"
 #include "core/message/vacation.h"
@@ -23,18 +24,19 @@ int vacation_forward(const struct command *command, const struct vacation_option
     bool off = strcmp(target, "off") == 0;
     if (off && wish->no_keep)
         return command_usage(command, "--no-keep requires an address to forward to");
-    struct accounts *accounts = options_accounts(command, wish->config, &config, &exit_code);
-    if (accounts == NULL)
+    if (!options_config(command, wish->config, &config, &exit_code))
         return exit_code;
-    if (!accounts_user_forward(accounts, bytes_of_text(address), off ? bytes_none() : bytes_of_text(target),
-                               !wish->no_keep, &error))
+    const struct ipc_account_change asked = {.verb = ACCOUNT_USER_FORWARD,
+                                             .name = bytes_of_text(address),
+                                             .value = off ? bytes_none() : bytes_of_text(target),
+                                             .flag = !wish->no_keep};
+    if (!account_client_change(&config, &asked, NULL, &error))
         exit_code = command_fail(command, &error);
     else if (off)
         printf("%s: nothing is forwarded\n", address);
     else
         printf("%s: forwarded to %s, %s\n", address, target,
                wish->no_keep ? "without keeping a copy" : "keeping a copy");
-    accounts_close(accounts);
     config_free(&config);
     return exit_code;
 }
@@ -105,31 +107,65 @@ static void print_day(const char *word, uint64_t epoch_ms)
     printf(", %s %s", word, text);
 }
 
-static bool show(struct accounts *accounts, const char *address, struct error *error)
+static uint64_t number_of(const char *text)
 {
-    struct arena arena = {0};
-    struct account account;
-    struct account_away away;
-    bool known = accounts_find(accounts, bytes_of_text(address), &arena, &account) ||
-                 error_set(error, EX_NOUSER, "no user %.100s", address);
-    if (known && accounts_away(accounts, account.address, &arena, &away)) {
-        printf("%s: replies to each sender at most once in %u days", address, (unsigned)away.days);
-        if (away.since_ms != 0)
-            print_day("from", away.since_ms);
-        if (away.until_ms != 0)
-            print_day("up to", away.until_ms - DAY_MS);
-        printf("\nSubject: ");
-        format_print(away.subject.length > 0 ? away.subject : BYTES("Auto: (what was asked)"));
-        printf("\n\n");
-        for (struct bytes rest = away.text; rest.length > 0;) {
-            format_print(bytes_split(&rest, '\n'));
-            putchar('\n');
-        }
-    } else if (known) {
-        printf("%s: no vacation reply is set\n", address);
+    uint64_t number = 0;
+    return text != NULL && bytes_to_u64(bytes_of_text(text), UINT64_MAX, &number) ? number : 0;
+}
+
+enum { COLUMN_ADDRESS, COLUMN_QUOTA, COLUMN_SINCE, COLUMN_UNTIL, COLUMN_DAYS, COLUMN_SUBJECT, COLUMN_TEXT };
+
+/* A user, and what is answered; whose command named them. */
+struct vacation_shown {
+    const char *address;
+    bool known;
+};
+
+static void show_row(void *owner, const char *const *columns, size_t count)
+{
+    struct vacation_shown *shown = owner;
+    shown->known = true;
+    if (count <= COLUMN_TEXT || columns[COLUMN_TEXT] == NULL) {
+        printf("%s: no vacation reply is set\n", shown->address);
+        return;
     }
-    arena_clear(&arena);
-    return known;
+    uint64_t since_ms = number_of(columns[COLUMN_SINCE]), until_ms = number_of(columns[COLUMN_UNTIL]);
+    struct bytes subject = bytes_of_text(columns[COLUMN_SUBJECT]);
+    printf("%s: replies to each sender at most once in %u days", shown->address,
+           (unsigned)number_of(columns[COLUMN_DAYS]));
+    if (since_ms != 0)
+        print_day("from", since_ms);
+    if (until_ms != 0)
+        print_day("up to", until_ms - DAY_MS);
+    printf("\nSubject: ");
+    format_print(subject.length > 0 ? subject : BYTES("Auto: (what was asked)"));
+    printf("\n\n");
+    for (struct bytes rest = bytes_of_text(columns[COLUMN_TEXT]); rest.length > 0;) {
+        format_print(bytes_split(&rest, '\n'));
+        putchar('\n');
+    }
+}
+
+static bool show(const struct config *config, const char *address, struct error *error)
+{
+    struct vacation_shown shown = {.address = address};
+    return account_client_each(config, LIST_ACCOUNT, bytes_of_text(address), show_row, &shown, error) &&
+           (shown.known || error_set(error, EX_NOUSER, "no user %.100s", address));
+}
+
+static bool change(const struct config *config, const char *address, const struct account_away *away,
+                   struct error *error)
+{
+    struct ipc_account_change asked = {.verb = ACCOUNT_USER_VACATION, .name = bytes_of_text(address)};
+    if (away != NULL) {
+        asked.flag = 1;
+        asked.since_ms = away->since_ms;
+        asked.until_ms = away->until_ms;
+        asked.days = away->days;
+        asked.subject = away->subject;
+        asked.text = away->text;
+    }
+    return account_client_change(config, &asked, NULL, error);
 }
 
 int vacation_reply(const struct command *command, const struct vacation_options *wish, const char *address,
@@ -151,15 +187,13 @@ int vacation_reply(const struct command *command, const struct vacation_options 
         buffer_free(&text);
         return command_fail(command, &error);
     }
-    struct accounts *accounts = options_accounts(command, wish->config, &config, &exit_code);
-    if (accounts != NULL) {
-        bool done = shows ? show(accounts, address, &error)
-                          : accounts_user_away(accounts, bytes_of_text(address), off ? NULL : &away, &error);
+    if (options_config(command, wish->config, &config, &exit_code)) {
+        bool done = shows ? show(&config, address, &error)
+                          : change(&config, address, off ? NULL : &away, &error);
         if (!done)
             exit_code = command_fail(command, &error);
         else if (!shows)
             printf("%s: %s\n", address, off ? "vacation reply removed" : "vacation reply set");
-        accounts_close(accounts);
         config_free(&config);
     }
     buffer_free(&text);

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/listing.h"
 #include "cli/setup/dns_lookup.h"
 #include "cli/setup/dovecot.h"
@@ -241,6 +242,7 @@ struct mailboxes_look {
     struct health *health;
     const struct config *config;
     int folder;
+    struct process_user owner;
     size_t full;
 };
 
@@ -254,7 +256,11 @@ static void examine_mailbox(void *owner, const char *const *columns, size_t coun
     if (columns[USER_QUOTA] != NULL && !bytes_to_u64(bytes_of_text(columns[USER_QUOTA]), UINT64_MAX, &limit))
         return;
     if (limit == 0 || !maildir_path(bytes_of_text(columns[0]), mailbox, sizeof mailbox) ||
-        !maildirsize_peek(look->folder, mailbox, limit, &size))
+        !users_borrow(look->owner)) /* the mailboxes are not root's */
+        return;
+    bool known = maildirsize_peek(look->folder, mailbox, limit, &size);
+    users_return();
+    if (!known)
         return;
     unsigned percent = quota_warning_percent(size.octets, limit);
     if (percent < QUOTA_WARNING_LAST || look->full++ >= FULL_MAILBOXES_NAMED)
@@ -271,21 +277,14 @@ static void examine_mailbox(void *owner, const char *const *columns, size_t coun
 static void examine_mailboxes(struct health *health, const struct config *config)
 {
     struct error error;
-    struct process_user owner;
-    struct mailboxes_look look = {.health = health,
-                                  .config = config,
-                                  .folder = data_dir_open_folder(config, &local_service, &owner, &error)};
-    struct accounts *accounts = look.folder < 0 ? NULL : accounts_open(config->data_dir, false, &error);
-    if (accounts != NULL && users_borrow(owner)) { /* the mailboxes are not root's */
-        accounts_each(accounts, LIST_USERS, examine_mailbox, &look, &error);
-        users_return();
-    }
+    struct mailboxes_look look = {.health = health, .config = config};
+    look.folder = data_dir_open_folder(config, &local_service, &look.owner, &error);
+    if (look.folder >= 0)
+        account_client_look(config, LIST_USERS, examine_mailbox, &look, &error);
     if (look.full > FULL_MAILBOXES_NAMED)
         note(health, HEALTH_WORRY, "mailboxes",
              arena_format(&health->arena, "%zu more are nearly full", look.full - FULL_MAILBOXES_NAMED),
              "mailboat user quota ADDRESS shows each");
-    if (accounts != NULL)
-        accounts_close(accounts);
     if (look.folder >= 0)
         close(look.folder);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/options.h"
 #include "cli/ports/settings_templates.h"
 #include "cli/setup/dovecot.h"
@@ -51,7 +52,6 @@ static void add_endpoint(struct settings *settings, uint16_t port, bool implicit
 
 static bool is_hosted(const struct config *config, struct bytes domain)
 {
-    struct error unreadable = {0};
     struct buffer name = {0}, configured = {0};
     bool found = false;
     bool valid = accounts_domain(&name, domain);
@@ -60,11 +60,7 @@ static bool is_hosted(const struct config *config, struct bytes domain)
         found = accounts_domain(&configured, bytes_of_text(config->domains[i])) &&
                 bytes_equal(buffer_bytes(&configured), buffer_bytes(&name));
     }
-    struct accounts *accounts = valid && !found ? accounts_open(config->data_dir, false, &unreadable) : NULL;
-    if (accounts != NULL) {
-        found = accounts_is_hosted(accounts, buffer_bytes(&name));
-        accounts_close(accounts);
-    }
+    found = found || (valid && account_client_is_hosted(config, buffer_bytes(&name)));
     buffer_free(&configured);
     buffer_free(&name);
     return found;

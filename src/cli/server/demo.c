@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/options.h"
 #include "cli/setup/dovecot.h"
 #include "config/secret_file.h"
@@ -140,12 +141,12 @@ static bool add_user(const struct demo *demo, struct error *error)
     struct config config;
     struct buffer password = {0};
     int exit_code = EX_OK;
-    struct accounts *accounts = options_accounts(&demo_command, demo->config, &config, &exit_code);
-    if (accounts == NULL)
+    if (!options_config(&demo_command, demo->config, &config, &exit_code))
         return error_set(error, exit_code, "the demo's accounts cannot be made");
     accounts_random_password(&password);
-    bool done = accounts_user_add(accounts, bytes_of_text(user), buffer_bytes(&password), error);
-    accounts_close(accounts);
+    const struct ipc_account_change asked = {
+        .verb = ACCOUNT_USER_ADD, .name = bytes_of_text(user), .value = buffer_bytes(&password)};
+    bool done = account_client_change(&config, &asked, NULL, error);
     config_free(&config);
     buffer_add_octet(&password, '\n');
     done = done && write_text(demo, "password", buffer_text(&password), 0600, error);

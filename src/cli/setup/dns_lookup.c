@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sysexits.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/listing.h"
 #include "cli/setup/dovecot.h"
 #include "core/smtp/host.h"
@@ -58,14 +59,7 @@ static void find_ports(struct dns_lookup *lookup)
 
 static bool is_hosted(const struct config *config, const char *domain)
 {
-    struct error unreadable = {0};
-    if (listing_is_configured(config, domain))
-        return true;
-    struct accounts *accounts = accounts_open(config->data_dir, false, &unreadable);
-    bool found = accounts != NULL && accounts_is_hosted(accounts, bytes_of_text(domain));
-    if (accounts != NULL)
-        accounts_close(accounts);
-    return found;
+    return listing_is_configured(config, domain) || account_client_is_hosted(config, bytes_of_text(domain));
 }
 
 static bool find_facts(struct dns_lookup *lookup, const char *domain, struct error *error)

@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "cli/accounts/account_client.h"
 #include "cli/accounts/quota.h"
 #include "cli/options.h"
 #include "cli/setup/dovecot.h"
 #include "run/data_dir.h"
-#include "service/quotas.h"
 #include "service/services.h"
 
 extern const struct command mailboxes_command;
@@ -63,11 +63,8 @@ static void print_words(const struct dovecot *dovecot, const struct config *conf
 /* Dovecot reads them from a file that must be there. */
 static bool write_quotas(const struct config *config, struct error *error)
 {
-    struct accounts *accounts = accounts_open(config->data_dir, true, error);
-    bool written = accounts != NULL && quotas_write(config, accounts, error);
-    if (accounts != NULL)
-        accounts_close(accounts);
-    return written;
+    const struct ipc_account_change asked = {.verb = ACCOUNT_QUOTAS_WRITE};
+    return account_client_change(config, &asked, NULL, error);
 }
 
 static bool set_up(struct config *config, bool start, bool json, struct error *error)

@@ -2,7 +2,8 @@
 /*
  * auth: answers smtpd's questions: is this password right, or this proof of
  * one (login.c), may this account send as that address, where does this
- * recipient go. Reads accounts.db; touches nothing else.
+ * recipient go. The one writer of the accounts: what subcommands change, and what a
+ * sign-in taught for SCRAM (account_writer.h). Touches nothing else.
  */
 #include "service/auth/auth.h"
 
@@ -13,11 +14,11 @@
 #include <unistd.h>
 
 #include "io/clock.h"
+#include "io/log.h"
 #include "io/random.h"
 #include "run/data_dir.h"
 #include "run/users.h"
-#include "service/learned_verifier.h"
-#include "service/quotas.h"
+#include "service/auth/account_control.h"
 #include "service/services.h"
 
 /* ---- where mail goes ---- */
@@ -47,7 +48,7 @@ static void ask_sender(struct auth *auth, struct channel *asker, const struct ip
 {
     struct bytes key = recipient_cache_key(&auth->key, RECIPIENT_CACHE_SENDER, asked->account,
                                            asked->address);
-    recipient_cache_check(&auth->recipient_cache, accounts_version(auth->accounts));
+    recipient_cache_check(&auth->recipient_cache, accounts_version_read(auth->accounts_version));
     const struct cached_recipient *known = recipient_cache_find(&auth->recipient_cache, key);
     struct cached_recipient fresh = {0};
     if (known == NULL) {
@@ -80,7 +81,7 @@ static void ask_recipient(struct auth *auth, struct channel *asker, const struct
     struct recipient elsewhere = {.address = asked->address};
     struct bytes key = recipient_cache_key(&auth->key, RECIPIENT_CACHE_RECIPIENT, bytes_none(),
                                            asked->address);
-    recipient_cache_check(&auth->recipient_cache, accounts_version(auth->accounts));
+    recipient_cache_check(&auth->recipient_cache, accounts_version_read(auth->accounts_version));
     const struct cached_recipient *known = recipient_cache_find(&auth->recipient_cache, key);
     struct cached_recipient fresh = {0};
     if (known == NULL) {
@@ -184,25 +185,76 @@ static void on_lost(void *owner, struct channel *from)
     login_forget(owner, from);
 }
 
+/* ---- what was written ---- */
+
+void auth_end_if_drained(struct auth *auth)
+{
+    if (auth->draining && auth->logins == NULL && auth->control.pending_count == 0)
+        child_exit(auth->child, EX_OK);
+}
+
+static void log_learned(const struct account_job *job)
+{
+    bool done = job->answer.exit_code == EX_OK;
+    log_event(done ? LOG_EVENT_INFO : LOG_EVENT_WARN, done ? "scram_ready" : "scram_not_ready",
+              LOG_BYTES("user", job->address), LOG_BYTES("reason", job->answer.text));
+}
+
+static void jobs_done(void *owner, bool readable, bool writable)
+{
+    struct auth *auth = owner;
+    for (struct account_job *job; (job = account_writer_take(auth->writer)) != NULL;) {
+        auth->control.pending_count--;
+        if (job->learns) {
+            log_learned(job);
+            account_job_free(job);
+        } else {
+            account_control_done(job);
+        }
+    }
+    auth_end_if_drained(auth);
+}
+
+/* ---- its life ---- */
+
 static bool auth_open(struct child *child, struct error *error)
 {
     struct auth *auth = memory_new(sizeof *auth);
-    struct buffer path = {0};
     child->service_data = auth;
     auth->child = child;
+    auth->accounts_version = child_shared(child, &accounts_version_memory);
     local_users_read(&auth->local_users, child->config); /* from /etc: before the root directory changes */
-    if (!child_enter_data_dir(child, error))
+    accounts_dummy_hash();
+    return child_enter_data_dir(child, error) && auth_control_open(&auth->control, child->config->data_dir,
+                                                                   child->user.uid, child->user.gid, error);
+}
+
+/* The writer's handle first: it makes what is missing. */
+static bool auth_open_own(struct child *child, struct error *error)
+{
+    struct auth *auth = child->service_data;
+    struct arena paths = {0}; /* for as long as the process lives */
+    const char *folder = account_store_folder(&paths, child->config->data_dir);
+    if (!account_store_open(&auth->store, child->config, ACCOUNT_LOCK_WAIT_MS, error))
         return false;
-    auth->accounts = accounts_open(child->config->data_dir, false, error);
+    auth->accounts = accounts_open(folder, false, error);
     if (auth->accounts == NULL)
         return false;
     accounts_host(auth->accounts, child->config->domains, child->config->domain_count);
-    buffer_add_format(&path, "%s/accounts.db", child->config->data_dir);
-    auth->accounts_path = path.at;
-    sandbox_allow(child->paths, auth->accounts_path, false);
-    accounts_dummy_hash();
-    return auth_control_open(&auth->control, child->config->data_dir, child->user.uid, child->user.gid,
-                             error);
+    sandbox_allow(child->paths, folder, true);
+    sandbox_allow(child->paths, arena_format(&paths, "%s/quotas", child->config->data_dir), true);
+    accounts_version_bump(auth->accounts_version); /* a subcommand may have been at them */
+    return true;
+}
+
+static bool open_writer(struct auth *auth, struct error *error)
+{
+    int descriptor;
+    auth->writer = account_writer_open(&auth->store, auth->accounts_version, &descriptor, error);
+    if (auth->writer == NULL)
+        return false;
+    watch_start(&auth->written_watch, auth->child->loop, descriptor, true, false, jobs_done, auth);
+    return true;
 }
 
 static bool auth_start(struct child *child, struct error *error)
@@ -213,8 +265,10 @@ static bool auth_start(struct child *child, struct error *error)
     sending_limits_start(auth, &kept->rate_limits);
     login_cache_start(&auth->login_cache);
     recipient_cache_start(&auth->recipient_cache, random_u64());
-    if (!login_open(auth, error))
+    if (!login_open(auth, error) || !open_writer(auth, error))
         return false;
+    auth->control.accounts = auth->accounts;
+    auth->control.writer = auth->writer;
     auth->control.on_password = on_password;
     auth->control.on_lost = on_lost;
     auth->control.owner = auth;
@@ -232,47 +286,33 @@ static void auth_drain(struct child *child, bool quick)
 
 /* ---- in the supervisor ---- */
 
-/* Makes accounts.db where it is missing, readable by auth, and what is written from it. */
+/* Makes the accounts where they are missing, and brings them up to date, as their user: what
+ * is wrong with them is said before anything starts. While auth runs they are its own. */
 static bool auth_prepare(const struct config *config, struct error *error)
 {
-    struct folder data;
-    struct accounts *accounts = accounts_open(config->data_dir, true, error);
-    if (accounts == NULL)
+    struct account_store store;
+    if (!account_store_move_here(config, error) ||
+        (geteuid() == 0 && !users_become(users_of(PROCESS_AUTH, config->user), error)))
         return false;
-    bool written = quotas_write(config, accounts, error);
-    accounts_close(accounts);
-    if (!written || geteuid() != 0)
-        return written;
-    if (!data_dir_open(&data, config, error))
-        return false;
-    int file = openat(data.descriptor, "accounts.db", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    bool given = file >= 0 && fchown(file, 0, users_of(PROCESS_AUTH, config->user).gid) == 0 &&
-                 fchmod(file, 0640) == 0;
-    if (!given)
-        error_set_errno(error, EX_OSERR, "cannot give %s/accounts.db to the auth process", data.path);
-    if (file >= 0)
-        close(file);
-    folder_close(&data);
-    return given;
-}
-
-static void auth_told(const struct config *config, enum ipc_kind kind, int attached)
-{
-    if (kind == IPC_LEARN)
-        learned_keep(config->data_dir, attached);
-    else if (attached >= 0)
-        close(attached);
+    bool opened = account_store_open(&store, config, 0, error);
+    if (opened)
+        account_store_close(&store);
+    return opened || error->exit_code == EX_UNAVAILABLE;
 }
 
 const struct service auth_service = {
     .role = PROCESS_AUTH,
     .stop = STOP_ANSWERERS,
-    .keeps = SANDBOX_READS_FILES | SANDBOX_HAS_THREADS | SANDBOX_ACCEPTS,
+    .keeps = SANDBOX_READS_FILES | SANDBOX_WRITES_FILES | SANDBOX_HAS_THREADS | SANDBOX_ACCEPTS,
+    .folder = ACCOUNTS_FOLDER,
+    .shown_folder = QUOTAS_FOLDER,
+    .shown_to = PROCESS_LOCAL,
+    .shares = {{&accounts_version_memory, false}},
     .socket = AUTH_CONTROL_SOCKET,
     .kept_octets = sizeof(struct auth_kept),
     .prepare = auth_prepare,
-    .on_told = auth_told,
     .open = auth_open,
+    .open_own = auth_open_own,
     .start = auth_start,
     .on_message = auth_message,
     .on_peer_lost = auth_peer_lost,

@@ -27,7 +27,11 @@ struct auth_kept {
 
 struct auth {
     struct child *child;
-    struct accounts *accounts;
+    struct accounts_version *accounts_version;
+    struct accounts *accounts;  /* for reading: the event loop's */
+    struct account_store store; /* for writing: account_writer's */
+    struct account_writer *writer;
+    struct watch written_watch;
     struct password_workers *workers;
     struct watch done_watch;
     struct login_throttle throttle;
@@ -43,8 +47,11 @@ struct auth {
     struct rate_limits rate_limits;
     struct map noted; /* messages that were counted and have not ended, by asker and question */
     bool draining;
-    char *accounts_path;
 };
+
+/* ---- auth.c ---- */
+/* Ends the process that drains, once nobody waits for anything. */
+void auth_end_if_drained(struct auth *auth);
 
 /* ---- login.c: who signs in ----
  * Each is answered once, at once or later; unless its asker is forgotten. */

@@ -9,6 +9,7 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "run/listen.h"
+#include "service/auth/account_control.h"
 
 bool auth_control_open(struct auth_control *control, const char *data_dir, unsigned uid, unsigned gid,
                        struct error *error)
@@ -33,6 +34,7 @@ static void hang_up(struct auth_control_client *client)
     watch_stop(&client->watch);
     channel_close(&client->channel);
     client->connected = false;
+    account_control_lost(client);
     client->control->on_lost(client->control->owner, &client->channel);
     watch_change(&client->control->watch, true, false); /* there is a place again */
 }
@@ -74,8 +76,17 @@ static bool hear(struct auth_control_client *client, enum ipc_kind kind, const u
     case IPC_PASSWORD:
         client->control->on_password(client->control->owner, &client->channel, &message->password);
         return true;
+    case IPC_ACCOUNT_CHANGE: return account_control_change(client, &message->account_change);
+    case IPC_ACCOUNT_LIST: return account_control_list(client, &message->account_list);
     default: return false; /* the table in ipc/ipc_message.c lets nothing else through */
     }
+}
+
+/* It is heard again when its change is made and what it was told is on its way. */
+static void watch_client(struct auth_control_client *client)
+{
+    watch_change(&client->watch, client->pending == NULL && !channel_is_full(&client->channel),
+                 channel_wants_write(&client->channel));
 }
 
 static void client_ready(void *owner, bool readable, bool writable)
@@ -85,7 +96,7 @@ static void client_ready(void *owner, bool readable, bool writable)
     union ipc_message message;
     int attached;
     bool fine = !writable || channel_flush(&client->channel);
-    while (fine && readable && !channel_is_full(&client->channel)) {
+    while (fine && readable && client->pending == NULL && !channel_is_full(&client->channel)) {
         enum channel_news news = channel_receive(&client->channel, &kind, &message, &attached);
         if (news == CHANNEL_EMPTY)
             break;
@@ -94,8 +105,7 @@ static void client_ready(void *owner, bool readable, bool writable)
         fine = news == CHANNEL_MESSAGE && hear(client, kind, &message);
     }
     if (fine)
-        watch_change(&client->watch, !channel_is_full(&client->channel),
-                     channel_wants_write(&client->channel));
+        watch_client(client);
     else
         hang_up(client);
 }
@@ -106,17 +116,19 @@ static void reopen(void *owner)
     watch_change(&control->watch, true, false);
 }
 
-/* The answer can come turns later: what is left of it is sent when there is room. */
+/* The answer can come turns later. That the channel is broken is seen by its reader. */
+void auth_control_say(struct auth_control_client *client, enum ipc_kind kind, const void *message)
+{
+    channel_send(&client->channel, kind, message, -1);
+    watch_client(client);
+}
+
 void auth_control_answer(struct auth_control *control, struct channel *to,
                          const struct ipc_password_answer *answer)
 {
-    for (size_t i = 0; i < AUTH_CONTROL_CLIENTS_MAX; i++) {
-        struct auth_control_client *client = &control->clients[i];
-        if (&client->channel != to || !client->connected)
-            continue;
-        channel_send(to, IPC_PASSWORD_ANSWER, answer, -1); /* that it is broken is seen by its reader */
-        watch_change(&client->watch, !channel_is_full(to), channel_wants_write(to));
-    }
+    for (size_t i = 0; i < AUTH_CONTROL_CLIENTS_MAX; i++)
+        if (&control->clients[i].channel == to && control->clients[i].connected)
+            auth_control_say(&control->clients[i], IPC_PASSWORD_ANSWER, answer);
 }
 
 static struct auth_control_client *free_place(struct auth_control *control)

@@ -19,7 +19,6 @@
 #include "io/random.h"
 #include "io/saslprep.h"
 #include "service/auth/auth.h"
-#include "service/learned_verifier.h"
 
 enum { TURN_LOOK_MS = 200 }; /* how exactly those who wait for a time are let in */
 
@@ -133,8 +132,7 @@ static void end_login(struct login *login)
     wipe(login->password);
     arena_clear(&login->arena);
     free(login);
-    if (auth->draining && auth->logins == NULL)
-        child_exit(auth->child, EX_OK);
+    auth_end_if_drained(auth);
 }
 
 static void refuse(struct login *login, enum password_verdict verdict)
@@ -172,16 +170,20 @@ static void give_up(struct login *login)
 
 /* ---- passwords ---- */
 
-/* From now on the password works with SCRAM too. The supervisor writes it:
- * this process only reads. */
+/* From now on the password works with SCRAM too. */
 static void teach_scram(const struct login *login)
 {
-    struct learned learned = {.address = login->address,
-                              .key = login->learned_key,
-                              .password_hash = login->hash,
-                              .verifier = bytes_of(&login->check.verifier, sizeof login->check.verifier)};
-    if (login->check.wants_verifier && login->check.matches && login->address.length > 0)
-        learned_send(login->auth->child, &learned);
+    struct auth *auth = login->auth;
+    if (!login->check.wants_verifier || !login->check.matches || login->address.length == 0)
+        return;
+    struct account_job *job = account_job_new();
+    job->learns = true;
+    job->address = arena_copy(&job->arena, login->address);
+    job->key = arena_copy(&job->arena, login->learned_key);
+    job->password_hash = arena_copy(&job->arena, login->hash);
+    job->verifier = login->check.verifier;
+    auth->control.pending_count++;
+    account_writer_give(auth->writer, job);
 }
 
 static void want_verifier(struct login *login)
@@ -497,6 +499,5 @@ void login_drain(struct auth *auth)
     timer_cancel(&auth->turn);
     for (struct queued_login *queued; (queued = login_queue_take(&auth->queue)) != NULL;)
         refuse((struct login *)(void *)queued, PASSWORD_UNAVAILABLE);
-    if (auth->logins == NULL)
-        child_exit(auth->child, EX_OK);
+    auth_end_if_drained(auth);
 }

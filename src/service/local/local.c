@@ -19,6 +19,7 @@
 #include "io/log.h"
 #include "io/random.h"
 #include "run/child.h"
+#include "service/accounts_version.h"
 #include "service/local/lmtp.h"
 #include "service/local/maildir.h"
 #include "service/local/over_quota_list.h"
@@ -54,7 +55,7 @@ struct local {
     struct quotas quotas;
     struct quota_batch quota_batch;
     bool quotas_unreadable; /* which has been said */
-    const volatile uint8_t *accounts_page;
+    const struct accounts_version *accounts_version;
     struct over_quota_list over_quota_list;
     struct local_place places[MAILDIR_BATCH_MAX];
     struct arrival *arrivals, **arrivals_end;
@@ -190,7 +191,7 @@ static void put(struct local *local, struct arrival *arrival, size_t result, con
 static void look_at_quotas(struct local *local)
 {
     /* first: a quota that changes meanwhile is another version's */
-    local->over_quota_list.version = accounts_read_version(local->accounts_page);
+    local->over_quota_list.version = accounts_version_read(local->accounts_version);
     bool unreadable = !quotas_look(&local->quotas);
     if (unreadable && !local->quotas_unreadable)
         log_event(LOG_EVENT_ERROR, "quotas_unreadable", LOG_TEXT("file", local->quotas.folder),
@@ -292,7 +293,6 @@ static void local_peer_lost(struct child *child, struct channel *peer)
         lmtp_peer_lost(&local->lmtp, peer);
 }
 
-/* The accounts are for root and auth alone; what is seen here is one page. */
 static bool local_open(struct child *child, struct error *error)
 {
     struct local *local = &here;
@@ -302,8 +302,8 @@ static bool local_open(struct child *child, struct error *error)
     local->by_lmtp = child->config->mailboxes.deliver == DELIVER_LMTP;
     /* DATA/mail can be a link to another disk, and an LMTP socket anywhere */
     child->paths->keeps_root = true;
-    local->accounts_page = accounts_watch(child->config->data_dir, error);
-    return local->accounts_page != NULL;
+    local->accounts_version = child_shared(child, &accounts_version_memory);
+    return true;
 }
 
 static bool local_open_own(struct child *child, struct error *error)
@@ -356,7 +356,7 @@ const struct service local_service = {
     .keeps = SANDBOX_READS_FILES | SANDBOX_WRITES_FILES | SANDBOX_CALLS_ONE,
     .folder = "mail",
     .folder_hint = "where Dovecot serves the mailboxes: mailboat mailboxes setup --start",
-    .shares = {{&over_quota_memory, false}},
+    .shares = {{&over_quota_memory, false}, {&accounts_version_memory, true}},
     .open = local_open,
     .open_own = local_open_own,
     .start = local_start,

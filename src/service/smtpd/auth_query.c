@@ -138,7 +138,7 @@ void auth_query_ask(struct smtp_connection *connection, enum ipc_kind kind,
                     const struct server_action *action)
 {
     connection->query.action = *action;
-    connection->query.version = accounts_read_version(connection->smtpd->accounts_page);
+    connection->query.version = accounts_version_read(connection->smtpd->accounts_version);
     question_ask(&connection->query.question, kind);
 }
 

@@ -35,7 +35,8 @@ static void end_sessions(void *owner);
 
 void credential_check_start(struct credential_checks *credentials, struct smtpd *smtpd)
 {
-    *credentials = (struct credential_checks){.looked_version = accounts_read_version(smtpd->accounts_page)};
+    *credentials = (struct credential_checks){
+        .looked_version = accounts_version_read(smtpd->accounts_version)};
     map_start(&credentials->known, smtpd->seed);
     map_start(&credentials->asked, smtpd->seed);
     timer_start(&credentials->timer, smtpd->child->loop, look, smtpd);
@@ -98,7 +99,7 @@ void credential_take(struct smtp_connection *connection, struct bytes account, s
     credential->version = connection->query.version;
     credential->checked_ms = clock_now_ms();
     connection->credential = credential;
-    if (credential->version != accounts_read_version(smtpd->accounts_page))
+    if (credential->version != accounts_version_read(smtpd->accounts_version))
         all->looked_version = ACCOUNTS_VERSION_NONE; /* it may have been told before the change */
 }
 
@@ -119,7 +120,7 @@ bool credential_holds(const struct smtp_connection *connection)
     if (credential == NULL)
         return true; /* nobody signed in: port 25, or a local program */
     return !credential->ended && !smtpd->draining &&
-           credential->version == accounts_read_version(smtpd->accounts_page) &&
+           credential->version == accounts_version_read(smtpd->accounts_version) &&
            clock_now_ms() - credential->checked_ms < CREDENTIAL_HOLDS_MS;
 }
 
@@ -221,7 +222,7 @@ static void look(void *owner)
 {
     struct smtpd *smtpd = owner;
     struct credential_checks *all = &smtpd->credentials;
-    uint64_t version = accounts_read_version(smtpd->accounts_page);
+    uint64_t version = accounts_version_read(smtpd->accounts_version);
     timer_set(&all->timer, CREDENTIALS_LOOK_MS);
     if (all->looking || version == all->looked_version)
         return;

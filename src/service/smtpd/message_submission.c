@@ -38,7 +38,7 @@ static void ask_about_sender(struct smtp_connection *connection)
 /* Where nothing fits any more, the message need not come. */
 static void ask_about_limits(struct smtp_connection *connection)
 {
-    connection->sender_version = accounts_read_version(connection->smtpd->accounts_page);
+    connection->sender_version = accounts_version_read(connection->smtpd->accounts_version);
     if (connection->listener->policy.limits_sending)
         submission_ask_limit(submission_of(connection), connection->message.action.account, 0);
     else
@@ -80,7 +80,7 @@ static bool is_postmaster(struct bytes address)
 /* All of them: what one member of an alias has room for is taken. */
 static bool are_full(const struct smtpd *smtpd, const struct recipient *targets, size_t count)
 {
-    uint64_t version = accounts_read_version(smtpd->accounts_page), now_ms = clock_now_ms();
+    uint64_t version = accounts_version_read(smtpd->accounts_version), now_ms = clock_now_ms();
     for (size_t i = 0; i < count; i++)
         if (!targets[i].local ||
             !over_quota_table_has(smtpd->over_quota, targets[i].address, version, now_ms))
@@ -196,7 +196,7 @@ static void submit(struct smtp_connection *connection)
 static void check_sender(struct smtp_connection *connection)
 {
     bool changed = connection->credential != NULL &&
-                   connection->sender_version != accounts_read_version(connection->smtpd->accounts_page);
+                   connection->sender_version != accounts_version_read(connection->smtpd->accounts_version);
     if (changed)
         submission_ask_sender(submission_of(connection), connection->session.origin.account,
                               connection->message.action.envelope->sender);

@@ -67,14 +67,12 @@ static bool smtpd_open(struct child *child, struct error *error)
     *smtpd = (struct smtpd){.child = child,
                             .metrics = child_shared(child, &smtpd_metrics),
                             .over_quota = child_shared(child, &over_quota_memory),
+                            .accounts_version = child_shared(child, &accounts_version_memory),
                             .seed = random_u64()};
     child->service_data = smtpd;
     /* Woken by each octet that arrives, it would push aside whoever sends the next ones. */
     sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
     map_start(&smtpd->clients, smtpd->seed);
-    smtpd->accounts_page = accounts_watch(config->data_dir, error);
-    if (smtpd->accounts_page == NULL)
-        return false;
     if (needs_tls(child) && (config->tls.certificate == NULL || config->tls.key == NULL))
         return error_set(error, EX_CONFIG, "no TLS certificate; set tls.certificate and tls.key");
     if (!needs_tls(child))
@@ -96,7 +94,7 @@ static bool smtpd_start(struct child *child, struct error *error)
                       smtpd->seed);
     smtpd->submissions.ids.slot = (uint8_t)child->number;
     smtpd->submissions.hostname = bytes_of_text(child->config->hostname);
-    smtpd->submissions.accounts_page = smtpd->accounts_page;
+    smtpd->submissions.accounts_version = smtpd->accounts_version;
     credential_check_start(&smtpd->credentials, smtpd);
     timer_start(&smtpd->reopen, child->loop, listener_reopen_all, smtpd);
     for (size_t i = 0; i < child->listener_count; i++, listener++) {
@@ -213,18 +211,19 @@ static uint32_t smtpd_count(const struct config *config)
     return config->smtpd_count;
 }
 
-const struct service smtpd_service = {.role = PROCESS_SMTPD,
-                                      .count = smtpd_count,
-                                      .overlaps = true,
-                                      .asks_to_the_end = true,
-                                      .stop = STOP_INTAKE,
-                                      .keeps = SANDBOX_ACCEPTS | SANDBOX_FILLS_FILES,
-                                      .socket = "submit.sock",
-                                      .listens = true,
-                                      .shares = {{&smtpd_metrics, false}, {&over_quota_memory, true}},
-                                      .open = smtpd_open,
-                                      .start = smtpd_start,
-                                      .on_message = smtpd_message,
-                                      .on_peer = smtpd_peer,
-                                      .on_peer_lost = smtpd_peer_lost,
-                                      .on_drain = smtpd_drain};
+const struct service smtpd_service = {
+    .role = PROCESS_SMTPD,
+    .count = smtpd_count,
+    .overlaps = true,
+    .asks_to_the_end = true,
+    .stop = STOP_INTAKE,
+    .keeps = SANDBOX_ACCEPTS | SANDBOX_FILLS_FILES,
+    .socket = "submit.sock",
+    .listens = true,
+    .shares = {{&smtpd_metrics, false}, {&over_quota_memory, true}, {&accounts_version_memory, true}},
+    .open = smtpd_open,
+    .start = smtpd_start,
+    .on_message = smtpd_message,
+    .on_peer = smtpd_peer,
+    .on_peer_lost = smtpd_peer_lost,
+    .on_drain = smtpd_drain};

@@ -19,6 +19,7 @@
 #include "io/conn.h"
 #include "io/log_throttle.h"
 #include "run/child.h"
+#include "service/accounts_version.h"
 #include "service/over_quota_table.h"
 #include "service/smtpd/client_log_throttle.h"
 #include "service/smtpd/connection_limit.h"
@@ -135,7 +136,7 @@ struct smtpd {
     size_t held_count; /* connections that wait for a slow answer */
     struct submissions submissions;
     struct credential_checks credentials;
-    const volatile uint8_t *accounts_page; /* tells when the answers do not hold any more */
+    const struct accounts_version *accounts_version; /* tells when the answers do not hold any more */
     struct log_throttle accepting, handshaking;
     struct handshakes handshakes;
     struct timer reopen;  /* listeners that were shut for a while */

@@ -31,12 +31,12 @@ static void check(const struct submission *submission)
 
 static bool has_cache(const struct submissions *all)
 {
-    return all->accounts_page != NULL && !all->cache_closed;
+    return all->accounts_version != NULL && !all->cache_closed;
 }
 
 static uint64_t current_version(const struct submissions *all)
 {
-    return all->accounts_page == NULL ? 0 : accounts_read_version(all->accounts_page);
+    return all->accounts_version == NULL ? 0 : accounts_version_read(all->accounts_version);
 }
 
 static struct bytes key_of(struct submissions *all, enum ipc_kind kind, struct bytes account,
@@ -64,7 +64,7 @@ static void keep_answer(struct submission *submission, uint32_t verdict, struct 
 {
     struct submissions *all = submission->all;
     uint64_t version = current_version(all);
-    if (all->accounts_page == NULL)
+    if (all->accounts_version == NULL)
         return;
     recipient_cache_check(&all->recipient_cache, version);
     if (submission->version != version) /* it may have been told before the change */

@@ -26,6 +26,7 @@
 #include "core/queue/queue_id.h"
 #include "core/server/server_session.h"
 #include "io/log_throttle.h"
+#include "service/accounts_version.h"
 #include "service/recipient_cache.h"
 #include "service/submission/question.h"
 
@@ -39,8 +40,8 @@ struct submissions {
     struct queue_id_maker ids;
     struct bytes hostname;
     /* What auth told before, where the process can see that it holds still:
-     * `accounts_page` is accounts_watch()'s, or NULL. */
-    const volatile uint8_t *accounts_page;
+     * `accounts_version` is auth's, or NULL. */
+    const struct accounts_version *accounts_version;
     struct recipient_cache recipient_cache;
     bool cache_closed;
     struct buffer key; /* of the question at hand */

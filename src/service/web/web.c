@@ -21,8 +21,9 @@
 
 #include "io/log.h"
 #include "run/subprocess.h"
+#include "run/users.h"
+#include "service/auth/account_store.h"
 #include "service/services.h"
-#include "store/accounts.h"
 
 /* A request on its way: what was uploaded. */
 struct web_request {
