@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "cli/options.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -49,7 +50,7 @@ static bool take_value(const struct command *command, const struct option_rule *
 
 /* argv[*at] is a flag; its value may be in it or behind it. */
 static bool read_flag(const struct command *command, int argc, char **argv, int *at,
-                      const struct option_rule *rules)
+                      const struct option_rule *rules, uint64_t *given)
 {
     const char *text = argv[*at];
     bool is_long = text[1] == '-';
@@ -62,6 +63,8 @@ static bool read_flag(const struct command *command, int argc, char **argv, int 
         command_usage(command, "unknown option %s", text);
         return false;
     }
+    assert(rule - rules < OPTION_RULES_MAX);
+    *given |= UINT64_C(1) << (rule - rules);
     if (rule->type == OPTION_FLAG) {
         if (has_value) {
             command_usage(command, "--%s takes no value", rule->name);
@@ -86,7 +89,7 @@ bool options_read(const struct command *command, int argc, char **argv, const st
         if (!flags_over && strcmp(argv[i], "--") == 0) {
             flags_over = true;
         } else if (!flags_over && argv[i][0] == '-' && argv[i][1] != '\0') {
-            if (!read_flag(command, argc, argv, &i, rules))
+            if (!read_flag(command, argc, argv, &i, rules, &arguments->given))
                 return false;
         } else if (arguments->count == ARGUMENTS_MAX) {
             command_usage(command, "at most %d arguments", ARGUMENTS_MAX);
@@ -96,6 +99,86 @@ bool options_read(const struct command *command, int argc, char **argv, const st
         }
     }
     return true;
+}
+
+/* ---- arguments and verbs ---- */
+
+/* The next word of "ADDRESS [TARGET...]"; empty at the end. */
+static struct bytes next_word(struct bytes *rest)
+{
+    return bytes_split(rest, ' ');
+}
+
+bool options_arguments_fit(const struct command *command, const char *whose, const char *wanted,
+                           const char *const *at, size_t count)
+{
+    const char *of = whose == NULL ? "" : " for ", *verb = whose == NULL ? "" : whose;
+    struct bytes rest = bytes_of_text(wanted);
+    size_t most = 0;
+    for (struct bytes word = next_word(&rest); word.length > 0; word = next_word(&rest), most++) {
+        if (count <= most && word.at[0] != '[') {
+            command_usage(command, "missing %.*s%s%s", BYTES_ARG(word), of, verb);
+            return false;
+        }
+        if (bytes_search(word, BYTES("...")) != SIZE_MAX)
+            return true;
+    }
+    if (count > most)
+        command_usage(command, "unexpected argument '%s'%s%s", at[most], of, verb);
+    return count <= most;
+}
+
+static bool verb_takes(const struct command_verb *verb, const char *flag)
+{
+    struct bytes rest = bytes_of_text(verb->flags);
+    for (struct bytes word = next_word(&rest); word.length > 0; word = next_word(&rest))
+        if (bytes_is(word, flag))
+            return true;
+    return strcmp(flag, "config") == 0;
+}
+
+static bool flags_fit(const struct command *command, const struct command_verb *verb,
+                      const struct option_rule *rules, uint64_t given)
+{
+    for (size_t i = 0; rules[i].type != OPTION_END; i++)
+        if ((given >> i & 1) != 0 && !verb_takes(verb, rules[i].name)) {
+            command_usage(command, "unexpected option --%s for %s", rules[i].name, verb->name);
+            return false;
+        }
+    return true;
+}
+
+static int usage_of_verbs(const struct command *command, const char *said, const struct command_verb *verbs)
+{
+    struct buffer text = {0};
+    for (const struct command_verb *verb = verbs; verb->name != NULL; verb++)
+        buffer_add_format(&text, "%s%s%s%s", verb == verbs ? "" : ", ", verb->name,
+                          verb->arguments[0] == '\0' ? "" : " ", verb->arguments);
+    int exit_code = said == NULL ? command_usage(command, "missing verb; use one of: %s", buffer_text(&text))
+                                 : command_usage(command, "unknown verb '%s'; use one of: %s", said,
+                                                 buffer_text(&text));
+    buffer_free(&text);
+    return exit_code;
+}
+
+int options_run_verb(const struct command *command, int argc, char **argv, const struct option_rule *rules,
+                     const struct command_verb *verbs, void *wish)
+{
+    struct arguments arguments;
+    if (!options_read(command, argc, argv, rules, &arguments))
+        return EX_USAGE;
+    const char *said = arguments.count > 0 ? arguments.at[0] : NULL;
+    const struct command_verb *verb = verbs;
+    while (said != NULL && verb->name != NULL && strcmp(verb->name, said) != 0)
+        verb++;
+    if (said == NULL || verb->name == NULL)
+        return usage_of_verbs(command, said, verbs);
+    struct verb_call call = {
+        .verb = verb, .wish = wish, .arguments = arguments.at + 1, .count = arguments.count - 1};
+    if (!flags_fit(command, verb, rules, arguments.given) ||
+        !options_arguments_fit(command, verb->name, verb->arguments, call.arguments, call.count))
+        return EX_USAGE;
+    return verb->run(&call);
 }
 
 /* ---- what they open ---- */

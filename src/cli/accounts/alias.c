@@ -108,52 +108,58 @@ static int change(const char *config_file, const char *address, const struct ali
     return exit_code;
 }
 
-static int add(const char *config_file, const char *from, const struct arguments *arguments)
+struct alias_options {
+    const char *config, *from;
+    bool json;
+};
+
+static int add(const struct verb_call *call)
 {
+    const struct alias_options *wish = call->wish;
     struct alias_targets targets = {0};
     struct error error = {0};
-    for (size_t i = 2; i < arguments->count; i++)
-        add_target(&targets, bytes_of_text(arguments->at[i]));
-    int exit_code = from != NULL && !read_targets(&targets, from, &error)
+    if (call->count == 1 && wish->from == NULL)
+        return command_usage(&alias_command, "missing TARGET for add");
+    for (size_t i = 1; i < call->count; i++)
+        add_target(&targets, bytes_of_text(call->arguments[i]));
+    int exit_code = wish->from != NULL && !read_targets(&targets, wish->from, &error)
                         ? command_fail(&alias_command, &error)
-                        : change(config_file, arguments->at[1], &targets, true);
+                        : change(wish->config, call->arguments[0], &targets, true);
     targets_free(&targets);
     return exit_code;
 }
 
-static int remove_target(const char *config_file, const struct arguments *arguments)
+static int remove_target(const struct verb_call *call)
 {
+    const struct alias_options *wish = call->wish;
     struct alias_targets targets = {0};
-    if (arguments->count == 3)
-        add_target(&targets, bytes_of_text(arguments->at[2]));
-    int exit_code = change(config_file, arguments->at[1], &targets, false);
+    if (call->count == 2)
+        add_target(&targets, bytes_of_text(call->arguments[1]));
+    int exit_code = change(wish->config, call->arguments[0], &targets, false);
     targets_free(&targets);
     return exit_code;
+}
+
+static int list(const struct verb_call *call)
+{
+    static const char *const columns[] = {"address", "target"};
+    const struct alias_options *wish = call->wish;
+    return listing_accounts(&alias_command, wish->config, LIST_ALIASES, columns, ARRAY_LENGTH(columns),
+                            wish->json);
 }
 
 static int run(int argc, char **argv)
 {
-    static const char *const columns[] = {"address", "target"};
-    const char *config_file = NULL, *from = NULL;
-    bool json = false;
-    struct arguments arguments;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
-                                        {OPTION_TEXT, "from", 0, &from},
-                                        {OPTION_FLAG, "json", 0, &json},
+    static const struct command_verb verbs[] = {{"add", "ADDRESS [TARGET...]", "from", add},
+                                                {"remove", "ADDRESS [TARGET]", "", remove_target},
+                                                {"list", "", "json", list},
+                                                {.name = NULL}};
+    struct alias_options wish = {0};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config},
+                                        {OPTION_TEXT, "from", 0, &wish.from},
+                                        {OPTION_FLAG, "json", 0, &wish.json},
                                         {OPTION_END, NULL, 0, NULL}};
-    if (!options_read(&alias_command, argc, argv, rules, &arguments))
-        return EX_USAGE;
-    const char *verb = arguments.count > 0 ? arguments.at[0] : "";
-    if (from != NULL && strcmp(verb, "add") != 0)
-        return command_usage(&alias_command, "--from is only for add");
-    if (arguments.count == 1 && strcmp(verb, "list") == 0)
-        return listing_accounts(&alias_command, config_file, LIST_ALIASES, columns, ARRAY_LENGTH(columns),
-                                json);
-    if (arguments.count >= (from == NULL ? 3 : 2) && strcmp(verb, "add") == 0)
-        return add(config_file, from, &arguments);
-    if ((arguments.count == 2 || arguments.count == 3) && strcmp(verb, "remove") == 0)
-        return remove_target(config_file, &arguments);
-    return command_usage(&alias_command, "use one of: add ADDRESS TARGET..., remove ADDRESS [TARGET], list");
+    return options_run_verb(&alias_command, argc, argv, rules, verbs, &wish);
 }
 
 const struct command alias_command = {

@@ -50,24 +50,42 @@ static int change(const char *config_file, const char *domain, bool add)
     return exit_code;
 }
 
-static int run(int argc, char **argv)
+struct domain_options {
+    const char *config;
+    bool json;
+};
+
+static int add(const struct verb_call *call)
+{
+    const struct domain_options *wish = call->wish;
+    return change(wish->config, call->arguments[0], true);
+}
+
+static int remove_one(const struct verb_call *call)
+{
+    const struct domain_options *wish = call->wish;
+    return change(wish->config, call->arguments[0], false);
+}
+
+static int list(const struct verb_call *call)
 {
     static const char *const columns[] = {"name", "configuration?"};
-    const char *config_file = NULL;
-    bool json = false;
-    struct arguments arguments;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
-                                        {OPTION_FLAG, "json", 0, &json},
+    const struct domain_options *wish = call->wish;
+    return listing_accounts(&domain_command, wish->config, LIST_DOMAINS, columns, ARRAY_LENGTH(columns),
+                            wish->json);
+}
+
+static int run(int argc, char **argv)
+{
+    static const struct command_verb verbs[] = {{"add", "DOMAIN", "", add},
+                                                {"remove", "DOMAIN", "", remove_one},
+                                                {"list", "", "json", list},
+                                                {.name = NULL}};
+    struct domain_options wish = {0};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config},
+                                        {OPTION_FLAG, "json", 0, &wish.json},
                                         {OPTION_END, NULL, 0, NULL}};
-    if (!options_read(&domain_command, argc, argv, rules, &arguments))
-        return EX_USAGE;
-    const char *verb = arguments.count > 0 ? arguments.at[0] : "";
-    if (arguments.count == 1 && strcmp(verb, "list") == 0)
-        return listing_accounts(&domain_command, config_file, LIST_DOMAINS, columns, ARRAY_LENGTH(columns),
-                                json);
-    if (arguments.count == 2 && (strcmp(verb, "add") == 0 || strcmp(verb, "remove") == 0))
-        return change(config_file, arguments.at[1], verb[0] == 'a');
-    return command_usage(&domain_command, "use one of: add DOMAIN, remove DOMAIN, list");
+    return options_run_verb(&domain_command, argc, argv, rules, verbs, &wish);
 }
 
 const struct command domain_command = {

@@ -58,26 +58,45 @@ static int change(const char *config_file, bool add, const char *what, const cha
     return exit_code;
 }
 
-static int run(int argc, char **argv)
+struct key_options {
+    const char *config, *name;
+    bool json;
+};
+
+static int add(const struct verb_call *call)
+{
+    const struct key_options *wish = call->wish;
+    if (!bytes_is_utf8(bytes_of_text(wish->name)) || bytes_has_control(bytes_of_text(wish->name)))
+        return command_usage(&key_command, "--name: expected one line of UTF-8 text");
+    return change(wish->config, true, call->arguments[0], wish->name, wish->json);
+}
+
+static int revoke_one(const struct verb_call *call)
+{
+    const struct key_options *wish = call->wish;
+    return change(wish->config, false, call->arguments[0], wish->name, wish->json);
+}
+
+static int list(const struct verb_call *call)
 {
     static const char *const columns[] = {"id", "user", "name", "created"};
-    const char *config_file = NULL, *name = "";
-    bool json = false;
-    struct arguments arguments;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
-                                        {OPTION_TEXT, "name", 'n', &name},
-                                        {OPTION_FLAG, "json", 0, &json},
+    const struct key_options *wish = call->wish;
+    return listing_accounts(&key_command, wish->config, LIST_KEYS, columns, ARRAY_LENGTH(columns),
+                            wish->json);
+}
+
+static int run(int argc, char **argv)
+{
+    static const struct command_verb verbs[] = {{"add", "ADDRESS", "name json", add},
+                                                {"revoke", "ID", "", revoke_one},
+                                                {"list", "", "json", list},
+                                                {.name = NULL}};
+    struct key_options wish = {.name = ""};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config},
+                                        {OPTION_TEXT, "name", 'n', &wish.name},
+                                        {OPTION_FLAG, "json", 0, &wish.json},
                                         {OPTION_END, NULL, 0, NULL}};
-    if (!options_read(&key_command, argc, argv, rules, &arguments))
-        return EX_USAGE;
-    if (!bytes_is_utf8(bytes_of_text(name)) || bytes_has_control(bytes_of_text(name)))
-        return command_usage(&key_command, "--name: expected one line of UTF-8 text");
-    const char *verb = arguments.count > 0 ? arguments.at[0] : "";
-    if (arguments.count == 1 && strcmp(verb, "list") == 0)
-        return listing_accounts(&key_command, config_file, LIST_KEYS, columns, ARRAY_LENGTH(columns), json);
-    if (arguments.count == 2 && (strcmp(verb, "add") == 0 || strcmp(verb, "revoke") == 0))
-        return change(config_file, verb[0] == 'a', arguments.at[1], name, json);
-    return command_usage(&key_command, "use one of: add ADDRESS [--name NAME], revoke ID, list");
+    return options_run_verb(&key_command, argc, argv, rules, verbs, &wish);
 }
 
 const struct command key_command = {

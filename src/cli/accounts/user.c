@@ -16,7 +16,7 @@ extern const struct command user_command;
 struct user_options {
     const char *config, *password_file;
     bool json, password_stdin;
-    const char *address;
+    struct vacation_options vacation;
 };
 
 /* Who reads mail under what does not hold any more signs in again, if they can. */
@@ -28,90 +28,132 @@ static void sign_out(const struct config *config, const char *address)
     buffer_free(&canonical);
 }
 
-/* A verb that takes an address, and a password where it needs one. */
-struct user_verb {
-    const char *name;
-    enum account_verb verb;
-    bool with_password;
-    const char *done_text;
-};
-
-static int change(const struct user_options *wish, const struct user_verb *verb)
+static int change(const struct verb_call *call, enum account_verb verb, bool with_password,
+                  const char *done_text)
 {
+    const struct user_options *wish = call->wish;
+    const char *address = call->arguments[0];
     struct config config;
     struct buffer password = {0};
     struct error error = {0};
     int exit_code = EX_OK;
     if (!options_config(&user_command, wish->config, &config, &exit_code))
         return exit_code;
-    if (!verb->with_password || options_password(&user_command, wish->password_file, &password, &exit_code)) {
+    if (!with_password || options_password(&user_command, wish->password_file, &password, &exit_code)) {
         struct ipc_account_change asked = {
-            .verb = verb->verb, .name = bytes_of_text(wish->address), .value = buffer_bytes(&password)};
+            .verb = verb, .name = bytes_of_text(address), .value = buffer_bytes(&password)};
         if (account_client_change(&config, &asked, NULL, &error))
-            printf("%s: %s\n", wish->address, verb->done_text);
+            printf("%s: %s\n", address, done_text);
         else
             exit_code = command_fail(&user_command, &error);
     }
     options_wipe(&password);
     if (exit_code == EX_OK)
-        sign_out(&config, wish->address);
+        sign_out(&config, address);
     config_free(&config);
     return exit_code;
 }
 
-static int run(int argc, char **argv)
+static int run_add(const struct verb_call *call)
+{
+    return change(call, ACCOUNT_USER_ADD, true, "added");
+}
+
+static int run_passwd(const struct verb_call *call)
+{
+    return change(call, ACCOUNT_USER_PASSWORD, true, "has a new password");
+}
+
+static int run_disable(const struct verb_call *call)
+{
+    return change(call, ACCOUNT_USER_DISABLE, false, "can no longer sign in");
+}
+
+static int run_enable(const struct verb_call *call)
+{
+    return change(call, ACCOUNT_USER_ENABLE, false, "can sign in again");
+}
+
+static int run_remove(const struct verb_call *call)
+{
+    return change(call, ACCOUNT_USER_REMOVE, false, "removed; the mailbox is kept");
+}
+
+static int run_list(const struct verb_call *call)
 {
     static const char *const columns[] = {"address", "disabled?", "created", "forward",
                                           "keeps?",  "away?",     "quota#"};
+    const struct user_options *wish = call->wish;
+    return listing_accounts(&user_command, wish->config, LIST_USERS, columns, ARRAY_LENGTH(columns),
+                            wish->json);
+}
+
+static int run_forward(const struct verb_call *call)
+{
+    struct user_options *wish = call->wish;
+    wish->vacation.config = wish->config;
+    return vacation_forward(&user_command, &wish->vacation, call->arguments[0], call->arguments[1]);
+}
+
+static int run_vacation(const struct verb_call *call)
+{
+    struct user_options *wish = call->wish;
+    bool off = call->count == 2 && strcmp(call->arguments[1], "off") == 0;
+    if (call->count == 2 && !off)
+        return command_usage(&user_command, "unexpected argument '%s' for vacation", call->arguments[1]);
+    wish->vacation.config = wish->config;
+    return vacation_reply(&user_command, &wish->vacation, call->arguments[0], off);
+}
+
+static int run_quota(const struct verb_call *call)
+{
+    const struct user_options *wish = call->wish;
+    return quota_command(&user_command, wish->config, call->arguments[0],
+                         call->count == 2 ? call->arguments[1] : NULL, wish->json);
+}
+
+static int run_locks(const struct verb_call *call)
+{
+    const struct user_options *wish = call->wish;
+    return lockout_list(&user_command, wish->config, wish->json);
+}
+
+static int run_unlock(const struct verb_call *call)
+{
+    const struct user_options *wish = call->wish;
+    return lockout_clear(&user_command, wish->config, call->arguments[0]);
+}
+
+static const struct command_verb verbs[] = {
+    {"add", "ADDRESS", "password-file password-stdin", run_add},
+    {"passwd", "ADDRESS", "password-file password-stdin", run_passwd},
+    {"list", "", "json", run_list},
+    {"disable", "ADDRESS", "", run_disable},
+    {"enable", "ADDRESS", "", run_enable},
+    {"remove", "ADDRESS", "", run_remove},
+    {"forward", "ADDRESS TO|off", "no-keep", run_forward},
+    {"vacation", "ADDRESS [off]", "message subject since until days", run_vacation},
+    {"quota", "ADDRESS [SIZE|off|default]", "json", run_quota},
+    {"locks", "", "json", run_locks},
+    {"unlock", "ADDRESS", "", run_unlock},
+    {.name = NULL},
+};
+
+static int run(int argc, char **argv)
+{
     struct user_options wish = {0};
-    struct vacation_options vacation = {0};
-    struct arguments arguments;
     const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config},
                                         {OPTION_TEXT, "password-file", 0, &wish.password_file},
                                         {OPTION_FLAG, "password-stdin", 0, &wish.password_stdin},
                                         {OPTION_FLAG, "json", 0, &wish.json},
-                                        {OPTION_FLAG, "no-keep", 0, &vacation.no_keep},
-                                        {OPTION_TEXT, "message", 0, &vacation.message},
-                                        {OPTION_TEXT, "subject", 0, &vacation.subject},
-                                        {OPTION_TEXT, "since", 0, &vacation.since},
-                                        {OPTION_TEXT, "until", 0, &vacation.until},
-                                        {OPTION_TEXT, "days", 0, &vacation.days},
+                                        {OPTION_FLAG, "no-keep", 0, &wish.vacation.no_keep},
+                                        {OPTION_TEXT, "message", 0, &wish.vacation.message},
+                                        {OPTION_TEXT, "subject", 0, &wish.vacation.subject},
+                                        {OPTION_TEXT, "since", 0, &wish.vacation.since},
+                                        {OPTION_TEXT, "until", 0, &wish.vacation.until},
+                                        {OPTION_TEXT, "days", 0, &wish.vacation.days},
                                         {OPTION_END, NULL, 0, NULL}};
-    static const struct user_verb verbs[] = {
-        {"add", ACCOUNT_USER_ADD, true, "added"},
-        {"passwd", ACCOUNT_USER_PASSWORD, true, "has a new password"},
-        {"disable", ACCOUNT_USER_DISABLE, false, "can no longer sign in"},
-        {"enable", ACCOUNT_USER_ENABLE, false, "can sign in again"},
-        {"remove", ACCOUNT_USER_REMOVE, false, "removed; the mailbox is kept"},
-    };
-    if (!options_read(&user_command, argc, argv, rules, &arguments))
-        return EX_USAGE;
-    if (arguments.count == 1 && strcmp(arguments.at[0], "list") == 0)
-        return listing_accounts(&user_command, wish.config, LIST_USERS, columns, ARRAY_LENGTH(columns),
-                                wish.json);
-    if (arguments.count == 1 && strcmp(arguments.at[0], "locks") == 0)
-        return lockout_list(&user_command, wish.config, wish.json);
-    if (arguments.count == 2 && strcmp(arguments.at[0], "unlock") == 0)
-        return lockout_clear(&user_command, wish.config, arguments.at[1]);
-    if ((arguments.count == 2 || arguments.count == 3) && strcmp(arguments.at[0], "quota") == 0)
-        return quota_command(&user_command, wish.config, arguments.at[1],
-                             arguments.count == 3 ? arguments.at[2] : NULL, wish.json);
-    vacation.config = wish.config;
-    if (arguments.count == 3 && strcmp(arguments.at[0], "forward") == 0)
-        return vacation_forward(&user_command, &vacation, arguments.at[1], arguments.at[2]);
-    bool off = arguments.count == 3 && strcmp(arguments.at[2], "off") == 0;
-    if ((arguments.count == 2 || off) && strcmp(arguments.at[0], "vacation") == 0)
-        return vacation_reply(&user_command, &vacation, arguments.at[1], off);
-    for (size_t i = 0; arguments.count > 0 && i < ARRAY_LENGTH(verbs); i++) {
-        if (strcmp(arguments.at[0], verbs[i].name) != 0)
-            continue;
-        if (arguments.count != 2)
-            return command_usage(&user_command, "user %s requires one address", verbs[i].name);
-        wish.address = arguments.at[1];
-        return change(&wish, &verbs[i]);
-    }
-    return command_usage(&user_command, "use one of: add, passwd, list, disable, enable, remove, forward, "
-                                        "vacation, quota, locks, unlock, with an ADDRESS");
+    return options_run_verb(&user_command, argc, argv, rules, verbs, &wish);
 }
 
 const struct command user_command = {

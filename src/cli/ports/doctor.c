@@ -316,9 +316,8 @@ static int run(int argc, char **argv)
     targets.count = 0;
     if (!options_read(&doctor_command, argc, argv, rules, &arguments))
         exit_code = EX_USAGE;
-    else if (arguments.count > 0)
-        exit_code = command_usage(&doctor_command, "unexpected argument '%s'; name a host with --target",
-                                  arguments.at[0]);
+    else if (!options_arguments_fit(&doctor_command, NULL, "", arguments.at, arguments.count))
+        exit_code = EX_USAGE;
     else if (targets.count > PROBES_MAX)
         exit_code = command_usage(&doctor_command, "at most %d targets", PROBES_MAX);
     for (size_t i = 0; exit_code == EX_OK && i < targets.count; i++)

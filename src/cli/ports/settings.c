@@ -288,8 +288,8 @@ static int run(int argc, char **argv)
         {OPTION_FLAG, "json", 0, &wish.json},   {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&settings_command, argc, argv, rules, &arguments))
         return EX_USAGE;
-    if (arguments.count != 1)
-        return command_usage(&settings_command, "one ADDRESS is required");
+    if (!options_arguments_fit(&settings_command, NULL, "ADDRESS", arguments.at, arguments.count))
+        return EX_USAGE;
     const struct settings_template *template = wish.program == NULL
                                                    ? NULL
                                                    : settings_templates_find(bytes_of_text(wish.program));

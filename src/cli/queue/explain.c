@@ -359,10 +359,8 @@ static int run(int argc, char **argv)
                                         {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&explain_command, argc, argv, rules, &arguments))
         return EX_USAGE;
-    if (arguments.count != 1)
-        return command_usage(
-            &explain_command,
-            "a message ID is required: mailboat explain ID; mailboat queue list shows the IDs");
+    if (!options_arguments_fit(&explain_command, NULL, "ID", arguments.at, arguments.count))
+        return EX_USAGE;
     if (!queue_read_id(&explain_command, arguments.at[0], &id))
         return EX_USAGE;
     if (!options_config(&explain_command, config_file, &config, &exit_code))

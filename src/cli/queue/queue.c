@@ -39,118 +39,153 @@ bool queue_read_id(const struct command *command, const char *text, uint64_t *id
 
 /* ---- the command ---- */
 
-static int retry(const struct queue_call *call)
+struct queue_options {
+    const char *config;
+    struct selection_texts texts;
+    struct queue_call call;
+};
+
+/* Opens what the verb needs, and runs it. */
+static int run_in_queue(struct queue_options *wish, int (*act)(const struct queue_call *call))
+{
+    struct config config;
+    struct error error = {0};
+    char folder[4096];
+    int exit_code = EX_OK;
+    if (!options_config(&queue_command, wish->config, &config, &exit_code))
+        return exit_code;
+    snprintf(folder, sizeof folder, "%s/queue", config.data_dir);
+    wish->call.folder = folder;
+    wish->call.place = (struct store_place){config.store, folder};
+    wish->call.config = &config;
+    bool done = data_dir_act_in(folder, &error); /* the queue is its owner's: also when root asks */
+    exit_code = done ? act(&wish->call) : command_fail(&queue_command, &error);
+    config_free(&config);
+    return exit_code;
+}
+
+static int look(const struct verb_call *call, int (*act)(const struct queue_call *call))
+{
+    struct queue_options *wish = call->wish;
+    struct error error = {0};
+    if (!selection_read(&wish->call.selection, &wish->texts, &error))
+        return command_usage(&queue_command, "%s", error.text);
+    wish->call.ids = call->arguments;
+    wish->call.id_count = call->count;
+    return run_in_queue(wish, act);
+}
+
+/* What is changed must be named: ids, or a filter, or all; not both. */
+static int change(const struct verb_call *call, int (*act)(const struct queue_call *call))
+{
+    struct queue_options *wish = call->wish;
+    struct error error = {0};
+    bool all = call->count == 1 && strcmp(call->arguments[0], "all") == 0;
+    wish->texts.all = wish->texts.all || all;
+    if (!selection_read(&wish->call.selection, &wish->texts, &error))
+        return command_usage(&queue_command, "%s", error.text);
+    wish->call.ids = call->arguments;
+    wish->call.id_count = all ? 0 : call->count;
+    bool unsaid = selection_is_unsaid(&wish->call.selection);
+    if (wish->call.id_count == 0 && unsaid)
+        return command_usage(&queue_command,
+                             "missing ID for %s, or a filter such as --domain example.org, or --all",
+                             call->verb->name);
+    if (wish->call.id_count > 0 && !unsaid)
+        return command_usage(&queue_command, "%s takes ids or filters, not both", call->verb->name);
+    return run_in_queue(wish, act);
+}
+
+static int list(const struct verb_call *call)
+{
+    return look(call, queue_list);
+}
+
+static int show(const struct verb_call *call)
+{
+    return look(call, queue_show);
+}
+
+static int stats(const struct verb_call *call)
+{
+    return look(call, queue_stats);
+}
+
+static int watch(const struct verb_call *call)
+{
+    return look(call, queue_watch);
+}
+
+static int act_retry(const struct queue_call *call)
 {
     return queue_action(call, CONTROL_RETRY, "tried again now");
 }
-static int hold(const struct queue_call *call)
+
+static int retry(const struct verb_call *call)
+{
+    return change(call, act_retry);
+}
+
+static int act_hold(const struct queue_call *call)
 {
     return queue_action(call, CONTROL_HOLD, "held");
 }
-static int release(const struct queue_call *call)
+
+static int hold(const struct verb_call *call)
+{
+    return change(call, act_hold);
+}
+
+static int act_release(const struct queue_call *call)
 {
     return queue_action(call, CONTROL_RELEASE, "released");
 }
-static int remove_some(const struct queue_call *call)
+
+static int release(const struct verb_call *call)
+{
+    return change(call, act_release);
+}
+
+static int act_remove(const struct queue_call *call)
 {
     return queue_action(call, CONTROL_REMOVE, "removed");
 }
 
-static const struct queue_verb {
-    const char *name;
-    int (*run)(const struct queue_call *call);
-    size_t ids_max;
-    bool selects; /* filters mean something */
-    bool changes; /* and one of them, or an id, must be there */
-} verbs[] = {
-    {"list", queue_list, 0, true, false},
-    {"show", queue_show, 1, false, false},
-    {"stats", queue_stats, 0, false, false},
-    {"watch", queue_watch, 0, false, false},
-    {"retry", retry, ARGUMENTS_MAX, true, true},
-    {"hold", hold, ARGUMENTS_MAX, true, true},
-    {"release", release, ARGUMENTS_MAX, true, true},
-    {"remove", remove_some, ARGUMENTS_MAX, true, true},
+static int remove_some(const struct verb_call *call)
+{
+    return change(call, act_remove);
+}
+
+#define FILTERS "sender recipient domain older younger reason all"
+
+static const struct command_verb verbs[] = {
+    {"list", "", "json postfix-json " FILTERS, list},
+    {"show", "ID", "json", show},
+    {"stats", "", "json", stats},
+    {"watch", "", "json", watch},
+    {"retry", "[ID...]", "json " FILTERS, retry},
+    {"hold", "[ID...]", "json " FILTERS, hold},
+    {"release", "[ID...]", "json " FILTERS, release},
+    {"remove", "[ID...]", "json " FILTERS, remove_some},
+    {.name = NULL},
 };
-
-static const struct queue_verb *find_verb(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++)
-        if (strcmp(verbs[i].name, name) == 0)
-            return &verbs[i];
-    return NULL;
-}
-
-/* EX_OK, or what is wrong has been said. */
-static int check(const struct queue_verb *verb, struct queue_call *call)
-{
-    bool unsaid = selection_is_unsaid(&call->selection);
-    if (verb->changes && call->id_count == 1 && strcmp(call->ids[0], "all") == 0) {
-        call->selection.all = true;
-        call->id_count = 0;
-        unsaid = false;
-    }
-    if (call->id_count > verb->ids_max)
-        return command_usage(&queue_command, "%s: unexpected argument '%s'", verb->name,
-                             call->ids[verb->ids_max]);
-    if (verb->ids_max == 1 && call->id_count == 0)
-        return command_usage(&queue_command, "a message ID is required: mailboat queue %s ID", verb->name);
-    if (!verb->selects && !unsaid)
-        return command_usage(&queue_command, "%s takes no filter such as --sender", verb->name);
-    if (verb->changes && call->id_count == 0 && unsaid)
-        return command_usage(&queue_command,
-                             "IDs or a filter are required: mailboat queue %s ID, or a filter such as "
-                             "--domain example.org, or --all",
-                             verb->name);
-    if (verb->changes && call->id_count > 0 && !unsaid)
-        return command_usage(&queue_command, "%s: IDs and filters exclude each other", verb->name);
-    if (call->postfix_json && verb->run != queue_list)
-        return command_usage(&queue_command, "--postfix-json is only for list");
-    return EX_OK;
-}
 
 static int run(int argc, char **argv)
 {
-    const char *config_file = NULL;
-    struct selection_texts texts = {0};
-    struct queue_call call = {0};
-    struct arguments arguments;
-    struct config config;
-    struct error error = {0};
-    int exit_code = EX_OK;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
-                                        {OPTION_FLAG, "json", 0, &call.json},
-                                        {OPTION_FLAG, "postfix-json", 0, &call.postfix_json},
-                                        {OPTION_TEXT, "sender", 0, &texts.sender},
-                                        {OPTION_TEXT, "recipient", 0, &texts.recipient},
-                                        {OPTION_TEXT, "domain", 0, &texts.domain},
-                                        {OPTION_TEXT, "older", 0, &texts.older},
-                                        {OPTION_TEXT, "younger", 0, &texts.younger},
-                                        {OPTION_TEXT, "reason", 0, &texts.reason},
-                                        {OPTION_FLAG, "all", 0, &texts.all},
+    struct queue_options wish = {0};
+    struct selection_texts *texts = &wish.texts;
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config},
+                                        {OPTION_FLAG, "json", 0, &wish.call.json},
+                                        {OPTION_FLAG, "postfix-json", 0, &wish.call.postfix_json},
+                                        {OPTION_TEXT, "sender", 0, &texts->sender},
+                                        {OPTION_TEXT, "recipient", 0, &texts->recipient},
+                                        {OPTION_TEXT, "domain", 0, &texts->domain},
+                                        {OPTION_TEXT, "older", 0, &texts->older},
+                                        {OPTION_TEXT, "younger", 0, &texts->younger},
+                                        {OPTION_TEXT, "reason", 0, &texts->reason},
+                                        {OPTION_FLAG, "all", 0, &texts->all},
                                         {OPTION_END, NULL, 0, NULL}};
-    if (!options_read(&queue_command, argc, argv, rules, &arguments))
-        return EX_USAGE;
-    const struct queue_verb *verb = arguments.count > 0 ? find_verb(arguments.at[0]) : NULL;
-    if (verb == NULL)
-        return command_usage(&queue_command,
-                             "use one of: list, show, stats, watch, retry, hold, release, remove");
-    if (!selection_read(&call.selection, &texts, &error))
-        return command_usage(&queue_command, "%s", error.text);
-    call.ids = arguments.at + 1;
-    call.id_count = arguments.count - 1;
-    if ((exit_code = check(verb, &call)) != EX_OK ||
-        !options_config(&queue_command, config_file, &config, &exit_code))
-        return exit_code;
-    char folder[4096];
-    snprintf(folder, sizeof folder, "%s/queue", config.data_dir);
-    call.folder = folder;
-    call.place = (struct store_place){config.store, folder};
-    call.config = &config;
-    bool done = data_dir_act_in(folder, &error); /* the queue is its owner's: also when root asks */
-    exit_code = done ? verb->run(&call) : command_fail(&queue_command, &error);
-    config_free(&config);
-    return exit_code;
+    return options_run_verb(&queue_command, argc, argv, rules, verbs, &wish);
 }
 
 const struct command queue_command = {

@@ -327,8 +327,8 @@ static int run(int argc, char **argv)
     wish = (struct send_options){0};
     if (!options_read(&send_command, argc, argv, rules, &arguments))
         return EX_USAGE;
-    if (arguments.count > 1)
-        return command_usage(&send_command, "unexpected argument '%s': at most one FILE", arguments.at[1]);
+    if (!options_arguments_fit(&send_command, NULL, "[FILE]", arguments.at, arguments.count))
+        return EX_USAGE;
     if (arguments.count == 1)
         wish.file = arguments.at[0];
     if (wish.order != NULL && strcmp(wish.order, "rfc8314") != 0 && strcmp(wish.order, "default") != 0)

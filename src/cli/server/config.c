@@ -20,33 +20,44 @@ static bool check_machine(const struct config *config, struct error *error)
     return fine;
 }
 
-static int run(int argc, char **argv)
+static int show(const struct verb_call *call)
 {
-    const char *file = NULL;
-    struct arguments arguments;
+    const char *const *file = call->wish;
     struct config config;
     struct buffer text = {0};
-    struct error error = {0};
     int exit_code = EX_OK;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &file}, {OPTION_END, NULL, 0, NULL}};
-    if (!options_read(&config_command, argc, argv, rules, &arguments))
-        return EX_USAGE;
-    bool show = arguments.count == 1 && strcmp(arguments.at[0], "show") == 0;
-    if (!show && !(arguments.count == 1 && strcmp(arguments.at[0], "check") == 0))
-        return command_usage(&config_command, "use one of: check, show");
-    if (!options_config(&config_command, file, &config, &exit_code))
+    if (!options_config(&config_command, *file, &config, &exit_code))
         return exit_code;
-    if (show) {
-        config_write(&config, &text);
-        fputs(buffer_text(&text), stdout);
-    } else if (check_machine(&config, &error)) {
-        printf("%s: fine\n", config.file);
-    } else {
-        exit_code = command_fail(&config_command, &error);
-    }
+    config_write(&config, &text);
+    fputs(buffer_text(&text), stdout);
     buffer_free(&text);
     config_free(&config);
+    return EX_OK;
+}
+
+static int check(const struct verb_call *call)
+{
+    const char *const *file = call->wish;
+    struct config config;
+    struct error error = {0};
+    int exit_code = EX_OK;
+    if (!options_config(&config_command, *file, &config, &exit_code))
+        return exit_code;
+    if (check_machine(&config, &error))
+        printf("%s: fine\n", config.file);
+    else
+        exit_code = command_fail(&config_command, &error);
+    config_free(&config);
     return exit_code;
+}
+
+static int run(int argc, char **argv)
+{
+    static const struct command_verb verbs[] = {
+        {"check", "", "", check}, {"show", "", "", show}, {.name = NULL}};
+    const char *file = NULL;
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &file}, {OPTION_END, NULL, 0, NULL}};
+    return options_run_verb(&config_command, argc, argv, rules, verbs, &file);
 }
 
 const struct command config_command = {

@@ -508,8 +508,8 @@ static int run(int argc, char **argv)
                                         {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&demo_command, argc, argv, rules, &arguments))
         return EX_USAGE;
-    if (arguments.count > 0)
-        return command_usage(&demo_command, "unexpected argument '%s'", arguments.at[0]);
+    if (!options_arguments_fit(&demo_command, NULL, "", arguments.at, arguments.count))
+        return EX_USAGE;
     demo.out = demo.json ? stderr : stdout;
     sigaction(SIGINT, &(struct sigaction){.sa_handler = on_signal}, NULL);
     sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_signal}, NULL);

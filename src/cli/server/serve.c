@@ -16,8 +16,8 @@ static int run(int argc, char **argv)
     const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &file}, {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&serve_command, argc, argv, rules, &arguments))
         return EX_USAGE;
-    if (arguments.count > 0)
-        return command_usage(&serve_command, "unexpected argument '%s'", arguments.at[0]);
+    if (!options_arguments_fit(&serve_command, NULL, "", arguments.at, arguments.count))
+        return EX_USAGE;
     int code = supervisor_run(services, file, &error);
     return error.text[0] == '\0' ? code : command_fail(&serve_command, &error);
 }

@@ -130,8 +130,8 @@ static int run(int argc, char **argv)
                                         {OPTION_END, NULL, 0, NULL}};
     if (!options_read(&dns_command, argc, argv, rules, &arguments))
         return EX_USAGE;
-    if (arguments.count != 1)
-        return command_usage(&dns_command, "one DOMAIN is required");
+    if (!options_arguments_fit(&dns_command, NULL, "DOMAIN", arguments.at, arguments.count))
+        return EX_USAGE;
     if (!config_load_as_anybody(&config, config_file, &error))
         return command_fail(&dns_command, &error);
     command_end_on_interrupt();

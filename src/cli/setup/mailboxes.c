@@ -95,30 +95,58 @@ static bool stop(struct config *config, struct error *error)
     return true;
 }
 
-static int run(int argc, char **argv)
+struct mailboxes_options {
+    const char *config;
+    bool json, start;
+};
+
+static int run_setup(const struct verb_call *call)
 {
-    const char *config_file = NULL;
-    bool json = false, start = false, done;
+    const struct mailboxes_options *wish = call->wish;
     struct config config;
     struct error error = {0};
-    struct arguments arguments;
     int exit_code = EX_OK;
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config_file},
-                                        {OPTION_FLAG, "json", 0, &json},
-                                        {OPTION_FLAG, "start", 0, &start},
-                                        {OPTION_END, NULL, 0, NULL}};
-    if (!options_read(&mailboxes_command, argc, argv, rules, &arguments))
-        return EX_USAGE;
-    if (arguments.count == 3 && strcmp(arguments.at[0], "warn") == 0 && !start && !json)
-        return quota_warn(&mailboxes_command, config_file, arguments.at[1], arguments.at[2]);
-    bool sets_up = arguments.count == 1 && strcmp(arguments.at[0], "setup") == 0;
-    if (!sets_up && !(arguments.count == 1 && strcmp(arguments.at[0], "stop") == 0 && !start))
-        return command_usage(&mailboxes_command, "use one of: setup, setup --start, stop");
-    if (!options_config(&mailboxes_command, config_file, &config, &exit_code))
+    if (!options_config(&mailboxes_command, wish->config, &config, &exit_code))
         return exit_code;
-    done = sets_up ? set_up(&config, start, json, &error) : stop(&config, &error);
+    if (!set_up(&config, wish->start, wish->json, &error))
+        exit_code = command_fail(&mailboxes_command, &error);
     config_free(&config);
-    return done ? EX_OK : command_fail(&mailboxes_command, &error);
+    return exit_code;
+}
+
+static int run_stop(const struct verb_call *call)
+{
+    const struct mailboxes_options *wish = call->wish;
+    struct config config;
+    struct error error = {0};
+    int exit_code = EX_OK;
+    if (!options_config(&mailboxes_command, wish->config, &config, &exit_code))
+        return exit_code;
+    if (!stop(&config, &error))
+        exit_code = command_fail(&mailboxes_command, &error);
+    config_free(&config);
+    return exit_code;
+}
+
+/* What Dovecot runs when a mailbox fills. */
+static int run_warn(const struct verb_call *call)
+{
+    const struct mailboxes_options *wish = call->wish;
+    return quota_warn(&mailboxes_command, wish->config, call->arguments[0], call->arguments[1]);
+}
+
+static int run(int argc, char **argv)
+{
+    static const struct command_verb verbs[] = {{"setup", "", "json start", run_setup},
+                                                {"stop", "", "", run_stop},
+                                                {"warn", "USER PERCENT", "", run_warn},
+                                                {.name = NULL}};
+    struct mailboxes_options wish = {0};
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config},
+                                        {OPTION_FLAG, "json", 0, &wish.json},
+                                        {OPTION_FLAG, "start", 0, &wish.start},
+                                        {OPTION_END, NULL, 0, NULL}};
+    return options_run_verb(&mailboxes_command, argc, argv, rules, verbs, &wish);
 }
 
 const struct command mailboxes_command = {
