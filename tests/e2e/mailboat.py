@@ -144,10 +144,11 @@ class Mailboat:
 
     def wait_log(self, event, *parts, count=1, timeout=PATIENCE, since=0):
         """Waits until the log has `count` such lines; returns them."""
-        deadline = time.monotonic() + timeout
+        deadline, found = time.monotonic() + timeout, []
         with self.changed:
             while True:
-                found = self.lines(event, *parts, since=since)
+                found += self.lines(event, *parts, since=since)
+                since = len(self.log)  # what was looked at is not looked at again: a log may have very many lines
                 if len(found) >= count:
                     return found
                 left = deadline - time.monotonic()
