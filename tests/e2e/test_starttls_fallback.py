@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from faults import Board
 from mailboat import PATIENCE, Mailboat, run, until
 
 ALERT = b"\x15\x03\x03\x00\x02\x02\x28"  # fatal handshake_failure (RFC 8446 6)
@@ -25,14 +26,15 @@ def reset(connection):
 
 class Peer(socketserver.ThreadingTCPServer):
     """Offers STARTTLS; `after(connection, peer)` has the connection once 220
-    is due. `said` are the lines of each connection in clear, `letters` the messages: "clear" or "tls"."""
+    is due. `said` are the lines of each connection in clear, `letters` the
+    messages: "clear" or "tls", `ended` how many connections are over."""
     allow_reuse_address = daemon_threads = True
     block_on_close = False
 
     def __init__(self, after, hello=HELLO, once=False):
         super().__init__(("127.0.0.1", 0), Session)
         self.after, self.hello, self.once = after, hello, once
-        self.said, self.letters = [], []
+        self.said, self.letters, self.ended = [], [], 0
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -52,6 +54,7 @@ class Session(socketserver.BaseRequestHandler):
             self.talk(self.request, lines, "clear", b"220 peer\r\n")
         except (OSError, ValueError):
             pass
+        self.server.ended += 1
 
     def talk(self, connection, lines, how, greeting):
         peer = self.server
@@ -181,12 +184,13 @@ INJECTED["once-closed-then-text"] = injected_the_second_time
 
 
 class World:
-    def __init__(self, folder, certificates, kinds, tls, more=""):
+    def __init__(self, folder, certificates, kinds, tls, environment=None):
         self.peers = {name: Peer(after) for name, after in kinds.items()}
         for peer in self.peers.values():
             peer.certificates = certificates
         routes = "".join(f"    - {{domain: {name}.test, host: 127.0.0.1, port: {peer.port}, tls: {tls}}}\n" for name, peer in self.peers.items())
-        self.server = Mailboat(folder, certificates, relay=f"relay:\n  routes:\n{routes}", extra="queue: {retry: {first: 1h, max: 1h}}\n" + more)
+        self.server = Mailboat(folder, certificates, relay=f"relay:\n  routes:\n{routes}",
+                               extra="queue: {retry: {first: 1h, max: 1h}}\n", environment=environment)
         self.server.start()
         for name in self.peers:
             self.send(name)
@@ -267,14 +271,24 @@ def test_one_that_fails_once_gets_the_message_under_tls(tmp_path, certificates):
 
 def test_silence_is_waited_for_once(tmp_path, certificates):
     """The first message waits for the handshake (30 s), the second does not; where TLS is demanded it waits, and for less time."""
-    world = World(tmp_path, certificates, {"silent": says(b"220 go\r\n")}, "may")
+    board, waits = Board(tmp_path / "board"), threading.Event()
+
+    def say_nothing(connection):
+        connection.recv(4096)
+        waits.set()
+        swallow(connection)
+    kinds = {"silent": says(b"220 go\r\n", say_nothing)}
+    world = World(tmp_path, certificates, kinds, "may", board.environment())
     peer = world.peers["silent"]
     try:
-        until(lambda: peer.letters == ["clear"], patience=60)
+        assert waits.wait(PATIENCE) and peer.letters == [] and peer.ended == 0
+        board.pass_time(30)
+        until(lambda: peer.letters == ["clear"])
         line = world.server.wait_log("delivered", "to=x@silent.test")[0]
         assert ' tls="without TLS: the host did not answer STARTTLS: timed out' in line, line
         assert len(peer.said) == 2
-        time.sleep(4)  # the connection is kept for three seconds; there is no event for its end
+        board.pass_time(3)  # the connection is kept for so long
+        until(lambda: peer.ended == 2)
         world.send("silent")
         until(lambda: len(world.server.lines("delivered", "to=x@silent.test")) == 2)
         assert ' tls="without TLS: the host did not answer STARTTLS 0 min ago"' in world.server.lines("delivered", "to=x@silent.test")[1]
