@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the end-to-end tests share: a Mailboat of their own on loopback, its
 log as something to wait on, and the peers that others wrote."""
+import contextlib
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from mailboat import ROOT, Mailboat, make_certificates
+from mailboat import WORKERS, Mailboat, make_certificates
+from peers import UNPACKED, fetching
 from plain_peer import Peer
+from turns import Turns
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, and our children would inherit that
+
+
+# Each takes half a minute or more: what pytest --durations=0 says, file by file.
+LONGEST = ["test_find_port", "test_admission_control", "test_auth", "test_root_files", "test_build",
+           "test_secrets", "test_life", "test_big_aliases", "test_sendmail", "test_quotas", "test_mailboxes"]
 
 
 def pytest_addoption(parser):
@@ -58,28 +67,50 @@ def shared_server(tmp_path_factory, certificates):
 @pytest.fixture(scope="session")
 def nodemailer():
     """nodemailer from the npm registry, in a folder of the tests' own."""
-    folder, partial = ROOT / "build-peers" / "node", ROOT / "build-peers" / "node.partial"
-    if not (folder / "node_modules" / "nodemailer").is_dir():
-        for left in (folder, partial):
-            shutil.rmtree(left, ignore_errors=True)
-        partial.mkdir(parents=True)
-        (partial / "package.json").write_text('{"private": true}\n')
-        done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "nodemailer@6"], cwd=partial, timeout=300)
-        if done.returncode != 0:
-            pytest.skip("nodemailer cannot be fetched: the npm registry is out of reach")
-        partial.rename(folder)
+    folder, partial = UNPACKED / "node", UNPACKED / "node.partial"
+    with fetching():
+        if not (folder / "node_modules" / "nodemailer").is_dir():
+            for left in (folder, partial):
+                shutil.rmtree(left, ignore_errors=True)
+            partial.mkdir(parents=True)
+            (partial / "package.json").write_text('{"private": true}\n')
+            done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "nodemailer@6"],
+                                  cwd=partial, timeout=300)
+            if done.returncode != 0:
+                pytest.skip("nodemailer cannot be fetched: the npm registry is out of reach")
+            partial.rename(folder)
     return folder
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures a server under load, its time or its memory: "
+                            "no other test runs meanwhile")
     config.client_reports = []
+    config.turns = Turns(Path(config.option.basetemp).parent) if WORKERS > 1 else None
 
 
 def pytest_collection_modifyitems(config, items):
-    """For the table: what clients do, and nothing else."""
+    """For the table: what clients do, and nothing else. For several workers:
+    the longest files first, so that they end together; those that run alone
+    at the end, when nobody is left to wait for them."""
     if config.getoption("--write-clients-table"):
         import clients_table
         items[:] = [item for item in items if item.originalname in clients_table.CLIENTS]
+    if config.turns:
+        alone = {item.path for item in items} - {item.path for item in items if not is_alone(item)}
+        place = {name: at for at, name in enumerate(LONGEST)}
+        assert all(Path(__file__).with_name(f"{name}.py").exists() for name in LONGEST), "one has a new name"
+        items.sort(key=lambda item: (item.path in alone, place.get(item.path.stem, len(LONGEST))))
+
+
+def is_alone(item):
+    return item.get_closest_marker("alone") is not None
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    with item.config.turns.take(is_alone(item)) if item.config.turns else contextlib.nullcontext():
+        yield
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -18,13 +18,16 @@ PATIENCE = 30  # seconds until a test gives up on an event
 
 
 _given = set()
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 def free_port(family=socket.AF_INET):
-    """Never the same one twice, and none that the kernel gives to connections on their way out."""
+    """Never the same one twice, none of another worker's, and none that the
+    kernel gives to connections on their way out."""
     address = "127.0.0.1" if family == socket.AF_INET else "::1"
     while True:
-        port = random.randrange(20000, 32768)
+        port = random.randrange(20000 + WORKER, 32768, WORKERS)
         with socket.socket(family) as s:
             try:
                 s.bind((address, port))
@@ -148,7 +151,7 @@ class Mailboat:
         with self.changed:
             while True:
                 found += self.lines(event, *parts, since=since)
-                since = len(self.log)  # what was looked at is not looked at again: a log may have very many lines
+                since = len(self.log)  # a log may have very many lines: none is looked at again
                 if len(found) >= count:
                     return found
                 left = deadline - time.monotonic()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Postfix's programs as peers, unpacked beside us and never installed: mail
 servers of Debian conflict with each other and would start by themselves."""
+import contextlib
 import fcntl
 import os
 import shutil
@@ -12,6 +13,15 @@ from pathlib import Path
 from mailboat import PATIENCE, ROOT, free_port
 
 UNPACKED = ROOT / "build-peers"
+
+
+@contextlib.contextmanager
+def fetching():
+    """One at a time, of all that run tests from this tree: what is fetched is fetched once."""
+    UNPACKED.mkdir(exist_ok=True)
+    with open(UNPACKED / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def fetch(package):
@@ -28,9 +38,7 @@ def fetch(package):
 def unpacked(name, *packages):
     """Downloads and unpacks packages of Debian once; returns their common root, which has its name when it is whole."""
     root, partial = UNPACKED / name, UNPACKED / f"{name}.partial"
-    UNPACKED.mkdir(exist_ok=True)
-    with open(UNPACKED / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with fetching():
         if not root.exists():
             shutil.rmtree(partial, ignore_errors=True)
             for package in packages:

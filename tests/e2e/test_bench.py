@@ -14,7 +14,8 @@ import pytest
 from mailboat import ROOT, until
 
 sys.path.insert(0, str(ROOT / "bench"))
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mount namespaces and cgroups need root")
+pytestmark = [pytest.mark.alone,
+              pytest.mark.skipif(os.geteuid() != 0, reason="mount namespaces and cgroups need root")]
 
 
 def bench(*arguments, check=True):

@@ -5,8 +5,11 @@ import socket
 import ssl
 import threading
 
+import pytest
+
 from mailboat import free_port, memory_kib, smtp, until
 
+pytestmark = pytest.mark.alone
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 
 

@@ -4,11 +4,15 @@ reload in the middle; a crowd of connections; some thousand messages waiting.
 docs/load.md has the long runs."""
 import sys
 
+import pytest
+
 from mailboat import ROOT
 
 sys.path.append(str(ROOT / "bench"))
 import soak_connections  # noqa: E402
 import soak_mixed  # noqa: E402
+
+pytestmark = pytest.mark.alone
 
 
 def test_mixed_traffic_loses_no_message_no_descriptor_and_leaves_no_file(tmp_path):
