@@ -84,7 +84,7 @@ def test_what_was_not_sent_is_given_back(mailboat):
     first, code = begin()
     assert code == 354
     assert begin()[1] == 450  # it is taken while it is being given
-    first.sock.close()
+    first.close()
 
     held = []
 
