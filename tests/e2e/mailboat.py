@@ -227,11 +227,11 @@ class Mailboat:
         return roles
 
 
-def until(is_true, patience=PATIENCE):
-    """Waits until it holds, or patience ends: for what no line of the log tells."""
+def until(is_true, patience=PATIENCE, pause=0.02):
+    """Waits until it holds, or patience ends: for what no line of the log tells. `pause` is the time between looks."""
     deadline = time.monotonic() + patience
     while not is_true() and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def subject_of(message):

@@ -182,7 +182,7 @@ def test_thousands_of_addresses_with_one_connection_each(crowd, start):
 def test_a_network_has_so_many_connections(crowd, start, address, most):
     server = start(limits="limits: {connections: 2000, connections_per_client: 20}\n")
     taken = flood(crowd, server, 25, 1, most + 10, address)
-    greetings = [Line(sock).greeting[:3] for sock in taken]
+    greetings = sorted(Line(sock).greeting[:3] for sock in taken)  # two processes do not take them in their order
     assert greetings == ["220"] * most + ["421"] * 10
     assert greeted(crowd, server, 25, "2001:db8:2::1") == "220"
     assert len(server.lines("refused", "too many connections from this address")) <= 2  # one a process
@@ -192,7 +192,8 @@ def test_a_network_has_so_many_connections(crowd, start, address, most):
 def test_a_network_of_ipv4_has_so_many_connections(crowd, start):
     server = start(limits="limits: {connections: 2000, connections_per_client: 20}\n", six=False)
     taken = flood(crowd, server, 25, 1, 90, "198.18.7.{i}")
-    assert [Line(sock).greeting[:3] for sock in taken] == ["220"] * 80 + ["421"] * 10
+    greetings = sorted(Line(sock).greeting[:3] for sock in taken)  # two processes do not take them in their order
+    assert greetings == ["220"] * 80 + ["421"] * 10
     assert greeted(crowd, server, 25, "198.18.8.1") == "220"
     close_all(taken)
 
