@@ -185,8 +185,8 @@ def test_domains_of_the_configuration_and_of_the_accounts(tmp_path):
     assert accounts.listed("domain") == [
         {"name": "example.org", "configuration": True}, {"name": "second.example", "configuration": True},
         {"name": "third.example", "configuration": False}, {"name": "xn--bcher-kva.example", "configuration": False}]
-    accounts.refused(65, "domain", "add", "SECOND.example", says=["domains:", str(accounts.config)])
-    accounts.refused(65, "domain", "remove", "second.example", says=["domains:", str(accounts.config)])
+    accounts.refused(65, "domain", "add", "SECOND.example", says=["listed under domains in", str(accounts.config)])
+    accounts.refused(65, "domain", "remove", "second.example", says=["listed under domains in", str(accounts.config)])
     accounts.refused(65, "domain", "add", "third.example", says=["already"])
     accounts.refused(67, "domain", "remove", "fourth.example", says=["fourth.example"])
     for wrong in ("bad domain", "192.0.2.1", "x-.example", ""):
@@ -201,7 +201,7 @@ def test_a_domain_in_both_places_is_listed_once_and_can_go_from_one(tmp_path):
     accounts("domain", "add", "both.example")
     accounts = Accounts(tmp_path, domains="[example.org, both.example]")
     assert [d["name"] for d in accounts.listed("domain")] == ["example.org", "both.example"]
-    accounts.refused(65, "domain", "remove", "both.example", says=["domains:"])
+    accounts.refused(65, "domain", "remove", "both.example", says=["listed under domains in"])
     accounts = Accounts(tmp_path, domains="[example.org]")
     assert [d["name"] for d in accounts.listed("domain")] == ["example.org"]
 

@@ -344,7 +344,7 @@ void shaky_fall(struct shaky *shaky)
         return;
     }
     struct drive *drive = &shaky->ground->drive;
-    drive->dead = true; /* closing does not match those who are killed */
+    drive->dead = true; /* closing is not for those who are killed */
     shaky_free(shaky);
     if (world_random(drive->world, 2) == 0)
         drive_lose_power(drive);

@@ -152,16 +152,17 @@ static void routes_by_domain(void **state)
     REFUSED(BASE "relay:\n  routes: [{domain: a_b c, host: a.example}]\n", 3, "a_b c", "not a domain");
     REFUSED(BASE "relay:\n  routes: [{domain: \"x.*.example\"}]\n", 3, "x.*", "not a domain");
     REFUSED(BASE "relay:\n  routes: [{domain: a.example, host: b.example, via: mx}]\n", 3, "a.example",
-            "not both");
+            "exclude each other");
     REFUSED(BASE "relay:\n  routes: [{domain: a.example, port: 26}]\n", 3, "port", "host");
     REFUSED(BASE "relay:\n  routes: [{domain: a.example, tls: none}]\n", 3, "tls", "relay.tls");
     REFUSED(BASE "relay:\n  routes: [{domain: a.example, via: smarthost}]\n", 3, "smarthost",
             "relay.smarthost.host");
     REFUSED(BASE "relay:\n  routes:\n    - {domain: a.example}\n    - {domain: A.example}\n", 5, "a.example",
             "twice");
-    REFUSED(BASE "relay:\n  routes: [{domain: a.example, rate: 0}]\n", 3, "rate", "bounds");
-    REFUSED(BASE "relay:\n  routes: [{domain: a.example, rate: 60001}]\n", 3, "rate", "bounds");
-    REFUSED(BASE "relay:\n  routes: [{domain: a.example, connections: 1001}]\n", 3, "connections", "bounds");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, rate: 0}]\n", 3, "rate", "out of range");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, rate: 60001}]\n", 3, "rate", "out of range");
+    REFUSED(BASE "relay:\n  routes: [{domain: a.example, connections: 1001}]\n", 3, "connections",
+            "out of range");
     REFUSED(BASE "relay:\n  routes: [{domain: a.example, hots: b}]\n", 3, "hots", "host");
     REFUSED(BASE "relay:\n  routes: {a.example: b}\n", 3, "routes", "list");
 }
@@ -172,7 +173,7 @@ static void unknown_keys_are_found_with_the_one_that_was_meant(void **state)
     REFUSED(BASE "limits:\n  recipient: 5\n", 3, "recipient", "recipients");
     REFUSED(BASE "relay:\n  smarthost:\n    hots: x.example\n", 4, "hots", "host");
     REFUSED(BASE "listeners:\n  - {port: 25, rolle: relay}\n", 3, "rolle", "role");
-    REFUSED(BASE "hostname: twice.example.org\n", 2, "hostname", "twice");
+    REFUSED(BASE "hostname: twice.example.org\n", 2, "hostname", "duplicate key");
 }
 
 static void each_type_has_its_words(void **state)

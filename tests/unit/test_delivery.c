@@ -496,7 +496,7 @@ static void of_many_tlsa_records_those_that_can_be_used_count(void **state)
         struct delivery delivery;
         for (size_t k = 0; k < ARRAY_LENGTH(records); k++) {
             records[k] = fits;
-            records[k].usage = k < ARRAY_LENGTH(records) - usable[i] ? 1 : 3; /* PKIX-EE does not match mail */
+            records[k].usage = k < ARRAY_LENGTH(records) - usable[i] ? 1 : 3; /* PKIX-EE is not for mail */
         }
         start_secure(&delivery, &letter);
         address(&delivery, "a.example.org", 1);

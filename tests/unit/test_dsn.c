@@ -56,7 +56,8 @@ static void a_delay_says_how_long_it_is_tried_and_that_nothing_is_to_do(void **s
     about_bob.action = DSN_DELAYED;
     dsn.expires_ms = 86400 * 1000;
     assert_true(dsn_add(&out, &dsn));
-    assert_true(has("Action: delayed\r\n") && has("Will-Retry-Until: ") && has("You do not need to do anything"));
+    assert_true(has("Action: delayed\r\n") && has("Will-Retry-Until: ") &&
+                has("You do not need to do anything"));
     buffer_clear(&out);
     about_bob.action = DSN_FAILED;
     assert_true(dsn_add(&out, &dsn));

@@ -164,8 +164,7 @@ static int run(int argc, char **argv)
 
 const struct command alias_command = {
     .name = "alias",
-    .summary = "manage aliases, manage aliases, manage aliases, manage aliases, addresses whose mail goes to "
-               "others: add, list, remove",
+    .summary = "manage aliases: add, list, remove",
     .help = "usage: mailboat alias add ADDRESS TARGET...\n"
             "       mailboat alias add ADDRESS --from FILE\n"
             "       mailboat alias remove ADDRESS [TARGET]\n"

@@ -90,8 +90,7 @@ static int run(int argc, char **argv)
 
 const struct command domain_command = {
     .name = "domain",
-    .summary =
-        "manage the manage the manage the manage the domains whose mail is delivered here: add, list, remove",
+    .summary = "manage the domains whose mail is delivered here: add, list, remove",
     .help = "usage: mailboat domain add|remove DOMAIN\n"
             "       mailboat domain list [--json]\n"
             "\n"

@@ -158,7 +158,7 @@ static int run(int argc, char **argv)
 
 const struct command user_command = {
     .name = "user",
-    .summary = "users with a mailbox:  add, passwd, list, disable, enable, remove, forward, vacation, quota, "
+    .summary = "manage users: add, passwd, list, disable, enable, remove, forward, vacation, quota, "
                "locks, unlock",
     .help = "usage: mailboat user add ADDRESS\n"
             "       mailboat user passwd ADDRESS\n"

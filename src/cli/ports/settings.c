@@ -300,7 +300,7 @@ static int run(int argc, char **argv)
 
 const struct command settings_command = {
     .name = "settings",
-    .summary = "show show what a program needs to send through this server, ready to paste",
+    .summary = "show what a program needs to send through this server, ready to paste",
     .help = "usage: mailboat settings ADDRESS [--for PROGRAM] [--host HOST] [--port N] [--json]\n"
             "\n"
             "Prints what a program needs to send mail as ADDRESS through this server: the\n"

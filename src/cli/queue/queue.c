@@ -39,14 +39,14 @@ bool queue_read_id(const struct command *command, const char *text, uint64_t *id
 
 /* ---- the command ---- */
 
-struct queue_options {
+struct queue_wish {
     const char *config;
     struct selection_texts texts;
     struct queue_call call;
 };
 
 /* Opens what the verb needs, and runs it. */
-static int run_in_queue(struct queue_options *wish, int (*act)(const struct queue_call *call))
+static int run_in_queue(struct queue_wish *wish, int (*act)(const struct queue_call *call))
 {
     struct config config;
     struct error error = {0};
@@ -66,7 +66,7 @@ static int run_in_queue(struct queue_options *wish, int (*act)(const struct queu
 
 static int look(const struct verb_call *call, int (*act)(const struct queue_call *call))
 {
-    struct queue_options *wish = call->wish;
+    struct queue_wish *wish = call->wish;
     struct error error = {0};
     if (!selection_read(&wish->call.selection, &wish->texts, &error))
         return command_usage(&queue_command, "%s", error.text);
@@ -78,7 +78,7 @@ static int look(const struct verb_call *call, int (*act)(const struct queue_call
 /* What is changed must be named: ids, or a filter, or all; not both. */
 static int change(const struct verb_call *call, int (*act)(const struct queue_call *call))
 {
-    struct queue_options *wish = call->wish;
+    struct queue_wish *wish = call->wish;
     struct error error = {0};
     bool all = call->count == 1 && strcmp(call->arguments[0], "all") == 0;
     wish->texts.all = wish->texts.all || all;
@@ -172,7 +172,7 @@ static const struct command_verb verbs[] = {
 
 static int run(int argc, char **argv)
 {
-    struct queue_options wish = {0};
+    struct queue_wish wish = {0};
     struct selection_texts *texts = &wish.texts;
     const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config},
                                         {OPTION_FLAG, "json", 0, &wish.call.json},

@@ -202,7 +202,7 @@ static bool read_word(struct invocation *invocation, int argc, char **argv, int 
         const char *value = c + 1;
         if (flag->takes == VALUE && *value == '\0') {
             if (*at + 1 >= argc)
-                return error_set(error, EX_USAGE, "-%c needs a value", *c);
+                return error_set(error, EX_USAGE, "-%c requires a value", *c);
             value = argv[++*at];
         }
         return flag->read(invocation, value, error);
