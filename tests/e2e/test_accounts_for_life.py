@@ -129,7 +129,7 @@ def test_port_25_relays_for_nobody_else(world):
 
 @pytest.mark.parametrize("words, code, says", [
     (("forward", ADA, "far.example"), 65, "not a mail address"), (("forward", ADA, ADA), 65, "own address"), (("forward", ADA, "Ada+x@EXAMPLE.org"), 65, "own address"),
-    (("forward", "nobody@example.org", FAR), 67, "no user"), (("forward", ADA, "off", "--no-keep"), 64, "--no-keep"), (("forward", ADA), 64, "one of"),
+    (("forward", "nobody@example.org", FAR), 67, "no user"), (("forward", ADA, "off", "--no-keep"), 64, "--no-keep"), (("forward", ADA), 64, "missing TO|off for forward"),
     (("vacation", ADA, "--since", "2026-02-31", "--message", "-"), 64, "is not a date"), (("vacation", ADA, "--until", "tomorrow", "--message", "-"), 64, "is not a date"),
     (("vacation", ADA, "--days", "0", "--message", "-"), 64, "1 to 365"), (("vacation", ADA, "--days", "366", "--message", "-"), 64, "1 to 365"),
     (("vacation", ADA, "--since", "2026-03-02", "--until", "2026-03-01", "--message", "-"), 64, "before"), (("vacation", ADA, "--message", "/none"), 66, "/none"),

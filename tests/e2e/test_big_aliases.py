@@ -73,7 +73,7 @@ def test_every_member_gets_it_once(server, peer, count):
     here = [f"m{i}@example.org" for i in range(0, count, 7)]
     away = [f"m{i}@there.net" for i in range(count) if i % 7]
     add_users(server, here)
-    assert f"{count} more" in fill(server, LIST, here + away).stdout
+    assert f"added {count} targets" in fill(server, LIST, here + away).stdout
     assert send(server, [LIST]) == ([250], 250)
     until(lambda: len(peer.got) >= len(away) and is_done(server), 4 * PATIENCE)
     assert sorted(peer.got) == sorted(away)
@@ -303,8 +303,8 @@ def test_circles_are_refused(server):
 
 def test_an_own_mailbox_and_others(server, peer):
     """By its own address an alias means the mailbox."""
-    assert "2 more" in server.cli("alias", "add", ADA, ADA, "bob@there.net").stdout
-    assert "1 more; 1 were" in server.cli("alias", "add", ADA, "bob@there.net", "eve@there.net").stdout
+    assert "added 2 targets" in server.cli("alias", "add", ADA, ADA, "bob@there.net").stdout
+    assert "added 1 targets; 1 existed already" in server.cli("alias", "add", ADA, "bob@there.net", "eve@there.net").stdout
     assert send(server, [ADA]) == ([250], 250)
     until(lambda: len(peer.got) == 2 and server.mail(ADA))
     assert sorted(peer.got) == ["bob@there.net", "eve@there.net"] and len(server.mail(ADA)) == 1

@@ -345,7 +345,7 @@ def test_it_is_started_reloaded_and_stopped(mailboat, tmp_path_factory):
         assert "Dovecot is running" in server.cli("mailboxes", "setup", "--start").stdout
         wait_for_port(port)
         assert "has reloaded its configuration" in server.cli("mailboxes", "setup", "--start").stdout
-        assert f"{port}, TLS from the first octet" in server.cli("settings", ADA).stdout
+        assert f"{port}, implicit TLS" in server.cli("settings", ADA).stdout
     finally:
         server.cli("mailboxes", "stop")
     with pytest.raises(OSError):

@@ -101,7 +101,7 @@ def test_it_is_set_shown_and_taken_back(world):
 
 @pytest.mark.parametrize("words, code, says", [
     ((BOB, "much"), 64, "1GiB"), ((BOB, "0"), 64, "off"), ((BOB, "-5"), 64, ""), ((BOB, "1.5GiB"), 64, "1GiB"), ((BOB, "99999999TiB"), 64, "1GiB"),
-    (("nobody@example.org", "1GiB"), 67, "no user"), (("nobody@example.org",), 67, "no user"), (("bob", "1GiB"), 65, "not a mail address"), ((), 64, "one of")])
+    (("nobody@example.org", "1GiB"), 67, "no user"), (("nobody@example.org",), 67, "no user"), (("bob", "1GiB"), 65, "not a mail address"), ((), 64, "missing ADDRESS for quota")])
 def test_what_is_wrong_is_said_in_a_line(world, words, code, says):
     done = world.server.cli("user", "quota", *words, check=False)
     assert done.returncode == code and done.stderr.count("\n") == 1 and says in done.stderr

@@ -178,7 +178,7 @@ def test_a_provider_s_own_settings(shared_server):
 @pytest.mark.parametrize("arguments, code, words", [
     (["ada@elsewhere.example"], 65, "elsewhere.example is not hosted here"), ([USER, "--for", "pine"], 64, "wordpress"),
     (["nobody"], 65, "not a mail address"), (['"a b"@example.org'], 65, "not a mail address"), ([USER, "--port", "25"], 65, "is not for submission"),
-    ([], 64, "one ADDRESS"), ([USER, "--host", "a'b"], 65, "is not a host name")])
+    ([], 64, "missing ADDRESS"), ([USER, "--host", "a'b"], 65, "is not a host name")])
 def test_what_cannot_be_is_said_in_one_line(shared_server, at_localhost, arguments, code, words):
     made = run("settings", *arguments, "--config", at_localhost, check=False)
     assert made.returncode == code and words in made.stderr and made.stderr.count("\n") == 1 and made.stdout == ""

@@ -124,7 +124,7 @@ def test_outlooks_json_leads_there(web):
 
 def test_apple_takes_no_profile_without_a_server_to_read_from(web):
     status, body, _ = web.ask(f"/mail/apple.mobileconfig?emailaddress={ADA}")
-    assert status == 404 and b"read mail" in body
+    assert status == 404 and b"IMAP or POP3" in body
 
 
 def test_a_page_for_people(web):
