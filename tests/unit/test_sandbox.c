@@ -575,6 +575,7 @@ static enum call_fate fate_of(bool seal, const struct service *service, unsigned
     prey.other_socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     pid_t child = fork();
     if (child == 0) {
+        signal(SIGSEGV, SIG_DFL); /* cmocka's handler would go on with the next test in here */
         seal_and_try(told, seal, service, who, attempt);
         syscall(SYS_exit_group, 42);
     }
@@ -583,7 +584,9 @@ static enum call_fate fate_of(bool seal, const struct service *service, unsigned
     close(prey.other_socket);
     if (!told->sealed)
         fail_msg("%s", told->reason);
-    bool ended = WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS,
+    /* A kernel without calls of 32 bits answers int 0x80 with SIGSEGV. */
+    bool ended = WIFSIGNALED(status) && (WTERMSIG(status) == SIGSYS ||
+                                         (WTERMSIG(status) == SIGSEGV && (attempt->needs & UNSURE) != 0)),
          became_another = !seal && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!ended && !became_another && !(WIFEXITED(status) && WEXITSTATUS(status) == 42))
         fail_msg("%s, %s: status %x", service_name(service), attempt->what, (unsigned)status);
