@@ -6,8 +6,8 @@
  * as a provider stays the same with a final dot or one label more.
  */
 #include "choices.h"
+#include "core/dns/host.h"
 #include "core/port/discovery.h"
-#include "core/smtp/host.h"
 
 enum { STEPS_MAX = 16, RECIPIENT_CACHE_MAX = 4 };
 

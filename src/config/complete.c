@@ -6,7 +6,7 @@
 
 #include "config/config_reader.h"
 #include "config/secret_file.h"
-#include "core/smtp/host.h"
+#include "core/dns/host.h"
 
 static const yaml_node_t *said_at(const struct config_reader *reader, const char *path)
 {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "config/config_reader.h"
-#include "core/smtp/host.h"
+#include "core/dns/host.h"
 
 /* ---- lists ---- */
 

@@ -5,7 +5,7 @@
 #include <sysexits.h>
 
 #include "config/config_reader.h"
-#include "core/smtp/host.h"
+#include "core/dns/host.h"
 
 /* ---- errors: FILE:LINE: what; mend ---- */
 

@@ -81,7 +81,7 @@ static bool has_star_above(X509 *certificate, struct bytes tail)
 }
 
 /* OpenSSL knows no underscore, neither where the star stands nor behind it; a
- * host may have them (core/smtp/host.h). */
+ * host may have them (core/dns/host.h). */
 static bool star_covers_underscore(X509_STORE_CTX *store)
 {
     const char *host;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What stands where a host is meant; and base64 beside it. */
+#include "core/dns/host.h"
 #include "core/smtp/base64.h"
-#include "core/smtp/host.h"
 #include "unit.h"
 
 static const struct {

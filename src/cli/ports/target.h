@@ -8,7 +8,7 @@
 #define MAILBOAT_CLI_PORTS_TARGET_H
 
 #include "base/error.h"
-#include "core/smtp/host.h"
+#include "core/dns/host.h"
 
 struct target {
     char host[256];    /* in A-labels; of a mail address: its domain */

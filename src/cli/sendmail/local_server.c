@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "core/smtp/host.h"
+#include "core/dns/host.h"
 #include "service/services.h"
 
 static const char *own_name(struct arena *arena)

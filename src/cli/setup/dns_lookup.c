@@ -9,7 +9,7 @@
 #include "cli/accounts/account_client.h"
 #include "cli/listing.h"
 #include "cli/setup/dovecot.h"
-#include "core/smtp/host.h"
+#include "core/dns/host.h"
 #include "io/tls.h"
 #include "store/accounts.h"
 

@@ -4,7 +4,7 @@
 #include <assert.h>
 
 #include "base/buffer.h"
-#include "core/smtp/host.h"
+#include "core/dns/host.h"
 
 static const struct {
     const char *name, *use;

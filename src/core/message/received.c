@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/message/received.h"
 
+#include "core/dns/host.h"
 #include "core/message/date.h"
 #include "core/queue/queue_id.h"
-#include "core/smtp/host.h"
 
 /* Text of the network inside a field; no parentheses that would end a comment. */
 static void add_clean(struct buffer *out, struct bytes text, bool in_comment)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/route/ip.h"
 
-#include "core/smtp/host.h"
+#include "core/dns/host.h"
 
 /* ---- as text ---- */
 

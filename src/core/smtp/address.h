@@ -8,7 +8,7 @@
 #define MAILBOAT_CORE_SMTP_ADDRESS_H
 
 #include "base/buffer.h"
-#include "core/smtp/host.h"
+#include "core/dns/host.h"
 
 enum address_limit {
     LOCAL_PART_MAX = 64, /* octets (RFC 5321 4.5.3.1.1) */

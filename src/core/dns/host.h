@@ -10,8 +10,8 @@
  * Docker (my_project_mail_1) and Active Directory make such names, and
  * nothing is harmed by them.
  */
-#ifndef MAILBOAT_CORE_SMTP_HOST_H
-#define MAILBOAT_CORE_SMTP_HOST_H
+#ifndef MAILBOAT_CORE_DNS_HOST_H
+#define MAILBOAT_CORE_DNS_HOST_H
 
 #include "base/bytes.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/smtp/host.h"
+#include "core/dns/host.h"
 
 static bool is_host_octet(char c, bool utf8_allowed)
 {
