@@ -38,10 +38,10 @@ static void resolve(struct delivery_world *world, const struct delivery_action *
                                          .matching = 1,
                                          .data = bytes_of(digest, sizeof digest)};
     }
-    struct dns_facts facts = {.status = statuses[choose(&world->choices, ARRAY_LENGTH(statuses))],
-                              .secure = choose(&world->choices, 2) == 1,
-                              .records = records,
-                              .count = count};
+    struct dns_answer facts = {.status = statuses[choose(&world->choices, ARRAY_LENGTH(statuses))],
+                               .secure = choose(&world->choices, 2) == 1,
+                               .records = records,
+                               .count = count};
     if (choose(&world->choices, 4) == 0)
         facts.canonical = BYTES("real.example.org");
     delivery_learned(&world->delivery, action->type, &facts);

@@ -57,7 +57,7 @@ static struct dns_record said_back(const struct domain_record *record, const str
 static enum domain_verdict judged_alone(const struct domain_facts *facts, const struct domain_record *record,
                                         struct dns_record said, struct arena *arena)
 {
-    struct dns_facts answer = {.status = DNS_FOUND, .records = &said, .count = 1};
+    struct dns_answer answer = {.status = DNS_FOUND, .records = &said, .count = 1};
     return domain_compare(facts, record, &answer, arena).verdict;
 }
 
@@ -70,10 +70,10 @@ static void check_answer(struct choices *choices, const struct domain_facts *fac
                                                DNS_FOUND,          DNS_NO_DATA, DNS_NXDOMAIN,
                                                DNS_SERVER_FAILURE, DNS_BOGUS,   DNS_UNKNOWN};
     struct dns_record found[FOUND_MAX];
-    struct dns_facts said = {.status = statuses[choose(choices, ARRAY_LENGTH(statuses))],
-                             .records = found,
-                             .count = choose(choices, FOUND_MAX + 1),
-                             .secure = choose(choices, 2) == 0};
+    struct dns_answer said = {.status = statuses[choose(choices, ARRAY_LENGTH(statuses))],
+                              .records = found,
+                              .count = choose(choices, FOUND_MAX + 1),
+                              .secure = choose(choices, 2) == 0};
     for (size_t i = 0; i < said.count; i++) {
         unsigned how = choose(choices, 32);
         struct bytes text = bytes_split(&stream, '\n');
@@ -94,7 +94,7 @@ static void check_answer(struct choices *choices, const struct domain_facts *fac
            (said.status != DNS_BOGUS && said.status != DNS_SERVER_FAILURE && said.status != DNS_UNKNOWN));
     INSIST(finding.verdict == RECORD_RIGHT || finding.verdict == RECORD_MISSING || finding.hint.length > 0);
     INSIST(domain_verdict_name(finding.verdict) != NULL && domain_subject_name(record->subject) != NULL &&
-           domain_subject_use(record->subject) != NULL && domain_type_name(record->type)[0] != '?');
+           domain_subject_use(record->subject) != NULL && dns_type_name(record->type)[0] != '?');
 }
 
 /* ---- SPF ---- */

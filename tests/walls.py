@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the walls of ARCHITECTURE.md: which room may include which, that
-core/ needs nothing from the world (by its includes and by the undefined
+"""Checks the walls of ARCHITECTURE.md: which room may include which (those
+inside core/ too), that core/ needs nothing from the world (by its includes and by the undefined
 symbols of its object code), that no other room than store/ knows the kinds of
 store, that each include begins at src/, and that each source names its licence.
 Usage: walls.py BUILD_FOLDER
@@ -27,6 +27,21 @@ MAY_INCLUDE = {
     "run": {"base", "core", "io", "ipc", "config"},
     "service": {"base", "core", "io", "store", "ipc", "config", "run", "dial", "queue"},
     "cli": {"base", "core", "io", "store", "ipc", "config", "run", "service", "dial", "queue"},
+}
+# room inside core/ -> the rooms inside core/ that it may include besides itself
+CORE_MAY_INCLUDE = {
+    "dns": set(),
+    "smtp": {"dns"},
+    "sasl": {"smtp"},
+    "event": set(),
+    "queue": set(),
+    "route": {"dns", "smtp"},
+    "message": {"dns", "smtp", "queue"},
+    "client": {"dns", "smtp", "sasl", "message", "route"},
+    "server": {"smtp", "sasl", "message"},
+    "port": {"dns", "client", "route"},
+    "domain": {"dns", "route"},
+    "text": {"smtp"},
 }
 # What the pure core may include of the system: types and text, nothing that acts.
 CORE_SYSTEM = {"assert.h", "ctype.h", "limits.h", "math.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h", "string.h", "sysexits.h"}
@@ -54,13 +69,21 @@ def check_includes():
                         problems.append(f"{where}: only store/ knows which kinds of store there are; not {name}")
                     elif not (SRC / name).is_file():
                         problems.append(f"{where}: includes {name}, which is not below src/")
+                    elif room == other == "core":
+                        check_core_room(where, name)
                 elif room == "core" and name not in CORE_SYSTEM:
                     problems.append(f"{where}: core/ may not include <{name}>")
 
 
+def check_core_room(where, name):
+    inner, other = where.parts[2], name.split("/")[1]
+    if other != inner and other not in CORE_MAY_INCLUDE.get(inner, set()):
+        problems.append(f"{where}: core/{inner}/ may not include {name}")
+
+
 def check_symbols(build):
-    library = build / "src" / "core" / "libcore.a"
-    output = subprocess.run(["objdump", "-t", str(library)], capture_output=True, text=True, check=True).stdout
+    libraries = sorted((build / "src" / "core").rglob("*.a"))
+    output = subprocess.run(["objdump", "-t", *map(str, libraries)], capture_output=True, text=True, check=True).stdout
     defined, needed, where = set(), {}, ""
     for line in output.splitlines():
         match = re.match(r"(\S+):\s+file format", line)

@@ -7,6 +7,7 @@
 #ifndef MAILBOAT_DIAL_HOST_LOOKUP_H
 #define MAILBOAT_DIAL_HOST_LOOKUP_H
 
+#include "core/route/ip.h"
 #include "io/dns.h"
 
 enum {

@@ -8,6 +8,10 @@
 #include <unbound.h>
 #include <unistd.h>
 
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "core/dns/host.h"
+
 struct dns {
     struct ub_ctx *context;
     struct loop *loop;
@@ -232,9 +236,8 @@ static bool read_address(struct dns_record *record, size_t length, struct bytes 
     return true;
 }
 
-static void read_record(struct dns_answer *answer, struct arena *arena, enum dns_type type, struct bytes data)
+static bool read_record(struct dns_record *record, struct arena *arena, enum dns_type type, struct bytes data)
 {
-    struct dns_record *record = &answer->records[answer->count];
     bool fine = false;
     *record = (struct dns_record){0};
     switch (type) {
@@ -247,7 +250,7 @@ static void read_record(struct dns_answer *answer, struct arena *arena, enum dns
     case DNS_TXT: fine = read_strings(record, arena, data); break;
     case DNS_TLSA: fine = read_tlsa(record, data); break;
     }
-    answer->count += fine ? 1 : 0;
+    return fine;
 }
 
 static enum dns_status status_of(int problem, const struct ub_result *result)
@@ -291,13 +294,15 @@ static void answered(void *owner, int problem, struct ub_result *result)
     struct dns_question *question = owner;
     struct arena arena = {0};
     struct dns_answer answer = {.status = status_of(problem, result)};
-    bool told = answer.status == DNS_FOUND || answer.status == DNS_NO_DATA || answer.status == DNS_NXDOMAIN;
-    answer.secure = told && result->secure;
+    answer.secure = dns_status_is_told(answer.status) && result->secure;
     answer.canonical = answer.status == DNS_FOUND ? canonical_of(result) : bytes_none();
     size_t count = count_of(result, answer.status);
-    answer.records = ARENA_ARRAY(&arena, struct dns_record, count);
-    for (size_t i = 0; i < count; i++)
-        read_record(&answer, &arena, question->type, bytes_of(result->data[i], (size_t)result->len[i]));
+    struct dns_record *records = ARENA_ARRAY(&arena, struct dns_record, count);
+    for (size_t i = 0; i < count; i++) {
+        struct bytes data = bytes_of(result->data[i], (size_t)result->len[i]);
+        answer.count += read_record(&records[answer.count], &arena, question->type, data) ? 1 : 0;
+    }
+    answer.records = records;
     if (answer.status == DNS_FOUND && answer.count == 0)
         answer.status = DNS_NO_DATA;
     give_answer(question, &answer);

@@ -9,7 +9,8 @@
 #ifndef MAILBOAT_IO_DNS_H
 #define MAILBOAT_IO_DNS_H
 
-#include "core/route/route.h"
+#include "base/error.h"
+#include "core/dns/dns_answer.h"
 #include "io/loop.h"
 
 enum {
@@ -19,14 +20,6 @@ enum {
     DNS_RECORDS_MAX = 4096,
     /* A chain of aliases may have 11; where it is longer libunbound fails the question (SERVFAIL). */
     DNS_TIMEOUT_MS = 20 * 1000,
-};
-
-struct dns_answer {
-    enum dns_status status;
-    bool secure;            /* DNSSEC vouches for it */
-    struct bytes canonical; /* where aliases led; empty where there were none */
-    struct dns_record *records;
-    size_t count;
 };
 
 struct dns_question {
@@ -64,12 +57,5 @@ void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, 
 /* A name in any script as DNS has it (A-labels; RFC 5891); false when it cannot be. */
 bool dns_ascii_name(const char *name, char *buffer, size_t size);
 void dns_cancel(struct dns_question *question);
-
-/* An answer in the words of core. */
-static inline struct dns_facts dns_facts(const struct dns_answer *answer)
-{
-    return (struct dns_facts){answer->status, answer->secure, answer->canonical, answer->records,
-                              answer->count};
-}
 
 #endif

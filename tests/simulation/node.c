@@ -169,7 +169,7 @@ static void resolved(struct node_carrier *carrier)
                              : bytes_is(carrier->name, "mx2.there.test") ? 2
                                                                          : 3;
     }
-    struct dns_facts facts = {
+    struct dns_answer facts = {
         .status = status, .secure = policy_of(carrier) == FAR_DANE, .records = found, .count = count};
     delivery_learned(&carrier->delivery, carrier->type, &facts);
 }

@@ -325,7 +325,7 @@ static void learn(struct delivery *delivery, enum dns_type type, const char *nam
                   bool secure, const struct dns_record *records, size_t count)
 {
     struct delivery_action action = expect(delivery, DELIVERY_RESOLVE);
-    struct dns_facts facts = {.status = status, .secure = secure, .records = records, .count = count};
+    struct dns_answer facts = {.status = status, .secure = secure, .records = records, .count = count};
     assert_int_equal(action.type, type);
     assert_text(action.name, name);
     delivery_learned(delivery, type, &facts);
@@ -393,7 +393,7 @@ static void an_alias_out_of_dnssec_is_asked_for(void **state)
     expect(&delivery, DELIVERY_RESOLVE);
     delivery_learned(
         &delivery, DNS_A,
-        &(struct dns_facts){
+        &(struct dns_answer){
             .status = DNS_FOUND, .canonical = BYTES("real.example.net"), .records = &record, .count = 1});
     learn(&delivery, DNS_CNAME, "a.example.org", DNS_FOUND, true, &name, 1);
     learn(&delivery, DNS_TLSA, "_25._tcp.a.example.org", DNS_FOUND, true, &fits, 1);

@@ -15,7 +15,7 @@ static const struct domain_facts facts = {
     .key_digest = digest};
 static struct arena arena;
 
-static struct domain_finding judged(enum domain_subject subject, const struct dns_facts *said)
+static struct domain_finding judged(enum domain_subject subject, const struct dns_answer *said)
 {
     struct domain_record records[DOMAIN_RECORDS_MAX];
     size_t count = domain_records(&facts, &arena, records);
@@ -30,7 +30,7 @@ static struct domain_finding text_judged(enum domain_subject subject, const char
 {
     struct dns_record records[] = {{.data = bytes_of_text(first)},
                                    {.data = bytes_of_text(second == NULL ? "" : second)}};
-    struct dns_facts said = {.status = DNS_FOUND, .records = records, .count = second == NULL ? 1 : 2};
+    struct dns_answer said = {.status = DNS_FOUND, .records = records, .count = second == NULL ? 1 : 2};
     return judged(subject, &said);
 }
 
@@ -99,7 +99,7 @@ static void strangers_do_not_write_on_the_terminal(void **state)
 static void an_answer_that_cannot_be_believed_is_none(void **state)
 {
     static const enum dns_status statuses[] = {DNS_BOGUS, DNS_SERVER_FAILURE, DNS_UNKNOWN};
-    struct dns_facts said = {.status = DNS_NXDOMAIN};
+    struct dns_answer said = {.status = DNS_NXDOMAIN};
     assert_int_equal(judged(SUBJECT_MX, &said).verdict, RECORD_MISSING);
     for (size_t i = 0; i < ARRAY_LENGTH(statuses); i++) {
         said.status = statuses[i];
@@ -116,7 +116,7 @@ static void hosts_keys_and_ports_are_compared(void **state)
                                 .matching = 1,
                                 .data = bytes_of(digest, sizeof digest),
                                 .address = {192, 0, 2, 1}};
-    struct dns_facts said = {.status = DNS_FOUND, .records = &record, .count = 1};
+    struct dns_answer said = {.status = DNS_FOUND, .records = &record, .count = 1};
     static const enum domain_subject subjects[] = {SUBJECT_ADDRESS, SUBJECT_PTR, SUBJECT_MX, SUBJECT_SRV,
                                                    SUBJECT_TLSA};
     for (size_t i = 0; i < ARRAY_LENGTH(subjects); i++)

@@ -31,7 +31,7 @@ struct row {
     const char *what;
     enum tls_wish wish;
     bool mx_secure, address_secure, requiretls, literal;
-    struct dns_facts tlsa;
+    struct dns_answer tlsa;
     const struct sts_policy *sts;
     enum tls_demand demand;
     const char *word;
@@ -160,9 +160,9 @@ static void facts_are_asked_for_one_by_one(void **state)
     policy = tls_policy_next(&facts);
     assert_int_equal(policy.kind, TLS_POLICY_ASK_TLSA);
     assert_int_equal(policy.base, 1);
-    facts.tlsa[1] = (struct dns_facts)SECURE(ee);
+    facts.tlsa[1] = (struct dns_answer)SECURE(ee);
     assert_int_equal(tls_policy_next(&facts).base, 1);
-    facts.tlsa[1] = (struct dns_facts)NO_TLSA;
+    facts.tlsa[1] = (struct dns_answer)NO_TLSA;
     assert_int_equal(tls_policy_next(&facts).kind, TLS_POLICY_ASK_STS);
     facts.sts_known = true;
     assert_int_equal(tls_policy_next(&facts).kind, TLS_POLICY_DECIDED);
@@ -187,12 +187,12 @@ static void an_alias_may_lead_out_of_dnssec(void **state)
     struct tls_policy policy = tls_policy_next(&facts);
     assert_int_equal(policy.kind, TLS_POLICY_ASK_TLSA);
     assert_int_equal(policy.base, 1); /* below the host's own name alone */
-    facts.tlsa[0] = (struct dns_facts)SECURE(pkix);
-    facts.tlsa[1] = (struct dns_facts)SECURE(ee);
+    facts.tlsa[0] = (struct dns_answer)SECURE(pkix);
+    facts.tlsa[1] = (struct dns_answer)SECURE(ee);
     policy = tls_policy_next(&facts);
     assert_int_equal(policy.demand, DEMAND_DANE);
     assert_int_equal(policy.base, 1);
-    facts.tlsa[1] = (struct dns_facts)NO_TLSA;
+    facts.tlsa[1] = (struct dns_answer)NO_TLSA;
     assert_int_equal(tls_policy_next(&facts).demand, DEMAND_MAY);
     facts.alias = DNS_NO_DATA;
     assert_int_equal(tls_policy_next(&facts).demand, DEMAND_MAY);

@@ -21,8 +21,7 @@ static void on_answer(void *owner, const struct dns_answer *answer)
 {
     struct discover_query *query = owner;
     query->answered = true;
-    query->dns_works = query->dns_works || answer->status == DNS_FOUND || answer->status == DNS_NO_DATA ||
-                       answer->status == DNS_NXDOMAIN;
+    query->dns_works = query->dns_works || dns_status_is_told(answer->status);
     discovery_learn_records(query->discovery, answer->records, answer->count);
     loop_stop(&query->loop);
 }

@@ -13,7 +13,7 @@ extern const struct command dns_command;
 
 static void print_record(const struct domain_record *record)
 {
-    printf("%.*s. IN %s %.*s\n", BYTES_ARG(record->name), domain_type_name(record->type),
+    printf("%.*s. IN %s %.*s\n", BYTES_ARG(record->name), dns_type_name(record->type),
            BYTES_ARG(record->value));
 }
 
@@ -75,7 +75,7 @@ static void print_json(const struct dns_lookup *lookup, bool checked)
         const struct domain_record *r = &check->record;
         json_t *one = json_pack("{s:s, s:s%, s:s, s:s%, s:b, s:s}", "subject",
                                 domain_subject_name(r->subject), "name", r->name.at, r->name.length, "type",
-                                domain_type_name(r->type), "value", r->value.at, r->value.length, "needed",
+                                dns_type_name(r->type), "value", r->value.at, r->value.length, "needed",
                                 r->needed, "use", domain_subject_use(r->subject));
         if (checked)
             json_object_set_new(one, "verdict", json_string(domain_verdict_name(check->finding.verdict)));

@@ -104,8 +104,7 @@ void dns_lookup_free(struct dns_lookup *lookup)
 static void on_answer(void *owner, const struct dns_answer *answer)
 {
     struct dns_check *check = owner;
-    struct dns_facts said = dns_facts(answer);
-    check->finding = domain_compare(&check->lookup->facts, &check->record, &said, &check->lookup->arena);
+    check->finding = domain_compare(&check->lookup->facts, &check->record, answer, &check->lookup->arena);
     if (++check->lookup->answered == check->lookup->count)
         loop_stop(&check->lookup->loop);
 }

@@ -263,20 +263,20 @@ void delivery_resolved(struct delivery *delivery, enum dns_type type, enum dns_s
                        const struct dns_record *records, size_t count)
 {
     delivery_learned(delivery, type,
-                     &(struct dns_facts){.status = status, .records = records, .count = count});
+                     &(struct dns_answer){.status = status, .records = records, .count = count});
 }
 
-void delivery_learned(struct delivery *delivery, enum dns_type type, const struct dns_facts *facts)
+void delivery_learned(struct delivery *delivery, enum dns_type type, const struct dns_answer *answer)
 {
     assert(delivery->stage == DELIVERY_RESOLVING);
     delivery->stage = type == DNS_TLSA || type == DNS_CNAME ? DELIVERY_SECURING : DELIVERY_ROUTING;
     if (type == DNS_TLSA) {
-        delivery_tls_learn_tlsa(delivery, facts);
+        delivery_tls_learn_tlsa(delivery, answer);
     } else if (type == DNS_CNAME) {
-        delivery->tls.facts.alias = facts->status;
-        delivery->tls.facts.alias_secure = facts->secure;
+        delivery->tls.facts.alias = answer->status;
+        delivery->tls.facts.alias_secure = answer->secure;
     } else {
-        route_learn_facts(&delivery->route, type, facts);
+        route_learn_answer(&delivery->route, type, answer);
     }
 }
 

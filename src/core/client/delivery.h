@@ -129,7 +129,7 @@ bool delivery_action(struct delivery *delivery, struct delivery_action *action);
 void delivery_resolved(struct delivery *delivery, enum dns_type type, enum dns_status status,
                        const struct dns_record *records, size_t count);
 /* The same with all that DNS says: aliases, and whether DNSSEC vouches. */
-void delivery_learned(struct delivery *delivery, enum dns_type type, const struct dns_facts *facts);
+void delivery_learned(struct delivery *delivery, enum dns_type type, const struct dns_answer *answer);
 /* NULL: the domain has no policy. Copied. */
 void delivery_sts(struct delivery *delivery, const struct sts_policy *policy);
 /* Before delivery_connected(): it is the action's addresses[i] that answered. */

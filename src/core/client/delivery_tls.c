@@ -5,20 +5,20 @@
 
 /* ---- what must be known ---- */
 
-void delivery_tls_learn_tlsa(struct delivery *delivery, const struct dns_facts *facts)
+void delivery_tls_learn_tlsa(struct delivery *delivery, const struct dns_answer *answer)
 {
     struct delivery_tls *tls = &delivery->tls;
-    size_t kept = 0, capacity = facts->count < TLSA_RECORDS_MAX ? facts->count : TLSA_RECORDS_MAX;
+    size_t kept = 0, capacity = answer->count < TLSA_RECORDS_MAX ? answer->count : TLSA_RECORDS_MAX;
     struct dns_record *records = ARENA_ARRAY(&tls->arena, struct dns_record, capacity);
-    for (size_t i = 0; i < facts->count && kept < capacity; i++) {
-        if (!tls_policy_tlsa_is_usable(&facts->records[i]))
+    for (size_t i = 0; i < answer->count && kept < capacity; i++) {
+        if (!tls_policy_tlsa_is_usable(&answer->records[i]))
             continue;
-        records[kept] = facts->records[i];
-        records[kept++].data = arena_copy(&tls->arena, facts->records[i].data);
+        records[kept] = answer->records[i];
+        records[kept++].data = arena_copy(&tls->arena, answer->records[i].data);
     }
-    struct dns_facts *known = &tls->facts.tlsa[tls->policy.base];
-    *known = (struct dns_facts){
-        .status = facts->status, .secure = facts->secure, .records = records, .count = kept};
+    struct dns_answer *known = &tls->facts.tlsa[tls->policy.base];
+    *known = (struct dns_answer){
+        .status = answer->status, .secure = answer->secure, .records = records, .count = kept};
 }
 
 void delivery_sts(struct delivery *delivery, const struct sts_policy *policy)
@@ -117,7 +117,7 @@ void delivery_tls_add_checks(const struct delivery *delivery, struct delivery_ac
     action->verify = delivery->options.verify || tls->policy.demand == DEMAND_VERIFY;
     if (tls->policy.demand != DEMAND_DANE)
         return;
-    const struct dns_facts *tlsa = &tls->facts.tlsa[tls->policy.base];
+    const struct dns_answer *tlsa = &tls->facts.tlsa[tls->policy.base];
     action->name = tls->facts.bases[tls->policy.base];
     action->tlsa = tlsa->records;
     action->tlsa_count = tlsa->count;

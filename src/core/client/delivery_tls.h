@@ -16,7 +16,7 @@
 void delivery_tls_meet_host(struct delivery *delivery);
 /* Records live with the facts: those that can be used, so that no others crowd
  * them out, TLSA_RECORDS_MAX at most. */
-void delivery_tls_learn_tlsa(struct delivery *delivery, const struct dns_facts *facts);
+void delivery_tls_learn_tlsa(struct delivery *delivery, const struct dns_answer *answer);
 struct tls_policy delivery_tls_policy(const struct delivery *delivery);
 
 /* Of the next connection. */

@@ -40,21 +40,6 @@ const char *domain_verdict_name(enum domain_verdict verdict)
     return names[verdict];
 }
 
-const char *domain_type_name(enum dns_type type)
-{
-    switch (type) {
-    case DNS_A: return "A";
-    case DNS_CNAME: return "CNAME";
-    case DNS_PTR: return "PTR";
-    case DNS_MX: return "MX";
-    case DNS_TXT: return "TXT";
-    case DNS_AAAA: return "AAAA";
-    case DNS_SRV: return "SRV";
-    case DNS_TLSA: return "TLSA";
-    }
-    return "?";
-}
-
 /* ---- addresses ---- */
 
 struct bytes domain_reverse_name(const struct route_address *address, struct arena *arena)
@@ -221,7 +206,7 @@ size_t domain_records(const struct domain_facts *facts, struct arena *arena, str
 struct record_comparison {
     const struct domain_facts *facts;
     const struct domain_record *record;
-    const struct dns_facts *said;
+    const struct dns_answer *said;
     struct arena *arena;
 };
 
@@ -414,7 +399,7 @@ static struct domain_finding compare_spf(const struct record_comparison *c)
 }
 
 struct domain_finding domain_compare(const struct domain_facts *facts, const struct domain_record *record,
-                                     const struct dns_facts *said, struct arena *arena)
+                                     const struct dns_answer *said, struct arena *arena)
 {
     struct record_comparison c = {facts, record, said, arena};
     if (said->status == DNS_BOGUS)

@@ -50,7 +50,6 @@ struct domain_record {
 
 const char *domain_subject_name(enum domain_subject subject); /* "MX" */
 const char *domain_subject_use(enum domain_subject subject);  /* what it is for, in words */
-const char *domain_type_name(enum dns_type type);
 
 /* Texts live in `arena`. `records` has room for DOMAIN_RECORDS_MAX. */
 size_t domain_records(const struct domain_facts *facts, struct arena *arena, struct domain_record *records);
@@ -70,7 +69,7 @@ struct domain_finding {
     struct bytes found, hint; /* in `arena`; may be empty */
 };
 struct domain_finding domain_compare(const struct domain_facts *facts, const struct domain_record *record,
-                                     const struct dns_facts *said, struct arena *arena);
+                                     const struct dns_answer *said, struct arena *arena);
 
 /* The name under which an address is looked up backwards: "1.2.0.192.in-addr.arpa". */
 struct bytes domain_reverse_name(const struct route_address *address, struct arena *arena);

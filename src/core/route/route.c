@@ -180,30 +180,31 @@ static void learn_addresses(struct route *route, struct route_host *host, bool s
     host->addresses = all;
 }
 
-void route_learn_facts(struct route *route, enum dns_type type, const struct dns_facts *facts)
+void route_learn_answer(struct route *route, enum dns_type type, const struct dns_answer *answer)
 {
-    assert(facts->status != DNS_UNKNOWN);
+    assert(answer->status != DNS_UNKNOWN);
     if (type == DNS_MX) {
-        route->mx_secure = facts->secure;
-        learn_mx(route, facts->status, facts->records, facts->count);
+        route->mx_secure = answer->secure;
+        learn_mx(route, answer->status, answer->records, answer->count);
         return;
     }
     struct route_host *host = &route->hosts[route->host_now];
     size_t family = type == DNS_AAAA ? SIX : FOUR;
-    host->status[family] = facts->status;
-    host->secure[family] = facts->secure;
-    if (facts->status == DNS_FOUND) {
-        learn_addresses(route, host, type == DNS_AAAA, facts->records, facts->count);
-        host->canonical = arena_copy(&route->arena, facts->canonical);
+    host->status[family] = answer->status;
+    host->secure[family] = answer->secure;
+    if (answer->status == DNS_FOUND) {
+        learn_addresses(route, host, type == DNS_AAAA, answer->records, answer->count);
+        host->canonical = arena_copy(&route->arena, answer->canonical);
     }
-    if (facts->status == DNS_SERVER_FAILURE || facts->status == DNS_BOGUS)
+    if (answer->status == DNS_SERVER_FAILURE || answer->status == DNS_BOGUS)
         route->any_unsure = true;
 }
 
 void route_learn(struct route *route, enum dns_type type, enum dns_status status,
                  const struct dns_record *records, size_t count)
 {
-    route_learn_facts(route, type, &(struct dns_facts){.status = status, .records = records, .count = count});
+    route_learn_answer(route, type,
+                       &(struct dns_answer){.status = status, .records = records, .count = count});
 }
 
 const struct route_host *route_host_now(const struct route *route)

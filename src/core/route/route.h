@@ -23,6 +23,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "core/dns/dns_answer.h"
 #include "core/route/ip.h"
 #include "core/smtp/address.h"
 
@@ -30,44 +31,6 @@ enum route_limit {
     ROUTE_HOSTS_MAX = 50,     /* of one domain's MX, the best of them; the rest is left out */
     ROUTE_ADDRESSES_MAX = 50, /* tried in one attempt, of all hosts together */
     ROUTE_ADDRESSES_EACH = 2, /* of each host even where there are more: one of each family */
-};
-
-enum dns_type {
-    DNS_A = 1,
-    DNS_CNAME = 5,
-    DNS_PTR = 12,
-    DNS_MX = 15,
-    DNS_TXT = 16,
-    DNS_AAAA = 28,
-    DNS_SRV = 33,
-    DNS_TLSA = 52
-};
-enum dns_status {
-    DNS_UNKNOWN, /* not asked yet */
-    DNS_FOUND,
-    DNS_NO_DATA,        /* the name is there, without such a record */
-    DNS_NXDOMAIN,       /* the name is not there */
-    DNS_SERVER_FAILURE, /* nobody can tell now */
-    DNS_BOGUS,          /* DNSSEC says it is forged */
-};
-
-struct dns_record {
-    uint16_t preference;   /* MX; SRV: priority */
-    uint16_t weight, port; /* SRV (RFC 2782) */
-    /* MX, SRV, PTR: the host, without its final dot; "" is the null MX, or a service that is not there */
-    struct bytes name;
-    uint8_t address[16]; /* A (4 octets), AAAA (16) */
-    struct bytes data;   /* TXT: its strings as one (RFC 7208 3.3); TLSA: what the certificate must match */
-    uint8_t usage, selector, matching; /* TLSA (RFC 6698 2.1) */
-};
-
-/* All that DNS says to one question. */
-struct dns_facts {
-    enum dns_status status;
-    bool secure;            /* validated by DNSSEC, each alias on the way too */
-    struct bytes canonical; /* the name at the end of the aliases; empty where there are none */
-    const struct dns_record *records;
-    size_t count;
 };
 
 struct route_host {
@@ -120,7 +83,7 @@ struct route_answer route_next(struct route *route);
 /* What DNS says about the name and type that route_next() asked for. */
 void route_learn(struct route *route, enum dns_type type, enum dns_status status,
                  const struct dns_record *records, size_t count);
-void route_learn_facts(struct route *route, enum dns_type type, const struct dns_facts *facts);
+void route_learn_answer(struct route *route, enum dns_type type, const struct dns_answer *answer);
 
 /* The host whose address route_next() gave last. */
 const struct route_host *route_host_now(const struct route *route);

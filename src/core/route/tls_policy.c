@@ -42,7 +42,7 @@ bool tls_policy_tlsa_is_usable(const struct dns_record *record)
     return usage && record->selector <= 1 && fits;
 }
 
-static bool any_usable(const struct dns_facts *tlsa)
+static bool any_usable(const struct dns_answer *tlsa)
 {
     for (size_t i = 0; i < tlsa->count; i++)
         if (tls_policy_tlsa_is_usable(&tlsa->records[i]))
@@ -105,7 +105,7 @@ static bool dane(const struct tls_facts *facts, struct tls_policy *policy)
     if (leaves_dnssec(facts, &vouched, policy))
         return true;
     for (size_t i = facts->address_secure ? 0 : 1; vouched && i < TLSA_BASES; i++) {
-        const struct dns_facts *tlsa = &facts->tlsa[i];
+        const struct dns_answer *tlsa = &facts->tlsa[i];
         if (facts->bases[i].length == 0)
             continue;
         if (tlsa->status == DNS_UNKNOWN) {

@@ -59,7 +59,7 @@ struct tls_facts {
     bool mx_secure, address_secure;
     /* names below which TLSA records may be: where the host's aliases lead, the host; empty where the same */
     struct bytes bases[TLSA_BASES];
-    struct dns_facts tlsa[TLSA_BASES];
+    struct dns_answer tlsa[TLSA_BASES];
     enum dns_status alias; /* of the host's own CNAME, asked for where aliases lead out of DNSSEC */
     bool alias_secure;
     struct bytes host;

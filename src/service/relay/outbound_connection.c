@@ -396,10 +396,9 @@ static void give_content(struct outbound_connection *connection)
 static void on_resolved(void *owner, const struct dns_answer *answer)
 {
     struct outbound_connection *connection = owner;
-    struct dns_facts facts = dns_facts(answer);
     connection->stage = OUTBOUND_ROUTING;
     outbound_check(connection);
-    delivery_learned(&connection->delivery, connection->question.type, &facts);
+    delivery_learned(&connection->delivery, connection->question.type, answer);
     run(connection);
 }
 
