@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BLOCK_SIZE = 2048 - 32 }; /* usual room of a block, in octets */
+enum { BLOCK_SIZE = 2048 - 32 }; /* usual size of a block, in octets */
 
 struct arena_block {
     struct arena_block *next;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * arena: memory with one owner and one end. A transaction, a plan or a
- * parsed file takes what it needs piece by piece and gives it all back at
- * once. An arena that is all zero octets is ready for use.
+ * arena: memory with one owner and one end. A transaction, a plan or a parsed file allocates what it needs
+ * piece by piece and frees all of it together. An all-zero arena is ready for use.
  */
 #ifndef MAILBOAT_BASE_ARENA_H
 #define MAILBOAT_BASE_ARENA_H
@@ -17,21 +16,20 @@ struct arena {
     size_t used;                /* octets handed out since the last clear */
 };
 
-/* `size` octets of zeroes, aligned for any type; never NULL: when the
- * machine has no memory left the process ends (the supervisor restarts it). */
+/* Returns `size` zeroed octets, aligned for any type; never NULL: out of memory, the process ends (the
+ * supervisor restarts it). */
 void *arena_take(struct arena *arena, size_t size);
-/* A copy of the octets that lives as long as the arena. A NUL stands behind
- * it, beyond its length. */
+/* Returns a copy of the octets that lives as long as the arena. A NUL follows it, beyond its length. */
 struct bytes arena_copy(struct arena *arena, struct bytes b);
 char *arena_text(struct arena *arena, struct bytes b);
 char *arena_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Makes it usable again: all that was taken is gone. */
+/* Frees everything allocated from the arena and makes it usable again. */
 void arena_clear(struct arena *arena);
-/* The same where secrets were among it: nothing is left in the memory that is given back. */
+/* The same for an arena that holds secrets: overwrites the memory before freeing it. */
 void arena_wipe(struct arena *arena);
 
-/* One thing taken from an arena: ARENA_NEW(arena, struct envelope). */
+/* Allocates one object: ARENA_NEW(arena, struct envelope). */
 #define ARENA_NEW(arena, type) ((type *)arena_take((arena), sizeof(type)))
 #define ARENA_ARRAY(arena, type, count) ((type *)arena_take((arena), sizeof(type) * (count)))
 

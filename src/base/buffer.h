@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * buffer: octets that grow at the end and are used up at the front.
+ * buffer: octets that are appended at the end and consumed at the front.
  *
- * Invariants: at[start..start+length) is the content; a NUL always stands
- * behind it once anything was ever added, so that text can be handed to C;
- * an all-zero struct is an empty buffer that owns no memory. Appending never
- * fails: without memory the process ends.
+ * Invariants: at[start..start+length) is the content; after the first append a NUL always follows it, so
+ * that text can be passed to C; an all-zero struct is an empty buffer that owns no memory. Appending never
+ * fails: out of memory, the process ends.
  */
 #ifndef MAILBOAT_BASE_BUFFER_H
 #define MAILBOAT_BASE_BUFFER_H
@@ -16,7 +15,7 @@
 
 struct buffer {
     char *at;
-    size_t start;    /* octets used up at the front */
+    size_t start;    /* octets consumed at the front */
     size_t length;   /* octets of content */
     size_t capacity; /* octets allocated */
 };
@@ -26,31 +25,30 @@ static inline struct bytes buffer_bytes(const struct buffer *buffer)
     return bytes_of(buffer->at == NULL ? NULL : buffer->at + buffer->start, buffer->length);
 }
 
-/* The content as C text: valid until the next change; "" when empty. */
+/* Returns the content as C text: valid until the next change; "" when empty. */
 const char *buffer_text(const struct buffer *buffer);
 
 void buffer_add(struct buffer *buffer, struct bytes b);
 void buffer_add_text(struct buffer *buffer, const char *text);
 void buffer_add_octet(struct buffer *buffer, char octet);
-/* What others wrote, for one line that people or programs read: each character
- * of bytes_control_length() becomes one "?", and so does each octet above 127
- * where the text is not UTF-8 or none is allowed. */
+/* Appends untrusted text for one line of a log or terminal: each character of bytes_control_length()
+ * becomes "?", and so does each octet above 127 where the text is not UTF-8 or UTF-8 is not allowed. */
 void buffer_add_clean(struct buffer *buffer, struct bytes text, bool utf8_allowed);
 void buffer_add_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buffer_add_va(struct buffer *buffer, const char *format, va_list arguments);
 
-/* Room for at least `size` more octets; write there, then say how many. */
+/* Reserves at least `size` more octets; write there, then call buffer_written(). */
 char *buffer_reserve(struct buffer *buffer, size_t size);
 void buffer_written(struct buffer *buffer, size_t size);
 
-/* Uses up `count` octets at the front; they must be there. */
+/* Consumes `count` octets at the front; the buffer must hold them. */
 void buffer_consume(struct buffer *buffer, size_t count);
 /* Empties it and keeps its memory for the next use. */
 void buffer_clear(struct buffer *buffer);
 /* Empties it and gives its memory back. */
 void buffer_free(struct buffer *buffer);
-/* The same for what held a secret: nothing of it is left in the memory that is
- * given back. What it outgrew before is not reached: reserve enough first. */
+/* The same for a buffer that held a secret: overwrites its memory before freeing it. Blocks that it
+ * outgrew earlier are not overwritten: reserve enough first. */
 void buffer_wipe(struct buffer *buffer);
 
 #endif

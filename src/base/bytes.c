@@ -125,7 +125,7 @@ bool bytes_to_u64(struct bytes b, uint64_t max, uint64_t *value)
     return true;
 }
 
-/* Octets of the UTF-8 sequence at `s` (RFC 3629 4), 0 when it is malformed. */
+/* Returns the octets of the UTF-8 sequence at `s` (RFC 3629 4), 0 if malformed. */
 static size_t utf8_sequence(const unsigned char *s, size_t left)
 {
     if (s[0] < 0x80)

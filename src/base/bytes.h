@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bytes: a borrowed run of octets, with its length; never NUL-terminated.
+ * bytes: a borrowed run of octets with its length; never NUL-terminated.
  *
- * Everyone passes text and data around as `struct bytes`, by value. Whoever
- * made the octets owns them and says how long they live; a `struct bytes`
- * owns nothing and is never freed.
+ * Text and data are passed as `struct bytes`, by value. The maker of the octets owns them and documents
+ * how long they live; a `struct bytes` owns nothing and is never freed.
  */
 #ifndef MAILBOAT_BASE_BYTES_H
 #define MAILBOAT_BASE_BYTES_H
@@ -31,7 +30,7 @@ static inline struct bytes bytes_of(const void *at, size_t length)
     return (struct bytes){(const char *)at, length};
 }
 
-/* The text up to its NUL; NULL gives the empty run. */
+/* Returns the text up to its NUL; the empty run for NULL. */
 static inline struct bytes bytes_of_text(const char *text)
 {
     return (struct bytes){text, text == NULL ? 0 : strlen(text)};
@@ -42,55 +41,54 @@ static inline struct bytes bytes_none(void)
     return (struct bytes){NULL, 0};
 }
 
-/* What follows the first `count` octets; all of it must be there. */
+/* Returns the octets after the first `count`; `b` must hold at least `count`. */
 struct bytes bytes_from(struct bytes b, size_t count);
-/* The first `count` octets, or fewer where there are fewer. */
+/* Returns the first `count` octets, or all if there are fewer. */
 struct bytes bytes_first(struct bytes b, size_t count);
 
 bool bytes_equal(struct bytes a, struct bytes b);
-/* ASCII letters without regard to case; other octets as they are. */
+/* Compares ASCII letters without regard to case, other octets exactly. */
 bool bytes_equal_nocase(struct bytes a, struct bytes b);
 bool bytes_is(struct bytes a, const char *text);
 bool bytes_is_nocase(struct bytes a, const char *text);
 bool bytes_starts_nocase(struct bytes b, const char *prefix);
 bool bytes_ends_nocase(struct bytes b, const char *suffix);
-/* <0, 0, >0 in octet order, a shorter run before a longer one. */
+/* Returns <0, 0 or >0 in octet order; a shorter run sorts before a longer one. */
 int bytes_compare(struct bytes a, struct bytes b);
 
-/* Position of the first (last) `octet`; SIZE_MAX when it is not there. */
+/* Returns the position of the first (last) `octet`; SIZE_MAX if absent. */
 size_t bytes_find(struct bytes b, char octet);
 size_t bytes_find_last(struct bytes b, char octet);
-/* Position of `needle` in `b`; SIZE_MAX when it is not there. */
+/* Returns the position of `needle` in `b`; SIZE_MAX if absent. */
 size_t bytes_search(struct bytes b, struct bytes needle);
-/* Spaces and tabs off both ends. */
+/* Removes spaces and tabs from both ends. */
 struct bytes bytes_trim(struct bytes b);
 
 /*
- * Splits at the first `separator`: returns what stands before it and moves
- * *rest behind it. Without a separator returns all and empties *rest.
+ * Splits at the first `separator`: returns the part before it and moves *rest past it. Without a separator
+ * returns all and empties *rest.
  */
 struct bytes bytes_split(struct bytes *rest, char separator);
 
-/* An unsigned decimal number of 1 to 20 digits and nothing else, at most
- * `max`; false otherwise, and *value is untouched. */
+/* Parses an unsigned decimal number of 1 to 20 digits and nothing else, at most `max`; false otherwise,
+ * with *value unchanged. */
 bool bytes_to_u64(struct bytes b, uint64_t max, uint64_t *value);
 
 bool bytes_is_utf8(struct bytes b);  /* well-formed UTF-8 (RFC 3629), any length */
 bool bytes_is_ascii(struct bytes b); /* no octet above 127 */
-/* An octet below 32 or 127: what must never reach a log, reply or header raw. */
+/* True if `b` has an octet below 32 or 127, which must never reach a log, reply or header raw. */
 bool bytes_has_control(struct bytes b);
-/* Octets of the character at the start of `b` that acts on a line or a
- * terminal rather than being read, 0 when it is another: an octet below 32,
- * 127, and as UTF-8 U+0080 to U+009F, the separators of lines and paragraphs,
- * the marks that turn the direction of text. */
+/* Returns the octets of the control character at the start of `b`, 0 if it is another character. Control
+ * characters act on a line or terminal: octets below 32, 127, and in UTF-8 U+0080 to U+009F, line and
+ * paragraph separators, and marks that change the text direction. */
 size_t bytes_control_length(struct bytes b);
-/* Is there such a character anywhere? */
+/* True if `b` has such a character anywhere. */
 bool bytes_has_control_character(struct bytes b);
 
-/* FNV-1a of the octets; not for hostile keys (see map.h). */
+/* Returns FNV-1a of the octets; not for hostile keys (see map.h). */
 uint64_t bytes_hash(struct bytes b, uint64_t seed);
 
-/* ASCII only, whatever the locale says. */
+/* ASCII only, independent of the locale. */
 static inline char ascii_lower(char c)
 {
     return (c >= 'A' && c <= 'Z') ? (char)(c + ('a' - 'A')) : c;

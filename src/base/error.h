@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * error: why the world refused. A function that can fail because of the
- * world returns false and fills the `struct error` its caller gave; our own
- * mistakes are asserts, a peer's are replies. The text is one line for a
- * person: what, where, and the mend.
+ * error: why a call failed for a reason outside this program. Such a function returns false and fills the
+ * caller's `struct error`; our own mistakes are asserts, a peer's are replies. The text is one line for
+ * users: what, where, and a hint.
  */
 #ifndef MAILBOAT_BASE_ERROR_H
 #define MAILBOAT_BASE_ERROR_H
@@ -14,7 +13,7 @@
 
 struct error {
     int exit_code; /* from sysexits.h, for the subcommand that meets it */
-    int number;    /* errno where one was behind it, else 0 */
+    int number;    /* errno of the failed call, else 0 */
     char text[ERROR_TEXT_MAX];
 };
 
@@ -24,11 +23,11 @@ struct error {
 bool error_set(struct error *error, int exit_code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same with ": " and strerror(errno) behind the text. */
+/* The same, with ": " and strerror(errno) appended. */
 bool error_set_errno(struct error *error, int exit_code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Puts "context: " before what stands there already; returns false. */
+/* Inserts "context: " before the text; returns false. */
 bool error_prefix(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

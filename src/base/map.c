@@ -60,7 +60,7 @@ void map_free(struct map *map)
     map_start(map, map->seed);
 }
 
-/* The entry that holds the key, or NULL. */
+/* Returns the entry that holds the key, or NULL. */
 static struct map_entry *find(const struct map *map, struct bytes key, uint64_t hash)
 {
     if (map->capacity == 0)

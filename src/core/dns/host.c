@@ -64,8 +64,8 @@ static bool is_hex_group(struct bytes group)
     return true;
 }
 
-/* 16-bit groups of a run without "::"; the last may be an IPv4 address
- * (two groups). -1 when malformed. */
+/* Returns the 16-bit groups of a run without "::"; the last may be an IPv4 address (two groups). -1 if
+ * malformed. */
 static int count_groups(struct bytes run, bool last_run)
 {
     int groups = 0;
@@ -99,7 +99,7 @@ bool host_is_ipv6(struct bytes text)
     return before_count >= 0 && after_count >= 0 && before_count + after_count <= 7;
 }
 
-/* Numbers and dots alone: meant as an address. */
+/* True for digits and dots only: meant as an address. */
 static bool looks_like_ipv4(struct bytes text)
 {
     size_t dots = 0, digits = 0;

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host: what a person or a peer may write where a host is meant: a domain
- * name, an IPv4 or IPv6 address, or something that only looks like one
- * (222.501.285.45).
+ * host: text in the place of a host: a domain name, an IPv4 or IPv6 address, or something that only looks
+ * like one (222.501.285.45).
  *
- * This is the one rule for host names, wherever they come from: DNS, the
- * configuration, a command line, an address. It is wider than RFC 1123 2.1,
- * as Postfix's is: underscores count too, since Cloudflare (_dc-mx.0123abcd.example.com),
- * Docker (my_project_mail_1) and Active Directory make such names, and
- * nothing is harmed by them.
+ * This is the one rule for host names, wherever they come from: DNS, the configuration, a command line, an
+ * address. It is wider than RFC 1123 2.1, as Postfix's is: underscores are accepted too, since Cloudflare
+ * (_dc-mx.0123abcd.example.com), Docker (my_project_mail_1) and Active Directory make such names, and they
+ * are harmless.
  */
 #ifndef MAILBOAT_CORE_DNS_HOST_H
 #define MAILBOAT_CORE_DNS_HOST_H
@@ -21,22 +19,22 @@ enum host_limit {
 };
 
 enum host_kind {
-    HOST_INVALID, /* empty, or no name at all */
+    HOST_INVALID, /* empty, or not a name */
     HOST_NAME,    /* letters, digits, hyphens, underscores; U-labels where allowed */
     HOST_IPV4,
     HOST_IPV6,
-    HOST_IMPOSSIBLE_ADDRESS, /* four numbers with dots, but not an address */
+    HOST_IMPOSSIBLE_ADDRESS, /* four numbers with dots, but not a valid address */
 };
 
-/* `utf8_allowed`: U-labels (RFC 5890) count as labels too. */
+/* Classifies the text. `utf8_allowed`: U-labels (RFC 5890) count as labels too. */
 enum host_kind host_parse(struct bytes text, bool utf8_allowed);
 
 bool host_is_name(struct bytes text, bool utf8_allowed);
-/* Why the text is not a host name: a clause; NULL when it is one. */
+/* Returns why the text is not a host name, as a clause; NULL if it is one. */
 const char *host_fault(struct bytes text, bool utf8_allowed);
 bool host_is_ipv4(struct bytes text); /* dotted quad, each 0 to 255, no leading zeroes */
 bool host_is_ipv6(struct bytes text); /* RFC 4291 2.2, all three forms; no zone */
-/* 127.0.0.0/8, ::1 and "localhost": where clear text never leaves the machine. */
+/* True for 127.0.0.0/8, ::1 and "localhost": plain text to them never leaves the machine. */
 bool host_is_loopback(struct bytes text);
 
 #endif

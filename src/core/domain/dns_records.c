@@ -71,7 +71,7 @@ struct bytes domain_address_text(const struct route_address *address, struct are
     return copy;
 }
 
-/* Do the first `bits` agree? */
+/* True if the first `bits` agree. */
 static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
     if (memcmp(a, b, bits / 8) != 0)
@@ -101,7 +101,7 @@ static bool same_address(const struct route_address *a, const struct route_addre
     return a->six == b->six && memcmp(a->octets, b->octets, a->six ? 16 : 4) == 0;
 }
 
-/* ---- which records ---- */
+/* ---- the records of a domain ---- */
 
 struct record_list {
     const struct domain_facts *facts;
@@ -201,7 +201,7 @@ size_t domain_records(const struct domain_facts *facts, struct arena *arena, str
     return l.count;
 }
 
-/* ---- what DNS says ---- */
+/* ---- comparison with DNS ---- */
 
 struct record_comparison {
     const struct domain_facts *facts;
@@ -210,7 +210,7 @@ struct record_comparison {
     struct arena *arena;
 };
 
-/* What was found, as people read it. */
+/* Appends the found value in readable form. */
 static void show(const struct record_comparison *c, const struct dns_record *r, struct buffer *out)
 {
     struct route_address address = {.six = c->record->type == DNS_AAAA};
@@ -241,7 +241,7 @@ static struct bytes shown(const struct record_comparison *c)
     struct buffer text = {0}, clean = {0};
     for (size_t i = 0; i < c->said->count; i++)
         show(c, &c->said->records[i], &text);
-    buffer_add_clean(&clean, buffer_bytes(&text), true); /* a stranger's octets on a terminal */
+    buffer_add_clean(&clean, buffer_bytes(&text), true); /* untrusted octets for a terminal */
     struct bytes copy = arena_copy(c->arena, buffer_bytes(&clean));
     buffer_free(&text);
     buffer_free(&clean);
@@ -315,7 +315,7 @@ static struct domain_finding compare_tlsa(const struct record_comparison *c)
                    "deliver; publish the new record beside it, then remove the old one");
 }
 
-/* A text record by what it begins with: there must be one and no second. */
+/* Compares a text record chosen by its prefix: exactly one must exist. */
 static struct domain_finding compare_text(const struct record_comparison *c, const char *version)
 {
     size_t count = 0;
@@ -328,9 +328,9 @@ static struct domain_finding compare_text(const struct record_comparison *c, con
                                 "there are several, which makes all of them invalid; keep exactly one");
 }
 
-/* ---- SPF (RFC 7208), as far as it can be told from the record alone ---- */
+/* ---- SPF (RFC 7208), as far as the record alone decides ---- */
 
-/* "192.0.2.0/24": does it hold one of the addresses? */
+/* True if the network "192.0.2.0/24" contains one of the addresses. */
 static bool network_holds(const struct domain_facts *facts, struct bytes network, bool six)
 {
     struct bytes text = bytes_split(&network, '/');
@@ -366,7 +366,7 @@ static enum spf check_spf(const struct domain_facts *facts, struct bytes text)
                        ((bytes_is_nocase(name, "a") || bytes_is_nocase(name, "mx")) &&
                         bytes_equal_nocase(value,
                                            bytes_is_nocase(name, "a") ? facts->hostname : facts->domain)) ||
-                       (bytes_is_nocase(name, "mx") && value.length == 0); /* its MX is compared by itself */
+                       (bytes_is_nocase(name, "mx") && value.length == 0); /* its MX is compared separately */
         if (matches)
             return passes  ? (maybe && bytes_is_nocase(name, "all") ? SPF_MAYBE : SPF_LETS)
                    : maybe ? SPF_MAYBE

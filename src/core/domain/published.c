@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-/* Text in XML and HTML, also in attributes; control octets have no place there. */
+/* Appends text for XML and HTML, also in attributes; drops control octets. */
 static void add_text(struct buffer *out, struct bytes text)
 {
     for (size_t i = 0; i < text.length; i++) {
@@ -31,7 +31,7 @@ static void add_number(struct buffer *out, const char *name, unsigned number)
     buffer_add_format(out, "<%s>%u</%s>\n", name, number, name);
 }
 
-/* ---- the servers, in the order in which programs should try them ---- */
+/* ---- servers, in order of preference ---- */
 
 struct published_endpoint {
     const char *kind; /* "smtp", "imap", "pop3" */
@@ -106,7 +106,7 @@ void published_autodiscover(struct buffer *out, const struct published *p)
                          "2006a\">\n<User>\n");
     add_element(out, "DisplayName", p->address);
     buffer_add_text(out, "</User>\n<Account>\n<AccountType>email</AccountType>\n<Action>settings</Action>\n");
-    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) { /* one of each: the form has no further choice */
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) { /* one per kind: the format has no alternatives */
         const struct published_endpoint *endpoint = first_of(endpoints, count, kinds[i][0]);
         if (endpoint == NULL)
             continue;
@@ -146,7 +146,7 @@ void published_autodiscover_json(struct buffer *out, const struct published *p)
 
 bool published_pox_address(struct bytes request, char buffer[PUBLISHED_ADDRESS_MAX + 1])
 {
-    /* DTD, entities, CDATA */
+    /* rejects DTDs, entities and CDATA */
     if (request.length > PUBLISHED_REQUEST_MAX || bytes_search(request, BYTES("<!")) != SIZE_MAX)
         return false;
     size_t start = bytes_search(request, BYTES("<EMailAddress>"));
@@ -190,7 +190,7 @@ static void add_port(struct buffer *out, const char *key, uint16_t port)
     add_number(out, "integer", port);
 }
 
-/* The same profile for the same address, so that a new one takes the old one's place. */
+/* Derives the UUID from the address, so that a new profile replaces the old one. */
 static void add_uuid(struct buffer *out, const struct published *p, uint64_t seed)
 {
     uint64_t high = bytes_hash(p->address, seed), low = bytes_hash(p->hostname, seed + 1);
@@ -247,7 +247,7 @@ void published_mobileconfig(struct buffer *out, const struct published *p)
 
 /* ---- people ---- */
 
-/* What is to be copied is marked by one tap; nothing is wider than a phone. */
+/* One tap selects each value; nothing is wider than a phone. */
 static const char style[] =
     "body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:2rem auto;padding:0 "
     "1rem;color:#1b2733;background:#fff;overflow-wrap:anywhere}"

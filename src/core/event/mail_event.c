@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-/* The tags are kept on disk: a new field gets a new one, and none is used again. */
+/* Tags are stored on disk: a new field gets a new tag, and no tag is reused. */
 enum event_tag {
     TAG_ID = 1,
     TAG_AT = 2,
@@ -87,7 +87,7 @@ struct event_kind_facts {
     const char *name, *log_name;
     enum event_class class;
     bool warning;
-    uint8_t shown[EVENT_SHOWN_MAX]; /* tags; 0 ends them */
+    uint8_t shown[EVENT_SHOWN_MAX]; /* tags; 0 ends the list */
 };
 
 #define SHOWN_ATTEMPT                                                                                     \
@@ -222,7 +222,7 @@ void mail_event_encode(struct buffer *out, const struct mail_event *event)
     put_length(out->at + out->start + before + 2, out->length - before - HEAD_OCTETS);
 }
 
-/* The shortest form alone is taken, so that what is read is what would be written. */
+/* Accepts only the shortest form, so that decoding and encoding agree. */
 static bool take_number(struct bytes *in, uint64_t *number)
 {
     *number = 0;

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mail_event: what happened in the life of a message, as one struct. The queue and
- * those who submit to it make one where the outcome is decided; the log line,
- * the numbers of `queue stats` and the reports are made from it, so that
- * nothing has to be read back from text.
+ * mail_event: one event in the life of a message, as a struct. The queue and the processes that submit to
+ * it create an event where the outcome is decided; the log line, the numbers of `queue stats` and the
+ * reports are made from it, so that no text is parsed back.
  *
- * An event has an id, unique and growing (core/queue/queue_id.h), a form as
- * octets that can be kept with what it tells of, and one row in two tables:
- * its kind (name, line in the log, fields of that line) and its fields (name,
- * type, tag in the octets).
+ * An event has a unique, increasing id (core/queue/queue_id.h), an encoding for storage, and one row in
+ * two tables: its kind (name, log line, fields of that line) and its fields (name, type, tag in the
+ * encoding).
  */
 #ifndef MAILBOAT_CORE_EVENT_MAIL_EVENT_H
 #define MAILBOAT_CORE_EVENT_MAIL_EVENT_H
@@ -16,79 +14,78 @@
 #include "base/buffer.h"
 
 enum event_limit {
-    EVENT_VERSION = 1,     /* of the octets */
-    EVENT_TEXT_MAX = 2048, /* octets of a text that are kept; longer ones are cut */
+    EVENT_VERSION = 1,     /* version of the encoding */
+    EVENT_TEXT_MAX = 2048, /* octets of a text that are stored; longer ones are cut */
     EVENT_SHOWN_MAX = 20,  /* fields of a line */
 };
 
-/* These numbers are kept on disk: a new kind gets a new one, and none is used again. */
+/* These numbers are stored on disk: a new kind gets a new number, and no number is reused. */
 enum event_kind {
     EVENT_RECEIVED = 1,  /* a message was accepted */
-    EVENT_REFUSED = 2,   /* a client was told 4xx or 5xx */
+    EVENT_REFUSED = 2,   /* a client got a 4xx or 5xx reply */
     EVENT_DEFERRED = 3,  /* a recipient, until `retry_in_ms` */
     EVENT_DELIVERED = 4, /* into a mailbox, or to the next server */
-    EVENT_FORWARDED = 5, /* to another server, for an address of ours that sends it on */
-    EVENT_BOUNCED = 6,   /* failed for good: an answer of 5xx */
-    EVENT_EXPIRED = 7,   /* failed for good: its time was over */
-    EVENT_LOOPED = 8,    /* failed for good: it came back to an address that had sent it on */
-    EVENT_DISCARDED = 9, /* a report that nobody can get */
-    EVENT_REQUEUED = 10, /* a report that goes on as the message `other` to the mailboxes behind its address
-                          */
-    EVENT_EXPANDED = 11, /* an address was replaced by its members, or by some of them */
-    EVENT_RETRIED = 12,  /* operator actions, as those that follow */
+    EVENT_FORWARDED = 5, /* to another server, for a local address with a forwarding */
+    EVENT_BOUNCED = 6,   /* permanent failure: a 5xx reply */
+    EVENT_EXPIRED = 7,   /* permanent failure: the message expired */
+    EVENT_LOOPED = 8,    /* permanent failure: the message came back to an address that had forwarded it */
+    EVENT_DISCARDED = 9, /* a report without a deliverable recipient */
+    EVENT_REQUEUED = 10, /* a report that continues as the message `other` to the mailboxes of its address */
+    EVENT_EXPANDED = 11, /* an address was replaced by all or some of its members */
+    EVENT_RETRIED = 12,  /* an operator action, as the following */
     EVENT_HELD = 13,
     EVENT_RELEASED = 14,
     EVENT_REMOVED = 15,
 };
 
-/* Borrowed texts; what is 0 or empty is not known, or does not apply. */
+/* Borrowed texts; 0 or empty: unknown or not applicable. */
 struct mail_event {
     enum event_kind kind;
-    uint64_t id;    /* unique; a later one of the same maker is greater; 0: it is only logged */
-    uint64_t at_ms; /* since the epoch, of the maker's clock */
+    uint64_t id;    /* unique and increasing per maker; 0: only logged */
+    uint64_t at_ms; /* since the epoch, by the maker's clock */
 
     uint64_t message; /* its queue id */
-    uint64_t number;  /* the recipient's place in the envelope as it was accepted */
+    uint64_t number;  /* the recipient's index in the accepted envelope */
     struct bytes sender, recipient;
-    struct bytes destination; /* under which the recipient waits: "example.org", "@local" */
-    uint64_t recipients;      /* how many it is about; 0: the one in `recipient` */
+    struct bytes destination; /* the recipient's queue destination: "example.org", "@local" */
+    uint64_t recipients;      /* number of recipients; 0: only the one in `recipient` */
     uint64_t size;            /* octets of the message */
     uint64_t other;           /* REQUEUED: the new message */
 
-    /* RECEIVED, REFUSED: where it came from (struct origin) */
+    /* RECEIVED, REFUSED: the origin (struct origin) */
     struct bytes client, protocol, account;
     uint64_t port;
-    uint64_t own; /* 1: made here, a report or an answer of somebody who is away */
+    uint64_t own; /* 1: made here, a report or a vacation reply */
 
     /* an attempt */
-    struct bytes peer; /* "mx1.example.net[192.0.2.1]:25"; empty: nobody was reached */
+    struct bytes peer; /* "mx1.example.net[192.0.2.1]:25"; empty: no server reached */
     struct bytes tls, tls_policy, tls_reason;
-    uint64_t attempt;            /* 1 the first time */
-    uint64_t code;               /* of the reply; 0: there was none */
-    struct bytes enhanced, text; /* of the reply, or our own sentence */
-    struct bytes step;           /* what the attempt was at: "rcpt" */
-    uint64_t mailbox;            /* 1: into a mailbox of ours */
+    uint64_t attempt;            /* 1 for the first */
+    uint64_t code;               /* of the reply; 0: none */
+    struct bytes enhanced, text; /* of the reply, or this server's own reason */
+    struct bytes step;           /* SMTP step of the attempt: "rcpt" */
+    uint64_t mailbox;            /* 1: into a local mailbox */
     uint64_t delay_ms;           /* since the message was accepted */
     uint64_t retry_in_ms;        /* DEFERRED: until the next attempt */
 
-    /* EXPANDED: members that were added, those that the message had already, and those that are not there */
+    /* EXPANDED: members that were added, were already recipients, or do not exist */
     uint64_t members, known_already, missing;
-    uint64_t more; /* 1: and more follow */
+    uint64_t more; /* 1: more pages follow */
 };
 
-/* Does it have a kind, an id and a time? Asserted where one is kept. */
+/* True if it has a kind, an id and a time; asserted before one is stored. */
 bool mail_event_is_sound(const struct mail_event *event);
 
-/* "delivered"; this and what mail_event_class() says is for programs. */
+/* "delivered"; this and the name of mail_event_class() are for programs. */
 const char *mail_event_kind_name(enum event_kind kind);
 
-/* What a kind means for the recipient it is about. */
+/* The consequence of a kind for its recipient. */
 enum event_class {
-    EVENT_CLASS_NONE,      /* it waits as before, or there is none */
+    EVENT_CLASS_NONE,      /* no change of state */
     EVENT_CLASS_DEFERRED,  /* it waits for another attempt */
-    EVENT_CLASS_DELIVERED, /* the end */
-    EVENT_CLASS_FAILED,    /* the end, and its sender may want to know */
-    EVENT_CLASS_GONE,      /* the end, and nobody is told */
+    EVENT_CLASS_DELIVERED, /* final */
+    EVENT_CLASS_FAILED,    /* final, and the sender may get a report */
+    EVENT_CLASS_GONE,      /* final, without a report */
 };
 enum event_class mail_event_class(enum event_kind kind);
 
@@ -96,7 +93,7 @@ enum event_class mail_event_class(enum event_kind kind);
 
 enum event_type {
     EVENT_TYPE_TEXT,
-    EVENT_TYPE_COUNT, /* a number that is shown also where it is 0; all else only where it is something */
+    EVENT_TYPE_COUNT, /* a number shown even if 0; all other types only if set */
     EVENT_TYPE_NUMBER,
     EVENT_TYPE_FLAG,
     EVENT_TYPE_QUEUE_ID,
@@ -110,20 +107,20 @@ struct event_value {
     uint64_t number;   /* all others */
 };
 
-/* The word that begins its line, and whether that is a warning. */
+/* Returns the event name of its log line, and whether that is a warning. */
 const char *mail_event_log_name(enum event_kind kind);
 bool mail_event_is_warning(enum event_kind kind);
-/* What its line shows, in order; returns how many. */
+/* Lists the fields of its log line in order; returns their number. */
 size_t mail_event_shown(const struct mail_event *event, struct event_value values[EVENT_SHOWN_MAX]);
 
 /* ---- as octets ---- */
 
-/* Appends it: version, kind, the length of what follows in four octets, least
- * first; then each field that is something: its tag, and a number in base 128
- * (LEB128) or the length of a text and the text. The same event gives the same octets. */
+/* Appends the encoding: version, kind, the length of the rest in four octets, least significant first;
+ * then each set field: its tag, and a number in base 128 (LEB128) or the length of a text and the text.
+ * The encoding is deterministic. */
 void mail_event_encode(struct buffer *out, const struct mail_event *event);
-/* Takes one off the front of `in`, whose octets its texts borrow. False, and
- * nothing is taken, where it is of another version or not as mail_event_encode() writes it. */
+/* Decodes one from the front of `in`, whose octets its texts borrow. False, with `in` unchanged, if the
+ * version differs or mail_event_encode() would not write it so. */
 bool mail_event_decode(struct bytes *in, struct mail_event *event);
 
 #endif

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/message/address_list.h"
 
-/* What is being read of one mailbox. */
+/* State while one mailbox is read. */
 struct address_list_reader {
     struct buffer *address;
     const char *end;
     bool angle;  /* inside the angle brackets */
-    bool angled; /* there were some: what stands outside is a name */
-    bool space;  /* one came behind the last octet that was kept */
+    bool angled; /* brackets were seen: text outside of them is a name */
+    bool space;  /* a space followed the last kept octet */
     bool any;
 };
 
 static void keep(struct address_list_reader *r, const char *at)
 {
-    if (r->angled && !r->angle) /* words behind the brackets */
+    if (r->angled && !r->angle) /* words after the brackets */
         return;
-    /* Spaces around dots and @ mean nothing; between two words they show that this is no address. */
+    /* Spaces around dots and @ are ignored; between two words they show that this is not an address. */
     bool glued = r->address->length == 0 || strchr(".@", *at) != NULL ||
                  strchr(".@", buffer_text(r->address)[r->address->length - 1]) != NULL;
     if (r->space && !glued)
@@ -26,8 +26,8 @@ static void keep(struct address_list_reader *r, const char *at)
     r->end = at + 1;
 }
 
-/* What opened at list[i] is over at the place that is returned: its closing
- * octet, or the end of the list. Comments nest. */
+/* Returns where the construct opened at list[i] ends: its closing octet, or the end of the list. Comments
+ * nest. */
 static size_t closing(struct bytes list, size_t i, char opens, char closes)
 {
     size_t depth = 1;
@@ -60,7 +60,7 @@ static void forget(struct address_list_reader *r)
     r->space = false;
 }
 
-/* One octet or one quoted thing; true when the mailbox ends with it. */
+/* Consumes one octet or one quoted construct; true if the mailbox ends with it. */
 static bool step(struct address_list_reader *r, struct bytes list, size_t *i)
 {
     char c = list.at[*i];
@@ -77,11 +77,11 @@ static bool step(struct address_list_reader *r, struct bytes list, size_t *i)
         r->end = list.at + *i + 1;
         return false;
     case '>': r->angle = false; return false;
-    case ':': /* what stood before is a group's name, or a route */
+    case ':': /* the text before it is a group's name, or a route */
         forget(r);
         r->any = r->angled;
         return false;
-    case ',': return !r->angle; /* a route has some */
+    case ',': return !r->angle; /* a route contains commas */
     case ';': return true;
     case ' ':
     case '\t':

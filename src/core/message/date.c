@@ -3,8 +3,8 @@
 
 enum { DAY_S = 86400, DAYS_OF_400_YEARS = 146097 };
 
-/* The civil date of a day since 1970-01-01 (proleptic Gregorian calendar),
- * counted in years that begin in March, so that leap days come last. */
+/* Computes the civil date of a day since 1970-01-01 (proleptic Gregorian calendar), in years that begin in
+ * March, so that leap days come last. */
 static void civil_date(uint64_t day, uint64_t *year, unsigned *month, unsigned *day_of_month)
 {
     uint64_t shifted = day + 719468; /* days since 0000-03-01 */

@@ -23,7 +23,7 @@ void drop_head_add(struct buffer *out, const struct envelope *envelope)
 
 /* ---- reading ---- */
 
-/* The next line without its LF; false where there is no whole one, or none that could be a command. */
+/* Returns the next line without its LF; false if it is incomplete or cannot be a command. */
 static bool next_line(struct bytes *rest, struct bytes *line)
 {
     size_t end = bytes_find(bytes_first(*rest, DROP_LINE_MAX), '\n');

@@ -18,9 +18,9 @@ bool dsn_wanted(const struct recipient *recipient, enum dsn_action action)
     return (recipient->notify & asked_by[action]) != 0;
 }
 
-/* ---- text that others wrote ---- */
+/* ---- untrusted text ---- */
 
-/* Words of a long text on lines of their own, each after `indent`. */
+/* Appends a long text wrapped at words, each line after `indent`. */
 static void add_wrapped(struct buffer *out, struct bytes text, const char *indent, bool utf8)
 {
     size_t column = 0;
@@ -41,7 +41,7 @@ static void add_wrapped(struct buffer *out, struct bytes text, const char *inden
     buffer_add_text(out, "\r\n");
 }
 
-/* xtext of RFC 3461 4 as the octets it stands for; what is broken stays as it is. */
+/* Decodes xtext of RFC 3461 4; malformed sequences stay as they are. */
 static int hex_digit(char c)
 {
     return ascii_is_digit(c) ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
@@ -67,7 +67,7 @@ struct dsn_writer {
     struct buffer *out;
     const struct dsn *dsn;
     char boundary[QUEUE_ID_TEXT_LENGTH + 16];
-    bool utf8; /* the sender's address, or what was said at submission, allows it (RFC 6533) */
+    bool utf8; /* UTF-8 is allowed by the sender's address or by SMTPUTF8 at submission (RFC 6533) */
 };
 
 static bool tells_of(const struct dsn *dsn, size_t i)
@@ -110,8 +110,8 @@ static void add_header(struct dsn_writer *w)
                       w->utf8 ? "global-delivery-status" : "delivery-status", w->boundary);
 }
 
-/* The class of the Status field: what is tried on is temporary (RFC 3464 2.3.4),
- * though a 5xx may be behind it; what was given up keeps the last reply's. */
+/* Returns the class of the Status field: a deferred recipient is temporary (RFC 3464 2.3.4), even after a
+ * 5xx; a failed one keeps the last reply's class. */
 static char class_of(const struct dsn_recipient *r)
 {
     switch (r->action) {
@@ -126,7 +126,7 @@ static char class_of(const struct dsn_recipient *r)
     return r->code >= 500 ? '5' : '4';
 }
 
-/* What the sender can do about it, for what happened to this recipient. */
+/* Returns the sender's next step for this outcome. */
 static const char *advice_on(const struct dsn_recipient *r)
 {
     bool failed = class_of(r) == '5';
@@ -160,7 +160,8 @@ static bool reads_alike(const struct dsn_recipient *a, const struct dsn_recipien
            bytes_equal(a->peer, b->peer);
 }
 
-/* Members of one alias have its name: a person reads once what became of them in the same way. */
+/* True if an earlier recipient has the same name and outcome: members of one alias share its name, which
+ * is listed once. */
 static bool is_told_already(const struct dsn *dsn, size_t which)
 {
     for (size_t i = 0; i < which; i++)
@@ -169,7 +170,7 @@ static bool is_told_already(const struct dsn *dsn, size_t which)
     return false;
 }
 
-/* What happened to one recipient, in words. */
+/* Appends the outcome for one recipient as a sentence. */
 static void add_sentence(struct dsn_writer *w, const struct dsn_recipient *r)
 {
     static const char *const fates[] = {
@@ -218,11 +219,12 @@ static void add_status(struct dsn_writer *w, const struct dsn_recipient *r)
     buffer_free(&status);
 }
 
-/* Who said what (RFC 3464 2.3.5, 2.3.6): a server's reply as it was, or our own reason as ours. */
+/* Appends the diagnostic (RFC 3464 2.3.5, 2.3.6): a server's reply verbatim, or this server's own reason
+ * as such. */
 static void add_diagnosis(struct dsn_writer *w, const struct dsn_recipient *r)
 {
     enum { DIAGNOSIS_TEXT_MAX = 512 };      /* octets: the field stays one line */
-    size_t host = bytes_find(r->peer, '['); /* host[address]:port; others are no hosts */
+    size_t host = bytes_find(r->peer, '['); /* host[address]:port; other peers are not hosts */
     bool by_server = r->code > 0 && r->peer.length > 0;
     bool failed = r->action == DSN_FAILED || r->action == DSN_DELAYED;
     struct bytes text = bytes_first(r->text, DIAGNOSIS_TEXT_MAX);
@@ -292,7 +294,7 @@ static void add_facts(struct dsn_writer *w)
             add_recipient_facts(w, &dsn->recipients[i]);
 }
 
-/* The header with its last CRLF: what stands before the first empty line. */
+/* Returns the header with its last CRLF: everything before the first empty line. */
 static struct bytes header_of(struct bytes content)
 {
     if (content.length >= 2 && content.at[0] == '\r')
@@ -300,7 +302,7 @@ static struct bytes header_of(struct bytes content)
     size_t end = bytes_search(content, BYTES("\r\n\r\n"));
     if (end != SIZE_MAX)
         return bytes_first(content, end + 2);
-    /* A part of it: up to the last whole line. */
+    /* Truncated content: up to the last complete line. */
     size_t last = bytes_find_last(content, '\n');
     return last == SIZE_MAX ? bytes_none() : bytes_first(content, last + 1);
 }
@@ -317,7 +319,7 @@ static void add_returned(struct dsn_writer *w)
                 dsn->content.length <= DSN_RETURNED_MAX && dsn->envelope->body != BODY_BINARYMIME &&
                 !occurs(dsn->content, w->boundary);
     struct bytes given = full ? dsn->content : header_of(bytes_first(dsn->content, DSN_RETURNED_MAX));
-    if (occurs(given, w->boundary)) /* nobody can know it beforehand; somebody may try */
+    if (occurs(given, w->boundary)) /* senders cannot predict the boundary, but may try */
         given = bytes_none();
     const char *kind = full ? (w->utf8 ? "message/global" : "message/rfc822")
                             : (w->utf8 ? "message/global-headers" : "text/rfc822-headers");
@@ -331,7 +333,7 @@ static void add_returned(struct dsn_writer *w)
     buffer_add_format(w->out, "\r\n--%s--\r\n", w->boundary);
 }
 
-/* Does it hold addresses or a header beyond ASCII (RFC 6533)? */
+/* True if it contains addresses or a header beyond ASCII (RFC 6533). */
 static bool is_international(const struct dsn *dsn)
 {
     bool found = dsn->envelope->smtputf8 || !bytes_is_ascii(dsn->envelope->sender);

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dsn: a report on a delivery as a message (RFC 3464 in RFC 6522's
- * multipart/report): a sentence for the person who sent the mail, the facts
- * for programs, and the header of the message it is about.
+ * dsn: a delivery report as a message (RFC 3464 in RFC 6522's multipart/report): a sentence for the
+ * sender, the facts for programs, and the header of the original message.
  *
- * The queue calls dsn_add() for the recipients of one attempt that failed
- * for good, or were delivered and asked to be told. What peers said is
- * written so that it can forge nothing, and as they said it: only the Status
- * field's class is that of the action, whatever the server's codes are, and
- * words that no server said are never shown as one's.
+ * The queue calls dsn_add() for the recipients of one attempt that failed permanently, or were delivered
+ * with a report requested. Peers' replies are quoted without allowing injection, and verbatim: only the
+ * class of the Status field is that of the action, and this server's own words are never shown as a
+ * server's.
  */
 #ifndef MAILBOAT_CORE_MESSAGE_DSN_H
 #define MAILBOAT_CORE_MESSAGE_DSN_H
@@ -16,36 +14,36 @@
 #include "base/buffer.h"
 #include "core/smtp/envelope.h"
 
-enum { DSN_RETURNED_MAX = 16 * 1024 }; /* octets of the message that a report gives back */
+enum { DSN_RETURNED_MAX = 16 * 1024 }; /* octets of the message that a report returns */
 
 enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED }; /* RFC 3464 2.3.3 */
 
 struct dsn_recipient {
     const struct recipient *recipient;
     enum dsn_action action;
-    struct bytes enhanced; /* "5.1.1" as the peer gave it, or ours; empty: none */
-    uint32_t code;         /* of the peer's reply; 0 when there was none */
-    struct bytes text;     /* its text, or our own sentence */
-    struct bytes peer;     /* who said so; empty when nobody was reached */
+    struct bytes enhanced; /* "5.1.1" as the peer or this server gave it; empty: none */
+    uint32_t code;         /* of the peer's reply; 0: none */
+    struct bytes text;     /* its text, or this server's reason */
+    struct bytes peer;     /* source of the text; empty: no server reached */
 };
 
 struct dsn {
-    struct bytes hostname;           /* ours */
+    struct bytes hostname;           /* of this server */
     uint64_t id, now_ms;             /* the report's own */
-    const struct envelope *envelope; /* of the message it is about: sender, ENVID, RET */
+    const struct envelope *envelope; /* of the original message: sender, ENVID, RET */
     uint64_t about_id, arrived_ms;   /* id 0: it never got one */
-    uint64_t expires_ms;             /* how long a delayed one is tried; 0: not known */
+    uint64_t expires_ms;             /* how long delivery is attempted; 0: not known */
     const struct dsn_recipient *recipients;
     size_t recipient_count;
     struct bytes content; /* the message, or its beginning */
     bool content_is_whole;
 };
 
-/* Appends the whole message, CRLF lines. False and nothing where nobody may
- * be told: the null sender, or recipients that want no report (NOTIFY). */
+/* Appends the whole message, CRLF lines. False, and appends nothing, if no report is allowed: the null
+ * sender, or no recipient requested one (NOTIFY). */
 bool dsn_add(struct buffer *out, const struct dsn *dsn);
 
-/* Does this recipient want to hear of it? RFC 3461 4.1: unsaid is FAILURE and DELAY. */
+/* True if the recipient requested a report on this action. RFC 3461 4.1: the default is FAILURE and DELAY. */
 bool dsn_wanted(const struct recipient *recipient, enum dsn_action action);
 
 #endif

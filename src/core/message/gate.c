@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-/* What holds between two calls. */
+/* Asserts what must hold between two calls. */
 static void check_invariant(const struct gate *gate)
 {
     bool holds_header = gate->stage == GATE_HEADER || gate->stage == GATE_ASKING;
@@ -41,7 +41,7 @@ void gate_free(struct gate *gate)
     *gate = (struct gate){0};
 }
 
-/* ---- who sees what passes ---- */
+/* ---- observers ---- */
 
 static void show(struct gate *gate, enum gate_part part, struct bytes octets)
 {
@@ -49,8 +49,8 @@ static void show(struct gate *gate, enum gate_part part, struct bytes octets)
         gate->observers[i].see(gate->observers[i].state, part, octets);
 }
 
-/* Octets of the run up to the end of the header's empty line: CRLF, or of a
- * binary message a lone LF too. */
+/* Returns the octets of the run up to the end of the header's empty line: CRLF, or a lone LF in a binary
+ * message. */
 static size_t header_part(struct gate *gate, struct bytes octets)
 {
     size_t at = 0;
@@ -80,7 +80,7 @@ static enum gate_verdict pass(struct gate *gate, struct bytes octets, struct byt
     return GATE_PASS;
 }
 
-/* ---- the header that is held ---- */
+/* ---- the held header ---- */
 
 static enum gate_verdict refuse(struct gate *gate, enum gate_fault fault)
 {
@@ -91,7 +91,7 @@ static enum gate_verdict refuse(struct gate *gate, enum gate_fault fault)
     return GATE_REFUSE;
 }
 
-/* The header as it is stored, and what came behind it. */
+/* Releases the header as it is stored, with the content after it. */
 static enum gate_verdict release(struct gate *gate, struct bytes *run)
 {
     gate->stage = GATE_OPEN;
@@ -101,7 +101,7 @@ static enum gate_verdict release(struct gate *gate, struct bytes *run)
     return pass(gate, buffer_bytes(&gate->fixed), run);
 }
 
-/* Asks about the next author who is not the sender; when there is none left the header passes. */
+/* Asks about the next author other than the sender; after the last one the header passes. */
 static enum gate_verdict ask_or_release(struct gate *gate, struct bytes *run)
 {
     do
@@ -122,7 +122,7 @@ static enum gate_verdict check_header(struct gate *gate, struct bytes *run)
     return ask_or_release(gate, run);
 }
 
-/* ---- what comes ---- */
+/* ---- content ---- */
 
 enum gate_verdict gate_feed(struct gate *gate, struct bytes octets, struct bytes *run)
 {
@@ -138,7 +138,7 @@ enum gate_verdict gate_feed(struct gate *gate, struct bytes octets, struct bytes
     case GATE_ASKING:
     case GATE_ENDED: break;
     }
-    assert(gate->stage == GATE_OPEN); /* the gate takes no content now */
+    assert(gate->stage == GATE_OPEN); /* the gate accepts no content in other stages */
     return GATE_REFUSE;
 }
 

@@ -13,7 +13,7 @@ void header_free(struct header *header)
 
 /* ---- gathering ---- */
 
-/* The empty line: CRLF at the start, or behind another CRLF. */
+/* Looks for the empty line: CRLF at the start, or after another CRLF. */
 static void look_for_end(struct header *header)
 {
     struct bytes text = buffer_bytes(&header->text);
@@ -39,7 +39,7 @@ void header_add(struct header *header, struct bytes octets)
     look_for_end(header);
     if (header->whole ? header->length <= HEADER_OCTETS_MAX : header->text.length <= HEADER_OCTETS_MAX)
         return;
-    header->over = header->whole = true; /* nothing more is gathered */
+    header->over = header->whole = true; /* stops gathering */
     buffer_free(&header->text);
     header->length = 0;
 }
@@ -79,8 +79,8 @@ static struct bytes trim(struct bytes text)
     return text;
 }
 
-/* Octets of the quoted string or comment at the start of `text`, with its
- * ends; 0 when it does not end. Comments may not nest: parsers differ there. */
+/* Returns the octets of the quoted string or comment at the start of `text`, with its delimiters; 0 if
+ * unterminated. Comments may not nest: parsers differ there. */
 static size_t enclosed(struct bytes text, char end)
 {
     for (size_t i = 1; i < text.length; i++) {
@@ -94,7 +94,8 @@ static size_t enclosed(struct bytes text, char end)
     return 0;
 }
 
-/* How far the words go until one of `ends` stands outside of quotes; SIZE_MAX when quotes do not end. */
+/* Returns the length of the words before one of `ends` outside of quotes; SIZE_MAX if quotes are
+ * unterminated. */
 static size_t words_until(struct bytes text, const char *ends)
 {
     size_t at = 0;
@@ -121,9 +122,9 @@ static bool keep_author(struct header *header, struct bytes address, bool utf8_a
 }
 
 /*
- * One mailbox: "ada@example.org", "ada@example.org (Ada)", "Ada <ada@example.org>",
- * "\"Ada, B.\" <ada@example.org> (at home)". No groups, no routes, no comments
- * within, no address in place of a name: parsers disagree about those.
+ * Reads one mailbox: "ada@example.org", "ada@example.org (Ada)", "Ada <ada@example.org>", "\"Ada, B.\"
+ * <ada@example.org> (at home)". Rejects groups, routes, comments within, and an address in place of a
+ * name: parsers disagree about those.
  */
 static bool read_mailbox(struct header *header, struct bytes *list, bool utf8_allowed)
 {
@@ -168,7 +169,7 @@ static bool read_list(struct header *header, struct bytes value, size_t most, bo
     return *count > 0;
 }
 
-/* ---- judging ---- */
+/* ---- checking ---- */
 
 struct bytes header_next_field(struct bytes *rest, size_t *lines)
 {
@@ -193,7 +194,7 @@ struct bytes header_field_name(struct bytes field)
     return bytes_first(field, colon);
 }
 
-/* CRLF alone ends a line: what came by BINARYMIME may have others. */
+/* Only CRLF ends a line: content sent with BINARYMIME may have others. */
 static bool has_clean_lines(struct bytes field)
 {
     for (size_t i = 0; i < field.length; i++) {
@@ -216,7 +217,7 @@ static void fault(struct header *header, enum header_fault what)
         header->fault = what;
 }
 
-/* From and Sender are read only once all is known to be fields. */
+/* From and Sender are parsed only after all lines are known to be fields. */
 struct header_findings {
     struct bytes from, sender;
 };
@@ -308,7 +309,7 @@ struct bytes header_author(const struct header *header, size_t *at)
     return author;
 }
 
-/* ---- mending ---- */
+/* ---- fixing ---- */
 
 static void add_field(struct buffer *out, const char *name, const char *open, struct bytes value,
                       const char *close)

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * header: the header of a message that is submitted (RFC 6409, RFC 5322):
- * gathered up to its empty line, judged, and mended. What two parsers could
- * read differently about who wrote it is refused.
+ * header: the header of a submitted message (RFC 6409, RFC 5322): gathered up to its empty line, checked,
+ * and fixed. A header whose authors two parsers could read differently is rejected.
  *
- * header_add() with each run of content until header_is_whole(), or
- * header_finish() at the content's end; then header_check(). If it is fine,
- * header_author() names whom the message says it is from, and header_fix()
- * gives the octets to store in place of those that were gathered.
+ * Call header_add() with each run of content until header_is_whole(), or header_finish() at the content's
+ * end; then header_check(). If it is valid, header_author() returns the authors, and header_fix() the
+ * octets to store in place of the gathered ones.
  */
 #ifndef MAILBOAT_CORE_MESSAGE_HEADER_H
 #define MAILBOAT_CORE_MESSAGE_HEADER_H
@@ -24,32 +22,32 @@ enum header_fault {
     HEADER_FINE,
     HEADER_TOO_LARGE,       /* over HEADER_OCTETS_MAX */
     HEADER_TOO_MANY_FIELDS, /* over HEADER_FIELDS_MAX */
-    HEADER_BROKEN,          /* a line that is no field: `line` says which */
+    HEADER_BROKEN,          /* a line that is not a field: see `line` */
     HEADER_NUL,
     HEADER_FROM_TWICE,
     HEADER_BAD_FROM, /* not a plain list of addresses */
     HEADER_SENDER_TWICE,
     HEADER_BAD_SENDER,
-    HEADER_NEEDS_SENDER, /* several authors and nobody who sent it (RFC 5322 3.6.2) */
+    HEADER_NEEDS_SENDER, /* several authors without Sender (RFC 5322 3.6.2) */
     HEADER_NEEDS_UTF8,   /* an international address without SMTPUTF8 */
     HEADER_FAULTS
 };
 
 struct header {
-    struct buffer text; /* gathered: the header, and behind it what came of the body */
-    size_t length;      /* of the header with its empty line, once it is whole */
+    struct buffer text; /* gathered: the header, and the start of the body after it */
+    size_t length;      /* of the header with its empty line, once complete */
     size_t scanned;
-    bool whole, over; /* over: no more than the limit is gathered */
+    bool whole, over; /* over: the limit is exceeded, gathering stopped */
     enum header_fault fault;
     size_t line;
-    struct buffer authors; /* addresses of From, then of Sender, each behind its length in an octet */
+    struct buffer authors; /* addresses of From, then of Sender, each preceded by its length in one octet */
     bool has_from, has_sender, has_date, has_message_id, has_blind; /* blind: Bcc, Resent-Bcc */
 };
 
 void header_free(struct header *header);
 void header_add(struct header *header, struct bytes octets);
 bool header_is_whole(const struct header *header);
-/* The content ended without an empty line: all of it is header. */
+/* Ends content without an empty line: all of it is header. */
 void header_finish(struct header *header);
 
 struct header_rules {
@@ -58,21 +56,23 @@ struct header_rules {
 enum header_fault header_check(struct header *header, const struct header_rules *rules);
 const char *header_fault_sentence(enum header_fault fault);
 
-/* The next author at *at (0 first); empty when there is none left. */
+/* Returns the next author at *at (0 first); empty after the last. */
 struct bytes header_author(const struct header *header, size_t *at);
 
-/* The field at the start of *rest, which moves on, with all its folded lines; *lines of it. */
+/* Returns the field at the start of *rest, which advances, with all its folded lines; *lines gets their
+ * number. */
 struct bytes header_next_field(struct bytes *rest, size_t *lines);
-/* Its name; empty when it is no field (RFC 5322 2.2: printable, no space before the colon). */
+/* Returns the field's name; empty if it is not a field (RFC 5322 2.2: printable, no space before the
+ * colon). */
 struct bytes header_field_name(struct bytes field);
 
 struct header_stamp {
     uint64_t now_ms;
     struct bytes message_id; /* without its brackets */
-    struct bytes from;       /* for a message that has no From; empty: none is made */
+    struct bytes from;       /* for a message without From; empty: none is added */
 };
-/* Appends the header without Bcc and Resent-Bcc and with what was missing
- * (Date, Message-ID, From), and what came behind it. */
+/* Appends the header without Bcc and Resent-Bcc and with missing fields added (Date, Message-ID, From),
+ * and the content after it. */
 void header_fix(const struct header *header, const struct header_stamp *stamp, struct buffer *out);
 
 #endif

@@ -37,7 +37,7 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* The address in a field's body, folded or not, with angle brackets or without. */
+/* Returns the address in a field's body, folded or not, with or without angle brackets. */
 static struct bytes address_in(struct bytes body)
 {
     while (body.length > 0 && (is_space(body.at[0]) || body.at[0] == '<'))

@@ -50,7 +50,7 @@ const char *mime_type_of(struct bytes name)
     return "application/octet-stream";
 }
 
-/* ---- what can be written ---- */
+/* ---- validation ---- */
 
 static bool is_clean(struct bytes text)
 {
@@ -88,7 +88,7 @@ const char *mime_check_name(struct bytes name)
 
 /* ---- header fields ---- */
 
-/* As many octets of `text` as go into one encoded word, whole characters only. */
+/* Returns the octets of `text` that fit into one encoded word, whole characters only. */
 static size_t word_length(struct bytes text)
 {
     size_t length = bytes_first(text, ENCODED_WORD_MAX).length;
@@ -108,7 +108,7 @@ static void add_encoded(struct buffer *out, struct bytes text)
     }
 }
 
-/* Words of ASCII, folded before the line grows long. */
+/* Appends ASCII words, folded before the line grows too long. */
 static void add_folded(struct buffer *out, struct bytes text, size_t column)
 {
     while (text.length > 0) {
@@ -131,7 +131,7 @@ static bool needs_encoding(struct bytes text)
         size_t length = bytes_split(&rest, ' ').length;
         longest = length > longest ? length : longest;
     }
-    /* What looks like an encoded word must not be read as one. */
+    /* Text that looks like an encoded word must not be decoded as one. */
     return !bytes_is_ascii(text) || longest > 900 || bytes_search(text, BYTES("=?")) != SIZE_MAX;
 }
 
@@ -145,7 +145,7 @@ static void add_unstructured(struct buffer *out, const char *name, struct bytes 
     buffer_add_text(out, "\r\n");
 }
 
-/* "Name <address>": the name as it needs to be, the address as it is. */
+/* Appends "Name <address>": the name encoded as needed, the address unchanged. */
 static void add_mailbox(struct buffer *out, struct bytes mailbox)
 {
     size_t bracket = bytes_find_last(mailbox, '<');
@@ -201,7 +201,7 @@ static bool goes_as_it_is(struct bytes text)
     return true;
 }
 
-/* The next line without its end; a CR that stands alone ends one too. */
+/* Returns the next line without its end; a lone CR ends one too. */
 static struct bytes next_line(struct bytes *text)
 {
     size_t end = 0;
@@ -247,7 +247,7 @@ static void add_text(struct buffer *out, const char *kind, struct bytes text)
     }
 }
 
-/* ---- the whole ---- */
+/* ---- the message ---- */
 
 static void choose_boundary(struct mime *mime, struct bytes seed)
 {
@@ -259,7 +259,7 @@ static void choose_boundary(struct mime *mime, struct bytes seed)
     mime->boundary[2 + length] = '\0';
 }
 
-/* The best comes last (RFC 2046 5.1.4). */
+/* The preferred alternative comes last (RFC 2046 5.1.4). */
 static void add_alternatives(const struct mime *mime, struct buffer *out, const struct mime_input *input)
 {
     const char *tail = mime->boundary + 2; /* "=_a..." cannot begin as "=_..." does */
@@ -277,7 +277,7 @@ static const struct {
     const char *name, *text;
 } entities[] = {{"amp;", "&"},  {"lt;", "<"},  {"gt;", ">"},  {"quot;", "\""},
                 {"apos;", "'"}, {"#39;", "'"}, {"nbsp;", " "}};
-/* Tags behind which a line ends. */
+/* Tags that end a line. */
 static const char *const line_ends[] = {"br",  "/p",  "/div", "/h1", "/h2",
                                         "/h3", "/h4", "/li",  "/tr", "/title"};
 
@@ -287,8 +287,8 @@ static bool is_tag(struct bytes tag, const char *name)
     return bytes_starts_nocase(tag, name) && (tag.length == length || !ascii_is_alnum(tag.at[length]));
 }
 
-/* What the tag at the start of *rest leaves: nothing, or a
- * line's end. What a style or script holds is no text. */
+/* Consumes the tag at the start of *rest: appends nothing or a line end. The content of a style or script
+ * is skipped. */
 static void pass_tag(struct buffer *out, struct bytes *rest)
 {
     size_t end = bytes_find(*rest, '>');
@@ -325,7 +325,7 @@ void mime_text_of_html(struct buffer *out, struct bytes rest)
         } else if (octet == '&') {
             pass_entity(out, &rest);
         } else {
-            /* Runs of space are one, and none begins a line. */
+            /* Collapses runs of spaces, and drops them at the start of a line. */
             if (!space)
                 buffer_add_octet(out, octet);
             else if (out->length > 0 && out->at[out->length - 1] != ' ' && out->at[out->length - 1] != '\n')

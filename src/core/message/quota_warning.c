@@ -7,7 +7,7 @@ unsigned quota_warning_percent(uint64_t octets, uint64_t limit)
 {
     if (limit == 0)
         return 0;
-    /* Without the product's overflow: limits that large have hundredths enough. */
+    /* Avoids overflow of the product: for limits that large, hundredths are precise enough. */
     uint64_t percent = limit >= UINT64_MAX / 100 || octets >= UINT64_MAX / 100
                            ? octets / (limit / 100 > 0 ? limit / 100 : 1)
                            : octets * 100 / limit;

@@ -5,7 +5,7 @@
 #include "core/message/date.h"
 #include "core/queue/queue_id.h"
 
-/* Text of the network inside a field; no parentheses that would end a comment. */
+/* Appends untrusted text inside a field, without parentheses that would end a comment. */
 static void add_clean(struct buffer *out, struct bytes text, bool in_comment)
 {
     size_t from = out->length;

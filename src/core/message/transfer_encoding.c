@@ -3,7 +3,7 @@
 
 #include "core/smtp/base64.h"
 
-enum { ENCODED_LINE = 76 }; /* octets at most (RFC 2045 6.7, 6.8) */
+enum { ENCODED_LINE = 76 }; /* octets per line at most (RFC 2045 6.7, 6.8) */
 
 #define CRLF BYTES("\r\n")
 
@@ -18,10 +18,9 @@ void transfer_encoding_free(struct transfer_encoding *transfer_encoding)
     buffer_free(&transfer_encoding->line);
 }
 
-/* What stays as it is. Where content may be binary, octets that no line can
- * have (RFC 5321 2.3.8, 4.1.1.4) do not pass between parts, in their headers
- * and in what claims to be encoded either: NUL is written as "?", a bare CR or
- * LF as CRLF, for there might be servers that see the message's end in it. */
+/* Appends octets unchanged. Where content may be binary, octets that no line can have (RFC 5321 2.3.8,
+ * 4.1.1.4) are replaced even between parts, in their headers and in parts that claim to be encoded: NUL
+ * becomes "?", a bare CR or LF CRLF, since some servers could see the end of the message in it. */
 static void pass(const struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text)
 {
     static const bool unfit[256] = {['\0'] = true, ['\r'] = true, ['\n'] = true};
@@ -35,19 +34,19 @@ static void pass(const struct transfer_encoding *transfer_encoding, struct buffe
     }
 }
 
-/* ---- what a header says ---- */
+/* ---- fields of a header ---- */
 
 struct mime_entity {
-    struct bytes type;                   /* "text/plain"; empty: unsaid */
+    struct bytes type;                   /* "text/plain"; empty: not given */
     struct bytes encoding;               /* the value of Content-Transfer-Encoding */
-    size_t encoding_start, encoding_end; /* its field; the header's end: none */
+    size_t encoding_start, encoding_end; /* position of its field; the header's end if absent */
     char boundary[TRANSFER_ENCODING_BOUNDARY_MAX];
     size_t boundary_length;
     bool is_mime, is_signed; /* has MIME-Version; has a DKIM-Signature */
-    bool has_field;          /* else it is no header, or one of a part that says nothing */
+    bool has_field;          /* false: not a header, or an empty one of a part */
 };
 
-/* Comments and folding are no part of a value (RFC 2045 5.1, RFC 5322 3.2.2). */
+/* Skips comments and folding, which are not part of a value (RFC 2045 5.1, RFC 5322 3.2.2). */
 static void skip_blank(struct bytes *value)
 {
     size_t depth = 0;
@@ -85,7 +84,7 @@ static bool take(struct bytes *value, char c)
     return true;
 }
 
-/* A token or a quoted string, into `room`; returns its length, SIZE_MAX when it does not fit. */
+/* Copies a token or a quoted string into `room`; returns its length, SIZE_MAX if it does not fit. */
 static size_t take_value(struct bytes *value, char *room, size_t size)
 {
     size_t length = 0;
@@ -131,7 +130,7 @@ static void read_type(struct mime_entity *entity, struct bytes value)
     }
 }
 
-/* The field that begins at *at, with its folded lines; moves *at behind it. */
+/* Returns the field at *at, with its folded lines; moves *at past it. */
 static struct bytes next_field(struct bytes header, size_t *at)
 {
     size_t end = *at;
@@ -169,7 +168,7 @@ static struct mime_entity read_header(struct bytes header)
     return entity;
 }
 
-/* ---- what becomes of a part ---- */
+/* ---- encoding of a part ---- */
 
 static bool is_multipart(const struct mime_entity *entity)
 {
@@ -183,7 +182,7 @@ static void enter(struct transfer_encoding *transfer_encoding, const struct mime
     boundary->length = (uint8_t)entity->boundary_length;
 }
 
-/* Sets what follows the header, and returns how it is encoded; NULL: as the header says. */
+/* Sets the state for the content after the header, and returns its encoding; NULL: as the header says. */
 static const char *decide(struct transfer_encoding *transfer_encoding, const struct mime_entity *entity)
 {
     bool binary = bytes_is_nocase(entity->encoding, "binary"),
@@ -203,7 +202,8 @@ static const char *decide(struct transfer_encoding *transfer_encoding, const str
         transfer_encoding->state = TRANSFER_ENCODING_HEADER;
         return eight ? "7bit" : NULL;
     }
-    bool readable = entity->has_field || transfer_encoding->nested; /* without any field it is no message */
+    /* a text without any field is not a message */
+    bool readable = entity->has_field || transfer_encoding->nested;
     bool unsaid = transfer_encoding->binary && readable &&
                   (entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"));
     if (!(eight || unsaid) || bytes_starts_nocase(entity->type, "multipart/"))
@@ -214,7 +214,7 @@ static const char *decide(struct transfer_encoding *transfer_encoding, const str
     return transfer_encoding->state == TRANSFER_ENCODING_TEXT ? "quoted-printable" : "base64";
 }
 
-/* The header is whole: out with it. */
+/* Writes the complete header. */
 static void end_header(struct transfer_encoding *transfer_encoding, struct buffer *out)
 {
     struct bytes header = buffer_bytes(&transfer_encoding->header);
@@ -247,7 +247,7 @@ static void quote(struct transfer_encoding *transfer_encoding, struct buffer *ou
         if (transfer_encoding->column + (plain ? 1 : 3) >= ENCODED_LINE) {
             buffer_add_text(out, "=\r\n");
             transfer_encoding->column = 0;
-            plain = plain && c != '-'; /* or it could look like a boundary */
+            plain = plain && c != '-'; /* otherwise it could look like a boundary */
         }
         if (plain)
             buffer_add_octet(out, (char)c);
@@ -281,7 +281,7 @@ static void pack(struct transfer_encoding *transfer_encoding, struct buffer *out
     }
 }
 
-/* The end of a part's content: what is open is closed. */
+/* Ends a part's content: flushes open groups and lines. */
 static void end_part(struct transfer_encoding *transfer_encoding, struct buffer *out)
 {
     if (transfer_encoding->rest_count > 0)
@@ -308,7 +308,7 @@ static bool is_boundary(const struct transfer_encoding_boundary *boundary, struc
     return true;
 }
 
-/* A boundary of a multipart that is open; those within it are over then. */
+/* Matches the boundary of an open multipart; ends those nested within it. */
 static bool meets_boundary(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes line)
 {
     bool last;
@@ -317,7 +317,8 @@ static bool meets_boundary(struct transfer_encoding *transfer_encoding, struct b
         if (i == 0)
             return false;
     while (!is_boundary(&transfer_encoding->boundaries[--i], line, &last));
-    if (transfer_encoding->state == TRANSFER_ENCODING_HEADER) /* it was no header: it has no end */
+    if (transfer_encoding->state == TRANSFER_ENCODING_HEADER) /* it was not a header: no empty line ended it
+                                                               */
         buffer_add(out, buffer_bytes(&transfer_encoding->header));
     else
         end_part(transfer_encoding, out);
@@ -345,7 +346,7 @@ static void add_to_header(struct transfer_encoding *transfer_encoding, struct bu
     transfer_encoding->state = TRANSFER_ENCODING_PASS;
 }
 
-/* A line without its CRLF, or a piece of one. */
+/* Adds a line without its CRLF, or a piece of one. */
 static void add_line(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text,
                      bool begins, bool ends, bool at_end)
 {
@@ -373,7 +374,7 @@ static void add_line(struct transfer_encoding *transfer_encoding, struct buffer 
     }
 }
 
-/* The first `length` octets of what was gathered; `ends`: with their CRLF. */
+/* Flushes the first `length` octets of the gathered line; `ends`: with its CRLF. */
 static void flush_line(struct transfer_encoding *transfer_encoding, struct buffer *out, size_t length,
                        bool ends, bool at_end)
 {
@@ -395,8 +396,7 @@ void transfer_encoding_add(struct transfer_encoding *transfer_encoding, struct b
         bool after_cr = line.length >= 2 && line.at[line.length - 2] == '\r';
         if (newline != SIZE_MAX && after_cr)
             flush_line(transfer_encoding, out, line.length, true, false);
-        else if (line.length == TRANSFER_ENCODING_LINE_MAX) /* a CR at its end stays: it may be half of a CRLF
-                                                             */
+        else if (line.length == TRANSFER_ENCODING_LINE_MAX) /* keeps a final CR: it may be half of a CRLF */
             flush_line(transfer_encoding, out, line.length - (line.at[line.length - 1] == '\r' ? 1 : 0),
                        false, false);
     }

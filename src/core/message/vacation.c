@@ -19,9 +19,9 @@ const char *vacation_verdict_name(enum vacation_verdict verdict)
     return verdict < VACATION_VERDICTS ? names[verdict] : "unknown";
 }
 
-/* ---- who wrote it ---- */
+/* ---- the sender ---- */
 
-/* RFC 3834 2, RFC 5230 4.6: names behind which no person is. */
+/* True for local parts of automatic senders (RFC 3834 2, RFC 5230 4.6). */
 static bool is_robot(struct bytes sender)
 {
     static const char *const whole[] = {"mailer-daemon", "postmaster", "majordomo", "listserv", "bounce",
@@ -47,9 +47,9 @@ static bool is_robot(struct bytes sender)
     return false;
 }
 
-/* ---- what its header says ---- */
+/* ---- the header ---- */
 
-/* bytes_trim() and line ends, those of folded lines too. */
+/* Trims spaces and line ends, also those of folded lines. */
 static struct bytes tidy(struct bytes value)
 {
     while (value.length > 0 && strchr(" \t\r\n", value.at[0]) != NULL && value.at[0] != '\0')
@@ -82,7 +82,7 @@ static void read_addressees(struct vacation_reader *reading, struct bytes value)
     buffer_free(&scratch);
 }
 
-/* RFC 3834 5: anything but "no", which may have parameters and comments behind it. */
+/* RFC 3834 5: any value except "no", which may be followed by parameters and comments. */
 static void read_auto_submitted(struct vacation_reader *reading, struct bytes value)
 {
     struct bytes word = tidy(value);
@@ -99,7 +99,7 @@ static void read_precedence(struct vacation_reader *reading, struct bytes value)
                     bytes_is_nocase(word, "junk") || bytes_is_nocase(word, "auto_reply");
 }
 
-/* What programs say so that nothing answers them: anything but "none" ([MS-OXCMAIL] 2.2.3.2.14). */
+/* Programs that want no reply send any value except "none" ([MS-OXCMAIL] 2.2.3.2.14). */
 static void read_suppress(struct vacation_reader *reading, struct bytes value)
 {
     reading->automatic = reading->automatic || !bytes_is_nocase(tidy(value), "none");
@@ -123,7 +123,7 @@ static void read_message_id(struct vacation_reader *reading, struct bytes value)
         reading->about->message_id = arena_copy(reading->arena, id);
 }
 
-/* One line of it: folds become a space. */
+/* Copies the subject as one line: folds become a space. */
 static void read_subject(struct vacation_reader *reading, struct bytes value)
 {
     struct buffer line = {0};
@@ -169,7 +169,7 @@ static void read_field(struct vacation_reader *reading, struct bytes field)
             readers[i].read(reading, value);
 }
 
-/* The header without its empty line; false when it does not end here. */
+/* Returns the header without its empty line; false if it does not end here. */
 static bool header_of(struct bytes content, struct bytes *header)
 {
     size_t end = bytes_search(content, BYTES("\r\n\r\n"));
@@ -203,7 +203,7 @@ enum vacation_verdict vacation_check_header(const struct vacation_input *input, 
                              : VACATION_NOT_NAMED;
 }
 
-/* ---- whom it answered: "MILLISECONDS ADDRESS" lines, oldest first ---- */
+/* ---- answered senders: "MILLISECONDS ADDRESS" lines, oldest first ---- */
 
 static bool next_line(struct bytes *memory, uint64_t *when_ms, struct bytes *sender)
 {
@@ -251,7 +251,7 @@ bool vacation_remember(struct buffer *out, struct bytes memory, struct bytes sen
     return false;
 }
 
-/* ---- the answer ---- */
+/* ---- the reply ---- */
 
 const char *vacation_check(struct bytes subject, struct bytes text)
 {

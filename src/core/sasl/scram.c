@@ -3,7 +3,7 @@
 
 #include "core/smtp/base64.h"
 
-/* "x=value" up to the next comma; false when another letter stands there. */
+/* Takes "x=value" up to the next comma; false if the letter is another. */
 static bool take(struct bytes *rest, char letter, struct bytes *value)
 {
     if (rest->length < 2 || rest->at[0] != letter || rest->at[1] != '=')
@@ -21,7 +21,8 @@ static bool is_nonce(struct bytes nonce, size_t length_max)
     return nonce.length > 0 && nonce.length <= length_max;
 }
 
-/* Extensions may follow, each "x=value"; unknown ones are allowed but "m=", which must be understood. */
+/* Validates trailing extensions, each "x=value"; unknown ones are allowed except "m=", which must be
+ * understood. */
 static bool are_extensions(struct bytes rest)
 {
     while (rest.length > 0) {
@@ -37,7 +38,7 @@ static bool is_text(struct bytes text)
     return bytes_is_utf8(text) && bytes_find(text, '\0') == SIZE_MAX;
 }
 
-/* Exactly `size` octets, or with `least` from one up to `size`. */
+/* Reads exactly `size` octets, or with `least` from one up to `size`. */
 static bool read_octets(struct bytes text, uint8_t *out, size_t size, size_t *length)
 {
     struct buffer octets = {0};

@@ -11,7 +11,7 @@ static bool is_atext(char c, bool utf8_allowed)
     return c != '\0' && memchr("!#$%&'*+-/=?^_`{|}~", c, 19) != NULL;
 }
 
-/* Octets of the dot-string at the start of `text`, 0 when there is none. */
+/* Returns the octets of the dot-string at the start of `text`, 0 if there is none. */
 static size_t dot_string_length(struct bytes text, bool utf8_allowed)
 {
     size_t i = 0;
@@ -27,8 +27,8 @@ static size_t dot_string_length(struct bytes text, bool utf8_allowed)
     return after_dot ? 0 : i;
 }
 
-/* Octets of the quoted string at the start of `text` with its quotes, 0 when
- * there is none (RFC 5321 4.1.2 Quoted-string). */
+/* Returns the octets of the quoted string at the start of `text` with its quotes, 0 if there is none (RFC
+ * 5321 4.1.2 Quoted-string). */
 static size_t quoted_string_length(struct bytes text, bool utf8_allowed)
 {
     if (text.length < 2 || text.at[0] != '"')
@@ -76,8 +76,7 @@ bool address_parse(struct bytes text, bool utf8_allowed, struct address *address
                             : host_is_name(address->domain, utf8_allowed);
 }
 
-/* Octets of "@a,@b:" at the start of `text`; 0 when there is none, SIZE_MAX
- * when it is malformed. */
+/* Returns the octets of "@a,@b:" at the start of `text`; 0 if there is none, SIZE_MAX if malformed. */
 static size_t source_route_length(struct bytes text, bool utf8_allowed)
 {
     if (text.length == 0 || text.at[0] != '@')
@@ -94,7 +93,7 @@ static size_t source_route_length(struct bytes text, bool utf8_allowed)
     return colon + 1;
 }
 
-/* The position of the '>' that closes a path: not one within quotes. */
+/* Returns the position of the '>' that closes a path, ignoring quoted ones. */
 static size_t closing_bracket(struct bytes text)
 {
     bool quoted = false;
@@ -152,8 +151,7 @@ void address_unquoted_local(struct buffer *out, const struct address *address)
     }
 }
 
-/* With quotes only where it needs them, and then with no quoted-pair that it
- * does not need: one address, one text. */
+/* Appends the local part in its one canonical form: quotes and quoted-pairs only where needed. */
 static void add_local(struct buffer *out, const struct address *address)
 {
     struct buffer bare = {0};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * address: mail addresses and paths as SMTP has them (RFC 5321 4.1.2 and
- * 4.1.3, RFC 6531 3.3): dot-strings, quoted local parts, domains, address
- * literals. No comments, no folding: those belong to header fields.
+ * address: mail addresses and paths of SMTP (RFC 5321 4.1.2 and 4.1.3, RFC 6531 3.3): dot-strings, quoted
+ * local parts, domains, address literals. Comments and folding belong to header fields and are not
+ * accepted.
  */
 #ifndef MAILBOAT_CORE_SMTP_ADDRESS_H
 #define MAILBOAT_CORE_SMTP_ADDRESS_H
@@ -17,34 +17,33 @@ enum address_limit {
 };
 
 struct address {
-    struct bytes local;  /* as written, with quotes where there were any */
+    struct bytes local;  /* as written, with its quotes if any */
     struct bytes domain; /* name, or literal with its brackets */
     bool quoted, literal;
     bool smtputf8; /* has octets above 127: needs RFC 6531 */
 };
 
-/* "local@domain", all of `text`; false when it is not an address. Octets
- * above 127 are allowed only with `utf8_allowed`, and must be UTF-8. */
+/* Parses "local@domain", all of `text`; false if it is not an address. Octets above 127 are allowed only
+ * with `utf8_allowed`, and must be UTF-8. */
 bool address_parse(struct bytes text, bool utf8_allowed, struct address *address);
 
-/* "[192.0.2.1]" or "[IPv6:2001:db8::1]". Other tagged literals are refused:
- * none is registered. `inside`, where not NULL, gets the bare address. */
+/* Parses "[192.0.2.1]" or "[IPv6:2001:db8::1]". Rejects other tagged literals: none is registered.
+ * `inside`, if not NULL, gets the bare address. */
 bool address_literal_parse(struct bytes text, struct bytes *inside);
 
 enum path_kind { PATH_MALFORMED, PATH_NULL, PATH_POSTMASTER, PATH_ADDRESS };
 /*
- * A path at the start of `text`, with its brackets: "<>", "<postmaster>",
- * "<a@b>", "<@r1,@r2:a@b>" (the source route is read and dropped, RFC 5321
- * Appendix C). *address gets the address's text without brackets ("" for
- * the null path), *used the octets of the path.
+ * Parses a path at the start of `text`, with its brackets: "<>", "<postmaster>", "<a@b>", "<@r1,@r2:a@b>"
+ * (the source route is read and dropped, RFC 5321 Appendix C). *address gets the address without brackets
+ * ("" for the null path), *used the octets of the path.
  */
 enum path_kind address_parse_path(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used);
 
-/* Splits at the last @; false when there is none. Not a check. */
+/* Splits at the last @; false if there is none. Does not validate. */
 bool address_split(struct bytes address, struct bytes *local, struct bytes *domain);
 
-/* Appends the address as it is compared and stored: domain in lower case,
- * quotes dropped where the local part does not need them. */
+/* Appends the address in the form for comparison and storage: domain in lower case, quotes dropped where
+ * the local part does not need them. */
 void address_canonical(struct buffer *out, const struct address *address);
 
 /* Appends the local part without quotes and quoted-pairs. */

@@ -44,7 +44,7 @@ bool base64_decode(struct buffer *out, struct bytes text)
             group = group << 6 | (uint32_t)value;
         }
         if ((padding == 1 && (group & 0xff) != 0) || (padding == 2 && (group & 0xffff) != 0))
-            return false; /* bits behind the end: one text, one meaning */
+            return false; /* nonzero bits after the end: each value has one encoding */
         for (size_t k = 0; k < 3 - padding; k++)
             buffer_add_octet(out, (char)(group >> (16 - 8 * k) & 0xff));
     }

@@ -6,7 +6,7 @@
 #include "base/buffer.h"
 
 void base64_encode(struct buffer *out, struct bytes octets);
-/* False when malformed; what was appended then is of no use. */
+/* False if malformed; the octets appended so far are then invalid. */
 bool base64_decode(struct buffer *out, struct bytes text);
 
 #endif

@@ -48,7 +48,7 @@ bool command_xtext_is_valid(struct bytes text)
 
 struct parameter {
     const char *name;
-    bool (*read)(struct bytes value, bool has_value, void *into); /* false: a wrong value */
+    bool (*read)(struct bytes value, bool has_value, void *into); /* false: invalid value */
 };
 
 static bool read_size(struct bytes value, bool has_value, void *into)
@@ -99,7 +99,7 @@ static bool read_requiretls(struct bytes value, bool has_value, void *into)
     return !has_value;
 }
 
-/* AUTH= names who first submitted it (RFC 4954 5); read, checked, not trusted. */
+/* Checks AUTH=, the original submitter (RFC 4954 5); the value is not trusted. */
 static bool read_auth(struct bytes value, bool has_value, void *into)
 {
     return has_value && value.length > 0 && command_xtext_is_valid(value);
@@ -125,7 +125,7 @@ bool command_parse_notify(struct bytes value, uint8_t *notify)
             return false;
         *notify |= notify_words[i].flag;
     }
-    /* NEVER stands alone (RFC 3461 4.1). */
+    /* NEVER excludes all others (RFC 3461 4.1). */
     return *notify != 0 && ((*notify & NOTIFY_NEVER) == 0 || *notify == NOTIFY_NEVER);
 }
 
@@ -141,7 +141,7 @@ static bool read_orcpt(struct bytes value, bool has_value, void *into)
     rcpt->orcpt = value;
     struct bytes address = value;
     struct bytes type = bytes_split(&address, ';');
-    bool utf8 = bytes_is_nocase(type, "utf-8"); /* RFC 6533 3: UTF-8 may stand as it is */
+    bool utf8 = bytes_is_nocase(type, "utf-8"); /* RFC 6533 3: UTF-8 may be unencoded */
     return has_value && value.length <= ORCPT_MAX && type.length > 0 && address.length > 0 &&
            !bytes_has_control_character(value) &&
            (utf8 ? bytes_is_utf8(value) : command_xtext_is_valid(address));
@@ -178,8 +178,7 @@ static enum argument_verdict read_parameters(struct bytes text, const struct par
     return ARGUMENT_FINE;
 }
 
-/* "FROM:" or "TO:" and the path behind it. A space between them is what
- * some clients send; it harms nobody. */
+/* Reads "FROM:" or "TO:" and the path after it. Some clients send a space between them; it is harmless. */
 static enum argument_verdict read_path(struct bytes *argument, const char *keyword, enum path_kind *kind,
                                        struct bytes *address)
 {
@@ -223,7 +222,7 @@ enum argument_verdict command_parse_rcpt(struct bytes argument, bool utf8_allowe
         return ARGUMENT_NEEDS_UTF8;
     verdict = read_parameters(argument, rcpt_parameters, ARRAY_LENGTH(rcpt_parameters), rcpt,
                               &rcpt->has_parameters);
-    /* then it must be xtext (RFC 6533 3) */
+    /* otherwise it must be xtext (RFC 6533 3) */
     if (verdict == ARGUMENT_FINE && !utf8_allowed && !bytes_is_ascii(rcpt->orcpt))
         return ARGUMENT_NEEDS_UTF8;
     return verdict;

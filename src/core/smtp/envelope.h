@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * envelope: what SMTP says about a message besides its content (RFC 5321
- * 2.3.1): the sender, the recipients and the parameters of MAIL and RCPT.
+ * envelope: the SMTP envelope of a message (RFC 5321 2.3.1): the sender, the recipients and the parameters
+ * of MAIL and RCPT.
  *
- * The server session makes one, the queue keeps it, the client session says
- * it again to the next hop. All text is borrowed; the arena of whoever made
- * the envelope owns it.
+ * The server session makes one, the queue stores it, the client session sends it to the next hop. All text
+ * is borrowed; the arena of the envelope's maker owns it.
  */
 #ifndef MAILBOAT_CORE_SMTP_ENVELOPE_H
 #define MAILBOAT_CORE_SMTP_ENVELOPE_H
@@ -15,10 +14,10 @@
 /* BODY= of MAIL (RFC 6152, RFC 3030). */
 enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
 
-/* RET= of MAIL (RFC 3461 4.3): what a report gives back of the message. */
+/* RET= of MAIL (RFC 3461 4.3): the part of the message that a report returns. */
 enum dsn_ret { RET_UNSAID, RET_HEADERS, RET_FULL };
 
-/* NOTIFY= of RCPT (RFC 3461 4.1), a set; 0 when it was not said. */
+/* NOTIFY= of RCPT (RFC 3461 4.1), a set; 0 if not given. */
 enum dsn_notify {
     NOTIFY_UNSAID = 0,
     NOTIFY_NEVER = 1,
@@ -27,8 +26,8 @@ enum dsn_notify {
     NOTIFY_DELAY = 8
 };
 
-/* Does an address of ours stand for others that nobody has asked for yet? The
- * queue does, page by page, and puts them in its place: queue/expansion.c. */
+/* Kinds of local addresses that stand for others which are not resolved yet. The queue expands them page
+ * by page: queue/expansion.c. */
 enum recipient_expands {
     EXPANDS_NOT,
     EXPANDS_ALIAS, /* an alias; "@example.org" is the domain's catch-all */
@@ -36,42 +35,42 @@ enum recipient_expands {
     EXPANDS_KINDS
 };
 
-enum { VIA_MAX = 2000 }; /* octets of `via`; what comes behind them is not noted */
+enum { VIA_MAX = 2000 }; /* octets of `via`; addresses beyond them are not recorded */
 
 struct recipient {
-    struct bytes address;  /* where it goes, without angle brackets: "ada@example.org" */
-    struct bytes original; /* what RCPT said, where an alias or +tag made something else of it */
-    struct bytes orcpt;    /* ORCPT= as given: "rfc822;ada@example.org" in xtext; empty when unsaid */
+    struct bytes address;  /* the delivery address, without angle brackets: "ada@example.org" */
+    struct bytes original; /* the address of RCPT, if an alias or +tag changed it */
+    struct bytes orcpt;    /* ORCPT= as given: "rfc822;ada@example.org" in xtext; empty if not given */
     uint8_t notify;        /* enum dsn_notify, or'ed */
-    bool local;            /* goes into a mailbox of ours */
-    bool away;             /* whose user wants an answer sent: message/vacation.h */
+    bool local;            /* delivered to a local mailbox */
+    bool away;             /* the user has a vacation reply: message/vacation.h */
     uint8_t expands;       /* enum recipient_expands */
-    /* addresses of ours that sent it on to here, first to last,
-     * with spaces between: message/loop_detection.h */
+    /* local addresses that forwarded the message, first to last, separated by spaces:
+     * message/loop_detection.h */
     struct bytes via;
 };
 
 struct envelope {
     struct bytes sender; /* without angle brackets; empty is the null reverse-path */
-    struct bytes envid;  /* ENVID= as given, in xtext; empty when unsaid */
+    struct bytes envid;  /* ENVID= as given, in xtext; empty if not given */
     enum body_type body;
     enum dsn_ret ret;
-    bool smtputf8;   /* RFC 6531: said with MAIL; of an accepted message: its header is not all ASCII */
+    bool smtputf8;   /* RFC 6531: given with MAIL; of an accepted message: its header is not all ASCII */
     bool requiretls; /* RFC 8689 */
-    uint64_t size;   /* octets of the content, 0 while not known */
+    uint64_t size;   /* octets of the content, 0 if not known */
     struct recipient *recipients;
     size_t recipient_count;
 };
 
-/* Where a message came from: for the Received field, the log and people. */
+/* The origin of a message: for the Received field, the log and reports. */
 struct origin {
-    struct bytes account;        /* who signed in; empty on port 25 */
+    struct bytes account;        /* authenticated account; empty on port 25 */
     struct bytes client_address; /* "192.0.2.1", "2001:db8::1" or "local" */
-    struct bytes client_helo;    /* what EHLO or HELO said */
+    struct bytes client_helo;    /* argument of EHLO or HELO */
     /* SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, UTF8SMTPSA ... (RFC 3848, RFC 6531 4.3) */
     struct bytes protocol;
-    struct bytes tls; /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty in clear */
-    uint32_t port;    /* the port of ours it came in by; 0 for the local socket */
+    struct bytes tls; /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty without TLS */
+    uint32_t port;    /* local port of the connection; 0 for the local socket */
 };
 
 #endif

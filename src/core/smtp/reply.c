@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/smtp/reply.h"
 
-/* The line at the start of `input` without its end; false when it is not whole. */
+/* Takes the line at the start of `input` without its end; false if it is incomplete. */
 static bool take_line(struct bytes input, struct bytes *line, size_t *used)
 {
     size_t newline = bytes_find(input, '\n');
@@ -13,7 +13,7 @@ static bool take_line(struct bytes input, struct bytes *line, size_t *used)
     return true;
 }
 
-/* The code of a line, 0 when it is none of SMTP's. */
+/* Returns the code of a line, 0 if it is not an SMTP reply line. */
 static unsigned line_code(struct bytes line)
 {
     if (line.length < 3 || line.at[0] < '2' || line.at[0] > '5' || !ascii_is_digit(line.at[1]) ||
@@ -33,7 +33,7 @@ enum reply_verdict reply_parse(struct bytes input, struct smtp_reply *reply, siz
         struct bytes left = bytes_from(input, at), line;
         size_t length;
         if (!take_line(left, &line, &length)) {
-            /* Enough to see that it will never be a reply? */
+            /* True if the input can no longer become a reply. */
             bool hopeless = input.length > REPLY_OCTETS_MAX || left.length > REPLY_LINE_MAX + 1 ||
                             (left.length >= 4 && left.at[3] != '\r' && line_code(left) == 0);
             return hopeless ? REPLY_MALFORMED : REPLY_INCOMPLETE;
@@ -65,8 +65,8 @@ bool reply_next_line(struct bytes *raw, struct bytes *text)
     return true;
 }
 
-/* Octets of "5.1.1" at the start of the text, 0 when there is none. Its class
- * (2, 4 or 5) may contradict the basic code: it is what the server said. */
+/* Returns the octets of "5.1.1" at the start of the text, 0 if there is none. Its class (2, 4 or 5) may
+ * contradict the basic code: it is kept as the server sent it. */
 static size_t enhanced_length(struct bytes text)
 {
     size_t at = 0;
@@ -105,7 +105,7 @@ void reply_text(struct buffer *out, const struct smtp_reply *reply)
     struct bytes raw = reply->raw, text, said = reply_enhanced(reply);
     struct buffer clean = {0};
     while (reply_next_line(&raw, &text)) {
-        /* RFC 2034 4: it is on each line. */
+        /* RFC 2034 4: the code is repeated on each line. */
         bool repeats = bytes_equal(bytes_first(text, enhanced_length(text)), said);
         size_t enhanced = repeats ? said.length : 0;
         if (clean.length > 0)

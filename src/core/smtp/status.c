@@ -15,7 +15,7 @@ static bool has_nocase(struct bytes text, const char *words)
     return false;
 }
 
-/* Servers without enhanced codes; "552" alone is mostly a full mailbox. */
+/* For servers without enhanced codes; "552" alone is mostly a full mailbox. */
 static bool says_too_many(struct bytes text)
 {
     static const char *const words[] = {"too many", "maximum", "limit", "exceed"};
@@ -42,7 +42,7 @@ enum rcpt_verdict status_rcpt_verdict(uint32_t code, struct bytes enhanced, stru
 void status_add(struct buffer *out, char class, uint32_t code, struct bytes enhanced)
 {
     struct bytes rest = subject_and_detail(enhanced);
-    /* A "yes" where none fits: the protocol is broken. */
+    /* A positive code where none is valid: a protocol error. */
     bool out_of_place = code > 0 && code < 400 && class != '2';
     if (out_of_place)
         rest = BYTES("5.0");

@@ -6,7 +6,7 @@
 
 #include "core/smtp/command.h"
 
-/* ---- what a flag's value says ---- */
+/* ---- values of flags ---- */
 
 typedef bool read_value(struct invocation *invocation, const char *value, struct error *error);
 
@@ -43,7 +43,7 @@ static bool read_errors(struct invocation *invocation, const char *value, struct
     }
 }
 
-/* -oi and -oe..; the other options of -o change nothing here. */
+/* Handles -oi and -oe..; ignores the other options of -o. */
 static bool read_option(struct invocation *invocation, const char *value, struct error *error)
 {
     if (value[0] == 'e')
@@ -128,7 +128,7 @@ static bool set_aliases(struct invocation *invocation, const char *value, struct
     return true;
 }
 
-/* "-q", "-q30m": all of it; "-qI" with an id: one message. */
+/* "-q" or "-q30m": the whole queue; "-qI" with an id: one message. */
 static bool run_queue(struct invocation *invocation, const char *value, struct error *error)
 {
     invocation->mode = INVOCATION_RUN_QUEUE;
@@ -159,7 +159,7 @@ static const struct sendmail_flag {
     {'R', VALUE, read_ret},
     {'V', VALUE, read_envid},
     {'I', NO_VALUE, set_aliases},
-    /* Read and forgotten: */
+    /* Accepted and ignored: */
     {'A', VALUE, forget},
     {'h', VALUE, forget},
     {'L', VALUE, forget},
@@ -185,7 +185,7 @@ static const struct sendmail_flag *find(char letter)
     return NULL;
 }
 
-/* The flags in argv[*at]; the last one's value may be the next argument. */
+/* Reads the flags in argv[*at]; the last one's value may be the next argument. */
 static bool read_word(struct invocation *invocation, int argc, char **argv, int *at, struct error *error)
 {
     for (const char *c = argv[*at] + 1; *c != '\0'; c++) {
@@ -210,7 +210,7 @@ static bool read_word(struct invocation *invocation, int argc, char **argv, int 
     return true;
 }
 
-/* A line break in an argument is somebody's attempt to write lines of their own. */
+/* Rejects line breaks, with which an argument could inject header or envelope lines. */
 static bool check_lines(int argc, char **argv, struct error *error)
 {
     for (int i = 1; i < argc; i++)

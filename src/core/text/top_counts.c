@@ -41,7 +41,7 @@ static void note_first(struct top_counts_entry *entry, uint64_t first_ms)
         entry->first_ms = first_ms;
 }
 
-/* The least half makes room. */
+/* Merges the smaller half into the rest. */
 static void sum_up(struct top_counts *tally)
 {
     top_counts_sort(tally);
@@ -81,7 +81,7 @@ void top_counts_add(struct top_counts *tally, struct bytes name, unsigned kind, 
     note_first(entry, first_ms);
 }
 
-/* ---- likeness ---- */
+/* ---- similar replies ---- */
 
 static const char *stands_for(struct bytes word)
 {
