@@ -6,6 +6,8 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "core/dns/dns_name.h"
+#include "core/dns/host.h"
 #include "core/route/tls_policy.h"
 #include "io/conn_tls.h"
 
@@ -63,18 +65,20 @@ bool conn_tls_resumed(const struct conn *conn)
 
 /* ---- the handshake ---- */
 
-/* Is one of the certificate's names "*." and then this, two labels or more (RFC 9525 6.3)? */
-static bool has_star_above(X509 *certificate, struct bytes tail)
+/* Does a star among the certificate's names cover the host, with two labels or more behind it (RFC 9525 6.3)?
+ */
+static bool has_star_for(X509 *certificate, struct bytes host)
 {
-    bool found = false;
+    struct bytes tail = host, label = bytes_split(&tail, '.');
+    bool may = host_is_name(label, false) && bytes_find(tail, '.') != SIZE_MAX, found = false;
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-    for (int i = 0; i < sk_GENERAL_NAME_num(names) && bytes_find(tail, '.') != SIZE_MAX; i++) {
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && may; i++) {
         int kind;
         const ASN1_STRING *text = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &kind);
         if (kind != GEN_DNS)
             continue;
         struct bytes name = bytes_of(ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
-        found = found || (bytes_starts_nocase(name, "*.") && bytes_equal_nocase(bytes_from(name, 2), tail));
+        found = found || (bytes_starts_nocase(name, "*.") && dns_name_matches(name, host));
     }
     GENERAL_NAMES_free(names);
     return found;
@@ -86,11 +90,9 @@ static bool star_covers_underscore(X509_STORE_CTX *store)
 {
     const char *host;
     X509 *certificate = X509_STORE_CTX_get0_cert(store);
-    for (int i = 0; (host = X509_VERIFY_PARAM_get0_host(X509_STORE_CTX_get0_param(store), i)) != NULL; i++) {
-        struct bytes tail = bytes_of_text(host), label = bytes_split(&tail, '.');
-        if (strchr(host, '_') != NULL && host_is_name(label, false) && has_star_above(certificate, tail))
+    for (int i = 0; (host = X509_VERIFY_PARAM_get0_host(X509_STORE_CTX_get0_param(store), i)) != NULL; i++)
+        if (strchr(host, '_') != NULL && has_star_for(certificate, bytes_of_text(host)))
             return true;
-    }
     return false;
 }
 

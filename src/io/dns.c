@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "core/dns/dns_name.h"
 #include "core/dns/host.h"
 
 struct dns {
@@ -155,104 +156,6 @@ void dns_close(struct dns *dns)
 
 /* ---- answers ---- */
 
-/* What would read as another name is written \DDD (RFC 1035 5.1). */
-static void add_label(struct buffer *out, struct bytes label)
-{
-    for (size_t i = 0; i < label.length; i++) {
-        unsigned char octet = (unsigned char)label.at[i];
-        if (octet <= ' ' || octet == 127 || octet == '.' || octet == '\\')
-            buffer_add_format(out, "\\%03u", octet);
-        else
-            buffer_add_octet(out, (char)octet);
-    }
-}
-
-/* A name in wire form (RFC 1035 3.1) as text; false when it is malformed. */
-static bool read_name(struct bytes wire, struct buffer *out)
-{
-    while (wire.length > 0 && wire.at[0] != 0) {
-        size_t length = (unsigned char)wire.at[0];
-        if (length > LABEL_MAX || wire.length < length + 1)
-            return false;
-        if (out->length > 0)
-            buffer_add_octet(out, '.');
-        add_label(out, bytes_of(wire.at + 1, length));
-        wire = bytes_from(wire, length + 1);
-    }
-    return wire.length > 0;
-}
-
-static uint16_t read_u16(struct bytes data, size_t at)
-{
-    return (uint16_t)((unsigned char)data.at[at] << 8 | (unsigned char)data.at[at + 1]);
-}
-
-/* MX and SRV: numbers, then a name. */
-/* `numbers`: octets of them before the name: 6 in SRV, 2 in MX, 0 in PTR. */
-static bool read_host(struct dns_record *record, struct arena *arena, size_t numbers, struct bytes data)
-{
-    struct buffer name = {0};
-    bool srv = numbers == 6, fine = data.length > numbers && read_name(bytes_from(data, numbers), &name);
-    record->preference = fine && numbers > 0 ? read_u16(data, 0) : 0;
-    record->weight = fine && srv ? read_u16(data, 2) : 0;
-    record->port = fine && srv ? read_u16(data, 4) : 0;
-    record->name = arena_copy(arena, buffer_bytes(&name));
-    buffer_free(&name);
-    return fine;
-}
-
-static bool read_strings(struct dns_record *record, struct arena *arena, struct bytes data)
-{
-    struct buffer text = {0};
-    bool fine = data.length > 0;
-    while (fine && data.length > 0) {
-        size_t length = (unsigned char)data.at[0];
-        fine = data.length > length;
-        if (fine)
-            buffer_add(&text, bytes_of(data.at + 1, length));
-        data = fine ? bytes_from(data, length + 1) : data;
-    }
-    record->data = arena_copy(arena, buffer_bytes(&text));
-    buffer_free(&text);
-    return fine;
-}
-
-static bool read_tlsa(struct dns_record *record, struct bytes data)
-{
-    if (data.length <= 3)
-        return false;
-    record->usage = (uint8_t)data.at[0];
-    record->selector = (uint8_t)data.at[1];
-    record->matching = (uint8_t)data.at[2];
-    record->data = bytes_from(data, 3); /* lives as long as the answer */
-    return true;
-}
-
-static bool read_address(struct dns_record *record, size_t length, struct bytes data)
-{
-    if (data.length != length)
-        return false;
-    memcpy(record->address, data.at, data.length);
-    return true;
-}
-
-static bool read_record(struct dns_record *record, struct arena *arena, enum dns_type type, struct bytes data)
-{
-    bool fine = false;
-    *record = (struct dns_record){0};
-    switch (type) {
-    case DNS_A: fine = read_address(record, 4, data); break;
-    case DNS_AAAA: fine = read_address(record, 16, data); break;
-    case DNS_MX: fine = read_host(record, arena, 2, data); break;
-    case DNS_CNAME:
-    case DNS_PTR: fine = read_host(record, arena, 0, data); break;
-    case DNS_SRV: fine = read_host(record, arena, 6, data); break;
-    case DNS_TXT: fine = read_strings(record, arena, data); break;
-    case DNS_TLSA: fine = read_tlsa(record, data); break;
-    }
-    return fine;
-}
-
 static enum dns_status status_of(int problem, const struct ub_result *result)
 {
     enum { RCODE_NOERROR = 0, RCODE_NXDOMAIN = 3 };
@@ -274,13 +177,6 @@ static void give_answer(struct dns_question *question, const struct dns_answer *
     question->on_answer(question->owner, answer);
 }
 
-/* Where aliases led, without its final dot. */
-static struct bytes canonical_of(const struct ub_result *result)
-{
-    struct bytes name = result->canonname == NULL ? bytes_none() : bytes_of_text(result->canonname);
-    return name.length > 1 && name.at[name.length - 1] == '.' ? bytes_first(name, name.length - 1) : name;
-}
-
 static size_t count_of(const struct ub_result *result, enum dns_status status)
 {
     size_t count = 0;
@@ -295,12 +191,14 @@ static void answered(void *owner, int problem, struct ub_result *result)
     struct arena arena = {0};
     struct dns_answer answer = {.status = status_of(problem, result)};
     answer.secure = dns_status_is_told(answer.status) && result->secure;
-    answer.canonical = answer.status == DNS_FOUND ? canonical_of(result) : bytes_none();
+    answer.canonical = answer.status == DNS_FOUND ? dns_name_without_dot(bytes_of_text(
+                                                        result->canonname == NULL ? "" : result->canonname))
+                                                  : bytes_none();
     size_t count = count_of(result, answer.status);
     struct dns_record *records = ARENA_ARRAY(&arena, struct dns_record, count);
     for (size_t i = 0; i < count; i++) {
         struct bytes data = bytes_of(result->data[i], (size_t)result->len[i]);
-        answer.count += read_record(&records[answer.count], &arena, question->type, data) ? 1 : 0;
+        answer.count += dns_record_read(&records[answer.count], question->type, data, &arena) ? 1 : 0;
     }
     answer.records = records;
     if (answer.status == DNS_FOUND && answer.count == 0)

@@ -10,14 +10,10 @@
 #define MAILBOAT_IO_DNS_H
 
 #include "base/error.h"
-#include "core/dns/dns_answer.h"
+#include "core/dns/dns_record.h"
 #include "io/loop.h"
 
 enum {
-    /* Of one answer. More than a message of 65535 octets holds of any kind that
-     * is asked for but PTR and empty TXT (RFC 1035 4.1.3: 14 octets and more
-     * each): what stands behind is not seen. */
-    DNS_RECORDS_MAX = 4096,
     /* A chain of aliases may have 11; where it is longer libunbound fails the question (SERVFAIL). */
     DNS_TIMEOUT_MS = 20 * 1000,
 };
@@ -47,9 +43,7 @@ struct dns *dns_open_validating(const char *const *servers, size_t server_count,
 bool dns_start(struct dns *dns, struct loop *loop, struct error *error);
 void dns_close(struct dns *dns);
 
-/* Names in answers are as DNS has them; an octet of a label that a name's text
- * cannot hold (a dot, a control character) is written \DDD (RFC 1035 5.1), so
- * that no label looks like two.
+/* Names in answers are as DNS has them (core/dns/dns_name.h).
  * `name`: A-labels or U-labels, without a final dot. The question must stay
  * where it is until it is answered or cancelled. */
 void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,

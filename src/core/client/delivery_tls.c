@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "core/dns/dns_name.h"
+
 /* ---- what must be known ---- */
 
 void delivery_tls_learn_tlsa(struct delivery *delivery, const struct dns_answer *answer)
@@ -58,7 +60,7 @@ void delivery_tls_meet_host(struct delivery *delivery)
                                     .host = delivery->host,
                                     .sts_known = tls->facts.sts_known,
                                     .sts = tls->facts.sts};
-    if (host->canonical.length > 0 && !bytes_equal_nocase(host->canonical, delivery->host))
+    if (host->canonical.length > 0 && !dns_name_equal(host->canonical, delivery->host))
         tls->facts.bases[0] = host->canonical;
     tls->facts.bases[1] = delivery->host;
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "base/buffer.h"
+#include "core/dns/dns_name.h"
 #include "core/dns/host.h"
 
 static const struct {
@@ -257,7 +258,7 @@ static struct domain_finding finding(const struct record_comparison *c, enum dom
 
 static bool is_host(const struct record_comparison *c, struct bytes name)
 {
-    return bytes_equal_nocase(name, c->facts->hostname);
+    return dns_name_equal(name, c->facts->hostname);
 }
 
 static struct domain_finding compare_address(const struct record_comparison *c)

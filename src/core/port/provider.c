@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/port/provider.h"
 
+#include "core/dns/dns_name.h"
+
 #define ADDRESS "your full mail address"
 #define APPLICATION_PASSWORD "an application password made in the account's settings"
 
@@ -76,11 +78,6 @@ const struct provider providers[] = {
 // clang-format on
 const size_t provider_count = ARRAY_LENGTH(providers);
 
-static struct bytes without_dot(struct bytes name)
-{
-    return name.length > 1 && name.at[name.length - 1] == '.' ? bytes_first(name, name.length - 1) : name;
-}
-
 /* Does the name match, where one "*" stands for one label? */
 static bool matches(struct bytes name, struct bytes pattern)
 {
@@ -128,8 +125,8 @@ static bool is_named(const struct provider *provider, struct bytes name)
 
 bool provider_is_called(const struct provider *provider, struct bytes name)
 {
-    return is_named(provider, name) || is_in_list(without_dot(name), provider->hosts) ||
-           is_in_list(without_dot(name), provider->domains);
+    return is_named(provider, name) || is_in_list(dns_name_without_dot(name), provider->hosts) ||
+           is_in_list(dns_name_without_dot(name), provider->domains);
 }
 
 const struct provider *provider_by_name(struct bytes name)
@@ -143,7 +140,7 @@ const struct provider *provider_by_name(struct bytes name)
 const struct provider *provider_by_host(struct bytes host)
 {
     for (size_t i = 0; i < provider_count; i++)
-        if (is_in_list(without_dot(host), providers[i].hosts))
+        if (is_in_list(dns_name_without_dot(host), providers[i].hosts))
             return &providers[i];
     return NULL;
 }
@@ -151,7 +148,7 @@ const struct provider *provider_by_host(struct bytes host)
 const struct provider *provider_by_domain(struct bytes domain)
 {
     for (size_t i = 0; i < provider_count; i++)
-        if (is_in_list(without_dot(domain), providers[i].domains))
+        if (is_in_list(dns_name_without_dot(domain), providers[i].domains))
             return &providers[i];
     return NULL;
 }
@@ -162,7 +159,7 @@ const struct provider *provider_by_mx(struct bytes host)
     const struct provider *closest = NULL;
     size_t longest = 0;
     for (size_t i = 0; i < provider_count; i++) {
-        size_t length = below_list(without_dot(host), providers[i].mx);
+        size_t length = below_list(dns_name_without_dot(host), providers[i].mx);
         if (length > longest) {
             closest = &providers[i];
             longest = length;

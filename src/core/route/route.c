@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "core/dns/dns_name.h"
+
 enum { SIX = 0, FOUR = 1 }; /* the order of route_host.status */
 
 /* ---- life ---- */
@@ -79,7 +81,7 @@ static void remove_host(struct route *route, size_t at)
 static bool replace_same(struct route *route, const struct route_host *host)
 {
     for (size_t i = 0; i < route->host_count; i++) {
-        if (!bytes_equal_nocase(route->hosts[i].name, host->name))
+        if (!dns_name_equal(route->hosts[i].name, host->name))
             continue;
         if (stands_before(&route->hosts[i], host))
             return false;
@@ -114,7 +116,7 @@ static uint32_t preference_of_self(const struct route *route, const struct dns_r
 {
     uint32_t best = UINT16_MAX + 1;
     for (size_t i = 0; i < count; i++)
-        if (records[i].preference < best && bytes_equal_nocase(records[i].name, route->self))
+        if (records[i].preference < best && dns_name_equal(records[i].name, route->self))
             best = records[i].preference;
     return best;
 }

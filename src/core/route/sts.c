@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/route/sts.h"
 
+#include "core/dns/dns_name.h"
+
 static const char *const mode_names[] = {"none", "testing", "enforce"};
 
 const char *sts_mode_name(enum sts_mode mode)
@@ -125,19 +127,10 @@ bool sts_read_policy(struct bytes text, struct sts_policy *policy)
     return seen.version && seen.mode && seen.age && (policy->pattern_count > 0 || policy->mode == STS_NONE);
 }
 
-/* "*." stands for one label, the leftmost (RFC 6125 6.4.3). */
-static bool matches(struct bytes pattern, struct bytes host)
-{
-    if (!bytes_starts_nocase(pattern, "*."))
-        return bytes_equal_nocase(pattern, host);
-    size_t dot = bytes_find(host, '.');
-    return dot != SIZE_MAX && dot > 0 && bytes_equal_nocase(bytes_from(pattern, 1), bytes_from(host, dot));
-}
-
 bool sts_lists(const struct sts_policy *policy, struct bytes host)
 {
     for (size_t i = 0; i < policy->pattern_count; i++)
-        if (matches(policy->patterns[i], host))
+        if (dns_name_matches(policy->patterns[i], host))
             return true;
     return false;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/route/tls_fallback.h"
 
+#include "core/dns/dns_name.h"
+
 enum tls_next tls_fallback_next(bool may_go_clear, enum tls_loss loss, unsigned tries)
 {
     if (!may_go_clear)
@@ -16,7 +18,7 @@ enum tls_next tls_fallback_next(bool may_go_clear, enum tls_loss loss, unsigned 
 static bool is_it(const struct tls_fallback_host *at, struct bytes host, uint16_t port)
 {
     struct bytes name = bytes_of(at->name, at->name_length);
-    return name.length > 0 && at->port == port && bytes_equal_nocase(name, host);
+    return name.length > 0 && at->port == port && dns_name_equal(name, host);
 }
 
 /* Its index, or TLS_FALLBACK_HOSTS_MAX. */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/dns/dns_record.h"
+
+#include "core/dns/dns_name.h"
+
+static uint16_t read_u16(struct bytes data, size_t at)
+{
+    return (uint16_t)((unsigned char)data.at[at] << 8 | (unsigned char)data.at[at + 1]);
+}
+
+/* Numbers, then a name. `numbers`: octets of them before it: 6 in SRV, 2 in MX, 0 in PTR and CNAME. */
+static bool read_host(struct dns_record *record, struct arena *arena, size_t numbers, struct bytes data)
+{
+    struct buffer name = {0};
+    bool srv = numbers == 6, fine = data.length > numbers && dns_name_read(bytes_from(data, numbers), &name);
+    record->preference = fine && numbers > 0 ? read_u16(data, 0) : 0;
+    record->weight = fine && srv ? read_u16(data, 2) : 0;
+    record->port = fine && srv ? read_u16(data, 4) : 0;
+    record->name = arena_copy(arena, buffer_bytes(&name));
+    buffer_free(&name);
+    return fine;
+}
+
+static bool read_strings(struct dns_record *record, struct arena *arena, struct bytes data)
+{
+    struct buffer text = {0};
+    bool fine = data.length > 0;
+    while (fine && data.length > 0) {
+        size_t length = (unsigned char)data.at[0];
+        fine = data.length > length;
+        if (fine)
+            buffer_add(&text, bytes_of(data.at + 1, length));
+        data = fine ? bytes_from(data, length + 1) : data;
+    }
+    record->data = arena_copy(arena, buffer_bytes(&text));
+    buffer_free(&text);
+    return fine;
+}
+
+static bool read_tlsa(struct dns_record *record, struct bytes data)
+{
+    if (data.length <= 3)
+        return false;
+    record->usage = (uint8_t)data.at[0];
+    record->selector = (uint8_t)data.at[1];
+    record->matching = (uint8_t)data.at[2];
+    record->data = bytes_from(data, 3); /* lives as long as the answer */
+    return true;
+}
+
+static bool read_address(struct dns_record *record, size_t length, struct bytes data)
+{
+    if (data.length != length)
+        return false;
+    memcpy(record->address, data.at, data.length);
+    return true;
+}
+
+bool dns_record_read(struct dns_record *record, enum dns_type type, struct bytes data, struct arena *arena)
+{
+    bool fine = false;
+    *record = (struct dns_record){0};
+    switch (type) {
+    case DNS_A: fine = read_address(record, 4, data); break;
+    case DNS_AAAA: fine = read_address(record, 16, data); break;
+    case DNS_MX: fine = read_host(record, arena, 2, data); break;
+    case DNS_CNAME:
+    case DNS_PTR: fine = read_host(record, arena, 0, data); break;
+    case DNS_SRV: fine = read_host(record, arena, 6, data); break;
+    case DNS_TXT: fine = read_strings(record, arena, data); break;
+    case DNS_TLSA: fine = read_tlsa(record, data); break;
+    }
+    return fine;
+}
