@@ -65,7 +65,7 @@ def check_includes():
                     other = name.split("/", 1)[0]
                     if other != room and other not in allowed:
                         problems.append(f"{where}: {room}/ may not include {name}")
-                    elif re.match(r"store/queue/(sqlite|memory)", name) and room != "store":
+                    elif re.match(r"store/queue/(sqlite|memory|store_kind)", name) and room != "store":
                         problems.append(f"{where}: only store/ knows which kinds of store there are; not {name}")
                     elif not (SRC / name).is_file():
                         problems.append(f"{where}: includes {name}, which is not below src/")

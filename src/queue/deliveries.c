@@ -145,7 +145,8 @@ static bool came_back(struct queue *queue, struct queue_delivery *delivery, stru
     struct store_recipient returned[DELIVERY_RECIPIENTS_MAX];
     size_t count = gather_returned(queue, delivery->message.id, content, &delivery->arena, returned,
                                    DELIVERY_RECIPIENTS_MAX);
-    delivery_result_looped(queue, &delivery->message, returned, count, who, now_ms);
+    if (count > 0) /* else the store is away, and what was begun here is undone with its batch */
+        delivery_result_looped(queue, &delivery->message, returned, count, who, now_ms);
     return true;
 }
 
@@ -235,9 +236,14 @@ static bool open_content(struct queue *queue, struct queue_delivery *delivery, u
     *content = store_content(queue->store, delivery->message.id);
     if (*content >= 0)
         return true;
-    bool gone = errno == ENOENT; /* the rest passes: no descriptor, no memory, a disk that is mended */
+    int number = errno;
+    if (store_verdict(queue->store, NULL) == STORE_UNREACHABLE) { /* nobody said that it is not there */
+        deliveries_drop(queue, delivery);
+        return false;
+    }
+    bool gone = number == ENOENT; /* the rest passes: no descriptor, no memory, a disk that is mended */
     log_event(LOG_EVENT_ERROR, gone ? "content_missing" : "content_unreadable", LOG_ID(delivery->message.id),
-              LOG_TEXT("reason", strerror(errno)),
+              LOG_TEXT("reason", strerror(number)),
               LOG_TEXT("mend", "the content file in queue/content cannot be read"));
     if (!gone)
         defer_unread(queue, delivery, now_ms, queue->options.retry.first_ms);

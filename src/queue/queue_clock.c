@@ -71,11 +71,14 @@ void queue_clock_open(struct queue_clock *queue_clock)
     read_boot_id(&queue_clock->started);
 }
 
-void queue_clock_start(struct queue_clock *queue_clock, struct store *store)
+bool queue_clock_start(struct queue_clock *queue_clock, struct store *store, struct error *error)
 {
     look_at_clocks(&queue_clock->started);
     queue_clock->started_ms = resume(store, &queue_clock->started);
+    if (store_verdict(store, error) != STORE_DONE)
+        return false;
     put_note(queue_clock, store);
+    return true;
 }
 
 uint64_t queue_clock_now_ms(const struct queue_clock *queue_clock)

@@ -38,8 +38,9 @@ struct queue_clock {
 };
 
 void queue_clock_open(struct queue_clock *queue_clock);
-/* Goes on where the note of before stopped; the fresh note comes into the store's batch. */
-void queue_clock_start(struct queue_clock *queue_clock, struct store *store);
+/* Goes on where the note of before stopped; the fresh note comes into the store's batch.
+ * False with the error where the store does not tell: then no time is known. */
+bool queue_clock_start(struct queue_clock *queue_clock, struct store *store, struct error *error);
 uint64_t queue_clock_now_ms(const struct queue_clock *queue_clock);
 /* How far the wall clock is ahead of us; negative: behind. */
 int64_t queue_clock_ahead_ms(const struct queue_clock *queue_clock);

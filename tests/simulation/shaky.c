@@ -74,10 +74,12 @@ static bool shaky_commit_done(struct store *store, enum store_verdict *verdict, 
     return true;
 }
 
-static enum store_verdict shaky_verdict(const struct store *store)
+static enum store_verdict shaky_verdict(const struct store *store, struct error *error)
 {
     const struct shaky *shaky = of(store);
-    return shaky->dead ? STORE_FAILED : shaky->missed ? STORE_UNREACHABLE : store_verdict(shaky->inner);
+    return shaky->dead     ? STORE_FAILED
+           : shaky->missed ? STORE_UNREACHABLE
+                           : store_verdict(shaky->inner, error);
 }
 
 static int shaky_spool(struct store *store, uint64_t spool, enum store_verdict *verdict)

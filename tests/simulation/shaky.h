@@ -12,7 +12,7 @@
 #define MAILBOAT_SIMULATION_SHAKY_H
 
 #include "drive.h"
-#include "store/queue/store.h"
+#include "store/queue/store_kind.h"
 
 /* Where the store of life is kept; NULL: the one in memory does. */
 struct shaky_ground {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The queue's own time, from one process to the next. */
 #include <stdio.h>
+#include <sysexits.h>
 
 #include "io/clock.h"
 #include "queue/queue_clock.h"
@@ -52,7 +53,7 @@ static void the_next_process_goes_on(void **state)
     struct queue_clock queue_clock, next;
     struct error error;
     queue_clock_open(&queue_clock);
-    queue_clock_start(&queue_clock, store);
+    assert_true(queue_clock_start(&queue_clock, store, &error));
     assert_int_equal(store_commit(store, &error), STORE_DONE);
     uint64_t now_ms = clock_epoch_ms();
     assert_in_range(queue_clock_now_ms(&queue_clock), now_ms - 60000, now_ms + 60000);
@@ -63,9 +64,25 @@ static void the_next_process_goes_on(void **state)
     /* a wall clock that was years ahead */
     store_note_put(store, "time", BYTES("another 1 5 99999999999999"));
     queue_clock_open(&next);
-    queue_clock_start(&next, store);
+    assert_true(queue_clock_start(&next, store, &error));
     assert_in_range(queue_clock_now_ms(&next), 5, 5 + 60000);
     assert_true(queue_clock_ahead_ms(&next) > 1000);
+    store_close(store);
+}
+
+/* Not the wall clock's: mail would expire early, or never. */
+static void without_an_answer_no_time_is_known(void **state)
+{
+    struct store *store = memory_store_open();
+    struct queue_clock queue_clock;
+    struct error error = {0};
+    memory_store_away(store, true);
+    queue_clock_open(&queue_clock);
+    assert_false(queue_clock_start(&queue_clock, store, &error));
+    assert_int_equal(error.exit_code, EX_TEMPFAIL);
+    assert_int_equal(store_commit(store, &error), STORE_UNREACHABLE);
+    memory_store_away(store, false);
+    assert_true(queue_clock_start(&queue_clock, store, &error));
     store_close(store);
 }
 
@@ -76,6 +93,7 @@ int main(void)
         cmocka_unit_test(the_wall_clock_counts_across_a_restart_of_the_machine),
         cmocka_unit_test(without_a_note_it_is_the_wall_clock),
         cmocka_unit_test(the_next_process_goes_on),
+        cmocka_unit_test(without_an_answer_no_time_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The queue over a store that is far away: its commits take time, and at times nobody reaches it. */
 #include <string.h>
+#include <unistd.h>
 
 #include "core/client/client_session.h"
 #include "io/log.h"
 #include "queue/queue.h"
 #include "store/queue/memory.h"
+#include "store/queue/store_kind.h"
 #include "unit.h"
 
 static struct far_store {
@@ -14,7 +16,9 @@ static struct far_store {
     struct store_pages pages;
     const struct store_changes *near_changes;
     const struct store_pages *near_pages;
-    bool slow, away, missed;
+    struct store_people people;
+    const struct store_people *near_people;
+    bool slow, away, missed, content_is_far;
     struct queue queue;
     uint64_t now_ms, last_id;
     struct ipc_deliver deliver;
@@ -52,6 +56,12 @@ static uint64_t far_next_due(struct store *store, struct bytes destination, uint
     return g.away ? STORE_NEVER : g.near_pages->next_due(store, destination, after_ms);
 }
 
+static int far_content(struct store *store, uint64_t id)
+{
+    memory_store_away(store, g.content_is_far);
+    return g.near_people->content(store, id);
+}
+
 static int prepare(void **state)
 {
     log_start("test", LOG_LOGFMT, LOG_EVENT_ERROR);
@@ -66,6 +76,10 @@ static int prepare(void **state)
     g.pages = *g.near_pages;
     g.pages.due = far_due;
     g.pages.next_due = far_next_due;
+    g.near_people = g.store->people;
+    g.people = *g.near_people;
+    g.people.content = far_content;
+    g.store->people = &g.people;
     g.store->changes = &g.changes;
     g.store->pages = &g.pages;
     struct queue_options options = {.hostname = BYTES("mx.example.org"),
@@ -94,8 +108,11 @@ static enum store_verdict accept(const char *address)
 
 static bool next(void)
 {
-    int content;
-    return queue_next(&g.queue, SCHEDULE_AWAY, g.now_ms, &g.deliver, &content);
+    int content = -1;
+    bool any = queue_next(&g.queue, SCHEDULE_AWAY, g.now_ms, &g.deliver, &content);
+    if (content >= 0)
+        close(content);
+    return any;
 }
 
 static void fate(uint64_t delivery, enum client_outcome outcome)
@@ -218,6 +235,31 @@ static void a_store_that_is_away_refuses_and_forgets_nothing(void **state)
     assert_int_equal(accept("eve@far.net"), STORE_DONE);
 }
 
+/* The content is a file that nobody said is gone: no attempt is noted, nobody is told. */
+static void a_content_out_of_reach_is_not_a_missing_one(void **state)
+{
+    enum store_verdict verdict;
+    struct mail_event event;
+    struct recipient to = {.address = BYTES("bob@there.net")};
+    struct store_message large = {.id = 1, .envelope = {.recipients = &to, .recipient_count = 1}};
+    close(store_spool(g.store, 7, &verdict));
+    assert_int_equal(queue_accept(&g.queue, &large, 7, g.now_ms), STORE_DONE);
+    assert_commits(STORE_DONE);
+    while (queue_event_next(&g.queue, &event))
+        continue;
+    g.content_is_far = true;
+    assert_false(next());
+    assert_commits(STORE_UNREACHABLE);
+    assert_false(queue_event_next(&g.queue, &event));
+    g.content_is_far = false;
+    memory_store_away(g.store, false);
+    g.now_ms = queue_wake_ms(&g.queue);
+    assert_commits(STORE_DONE);
+    queue_wake(&g.queue, g.now_ms);
+    assert_true(next());
+    assert_int_equal(g.deliver.envelope.recipient_count, 1);
+}
+
 /* That nothing was found is no reason to rest. */
 static void what_was_asked_in_vain_is_asked_again(void **state)
 {
@@ -242,6 +284,7 @@ int main(void)
         ON(a_result_that_comes_meanwhile_is_in_the_next_batch),
         ON(who_is_deferred_meanwhile_is_woken_in_time),
         ON(a_store_that_is_away_refuses_and_forgets_nothing),
+        ON(a_content_out_of_reach_is_not_a_missing_one),
         ON(what_was_asked_in_vain_is_asked_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -274,21 +274,21 @@ static void print_head_as_json(const struct explanation *explanation)
 
 /* ---- the whole ---- */
 
-static void print_all(const struct explanation *explanation, bool json)
+/* How many were told of; *expected: the number behind the last. */
+static uint64_t print_all(const struct explanation *explanation, bool json, uint32_t *expected)
 {
     struct store_recipient *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct arena arena = {0};
-    uint32_t expected = 0;
     uint64_t told = 0;
     if (json)
         print_head_as_json(explanation);
     else
         print_head(explanation);
-    for (size_t count; (count = store_recipients(explanation->store, explanation->message.id, expected,
+    for (size_t count; (count = store_recipients(explanation->store, explanation->message.id, *expected,
                                                  STORE_READ_MAX, &arena, page)) > 0;
          arena_clear(&arena))
         for (size_t i = 0; i < count; i++, told++) {
-            expected = page[i].number + 1;
+            *expected = page[i].number + 1;
             if (!json) {
                 print_recipient(explanation, &page[i]);
                 continue;
@@ -296,13 +296,19 @@ static void print_all(const struct explanation *explanation, bool json)
             fputs(told > 0 ? "," : "", stdout);
             print_recipient_as_json(explanation, &page[i]);
         }
+    arena_clear(&arena);
+    free(page);
+    return told;
+}
+
+/* Only where the store told of all of them. */
+static void print_end(const struct explanation *explanation, bool json, uint32_t expected, uint64_t told)
+{
     if (json)
         puts("]}");
     else if (expected > told)
         printf("  %llu or more other recipients are done; the log says how: grep id=%s\n",
                (unsigned long long)(expected - told), explanation->id);
-    arena_clear(&arena);
-    free(page);
 }
 
 /* The id tells when it was made: that much of the log need not be read. */
@@ -333,14 +339,20 @@ static int explain(const struct config *config, uint64_t id, bool json)
     explanation.store = queue_open(&explain_command, &place, &exit_code);
     if (exit_code != EX_OK)
         return exit_code;
-    if (explanation.store == NULL ||
-        !store_read(explanation.store, id, false, &arena, &explanation.message)) {
-        exit_code = say_gone(id, explanation.id);
-    } else {
+    bool there = explanation.store != NULL &&
+                 store_read(explanation.store, id, false, &arena, &explanation.message);
+    uint32_t expected = 0;
+    uint64_t told = 0;
+    if (there) {
         control_client_in_progress(&explanation.in_progress, folder);
-        print_all(&explanation, json);
+        told = print_all(&explanation, json, &expected);
         control_client_in_progress_free(&explanation.in_progress);
     }
+    bool whole = queue_has_answered(&explain_command, explanation.store, &exit_code);
+    if (whole && there)
+        print_end(&explanation, json, expected, told);
+    else if (whole)
+        exit_code = say_gone(id, explanation.id);
     store_close(explanation.store);
     arena_clear(&arena);
     return exit_code;

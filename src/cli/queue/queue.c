@@ -29,6 +29,15 @@ struct store *queue_open(const struct command *command, const struct store_place
     return store;
 }
 
+bool queue_has_answered(const struct command *command, const struct store *store, int *exit_code)
+{
+    struct error error = {0};
+    if (store == NULL || store_verdict(store, &error) == STORE_DONE)
+        return true;
+    *exit_code = command_fail(command, &error);
+    return false;
+}
+
 bool queue_read_id(const struct command *command, const char *text, uint64_t *id)
 {
     if (queue_id_parse(bytes_of_text(text), id))

@@ -37,6 +37,10 @@ int queue_action(const struct queue_call *call, enum control_verb verb, const ch
 /* The store beside the server, for reading. NULL with *exit_code: 0 when there
  * is none yet, so that nothing waits; else the reason has been said. */
 struct store *queue_open(const struct command *command, const struct store_place *place, int *exit_code);
+/* Did it answer whatever was asked of it? What it did not find is not there only
+ * then. Else the reason is said, and the exit code EX_TEMPFAIL while the store is
+ * away. NULL is a queue without messages, which answers. */
+bool queue_has_answered(const struct command *command, const struct store *store, int *exit_code);
 /* The id; false when it is none, and that has been said. */
 bool queue_read_id(const struct command *command, const char *text, uint64_t *id);
 

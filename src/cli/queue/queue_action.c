@@ -39,7 +39,10 @@ static bool backend_open(struct queue_backend *backend, const struct queue_call 
     /* the count that is printed says it; a line a message is for the server's log */
     log_start("queue", (enum log_format)call->config->log.format, LOG_EVENT_WARN);
     queue_clock_open(&backend->queue_clock);
-    queue_clock_start(&backend->queue_clock, backend->store);
+    if (!queue_clock_start(&backend->queue_clock, backend->store, error)) {
+        store_close(backend->store);
+        return false;
+    }
     queue_start(&backend->queue, backend->store, &options, clock_epoch_ms(),
                 queue_clock_now_ms(&backend->queue_clock));
     return true;
@@ -157,7 +160,7 @@ static bool choose(struct queue_backend *backend, const struct queue_call *call,
             done = choose_recipients(choice, &call->selection, found->id, recipients);
         search_free(&search);
     }
-    done = done && apply_chosen(choice);
+    done = done && apply_chosen(choice) && store_verdict(backend->store, error) == STORE_DONE;
     free(recipients);
     free(choice);
     return done;
@@ -175,6 +178,8 @@ static bool explain_none(struct queue_backend *backend, const struct queue_call 
         return false;
     bool there = store_read(backend->store, id, false, &arena, &message);
     arena_clear(&arena);
+    if (store_verdict(backend->store, error) != STORE_DONE)
+        return false;
     if (!there)
         return error_set(error, EX_DATAERR, "message %s is not in the queue", text);
     return verb != CONTROL_RETRY || error_set(error, EX_DATAERR, "%s is held: use release", text);

@@ -150,13 +150,14 @@ int queue_list(const struct queue_call *call)
         total = list_all(call, store, &in_progress);
         control_client_in_progress_free(&in_progress);
     }
+    bool whole = queue_has_answered(&queue_command, store, &exit_code);
     store_close(store);
-    if (array)
+    if (array && whole) /* half a list is no list for a program either */
         fputs("]\n", stdout);
-    else if (total == 0 && !call->postfix_json)
+    else if (whole && total == 0 && !call->postfix_json)
         puts(selection_is_unsaid(&call->selection) || call->selection.all ? "The queue is empty."
                                                                           : "No matching messages.");
-    return EX_OK;
+    return exit_code;
 }
 
 /* ---- show ---- */
@@ -247,9 +248,19 @@ static void show_recipients(struct store *store, uint64_t id, bool json, uint64_
     free(page);
 }
 
+static void show(const struct queue_call *call, struct store *store, const struct store_message *message)
+{
+    uint64_t now_ms = queue_clock_read_ms(store);
+    if (call->json)
+        head_as_json(message, call->ids[0]);
+    else
+        head_as_text(message, call->ids[0], now_ms);
+    show_recipients(store, message->id, call->json, now_ms);
+}
+
 int queue_show(const struct queue_call *call)
 {
-    uint64_t id, now_ms = 0;
+    uint64_t id;
     int exit_code;
     struct error error;
     struct arena arena = {0};
@@ -259,19 +270,17 @@ int queue_show(const struct queue_call *call)
     struct store *store = queue_open(&queue_command, &call->place, &exit_code);
     if (exit_code != EX_OK)
         return exit_code;
-    if (store == NULL || !store_read(store, id, false, &arena, &message)) {
+    bool there = store != NULL && store_read(store, id, false, &arena, &message);
+    if (there)
+        show(call, store, &message);
+    bool whole = queue_has_answered(&queue_command, store, &exit_code);
+    if (whole && there)
+        fputs(call->json ? "]}\n" : "", stdout);
+    if (whole && !there) {
         error_set(&error, EX_DATAERR,
                   "message %s is not in the queue: it was delivered, bounced or removed (see the log)",
                   call->ids[0]);
         exit_code = command_fail(&queue_command, &error);
-    } else {
-        now_ms = queue_clock_read_ms(store);
-        if (call->json)
-            head_as_json(&message, call->ids[0]);
-        else
-            head_as_text(&message, call->ids[0], now_ms);
-        show_recipients(store, id, call->json, now_ms);
-        fputs(call->json ? "]}\n" : "", stdout);
     }
     store_close(store);
     arena_clear(&arena);

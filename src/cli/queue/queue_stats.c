@@ -258,13 +258,14 @@ int queue_stats(const struct queue_call *call)
         control_client_in_progress(&stats.in_progress, call->folder);
         gather(&stats);
     }
-    if (call->json)
+    bool whole = queue_has_answered(&queue_command, stats.store, &exit_code);
+    if (whole && call->json)
         print_json(&stats);
-    else
+    else if (whole)
         print_text(&stats);
     store_close(stats.store);
     control_client_in_progress_free(&stats.in_progress);
     top_counts_free(&stats.destinations);
     top_counts_free(&stats.reasons);
-    return EX_OK;
+    return exit_code;
 }

@@ -78,7 +78,8 @@ static void print_recipients(FILE *out, struct store *store, uint64_t id)
     free(page);
 }
 
-static void print_all(FILE *out, struct store *store)
+/* Without its end where the store does not answer to the end. */
+static bool print_all(FILE *out, struct store *store, struct error *error)
 {
     struct store_summary *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct arena arena = {0};
@@ -94,13 +95,16 @@ static void print_all(FILE *out, struct store *store)
         }
         arena_clear(&arena);
     }
+    free(page);
+    arena_clear(&arena);
+    if (store_verdict(store, error) != STORE_DONE)
+        return false;
     if (total == 0)
         fputs("Mail queue is empty\n", out);
     else
         fprintf(out, "-- %llu Kbytes in %llu Request%s.\n", (unsigned long long)(octets / KILOBYTE),
                 (unsigned long long)total, total == 1 ? "" : "s");
-    free(page);
-    arena_clear(&arena);
+    return true;
 }
 
 bool mailq_print(const struct store_place *place, FILE *out, struct error *error)
@@ -119,7 +123,7 @@ bool mailq_print(const struct store_place *place, FILE *out, struct error *error
     struct store *store = store_open(place, STORE_READ, error);
     if (store == NULL)
         return false;
-    print_all(out, store);
+    bool whole = print_all(out, store, error);
     store_close(store);
-    return true;
+    return whole;
 }

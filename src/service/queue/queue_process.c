@@ -375,7 +375,8 @@ static bool queue_process_start(struct child *child, struct error *error)
     struct queue_process *p = child->service_data;
     struct queue_options options = options_of(child->config);
     log_hold();
-    queue_clock_start(&p->queue_clock, p->store);
+    if (!queue_clock_start(&p->queue_clock, p->store, error))
+        return false;
     queue_start(&p->queue, p->store, &options, random_u64(), queue_clock_now_ms(&p->queue_clock));
     timer_start(&p->wake, child->loop, woken, p);
     queue_control_start(&p->control, child->loop, &p->queue, &p->queue_clock, &p->wake);

@@ -182,18 +182,49 @@ static void keep_batch(struct memory *memory)
     memory->undo.count = 0;
 }
 
+static void look_whether_away(struct memory *memory)
+{
+    if (memory->away && memory->verdict == STORE_DONE)
+        memory->verdict = STORE_UNREACHABLE;
+}
+
+bool memory_answers(struct memory *memory)
+{
+    look_whether_away(memory);
+    return memory->verdict == STORE_DONE || memory->verdict == STORE_FULL;
+}
+
+/* A change is about to be made; false once there was failure. */
+bool memory_change(struct memory *memory)
+{
+    look_whether_away(memory);
+    if (memory->verdict != STORE_DONE)
+        return false;
+    return memory->batch = true;
+}
+
+static void explain(enum store_verdict verdict, struct error *error)
+{
+    static const char *const words[] = {[STORE_FULL] = "full", [STORE_UNREACHABLE] = "away"};
+    if (error == NULL || verdict == STORE_DONE)
+        return;
+    bool passes = verdict == STORE_FULL || verdict == STORE_UNREACHABLE;
+    error_set(error, passes ? EX_TEMPFAIL : EX_IOERR, "the memory store is %s",
+              passes ? words[verdict] : "broken");
+}
+
 static enum store_verdict commit(struct store *store, struct error *error)
 {
     struct memory *memory = memory_of(store);
     if (memory->broken)
         memory->verdict = STORE_FAILED;
+    else if (memory->batch)
+        look_whether_away(memory);
     enum store_verdict verdict = memory->verdict;
     if (verdict == STORE_DONE) {
         keep_batch(memory);
     } else {
-        bool full = verdict == STORE_FULL;
-        error_set(error, full ? EX_TEMPFAIL : EX_IOERR,
-                  full ? "the memory store is full" : "the memory store is broken");
+        explain(verdict, error);
         forget_batch(memory);
     }
     memory->batch = false;
@@ -209,9 +240,11 @@ bool memory_commit_done(struct store *store, enum store_verdict *verdict, struct
     return true;
 }
 
-enum store_verdict memory_verdict(const struct store *store)
+enum store_verdict memory_verdict(const struct store *store, struct error *error)
 {
-    return ((const struct memory *)(const void *)store)->verdict;
+    enum store_verdict verdict = ((const struct memory *)(const void *)store)->verdict;
+    explain(verdict, error);
+    return verdict;
 }
 
 bool memory_is_changed(const struct store *store)
@@ -240,19 +273,14 @@ void memory_close(struct store *store)
     free(memory);
 }
 
-/* A change is about to be made; false once there was failure. */
-bool memory_change(struct memory *memory)
-{
-    if (memory->verdict != STORE_DONE)
-        return false;
-    return memory->batch = true;
-}
-
 /* ---- spool ---- */
 
 int memory_spool(struct store *store, uint64_t number, enum store_verdict *verdict)
 {
     struct memory *memory = memory_of(store);
+    *verdict = STORE_UNREACHABLE;
+    if (memory->away)
+        return -1;
     *verdict = memory->octets_max != 0 && memory->octets >= memory->octets_max ? STORE_FULL : STORE_FAILED;
     if (*verdict == STORE_FULL || memory_find_spool(memory, number) != NULL)
         return -1;
@@ -313,6 +341,11 @@ void memory_store_crash(struct store *store)
 void memory_store_limit(struct store *store, uint64_t octets_max)
 {
     memory_of(store)->octets_max = octets_max;
+}
+
+void memory_store_away(struct store *store, bool away)
+{
+    memory_of(store)->away = away;
 }
 
 void memory_store_break(struct store *store)

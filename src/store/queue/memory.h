@@ -10,6 +10,8 @@ struct store *memory_store_open(void);
 void memory_store_crash(struct store *store);
 /* From now on at most so many octets of messages fit (0: any number). */
 void memory_store_limit(struct store *store, uint64_t octets_max);
+/* Nobody reaches it until it is said to be there again. */
+void memory_store_away(struct store *store, bool away);
 /* The next commit fails for good, as when the disk is broken. */
 void memory_store_break(struct store *store);
 

@@ -8,6 +8,7 @@
 #define MAILBOAT_STORE_QUEUE_MEMORY_INTERNAL_H
 
 #include "store/queue/memory.h"
+#include "store/queue/store_kind.h"
 
 struct memory_row {
     struct store_recipient recipient;
@@ -60,7 +61,7 @@ struct memory {
     struct memory_list destinations, notes, spools, undo;
     uint64_t octets, octets_max;
     enum store_verdict verdict; /* of the batch so far */
-    bool batch, broken;
+    bool batch, broken, away;
 };
 
 extern const struct store_changes memory_store_changes;
@@ -89,11 +90,6 @@ static inline struct memory_spool *memory_spools(const struct memory *memory)
     return memory->spools.at;
 }
 
-static inline bool memory_is_usable(const struct memory *memory)
-{
-    return memory->verdict != STORE_FAILED;
-}
-
 void *memory_list_insert(struct memory_list *list, size_t at, size_t size);
 void memory_list_drop(struct memory_list *list, size_t at, size_t size);
 size_t memory_message_place(const struct memory *memory, uint64_t id);
@@ -109,12 +105,14 @@ int memory_take_spool(struct memory *memory, struct memory_spool *spool);
 bool memory_spool_size(const struct memory_spool *spool, uint64_t *size);
 void memory_commit_start(struct store *store);
 bool memory_commit_done(struct store *store, enum store_verdict *verdict, struct error *error);
-enum store_verdict memory_verdict(const struct store *store);
+enum store_verdict memory_verdict(const struct store *store, struct error *error);
 bool memory_is_changed(const struct store *store);
 void memory_close(struct store *store);
 int memory_spool(struct store *store, uint64_t number, enum store_verdict *verdict);
 void memory_spool_drop(struct store *store, uint64_t number);
 void memory_message_free(struct memory_message *kept);
+/* A question is about to be answered; false where it cannot be. */
+bool memory_answers(struct memory *memory);
 /* A change is about to be made; false once there was failure. */
 bool memory_change(struct memory *memory);
 

@@ -39,7 +39,7 @@ static size_t find_places(struct memory *memory, const struct store_due_question
                           struct store_due found[STORE_PAGE_MAX])
 {
     size_t count = 0;
-    for (size_t m = 0; memory_is_usable(memory) && m < memory->messages.count; m++) {
+    for (size_t m = 0; memory_answers(memory) && m < memory->messages.count; m++) {
         const struct memory_message *kept = memory_messages(memory)[m];
         for (size_t i = 0; i < kept->row_count; i++) {
             const struct store_recipient *r = waiting(kept, i, question->destination);
@@ -94,7 +94,7 @@ static uint64_t memory_next_due(struct store *store, struct bytes destination, u
 {
     struct memory *memory = memory_of(store);
     uint64_t first = STORE_NEVER;
-    for (size_t m = 0; memory_is_usable(memory) && m < memory->messages.count; m++)
+    for (size_t m = 0; memory_answers(memory) && m < memory->messages.count; m++)
         for (size_t i = 0; i < memory_messages(memory)[m]->row_count; i++) {
             const struct store_recipient *r = waiting(memory_messages(memory)[m], i, destination);
             if (r != NULL)
@@ -106,8 +106,8 @@ static uint64_t memory_next_due(struct store *store, struct bytes destination, u
 static bool memory_destination(struct store *store, struct bytes name, struct store_destination *found)
 {
     struct memory *memory = memory_of(store);
-    struct memory_destination *kept = memory_is_usable(memory) ? memory_destination_place(memory, name, false)
-                                                               : NULL;
+    struct memory_destination *kept = memory_answers(memory) ? memory_destination_place(memory, name, false)
+                                                             : NULL;
     if (kept == NULL || !kept->there)
         return false;
     *found = kept->destination;
@@ -120,10 +120,10 @@ static bool destination_before(const struct store_destination *a, const struct s
                                   : bytes_compare(store_destination_name(a), store_destination_name(b)) < 0;
 }
 
-static uint64_t destinations_next(const struct memory *memory, uint64_t after_ms)
+static uint64_t destinations_next(struct memory *memory, uint64_t after_ms)
 {
     uint64_t first = STORE_NEVER;
-    for (size_t i = 0; memory_is_usable(memory) && i < memory->destinations.count; i++)
+    for (size_t i = 0; memory_answers(memory) && i < memory->destinations.count; i++)
         if (memory_destinations(memory)[i].there)
             first = earlier(first, memory_destinations(memory)[i].destination.due_ms, after_ms);
     return first;
@@ -138,7 +138,7 @@ static size_t memory_destinations_due(struct store *store, uint64_t now_ms,
     size_t count = 0;
     if (next_ms != NULL)
         *next_ms = destinations_next(memory, now_ms);
-    for (size_t i = 0; memory_is_usable(memory) && i < memory->destinations.count; i++) {
+    for (size_t i = 0; memory_answers(memory) && i < memory->destinations.count; i++) {
         const struct memory_destination *kept = &memory_destinations(memory)[i];
         size_t at = count;
         if (!kept->there || kept->destination.due_ms > now_ms ||

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* memory_people: the third group of store.h: what people ask, and reports. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -11,7 +12,7 @@ static bool memory_read(struct store *store, uint64_t id, bool with_content, str
                         struct store_message *message)
 {
     struct memory *memory = memory_of(store);
-    struct memory_message *kept = memory_is_usable(memory) ? memory_find_message(memory, id) : NULL;
+    struct memory_message *kept = memory_answers(memory) ? memory_find_message(memory, id) : NULL;
     if (kept == NULL)
         return false;
     *message = store_copy_message(arena, &kept->message);
@@ -21,8 +22,11 @@ static bool memory_read(struct store *store, uint64_t id, bool with_content, str
 
 static int memory_content(struct store *store, uint64_t id)
 {
-    struct memory_message *kept = memory_find_message(memory_of(store), id);
+    struct memory *memory = memory_of(store);
+    bool answers = memory_answers(memory);
+    struct memory_message *kept = answers ? memory_find_message(memory, id) : NULL;
     char path[40];
+    errno = answers ? ENOENT : EIO;
     if (kept == NULL || kept->file < 0)
         return -1;
     snprintf(path, sizeof path, "/proc/self/fd/%d", kept->file);
@@ -33,7 +37,7 @@ static size_t memory_recipients(struct store *store, uint64_t id, uint32_t from,
                                 struct arena *arena, struct store_recipient *found)
 {
     struct memory *memory = memory_of(store);
-    struct memory_message *kept = memory_is_usable(memory) ? memory_find_message(memory, id) : NULL;
+    struct memory_message *kept = memory_answers(memory) ? memory_find_message(memory, id) : NULL;
     size_t count = 0;
     for (size_t i = from; kept != NULL && i < kept->row_count && count < max; i++)
         if (!kept->rows[i].gone)
@@ -45,7 +49,7 @@ static size_t memory_attempts(struct store *store, uint64_t id, uint32_t number,
                               struct attempt_record *found)
 {
     struct memory *memory = memory_of(store);
-    const struct memory_row *row = memory_is_usable(memory) ? memory_find_row(memory, id, number) : NULL;
+    const struct memory_row *row = memory_answers(memory) ? memory_find_row(memory, id, number) : NULL;
     if (row == NULL || row->recipient.last.when_ms == 0)
         return 0;
     size_t count = attempt_history_read(arena_copy(arena, row->history), found);
@@ -59,7 +63,7 @@ static size_t memory_walk(struct store *store, uint64_t after_id, uint32_t after
     struct memory *memory = memory_of(store);
     size_t count = 0;
     for (size_t m = memory_message_place(memory, after_id);
-         memory_is_usable(memory) && m < memory->messages.count && count < max; m++) {
+         memory_answers(memory) && m < memory->messages.count && count < max; m++) {
         const struct memory_message *kept = memory_messages(memory)[m];
         bool begun = kept->message.id == after_id; /* its first ones were seen */
         for (size_t i = begun ? (size_t)after_number + 1 : 0; i < kept->row_count && count < max; i++) {
@@ -115,7 +119,7 @@ static size_t memory_list(struct store *store, uint64_t after_id, size_t max, st
     struct memory *memory = memory_of(store);
     size_t count = 0;
     for (size_t m = memory_message_place(memory, after_id + 1);
-         memory_is_usable(memory) && m < memory->messages.count && count < max; m++)
+         memory_answers(memory) && m < memory->messages.count && count < max; m++)
         found[count++] = summarize(arena, memory_messages(memory)[m]);
     return count;
 }
@@ -126,7 +130,7 @@ static size_t memory_ids(struct store *store, uint64_t after_id, size_t max, uin
     struct memory *memory = memory_of(store);
     size_t count = 0;
     for (size_t m = memory_message_place(memory, after_id + 1);
-         memory_is_usable(memory) && m < memory->messages.count && count < max; m++, count++) {
+         memory_answers(memory) && m < memory->messages.count && count < max; m++, count++) {
         ids[count] = memory_messages(memory)[m]->message.id;
         if (expires_ms != NULL)
             expires_ms[count] = memory_messages(memory)[m]->message.expires_ms;
@@ -137,7 +141,7 @@ static size_t memory_ids(struct store *store, uint64_t after_id, size_t max, uin
 static struct bytes memory_note(struct store *store, const char *name, struct arena *arena)
 {
     struct memory *memory = memory_of(store);
-    struct memory_note *note = memory_is_usable(memory) ? memory_find_note(memory, name) : NULL;
+    struct memory_note *note = memory_answers(memory) ? memory_find_note(memory, name) : NULL;
     return note == NULL ? bytes_none() : arena_copy(arena, buffer_bytes(&note->value));
 }
 

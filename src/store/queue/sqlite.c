@@ -76,15 +76,27 @@ const char *const sqlite_sql[SQL_STATEMENTS] = {
 
 /* ---- failure ---- */
 
+/* Somebody else has it locked, with an SQLite shell or for a copy: that passes. */
+static bool is_locked(int code)
+{
+    return (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED || (code & 0xff) == SQLITE_PROTOCOL;
+}
+
+static enum store_verdict verdict_of(int code, int number)
+{
+    bool no_room = number == ENOSPC || number == EDQUOT || number == EFBIG;
+    if ((code & 0xff) == SQLITE_FULL || (no_room && code != SQLITE_IOERR_FSYNC))
+        return STORE_FULL;
+    return is_locked(code) ? STORE_UNREACHABLE : STORE_FAILED;
+}
+
 bool sqlite_problem(struct sqlite_store *sqlite, int code, int number)
 {
     if (sqlite->verdict != STORE_DONE)
         return false;
     sqlite->problem = code;
     sqlite->problem_errno = number;
-    bool no_room = number == ENOSPC || number == EDQUOT || number == EFBIG;
-    sqlite->verdict = (code & 0xff) == SQLITE_FULL || (no_room && code != SQLITE_IOERR_FSYNC) ? STORE_FULL
-                                                                                              : STORE_FAILED;
+    sqlite->verdict = verdict_of(code, number);
     return false;
 }
 
@@ -93,20 +105,29 @@ bool sqlite_reason(struct sqlite_store *sqlite, int code)
     return sqlite_problem(sqlite, code, (code & 0xff) == SQLITE_IOERR ? sqlite3_system_errno(sqlite->db) : 0);
 }
 
-static bool explain(struct sqlite_store *sqlite, struct error *error)
+bool sqlite_refuse_locked(const struct sqlite_store *sqlite, const char *reason, struct error *error)
+{
+    return error_set(error, EX_TEMPFAIL, "%s cannot be reached just now (%s); try again later", sqlite->path,
+                     reason);
+}
+
+static bool explain(const struct sqlite_store *sqlite, struct error *error)
 {
     const char *reason = sqlite->problem != 0 ? sqlite3_errstr(sqlite->problem) : "the files beside it";
+    const char *act = sqlite->access == STORE_READ ? "read" : "write";
     errno = sqlite->problem_errno;
     bool full = sqlite->verdict == STORE_FULL;
+    if (sqlite->verdict == STORE_UNREACHABLE)
+        return sqlite_refuse_locked(sqlite, reason, error);
     if ((sqlite->problem & 0xff) == SQLITE_CORRUPT)
         return error_set(error, EX_DATAERR,
                          "%s is damaged; stop the server, copy the folder, then recover what can be: "
                          "sqlite3 mailboat.db .recover | sqlite3 recovered.db",
                          sqlite->path);
     if (sqlite->problem_errno != 0)
-        return error_set_errno(error, full ? EX_TEMPFAIL : EX_IOERR, "cannot write %s: %s", sqlite->path,
+        return error_set_errno(error, full ? EX_TEMPFAIL : EX_IOERR, "cannot %s %s: %s", act, sqlite->path,
                                reason);
-    return error_set(error, full ? EX_TEMPFAIL : EX_IOERR, "cannot write %s: %s", sqlite->path, reason);
+    return error_set(error, full ? EX_TEMPFAIL : EX_IOERR, "cannot %s %s: %s", act, sqlite->path, reason);
 }
 
 /* ---- statements ---- */
@@ -231,9 +252,12 @@ bool sqlite_commit_done(struct store *store, enum store_verdict *verdict, struct
     return true;
 }
 
-enum store_verdict sqlite_verdict(const struct store *store)
+enum store_verdict sqlite_verdict(const struct store *store, struct error *error)
 {
-    return ((const struct sqlite_store *)(const void *)store)->verdict;
+    const struct sqlite_store *sqlite = (const struct sqlite_store *)(const void *)store;
+    if (error != NULL && sqlite->verdict != STORE_DONE)
+        explain(sqlite, error);
+    return sqlite->verdict;
 }
 
 bool sqlite_is_changed(const struct store *store)
@@ -282,6 +306,11 @@ void sqlite_store_limit_pages(struct store *store, unsigned pages_max)
 void sqlite_store_checkpoint_every(struct store *store, unsigned pages)
 {
     sqlite_of(store)->log_pages_max = (int)pages;
+}
+
+void sqlite_store_wait(struct store *store, unsigned lock_wait_ms)
+{
+    sqlite3_busy_timeout(sqlite_of(store)->db, (int)lock_wait_ms);
 }
 
 bool sqlite_store_plans_are_seeks(struct store *store, struct error *error)

@@ -21,10 +21,11 @@
 struct store *sqlite_store_open(const char *folder, enum store_access access, struct error *error);
 
 /* Test hooks: pages that the database may have at most (0: as it is), pages
- * of the log after which they move into the database, and whether every query
- * that the process may ask goes through an index. */
+ * of the log after which they move into the database, how long a lock is waited
+ * for, and whether every query that the process may ask goes through an index. */
 void sqlite_store_limit_pages(struct store *store, unsigned pages_max);
 void sqlite_store_checkpoint_every(struct store *store, unsigned pages);
+void sqlite_store_wait(struct store *store, unsigned lock_wait_ms);
 bool sqlite_store_plans_are_seeks(struct store *store, struct error *error);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "store/queue/sqlite.h"
+#include "store/queue/store_kind.h"
 
 enum sqlite_statement {
     SQL_BEGIN,
@@ -74,6 +75,7 @@ struct sqlite_store {
     struct store store; /* the first member */
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_STATEMENTS];
+    enum store_access access;
     enum store_verdict verdict; /* of the batch so far */
     /* what went wrong behind the last commit, which itself is on disk; SQLITE_OK: nothing */
     int checkpoint;
@@ -112,10 +114,12 @@ bool sqlite_read_message(struct sqlite_store *sqlite, uint64_t id, uint64_t cont
 void sqlite_read_recipient(sqlite3_stmt *statement, struct arena *arena, struct store_recipient *r);
 /* Keeps why the last statement failed; false. */
 bool sqlite_reason(struct sqlite_store *sqlite, int code);
+/* Another process has the database locked; false. */
+bool sqlite_refuse_locked(const struct sqlite_store *sqlite, const char *reason, struct error *error);
 
 void sqlite_commit_start(struct store *store);
 bool sqlite_commit_done(struct store *store, enum store_verdict *verdict, struct error *error);
-enum store_verdict sqlite_verdict(const struct store *store);
+enum store_verdict sqlite_verdict(const struct store *store, struct error *error);
 bool sqlite_is_changed(const struct store *store);
 void sqlite_close(struct store *store);
 int sqlite_spool(struct store *store, uint64_t spool, enum store_verdict *verdict);
@@ -189,7 +193,8 @@ static inline struct attempt_record sqlite_read_reply(sqlite3_stmt *statement, i
 
 static inline sqlite3_stmt *sqlite_question(struct sqlite_store *sqlite, enum sqlite_statement which)
 {
-    return sqlite->verdict == STORE_FAILED ? NULL : sqlite_statement(sqlite, which);
+    bool answers = sqlite->verdict == STORE_DONE || sqlite->verdict == STORE_FULL;
+    return answers ? sqlite_statement(sqlite, which) : NULL;
 }
 
 static inline void sqlite_end_question(sqlite3_stmt *statement)

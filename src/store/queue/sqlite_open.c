@@ -72,6 +72,8 @@ static bool refuse(const struct sqlite_store *sqlite, const char *what, struct e
     int code = sqlite3_errcode(sqlite->db) & 0xff;
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
         return refuse_damaged(sqlite, error);
+    if (code == SQLITE_BUSY || code == SQLITE_LOCKED || code == SQLITE_PROTOCOL)
+        return sqlite_refuse_locked(sqlite, sqlite3_errmsg(sqlite->db), error);
     return error_set(error, code == SQLITE_FULL ? EX_TEMPFAIL : EX_IOERR, "cannot %s %s: %s", what,
                      sqlite->path, sqlite3_errmsg(sqlite->db));
 }
@@ -243,6 +245,7 @@ struct store *sqlite_store_open(const char *folder, enum store_access access, st
 {
     struct sqlite_store *sqlite = memory_new(sizeof *sqlite);
     sqlite->store = (struct store){&sqlite_changes, &sqlite_pages, &sqlite_people};
+    sqlite->access = access;
     snprintf(sqlite->path, sizeof sqlite->path, "%s/mailboat.db", folder);
     if (content_files_open(&sqlite->files, folder, access, error) && open_database(sqlite, access, error) &&
         prepare_database(sqlite, access, error))

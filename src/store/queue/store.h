@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * store: where accepted mail waits, in mail's words: messages, recipients,
- * destinations. Three tables of operations for each kind of store (sqlite.h on
- * disk, memory.h for the simulation); one contract test for all of them.
- * store_open() (store/store_open.h) opens the one that the configuration names.
+ * destinations. Its operations stand here once, in three groups; a kind of store
+ * (sqlite.h on disk, memory.h for the simulation) is a table of each group
+ * (store_kind.h), and one contract test asks all of them. store_open()
+ * (store/store_open.h) opens the one that the configuration names.
  *
  * The queue process is the only writer. Changes gather in a batch that opens
  * by itself with the first of them; store_commit() puts all of it on disk,
@@ -11,7 +12,8 @@
  * the commit, so that changes themselves return nothing. A question that cannot
  * be answered, because the store is away or broken, finds nothing, and fails
  * the batch in the same way: no conclusion drawn from it gets onto disk. Who only
- * asks looks at store_verdict() in the end.
+ * asks looks at store_verdict() in the end. Bounds that the caller has to keep
+ * are asserted at the door, for every kind alike.
  * Nothing here costs more because more mail waits, except where it is said.
  *
  * What a store keeps:
@@ -150,230 +152,101 @@ enum { STORE_NEVER = 0 }; /* a due time: nothing is */
 
 struct store;
 
-/* The first group: what is accepted, and what becomes of it. */
-struct store_changes {
-    void (*close)(struct store *store);
-    void (*commit_start)(struct store *store);
-    bool (*commit_done)(struct store *store, enum store_verdict *verdict, struct error *error);
-    int (*commit_descriptor)(const struct store *store); /* NULL: -1 */
-    bool (*is_changed)(const struct store *store);
-    enum store_verdict (*verdict)(const struct store *store);
-    int (*spool)(struct store *store, uint64_t spool, enum store_verdict *verdict);
-    void (*spool_drop)(struct store *store, uint64_t spool);
-    bool (*accept)(struct store *store, const struct store_message *message, const struct bytes *destinations,
-                   uint64_t due_ms, uint64_t spool);
-    bool (*settle)(struct store *store, uint64_t id, const struct store_result *results, size_t count);
-    bool (*add_member)(struct store *store, uint64_t id, const struct recipient *member,
-                       struct bytes destination, uint64_t due_ms);
-    void (*remove)(struct store *store, uint64_t id);
-    void (*destination_put)(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures);
-    void (*note_put)(struct store *store, const char *name, struct bytes value);
-};
-
-/* The second: what is due, page by page, for the queue. */
-struct store_pages {
-    void (*due)(struct store *store, const struct store_due_question *question, struct arena *arena,
-                struct store_page *page);
-    uint64_t (*next_due)(struct store *store, struct bytes destination, uint64_t after_ms);
-    bool (*destination)(struct store *store, struct bytes name, struct store_destination *found);
-    size_t (*destinations_due)(struct store *store, uint64_t now_ms, const struct store_destination *after,
-                               size_t max, struct store_destination *found, uint64_t *next_ms);
-};
-
-/* The third: what people ask, and reports. */
-struct store_people {
-    bool (*read)(struct store *store, uint64_t id, bool with_content, struct arena *arena,
-                 struct store_message *message);
-    int (*content)(struct store *store, uint64_t id);
-    size_t (*recipients)(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena,
-                         struct store_recipient *found);
-    size_t (*attempts)(struct store *store, uint64_t id, uint32_t number, struct arena *arena,
-                       struct attempt_record *found);
-    size_t (*list)(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
-                   struct store_summary *found);
-    size_t (*ids)(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms);
-    size_t (*walk)(struct store *store, uint64_t after_id, uint32_t after_number, size_t max,
-                   struct arena *arena, uint64_t *ids, struct store_recipient *found);
-    struct bytes (*note)(struct store *store, const char *name, struct arena *arena);
-};
-
-/* The head of every kind of store. */
-struct store {
-    const struct store_changes *changes;
-    const struct store_pages *pages;
-    const struct store_people *people;
-};
+/* ---- the first group: what is accepted, and what becomes of it ---- */
 
 /* An uncommitted batch is lost. NULL is allowed. */
-static inline void store_close(struct store *store)
-{
-    if (store != NULL)
-        store->changes->close(store);
-}
+void store_close(struct store *store);
 
 /* Begins to put the batch on disk; store_commit_done() says how that ended. What
  * is changed meanwhile is the next batch's, or, when this one fails, undone too. */
-static inline void store_commit_start(struct store *store)
-{
-    store->changes->commit_start(store);
-}
+void store_commit_start(struct store *store);
 /* False: it is still under way. Else the verdict. DONE: all of the batch is on
  * disk. FULL: none of it, for want of room; UNREACHABLE: none of it, since the
  * store is away; in both cases the store stays usable. FAILED: none of it can be
  * relied on; the process must end and open the store anew. `error` says why where
  * it is not DONE. */
-static inline bool store_commit_done(struct store *store, enum store_verdict *verdict, struct error *error)
-{
-    return store->changes->commit_done(store, verdict, error);
-}
+bool store_commit_done(struct store *store, enum store_verdict *verdict, struct error *error);
 /* Readable when it is worth asking store_commit_done() again; -1 where a commit is always done at once. */
-static inline int store_commit_descriptor(const struct store *store)
-{
-    return store->changes->commit_descriptor == NULL ? -1 : store->changes->commit_descriptor(store);
-}
+int store_commit_descriptor(const struct store *store);
 /* Sleeps until then; for those who have nothing else to do. */
 void store_commit_wait(const struct store *store);
 /* Both, and waits between them. */
 enum store_verdict store_commit(struct store *store, struct error *error);
 /* Is there anything to commit, or to be told by a commit? */
-static inline bool store_is_changed(const struct store *store)
-{
-    return store->changes->is_changed(store);
-}
-
-/* How the changes and questions since the last commit went so far. */
-static inline enum store_verdict store_verdict(const struct store *store)
-{
-    return store->changes->verdict(store);
-}
+bool store_is_changed(const struct store *store);
+/* How the changes and questions since the last commit went so far. Who only asks
+ * looks here before believing that what was not found is not there. `error` (or
+ * NULL) says why where it is not DONE. */
+enum store_verdict store_verdict(const struct store *store, struct error *error);
 
 /* A file to write a large content to: a descriptor for reading and writing
  * that the caller closes; -1 with the verdict why not, and errno. `spool` names it until
  * it is accepted or dropped: any number but 0, from a random source. */
-static inline int store_spool(struct store *store, uint64_t spool, enum store_verdict *verdict)
-{
-    return store->changes->spool(store, spool, verdict);
-}
-static inline void store_spool_drop(struct store *store, uint64_t spool)
-{
-    store->changes->spool_drop(store, spool);
-}
+int store_spool(struct store *store, uint64_t spool, enum store_verdict *verdict);
+void store_spool_drop(struct store *store, uint64_t spool);
 
 /* Takes a message in: `destinations` has a name for each recipient. With a
  * spool its file becomes the content, else message->content is. False when the
  * id is taken, there is no such spool or the prefix is longer than
  * STORE_PREFIX_MAX: the batch goes on without this message. */
-static inline bool store_accept(struct store *store, const struct store_message *message,
-                                const struct bytes *destinations, uint64_t due_ms, uint64_t spool)
-{
-    return message->prefix.length <= STORE_PREFIX_MAX &&
-           store->changes->accept(store, message, destinations, due_ms, spool);
-}
+bool store_accept(struct store *store, const struct store_message *message, const struct bytes *destinations,
+                  uint64_t due_ms, uint64_t spool);
 /* What came of an attempt, of a person's word or of an expansion, for some
  * recipients of one message together. When no recipient is left the message
  * goes: true then. A recipient that is not there is passed over. */
-static inline bool store_settle(struct store *store, uint64_t id, const struct store_result *results,
-                                size_t count)
-{
-    return store->changes->settle(store, id, results, count);
-}
+bool store_settle(struct store *store, uint64_t id, const struct store_result *results, size_t count);
 /* One more recipient, unless the message has or had it: then false. One that
  * expands must be there; STORE_EXPANDED follows, in this batch or later. */
-static inline bool store_add_member(struct store *store, uint64_t id, const struct recipient *member,
-                                    struct bytes destination, uint64_t due_ms)
-{
-    return store->changes->add_member(store, id, member, destination, due_ms);
-}
+bool store_add_member(struct store *store, uint64_t id, const struct recipient *member,
+                      struct bytes destination, uint64_t due_ms);
 /* The message goes with all its recipients. */
-static inline void store_remove(struct store *store, uint64_t id)
-{
-    store->changes->remove(store, id);
-}
+void store_remove(struct store *store, uint64_t id);
 /* The destination's row; with STORE_NEVER it goes. */
-static inline void store_destination_put(struct store *store, struct bytes name, uint64_t due_ms,
-                                         uint32_t failures)
-{
-    store->changes->destination_put(store, name, due_ms, failures);
-}
-static inline void store_note_put(struct store *store, const char *name, struct bytes value)
-{
-    store->changes->note_put(store, name, value);
-}
+void store_destination_put(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures);
+void store_note_put(struct store *store, const char *name, struct bytes value);
+
+/* ---- the second: what is due, page by page, for the queue ---- */
+
+/* A page of what is due at a destination, in one question: each delivery with
+ * its message, recipients and content. All of it lies in the arena. */
+void store_due(struct store *store, const struct store_due_question *question, struct arena *arena,
+               struct store_page *page);
+/* When the first recipient of a destination that is not held is due after `after_ms`;
+ * STORE_NEVER when none waits. */
+uint64_t store_next_due(struct store *store, struct bytes destination, uint64_t after_ms);
+bool store_destination(struct store *store, struct bytes name, struct store_destination *found);
+/* Destinations worth a look, ordered by due time and name, behind `after` (NULL: from the beginning);
+ * *next_ms, where it is asked for: the first time after `now_ms` at which another is, or STORE_NEVER. */
+size_t store_destinations_due(struct store *store, uint64_t now_ms, const struct store_destination *after,
+                              size_t max, struct store_destination *found, uint64_t *next_ms);
+
+/* ---- the third: what people ask, and reports; STORE_READ_MAX rows at most ---- */
 
 /* The message without recipients; texts in the arena. The prefix comes with the
  * content, and with a large one too. False: there is none. */
-static inline bool store_read(struct store *store, uint64_t id, bool with_content, struct arena *arena,
-                              struct store_message *message)
-{
-    return store->people->read(store, id, with_content, arena, message);
-}
-/* A large content as a descriptor for reading, at its beginning, the caller's to close; or -1. */
-static inline int store_content(struct store *store, uint64_t id)
-{
-    return store->people->content(store, id);
-}
+bool store_read(struct store *store, uint64_t id, bool with_content, struct arena *arena,
+                struct store_message *message);
+/* A large content as a descriptor for reading, at its beginning, the caller's to close; or -1
+ * with errno: ENOENT where there is no such file. */
+int store_content(struct store *store, uint64_t id);
 /* The recipients numbered `from` and up, in order; at most `max`. */
-static inline size_t store_recipients(struct store *store, uint64_t id, uint32_t from, size_t max,
-                                      struct arena *arena, struct store_recipient *found)
-{
-    return store->people->recipients(store, id, from, max, arena, found);
-}
+size_t store_recipients(struct store *store, uint64_t id, uint32_t from, size_t max, struct arena *arena,
+                        struct store_recipient *found);
 /* What the attempts at one recipient said, oldest first and the last one at
  * the end; `found` has room for STORE_ATTEMPTS_MAX. */
-static inline size_t store_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena,
-                                    struct attempt_record *found)
-{
-    return store->people->attempts(store, id, number, arena, found);
-}
-/* A page of what is due at a destination, in one question: each delivery with
- * its message, recipients and content. All of it lies in the arena. */
-static inline void store_due(struct store *store, const struct store_due_question *question,
-                             struct arena *arena, struct store_page *page)
-{
-    store->pages->due(store, question, arena, page);
-}
-/* When the first recipient of a destination that is not held is due after `after_ms`;
- * STORE_NEVER when none waits. */
-static inline uint64_t store_next_due(struct store *store, struct bytes destination, uint64_t after_ms)
-{
-    return store->pages->next_due(store, destination, after_ms);
-}
-static inline bool store_destination(struct store *store, struct bytes name, struct store_destination *found)
-{
-    return store->pages->destination(store, name, found);
-}
-/* Destinations worth a look, ordered by due time and name, behind `after` (NULL: from the beginning);
- * *next_ms, where it is asked for: the first time after `now_ms` at which another is, or STORE_NEVER. */
-static inline size_t store_destinations_due(struct store *store, uint64_t now_ms,
-                                            const struct store_destination *after, size_t max,
-                                            struct store_destination *found, uint64_t *next_ms)
-{
-    return store->pages->destinations_due(store, now_ms, after, max, found, next_ms);
-}
+size_t store_attempts(struct store *store, uint64_t id, uint32_t number, struct arena *arena,
+                      struct attempt_record *found);
 /* For people: pages in the order of ids, which is that of arrival. */
-static inline size_t store_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
-                                struct store_summary *found)
-{
-    return store->people->list(store, after_id, max, arena, found);
-}
+size_t store_list(struct store *store, uint64_t after_id, size_t max, struct arena *arena,
+                  struct store_summary *found);
 /* The same, only ids and times of expiry (which may be NULL). */
-static inline size_t store_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids,
-                               uint64_t *expires_ms)
-{
-    return store->people->ids(store, after_id, max, ids, expires_ms);
-}
+size_t store_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *ids, uint64_t *expires_ms);
 /* For people: recipients of all messages, ordered by id and number, behind
  * the one named (0, 0: from the beginning). `ids[i]` is the message of `found[i]`. */
-static inline size_t store_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max,
-                                struct arena *arena, uint64_t *ids, struct store_recipient *found)
-{
-    return store->people->walk(store, after_id, after_number, max, arena, ids, found);
-}
+size_t store_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max,
+                  struct arena *arena, uint64_t *ids, struct store_recipient *found);
 /* Empty when it was never put. */
-static inline struct bytes store_note(struct store *store, const char *name, struct arena *arena)
-{
-    return store->people->note(store, name, arena);
-}
+struct bytes store_note(struct store *store, const char *name, struct arena *arena);
 
 static inline struct bytes store_destination_name(const struct store_destination *destination)
 {

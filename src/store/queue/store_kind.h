@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_kind: a kind of store from within: a table for each group of store.h's
+ * operations, which begins every `struct store`. Each entry has the type of the
+ * operation of its name, so that a signature stands in store.h and nowhere else;
+ * store.c checks what callers owe and passes on. For the kinds themselves, and
+ * for tests that put a store before another.
+ */
+#ifndef MAILBOAT_STORE_QUEUE_STORE_KIND_H
+#define MAILBOAT_STORE_QUEUE_STORE_KIND_H
+
+#include "store/queue/store.h"
+
+#define STORE_OPERATION(name) __typeof__(store_##name) *(name)
+
+struct store_changes {
+    STORE_OPERATION(close);
+    STORE_OPERATION(commit_start);
+    STORE_OPERATION(commit_done);
+    STORE_OPERATION(commit_descriptor); /* NULL: -1 */
+    STORE_OPERATION(is_changed);
+    STORE_OPERATION(verdict);
+    STORE_OPERATION(spool);
+    STORE_OPERATION(spool_drop);
+    STORE_OPERATION(accept);
+    STORE_OPERATION(settle);
+    STORE_OPERATION(add_member);
+    STORE_OPERATION(remove);
+    STORE_OPERATION(destination_put);
+    STORE_OPERATION(note_put);
+};
+
+struct store_pages {
+    STORE_OPERATION(due);
+    STORE_OPERATION(next_due);
+    STORE_OPERATION(destination);
+    STORE_OPERATION(destinations_due);
+};
+
+struct store_people {
+    STORE_OPERATION(read);
+    STORE_OPERATION(content);
+    STORE_OPERATION(recipients);
+    STORE_OPERATION(attempts);
+    STORE_OPERATION(list);
+    STORE_OPERATION(ids);
+    STORE_OPERATION(walk);
+    STORE_OPERATION(note);
+};
+
+/* The head of every kind of store. */
+struct store {
+    const struct store_changes *changes;
+    const struct store_pages *pages;
+    const struct store_people *people;
+};
+
+#endif
