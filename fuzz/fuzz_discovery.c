@@ -8,6 +8,7 @@
 #include "choices.h"
 #include "core/dns/host.h"
 #include "core/port/discovery.h"
+#include "core/port/web_host.h"
 
 enum { STEPS_MAX = 16, RECIPIENT_CACHE_MAX = 4 };
 
@@ -101,6 +102,10 @@ static void check_providers(struct bytes name)
            provider_by_mx(name) == provider_by_mx(buffer_bytes(&below)));
     const struct provider *called = provider_by_name(name);
     INSIST(called == NULL || provider_is_called(called, name));
+    struct bytes near = provider_near(name);
+    INSIST(near.length == 0 || (provider_by_host(near) != NULL && provider_by_host(name) == NULL &&
+                                provider_near(near).length == 0));
+    INSIST(web_host_by_answer(name) == NULL || bytes_find(name, '.') != SIZE_MAX);
     buffer_free(&dotted);
     buffer_free(&below);
 }

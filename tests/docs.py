@@ -50,18 +50,22 @@ def check_manual():
 
 def check_providers():
     """The tables of docs/ports.md are what the program knows."""
-    text = (ROOT / "src/core/port/provider.c").read_text()
+    text = (ROOT / "src/core/port/provider_table.c").read_text()
     page = (ROOT / "docs/ports.md").read_text()
-    known = re.findall(r'^    \{"([^"]+)",\s+"[^"]*",\s+"([^"]+)",\s+\{([\d, ]+)\},\s+\{([\d, ]+)\}', text, re.M)
-    if len(known) < 13:
-        wrong.append("src/core/port/provider.c: the table was not found there")
+    known = re.findall(r'^    \{"([^"]+)",\s+"[^"]*",\s+"([^"]*)",\s+\{([\d, ]+)\},\s+\{([\d, ]+)\}', text, re.M)
+    if len(known) < 80:
+        wrong.append("src/core/port/provider_table.c: the table was not found there")
     for name, hosts, starttls, implicit in known:
-        row = f"| {name} | {hosts.replace(',', ', ')} | {'none' if starttls == '0' else starttls} | {'none' if implicit == '0' else implicit} |"
+        row = f"| {name} | {hosts.replace(',', ', ') or 'none'} | {'none' if starttls == '0' else starttls} | {'none' if implicit == '0' else implicit} |"
         if row not in page:
             wrong.append(f"docs/ports.md: the provider's row is not: {row}")
-    for network in re.findall(r'^    \{"([^"]+)",', (ROOT / "src/core/port/network.c").read_text(), re.M):
+    for network in re.findall(r'^    \{"([^"]+)",', (ROOT / "src/core/port/network_table.c").read_text(), re.M):
         if f"| {network} |" not in page:
             wrong.append(f"docs/ports.md: the network {network} is missing")
+    for table in ("web_host", "interceptor"):
+        for name in re.findall(r'^    \{"([^"]+)",', (ROOT / f"src/core/port/{table}.c").read_text(), re.M):
+            if f"| {name} |" not in page:
+                wrong.append(f"docs/ports.md: {name} of {table}.c is missing")
 
 
 def check_links():

@@ -22,7 +22,8 @@ def facts(name):
     ("587", [("port", 587)]), ("smtps", [("port", 465)]), ("2465", [("port", 2465)]),
     ("sendgrid", [("provider", "SendGrid")]), ("google workspace", [("provider", "Gmail")]), ("you@GMail.com", [("provider", "Gmail")]),
     ("email-smtp.eu-west-1.amazonaws.com", [("provider", "Amazon SES")]), ("digitalocean", [("network", "DigitalOcean")]),
-    ("google", [("provider", "Gmail"), ("network", "Google Cloud")]),
+    ("google", [("provider", "Gmail"), ("network", "Google Cloud")]), ("cpanel", [("web_host", "cPanel SMTP Restrictions")]),
+    ("Avast", [("interceptor", "Avast")]), ("me@tuta.com", [("provider", "Tuta")]), ("speedport", [("network", "Telekom Speedport routers")]),
 ])
 def test_each_thing_is_found_by_the_names_people_use(name, found):
     assert [(fact["kind"], fact.get("name", fact.get("port"))) for fact in facts(name)] == found
@@ -34,10 +35,9 @@ def test_each_thing_is_found_by_the_names_people_use(name, found):
 
 def test_nothing_is_told_without_its_source_and_25_is_advised_by_nobody():
     everything = facts("all")
-    assert {fact["kind"] for fact in everything} == {"port", "provider", "network"}
+    assert {fact["kind"] for fact in everything} == {"port", "provider", "network", "web_host", "interceptor"}
     for fact in everything:
-        assert fact["confidence"] in "ABC" and len(fact["confidence"]) == 1
-        assert fact["kind"] == "network" or fact["source"]
+        assert fact["confidence"] in ("A", "B") and fact["source"]
         assert 25 not in fact.get("starttls", []) + fact.get("implicit", [])
     implicit = {fact["port"] for fact in everything if fact["kind"] == "port" and fact["tls_mode"] == "implicit"}
     assert implicit == {465, 2465, 8465, 443}

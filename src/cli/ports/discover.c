@@ -64,6 +64,9 @@ static bool explain(const struct discover_query *query, const char *address, str
 {
     if (query->discovery->host[0] != '\0')
         return true;
+    if (query->discovery->none_offered && query->discovery->provider != NULL)
+        return error_set(error, EX_UNAVAILABLE, "%s: %s: %s", address, query->discovery->provider->name,
+                         query->discovery->provider->remark);
     if (query->discovery->none_offered)
         return error_set(error, EX_UNAVAILABLE, "%s: %s does not offer submission (SRV \".\" in DNS)",
                          address, query->discovery->domain);

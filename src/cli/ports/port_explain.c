@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "core/port/interceptor.h"
 #include "core/port/network.h"
 #include "core/port/port_facts.h"
 #include "core/port/provider.h"
+#include "core/port/web_host.h"
 
 /* ---- words ---- */
 
@@ -67,9 +69,13 @@ static void print_list(const char *what, const char *list)
 static void print_provider(const struct provider *p)
 {
     struct buffer ports = {0};
-    add_ports(&ports, p->starttls, "STARTTLS");
-    buffer_add_text(&ports, "; ");
-    add_ports(&ports, p->implicit, "implicit TLS");
+    if (provider_has_smtp(p)) {
+        add_ports(&ports, p->starttls, "STARTTLS");
+        buffer_add_text(&ports, "; ");
+        add_ports(&ports, p->implicit, "implicit TLS");
+    } else {
+        buffer_add_text(&ports, "none");
+    }
     printf("%s\n", p->name);
     print_list("hosts", p->hosts);
     printf("  ports     %s\n  user name %s\n  password  %s\n", buffer_text(&ports), p->user, p->password);
@@ -82,17 +88,66 @@ static void print_provider(const struct provider *p)
     buffer_free(&ports);
 }
 
+static void print_line(const char *what, const char *text)
+{
+    if (text[0] != '\0')
+        printf("  %-9s %s\n", what, text);
+}
+
+static void print_ports_of(const char *what, unsigned set)
+{
+    struct buffer words = {0};
+    add_silent(&words, set);
+    print_line(what, buffer_text(&words));
+    buffer_free(&words);
+}
+
 static void print_network(const struct network *n)
 {
     struct buffer silent = {0};
-    add_silent(&silent, n->silent);
-    printf("%s\n"
-           "  blocks    outgoing %s by default%s%s\n"
-           "  unblocked %s\n"
-           "  source    reports of its users and its documentation (%s)\n",
-           n->name, buffer_text(&silent), n->remark[0] != '\0' ? "; " : "", n->remark, n->lifted,
-           confidence_words(n->confidence));
+    if (n->silent != 0) {
+        buffer_add_text(&silent, "outgoing ");
+        add_silent(&silent, n->silent);
+        buffer_add_text(&silent, " by default");
+    } else {
+        buffer_add_text(&silent, "nothing by default");
+    }
+    printf("%s\n", n->name);
+    print_line("blocks", buffer_text(&silent));
+    print_line("unblocked", n->lifted);
+    print_line("remark", n->remark);
+    printf("  source    %s (%s)\n", n->source, confidence_words(n->confidence));
     buffer_free(&silent);
+}
+
+static void print_web_host(const struct web_host *h)
+{
+    printf("%s\n", h->name);
+    if (h->blocked != 0) {
+        struct buffer blocked = {0};
+        add_silent(&blocked, h->blocked);
+        printf("  blocks    outgoing %s: %s\n", buffer_text(&blocked),
+               web_host_mechanism_words(h->mechanism));
+        buffer_free(&blocked);
+    } else {
+        print_line("blocks", h->mechanism == WEB_HOST_OPEN ? "nothing" : "not known");
+    }
+    print_ports_of("open", h->open);
+    print_line("relay", h->relay);
+    print_line("limits", h->limits);
+    print_line("unblocked", h->lifted);
+    print_line("remark", h->remark);
+    print_list("answers", h->names);
+    printf("  source    %s (%s)\n", h->source, confidence_words(h->confidence));
+}
+
+static void print_interceptor(const struct interceptor *i)
+{
+    printf("%s\n  is        %s, when it stands in the issuer of a certificate\n", i->name,
+           interceptor_kind_words(i->kind));
+    print_list("issuer", i->words);
+    printf("  advice    %s\n  source    %s (%s)\n", interceptor_advice(i->kind), i->source,
+           confidence_words(i->confidence));
 }
 
 static void print_port(const struct port_facts *f)
@@ -145,16 +200,41 @@ static json_t *provider_json(const struct provider *p)
                      "confidence", confidence);
 }
 
-static json_t *network_json(const struct network *n)
+static json_t *set_json(unsigned set)
 {
     static const uint16_t all[] = {25, 465, 587, 2525};
-    char confidence[2] = {n->confidence, '\0'};
-    json_t *silent = json_array();
+    json_t *list = json_array();
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
-        if ((n->silent & network_bit(all[i])) != 0)
-            json_array_append_new(silent, json_integer(all[i]));
-    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s}", "kind", "network", "name", n->name, "silent", silent,
-                     "lifted", n->lifted, "remark", n->remark, "confidence", confidence);
+        if ((set & network_bit(all[i])) != 0)
+            json_array_append_new(list, json_integer(all[i]));
+    return list;
+}
+
+static json_t *network_json(const struct network *n)
+{
+    char confidence[2] = {n->confidence, '\0'};
+    return json_pack("{s:s, s:s, s:o, s:s, s:s, s:s, s:s}", "kind", "network", "name", n->name, "silent",
+                     set_json(n->silent), "lifted", n->lifted, "remark", n->remark, "source", n->source,
+                     "confidence", confidence);
+}
+
+static json_t *web_host_json(const struct web_host *h)
+{
+    static const char *const mechanisms[] = {"unknown", "open", "blocked", "redirected", "refused"};
+    char confidence[2] = {h->confidence, '\0'};
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:s, s:o, s:s, s:s}", "kind", "web_host",
+                     "name", h->name, "mechanism", mechanisms[h->mechanism], "blocked", set_json(h->blocked),
+                     "open", set_json(h->open), "relay", h->relay, "limits", h->limits, "lifted", h->lifted,
+                     "remark", h->remark, "answers", list_json(h->names), "source", h->source, "confidence",
+                     confidence);
+}
+
+static json_t *interceptor_json(const struct interceptor *i)
+{
+    char confidence[2] = {i->confidence, '\0'};
+    return json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:s}", "kind", "interceptor", "name", i->name, "is",
+                     interceptor_kind_words(i->kind), "issuer", list_json(i->words), "advice",
+                     interceptor_advice(i->kind), "source", i->source, "confidence", confidence);
 }
 
 static json_t *port_json(const struct port_facts *f)
@@ -249,6 +329,32 @@ static void print_networks(struct explain_query *q)
     }
 }
 
+static void print_web_hosts(struct explain_query *q)
+{
+    for (size_t i = 0; i < web_host_count; i++) {
+        if (!q->all && !web_host_is_called(&web_hosts[i], q->name))
+            continue;
+        q->told++;
+        if (q->list == NULL)
+            print_web_host(&web_hosts[i]);
+        else
+            json_array_append_new(q->list, web_host_json(&web_hosts[i]));
+    }
+}
+
+static void print_interceptors(struct explain_query *q)
+{
+    for (size_t i = 0; i < interceptor_count; i++) {
+        if (!q->all && interceptor_by_name(q->name) != &interceptors[i])
+            continue;
+        q->told++;
+        if (q->list == NULL)
+            print_interceptor(&interceptors[i]);
+        else
+            json_array_append_new(q->list, interceptor_json(&interceptors[i]));
+    }
+}
+
 bool port_explain(const char *name, bool json, struct error *error)
 {
     struct bytes text = bytes_trim(bytes_of_text(name));
@@ -260,6 +366,8 @@ bool port_explain(const char *name, bool json, struct error *error)
     print_ports(&q);
     print_providers(&q);
     print_networks(&q);
+    print_web_hosts(&q);
+    print_interceptors(&q);
     if (json && q.told > 0) {
         json_dumpf(q.list, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
         putchar('\n');
@@ -268,7 +376,8 @@ bool port_explain(const char *name, bool json, struct error *error)
     if (q.told == 0)
         return error_set(error, EX_DATAERR,
                          "'%.80s' is unknown; use a port (25, 587, 465, 2525), a provider (sendgrid, gmail "
-                         "...), a network (digitalocean ...) or all",
+                         "...), a network (digitalocean ...), a web host (godaddy ...), a scanner of TLS "
+                         "(avast ...) or all",
                          name);
     return true;
 }

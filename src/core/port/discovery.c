@@ -46,8 +46,11 @@ static void use_provider(struct discovery *d, const struct provider *provider, c
     struct bytes host = provider_host(provider);
     d->provider = provider;
     keep(d->host, sizeof d->host, host);
-    keep(d->user, sizeof d->user,
-         provider->fixed_user != NULL ? bytes_of_text(provider->fixed_user) : bytes_of_text(d->address));
+    struct bytes user = bytes_of_text(provider->fixed_user != NULL ? provider->fixed_user : d->address);
+    if (provider->user_is_local && bytes_find_last(user, '@') != SIZE_MAX)
+        user = bytes_first(user, bytes_find_last(user, '@'));
+    keep(d->user, sizeof d->user, user);
+    d->none_offered = !provider_has_smtp(provider);
     keep_words(d->source, sizeof d->source, how, bytes_of_text(provider->name), "");
     for (size_t i = 0; i < PROVIDER_PORTS_MAX && provider->starttls[i] != 0; i++)
         add_port(d, provider->starttls[i], CLIENT_TLS_REQUIRED);

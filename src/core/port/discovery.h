@@ -48,7 +48,8 @@ struct discovery {
     unsigned priorities[RACE_PORTS_MAX];    /* of SRV records */
     size_t port_count;
     const struct provider *provider;
-    bool none_offered; /* the domain says that it has no submission (RFC 6186 3.4) */
+    bool none_offered; /* the domain says that it has no submission (RFC 6186 3.4), or its provider has none
+                        */
     bool done;
 };
 

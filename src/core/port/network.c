@@ -1,31 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/port/network.h"
 
-enum { MOST = BLOCKS_25 | BLOCKS_465 | BLOCKS_587, ALL = MOST | BLOCKS_2525 };
-
-const struct network networks[] = {
-    {"Google Cloud", "gcp,google,google compute engine", "Google Compute Engine,GoogleCloud", BLOCKS_25,
-     "never", "", 'B'},
-    {"AWS", "amazon,amazon web services,ec2,lambda", "Amazon EC2,.amazon", BLOCKS_25,
-     "through a request form", "25 is throttled rather than blocked", 'A'},
-    {"Azure", "microsoft,microsoft azure", "7783-7084-3265-9085-8269-3286-77", BLOCKS_25,
-     "by kind of subscription (enterprise agreements)", "since 2017", 'A'},
-    {"DigitalOcean", "digital ocean", "DigitalOcean", MOST, "through a support ticket",
-     "older accounts: 25 alone", 'B'},
-    {"Linode", "akamai,akamai cloud", "Linode,Akamai", MOST, "through a support ticket", "", 'A'},
-    {"Scaleway", "", "Scaleway", MOST, "after identification", "", 'A'},
-    {"Hetzner Cloud", "hetzner", "Hetzner", BLOCKS_25 | BLOCKS_465, "after the first month, on request", "",
-     'B'},
-    {"Oracle Cloud", "oracle,oci", "OracleCloud", BLOCKS_25, "through a support ticket of a paid account", "",
-     'B'},
-    {"Vultr", "", "Vultr", BLOCKS_25, "through a support ticket, often refused", "", 'B'},
-    {"Render", "render free plan", "", MOST, "on a paid plan", "the free plan", 'B'},
-    {"Railway", "", "", ALL, "on a larger plan", "small plans", 'B'},
-    {"Cloudzy", "", "", ALL, "through a support ticket", "", 'B'},
-    {"home networks", "home,isp,at&t,verizon,comcast,cox", "", BLOCKS_25, "by some providers, on request",
-     "AT&T, Verizon, Comcast, Cox and many more", 'B'},
-};
-const size_t network_count = ARRAY_LENGTH(networks);
+enum { ALL = BLOCKS_25 | BLOCKS_465 | BLOCKS_587 | BLOCKS_2525 };
 
 bool network_is_called(const struct network *network, struct bytes name)
 {
@@ -58,6 +34,15 @@ const struct network *network_by_vendor(struct bytes text)
     for (size_t i = 0; i < network_count; i++)
         for (struct bytes rest = bytes_of_text(networks[i].vendors); rest.length > 0;)
             if (contains_nocase(text, bytes_split(&rest, ',')))
+                return &networks[i];
+    return NULL;
+}
+
+const struct network *network_by_environment(struct bytes variable)
+{
+    for (size_t i = 0; i < network_count; i++)
+        for (struct bytes rest = bytes_of_text(networks[i].environment); rest.length > 0;)
+            if (bytes_equal(variable, bytes_split(&rest, ',')))
                 return &networks[i];
     return NULL;
 }
@@ -110,7 +95,7 @@ static unsigned offered_by(const struct provider *provider)
 /* What is silent is blocked there, and what answers is not; of the others nothing is known. */
 static bool is_like(const struct network *network, unsigned silent, unsigned answers)
 {
-    return (silent & ~network->silent) == 0 && (answers & network->silent) == 0;
+    return !network->shared && (silent & ~network->silent) == 0 && (answers & network->silent) == 0;
 }
 
 static size_t count_like(unsigned silent, unsigned answers)

@@ -17,10 +17,12 @@ struct network {
     const char *aliases; /* in lower case, between commas */
     /* between commas: any of them in the machine's own description of itself (DMI), or "" */
     const char *vendors;
-    unsigned silent;    /* by default */
-    const char *lifted; /* how, or "never" */
-    const char *remark;
+    const char *environment; /* variables that its machines have, between commas, or "" */
+    unsigned silent;         /* by default; 0: nothing */
+    const char *lifted;      /* how, or "never" */
+    const char *remark, *source;
     char confidence; /* as provider.h has it */
+    bool shared;     /* others have its pattern, too: that alone never names it */
 };
 
 extern const struct network networks[];
@@ -32,6 +34,9 @@ bool network_is_called(const struct network *network, struct bytes name);
  * NULL when it is none that is known. Azure is known by the asset tag alone: other Hyper-V has the same
  * names. */
 const struct network *network_by_vendor(struct bytes text);
+
+/* "RAILWAY_ENVIRONMENT_NAME"; case counts. NULL: nobody's. */
+const struct network *network_by_environment(struct bytes variable);
 
 /* What was seen of the four ports: sets of BLOCKS_*. A port may be in neither: not tried, or in doubt. */
 struct port_pattern {

@@ -16,7 +16,7 @@ struct provider {
     const char *aliases; /* other names to ask by, in lower case, between commas */
     /* between commas; "*" stands for a region; the first is the usual one */
     const char *hosts;
-    /* the best first; 0 ends; may be empty; 25 is left out, though some offer it */
+    /* the best first; 0 ends; may be empty; 25 is left out, though some offer it; both empty: no SMTP */
     uint16_t starttls[PROVIDER_PORTS_MAX];
     uint16_t implicit[PROVIDER_PORTS_MAX];
     const char *user, *password; /* what to sign in with, in words */
@@ -25,8 +25,10 @@ struct provider {
     const char *mx;              /* where the MX of domains hosted there point to: suffixes */
     const char *https;           /* its API: the way out when every port is blocked, or "" */
     const char *remark, *source;
-    /* 'A' read on the provider's page, 'B' quoted by others, 'C' unconfirmed */
+    /* 'A' read on the provider's page, 'B' quoted by others; what nobody confirmed is not here */
     char confidence;
+    uint16_t unclear[PROVIDER_PORTS_MAX]; /* it may offer these, too: nobody confirmed it */
+    bool user_is_local;                   /* the user name is the part of the address before the @ */
 };
 
 extern const struct provider providers[];
@@ -44,5 +46,18 @@ bool provider_is_called(const struct provider *provider, struct bytes name);
 struct bytes provider_host(const struct provider *provider);
 /* Can mail be submitted to it there? */
 bool provider_offers(const struct provider *provider, uint16_t port);
+/* Is it known that it cannot? Of an unclear port neither is. */
+bool provider_lacks(const struct provider *provider, uint16_t port);
+/* Does it take mail from mail programs at all? Tuta and HEY do not. */
+bool provider_has_smtp(const struct provider *provider);
+
+/*
+ * The host that a name was probably meant to be: "smtp.gmail.com" for
+ * smtp.gmial.com, smtp.gmail.co, stmp.gmail.com, imap.gmail.com or
+ * mail.google.com. Empty for a provider's own host and for all that only looks a
+ * little like one: the registered domain must be a near miss of a long,
+ * well-known one, its first letter right (smtp.mail.com is not smtp.gmail.com).
+ */
+struct bytes provider_near(struct bytes host);
 
 #endif
