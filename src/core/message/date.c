@@ -17,11 +17,20 @@ static void civil_date(uint64_t day, uint64_t *year, unsigned *month, unsigned *
     *year = year_of_era + era * 400 + (*month <= 2 ? 1 : 0);
 }
 
+static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+void date_add_day(struct buffer *out, uint64_t epoch_ms)
+{
+    uint64_t year;
+    unsigned month, day_of_month;
+    civil_date(epoch_ms / 1000 / DAY_S, &year, &month, &day_of_month);
+    buffer_add_format(out, "%u %s %u", day_of_month, months[month - 1], (unsigned)year);
+}
+
 void date_add(struct buffer *out, uint64_t epoch_ms)
 {
     static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
-    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     uint64_t seconds = epoch_ms / 1000, day = seconds / DAY_S, of_day = seconds % DAY_S, year;
     unsigned month, day_of_month;
     civil_date(day, &year, &month, &day_of_month);

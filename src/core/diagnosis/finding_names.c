@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/diagnosis/finding_group.h"
+
+static bool has_kind(const struct diagnosis_facts *facts, enum finding_family family,
+                     enum fact_address_kind kind)
+{
+    for (size_t i = 0; i < facts->address_count; i++)
+        if (facts->addresses[i].kind == kind &&
+            (family == FAMILY_BOTH || facts->addresses[i].six == (family == FAMILY_6)))
+            return true;
+    return false;
+}
+
+static bool is_localhost(const char *host)
+{
+    struct bytes name = bytes_of_text(host);
+    return bytes_is_nocase(name, "localhost") || bytes_is_nocase(name, "localhost.localdomain") ||
+           bytes_starts_nocase(name, "127.") || bytes_is_nocase(name, "::1") ||
+           bytes_is_nocase(name, "[::1]");
+}
+
+static void find_addresses(struct finding_group *group)
+{
+    const struct diagnosis_facts *facts = group->facts;
+    enum finding_family family = group->findings->family;
+    bool asked = facts->dns == FACT_DNS_HAS_ADDRESS, is_local = is_localhost(facts->host);
+    bool impossible = has_kind(facts, family, ADDRESS_UNSPECIFIED) ||
+                      has_kind(facts, family, ADDRESS_DOCUMENTATION) ||
+                      has_kind(facts, family, ADDRESS_MULTICAST) ||
+                      (asked && !is_local && has_kind(facts, family, ADDRESS_LOOPBACK) &&
+                       facts->host_is_own != KNOWN_YES);
+    finding_set(group, FINDING_ADDRESS_IMPOSSIBLE, asked && impossible);
+    finding_set(group, FINDING_ADDRESS_PRIVATE,
+                asked &&
+                    (has_kind(facts, family, ADDRESS_PRIVATE) || has_kind(facts, family, ADDRESS_SHARED) ||
+                     has_kind(facts, family, ADDRESS_LINK_LOCAL)));
+    finding_set(group, FINDING_ADDRESS_FAKE, asked && has_kind(facts, family, ADDRESS_BENCHMARK));
+    finding_set(group, FINDING_ADDRESS_CLOUDFLARE,
+                asked && facts->provider == NULL && has_kind(facts, family, ADDRESS_CLOUDFLARE));
+    finding_set(group, FINDING_NAMED_LOCALHOST, is_local);
+    finding_set(group, FINDING_HOST_OWN, facts->host_is_own == KNOWN_YES || is_local);
+}
+
+/* Another resolver's word counts where this one has none, or gives an address that looks put there. */
+static void find_other_resolver(struct finding_group *group)
+{
+    const struct diagnosis_facts *facts = group->facts;
+    if (facts->other_dns == FACT_DNS_UNKNOWN)
+        return;
+    bool knows = facts->other_dns == FACT_DNS_HAS_ADDRESS,
+         denies = facts->other_dns == FACT_DNS_NO_SUCH_NAME ||
+                  facts->other_dns == FACT_DNS_NO_ADDRESS_RECORD || facts->other_dns == FACT_DNS_FAILS;
+    finding_set(group, FINDING_OTHER_RESOLVER_KNOWS, knows && facts->dns != FACT_DNS_HAS_ADDRESS);
+    finding_set(group, FINDING_OTHER_RESOLVER_FAILS, denies && facts->dns != FACT_DNS_HAS_ADDRESS);
+    finding_set(group, FINDING_OTHER_RESOLVER_DISAGREES,
+                facts->dns == FACT_DNS_HAS_ADDRESS &&
+                    ((knows && facts->other_dns_agrees == KNOWN_NO) ||
+                     (facts->other_dns == FACT_DNS_NO_SUCH_NAME && facts->other_dns_agrees == KNOWN_NO)));
+}
+
+void finding_names(struct finding_group *group)
+{
+    const struct diagnosis_facts *facts = group->facts;
+    if (facts->dns != FACT_DNS_UNKNOWN) {
+        finding_set(group, FINDING_NAME_UNKNOWN, facts->dns == FACT_DNS_NO_SUCH_NAME);
+        finding_set(group, FINDING_NAME_WITHOUT_ADDRESS, facts->dns == FACT_DNS_NO_ADDRESS_RECORD);
+        finding_set(group, FINDING_NAME_FAILS, facts->dns == FACT_DNS_FAILS);
+        finding_set(group, FINDING_NAME_TIMED_OUT, facts->dns == FACT_DNS_TIMED_OUT);
+        finding_set(group, FINDING_NAME_REFUSED, facts->dns == FACT_DNS_REFUSES);
+        finding_set(group, FINDING_NO_RESOLVER, facts->dns == FACT_DNS_NO_RESOLVER);
+    }
+    finding_set(group, FINDING_NEAR_PROVIDER, facts->near_provider[0] != '\0');
+    finding_set_known(group, FINDING_MAIL_DOMAIN, facts->host_in_mail_domain);
+    finding_set(group, FINDING_KNOWN_PROVIDER, facts->provider != NULL);
+    find_addresses(group);
+    find_other_resolver(group);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/diagnosis/finding_group.h"
+
+/* ---- sets of ports ---- */
+
+struct reach_counts {
+    size_t tried, silent, refused, unreachable, prohibited, no_route, connected, ready;
+};
+
+static struct reach_counts count(const struct finding_group *group)
+{
+    struct reach_counts counts = {0};
+    for (size_t i = 0; i < group->seen.count; i++) {
+        const struct port_seen *port = &group->seen.ports[i];
+        if (!port_seen_counts(group->facts, port))
+            continue;
+        counts.tried++;
+        counts.silent += port->state == PORT_SEEN_SILENT;
+        counts.refused += port->state == PORT_SEEN_REFUSED;
+        counts.unreachable += port->state == PORT_SEEN_UNREACHABLE;
+        counts.prohibited += port->state == PORT_SEEN_UNREACHABLE &&
+                             port->attempt->unreachable == UNREACHABLE_PROHIBITED;
+        counts.no_route += port->state == PORT_SEEN_UNREACHABLE &&
+                           port->attempt->unreachable == UNREACHABLE_NO_ROUTE;
+        counts.connected += port->state >= PORT_SEEN_CONNECTED;
+        counts.ready += port->state == PORT_SEEN_READY;
+    }
+    return counts;
+}
+
+static enum port_state state_on(const struct finding_group *group, uint16_t number)
+{
+    const struct port_seen *port = ports_seen_of(&group->seen, number);
+    return port == NULL || !port->offered ? PORT_SEEN_UNTRIED : port->state;
+}
+
+static bool is_blocked(enum port_state state)
+{
+    return state == PORT_SEEN_SILENT || state == PORT_SEEN_REFUSED || state == PORT_SEEN_UNREACHABLE;
+}
+
+static bool is_only_not_offered(const struct finding_group *group)
+{
+    size_t failed = 0;
+    for (size_t i = 0; i < group->seen.count; i++) {
+        const struct port_seen *port = &group->seen.ports[i];
+        if (port->port == 25 || port->state == PORT_SEEN_UNTRIED)
+            continue;
+        if (port->offered)
+            return false;
+        failed++;
+    }
+    return failed > 0;
+}
+
+static void find_ports(struct finding_group *group)
+{
+    struct reach_counts n = count(group);
+    enum port_state on_25 = state_on(group, 25), on_587 = state_on(group, 587);
+    size_t blocked = n.silent + n.refused + n.unreachable;
+    bool allow_list = on_587 >= PORT_SEEN_CONNECTED && state_on(group, 465) == PORT_SEEN_REFUSED &&
+                      state_on(group, 2525) == PORT_SEEN_REFUSED;
+    enum {
+        SILENT = 1 << PORT_SEEN_SILENT,
+        REFUSED = 1 << PORT_SEEN_REFUSED,
+        UNREACHABLE = 1 << PORT_SEEN_UNREACHABLE,
+        READY = 1 << PORT_SEEN_READY,
+        CONNECTED = READY | 1 << PORT_SEEN_CONNECTED
+    };
+    finding_set_states(group, FINDING_READY, n.ready > 0, READY);
+    finding_set_states(group, FINDING_SILENT_ALL, n.tried > 0 && n.silent == n.tried, SILENT);
+    finding_set_states(group, FINDING_SILENT_SOME, n.silent > 0, SILENT);
+    finding_set_states(group, FINDING_REFUSED_ALL, n.tried > 0 && n.refused == n.tried, REFUSED);
+    finding_set_states(group, FINDING_REFUSED_SOME, n.refused > 0, REFUSED);
+    finding_set_states(group, FINDING_UNREACHABLE_ALL, n.tried > 0 && n.unreachable == n.tried, UNREACHABLE);
+    finding_set_states(group, FINDING_UNREACHABLE_SOME, n.unreachable > 0, UNREACHABLE);
+    finding_set_states(group, FINDING_PROHIBITED, n.prohibited > 0, UNREACHABLE);
+    finding_set(group, FINDING_NO_ROUTE, n.no_route > 0 && n.no_route == n.tried);
+    finding_set(group, FINDING_BLOCKED_ALL, n.tried > 0 && blocked == n.tried);
+    finding_set_states(group, FINDING_BLOCKED_SUBMISSION, blocked > 0, SILENT | REFUSED | UNREACHABLE);
+    finding_set_states(group, FINDING_CONNECTED_SOME, n.connected > 0, CONNECTED);
+    finding_set(group, FINDING_SILENT_25, on_25 == PORT_SEEN_SILENT);
+    finding_set(group, FINDING_BLOCKED_25, is_blocked(on_25));
+    finding_set(group, FINDING_READY_25, on_25 == PORT_SEEN_READY);
+    finding_set(group, FINDING_ALLOW_LIST, allow_list);
+    finding_set(group, FINDING_SILENT_587_ONLY,
+                on_587 == PORT_SEEN_SILENT && n.connected > 0 && blocked == 1);
+    finding_set(group, FINDING_LAST_RESORT_READY, state_on(group, 443) == PORT_SEEN_READY);
+    finding_set(group, FINDING_ONLY_PORTS_NOT_OFFERED, is_only_not_offered(group));
+}
+
+/* ---- time: what answers quicker than the host can is not the host ---- */
+
+enum { AT_ONCE_MS = 1, FAR_MS = 6 };
+
+/* The shortest way to the target that is known to be its own: the web, or a port with the right certificate.
+ */
+static uint32_t round_trip_ms(const struct finding_group *group)
+{
+    const struct diagnosis_facts *facts = group->facts;
+    uint32_t shortest = 0;
+    for (size_t i = 0; i < facts->web_count; i++)
+        if (facts->web[i].reach == REACH_CONNECTED &&
+            fact_attempt_is_of(&facts->web[i], group->findings->family) &&
+            (shortest == 0 || facts->web[i].connect_ms < shortest))
+            shortest = facts->web[i].connect_ms;
+    for (size_t i = 0; i < facts->attempt_count; i++) {
+        const struct fact_attempt *attempt = &facts->attempts[i];
+        if (fact_attempt_is_of(attempt, group->findings->family) && fact_attempt_is_right(attempt) &&
+            (shortest == 0 || attempt->connect_ms < shortest))
+            shortest = attempt->connect_ms;
+    }
+    return shortest;
+}
+
+static bool was_refused_at_once(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
+{
+    return attempt->reach == REACH_REFUSED && attempt->connect_ms <= AT_ONCE_MS;
+}
+
+static bool connected_at_once(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
+{
+    return attempt->reach == REACH_CONNECTED && attempt->connect_ms <= AT_ONCE_MS &&
+           !fact_attempt_is_right(attempt);
+}
+
+static void find_times(struct finding_group *group)
+{
+    bool is_far = round_trip_ms(group) >= FAR_MS;
+    if (!is_far && group->facts->web_count == 0)
+        return;
+    finding_set(group, FINDING_REFUSED_AT_ONCE, is_far && finding_any(group, was_refused_at_once));
+    finding_set(group, FINDING_CONNECTED_AT_ONCE, is_far && finding_any(group, connected_at_once));
+}
+
+/* ---- other hosts ---- */
+
+static bool answers_as_itself(const struct fact_attempt *control)
+{
+    return control->reach == REACH_CONNECTED && control->voice != VOICE_HTTP &&
+           (control->ready == KNOWN_YES || fact_attempt_is_right(control) ||
+            (control->port == 25 && control->greeting_code == 220));
+}
+
+static bool is_wrong(const struct fact_attempt *control)
+{
+    return control->tls == FACT_TLS_DONE &&
+           (control->certificate.names_host == KNOWN_NO || control->certificate.chain_trusted == KNOWN_NO);
+}
+
+static bool is_web_server(const struct fact_attempt *control)
+{
+    return control->voice == VOICE_HTTP && control->port != 80 && control->port != 443;
+}
+
+static bool is_untrusted(const struct fact_attempt *control)
+{
+    return control->tls == FACT_TLS_DONE && control->certificate.names_host == KNOWN_YES &&
+           control->certificate.chain_trusted == KNOWN_NO;
+}
+
+static void find_same_ports(struct finding_group *group)
+{
+    const struct diagnosis_facts *facts = group->facts;
+    size_t compared = 0, works = 0, fails = 0;
+    for (size_t i = 0; i < group->seen.count; i++) {
+        const struct port_seen *port = &group->seen.ports[i];
+        bool counts = port_seen_counts(facts, port) || port->port == 25;
+        if (!counts || port->state == PORT_SEEN_READY)
+            continue;
+        bool any_works = false, any_fails = false;
+        for (size_t k = 0; k < facts->control_count; k++)
+            if (facts->controls[k].port == port->port && facts->controls[k].reach != REACH_UNKNOWN) {
+                any_works = any_works || answers_as_itself(&facts->controls[k]);
+                any_fails = any_fails || facts->controls[k].reach != REACH_CONNECTED;
+            }
+        compared += any_works || any_fails;
+        works += any_works;
+        fails += any_fails && !any_works;
+    }
+    if (compared == 0)
+        return;
+    finding_set(group, FINDING_CONTROL_SAME_WORKS, works > 0);
+    finding_set(group, FINDING_CONTROL_SAME_FAILS, fails > 0 && works == 0);
+}
+
+static void find_controls(struct finding_group *group)
+{
+    const struct diagnosis_facts *facts = group->facts;
+    size_t tried = 0, connected = 0, right = 0, wrong = 0, untrusted = 0, http = 0;
+    for (size_t i = 0; i < facts->control_count; i++) {
+        const struct fact_attempt *control = &facts->controls[i];
+        tried += control->reach != REACH_UNKNOWN;
+        connected += control->reach == REACH_CONNECTED;
+        right += answers_as_itself(control);
+        wrong += is_wrong(control);
+        untrusted += is_untrusted(control);
+        http += is_web_server(control);
+    }
+    finding_set_known(group, FINDING_WEB_ELSEWHERE, facts->web_elsewhere);
+    if (tried == 0)
+        return;
+    finding_set(group, FINDING_CONTROL_WORKS, right > 0);
+    finding_set(group, FINDING_CONTROL_ALL_FAIL, connected == 0);
+    finding_set(group, FINDING_CONTROL_FOREIGN, wrong > 0);
+    finding_set(group, FINDING_CONTROL_HTTP, http > 0);
+    finding_set(group, FINDING_CERTIFICATES_ALL_UNKNOWN, untrusted > 0 && right == 0);
+    find_same_ports(group);
+}
+
+static void find_web(struct finding_group *group)
+{
+    const struct diagnosis_facts *facts = group->facts;
+    size_t tried = 0, connected = 0, wrong = 0;
+    for (size_t i = 0; i < facts->web_count; i++) {
+        if (!fact_attempt_is_of(&facts->web[i], group->findings->family))
+            continue;
+        tried += facts->web[i].reach != REACH_UNKNOWN;
+        connected += facts->web[i].reach == REACH_CONNECTED;
+        wrong += is_wrong(&facts->web[i]);
+    }
+    if (tried == 0)
+        return;
+    finding_set(group, FINDING_WEB_WORKS, connected > 0);
+    finding_set(group, FINDING_WEB_FAILS, connected == 0);
+    finding_set(group, FINDING_WEB_FOREIGN, wrong > 0);
+}
+
+/* ---- the two families ---- */
+
+static bool connects(const struct diagnosis_facts *facts, bool six, bool *tried, bool *local)
+{
+    bool any = false;
+    *tried = false;
+    *local = true;
+    for (size_t i = 0; i < facts->attempt_count; i++) {
+        const struct fact_attempt *attempt = &facts->attempts[i];
+        if (attempt->six != six || attempt->reach == REACH_UNKNOWN)
+            continue;
+        *tried = true;
+        *local = *local && attempt->reach == REACH_UNREACHABLE &&
+                 attempt->unreachable == UNREACHABLE_NO_ROUTE;
+        any = any || attempt->reach == REACH_CONNECTED;
+    }
+    return any;
+}
+
+static void find_families(struct finding_group *group)
+{
+    bool tried_4, tried_6, no_route_4, no_route_6;
+    bool four = connects(group->facts, false, &tried_4, &no_route_4),
+         six = connects(group->facts, true, &tried_6, &no_route_6);
+    bool other = group->findings->family == FAMILY_4   ? six
+                 : group->findings->family == FAMILY_6 ? four
+                                                       : false;
+    finding_set(group, FINDING_OTHER_FAMILY_WORKS, other);
+    finding_set(group, FINDING_SIX_DEAD, four && tried_6 && !six && !no_route_6);
+    bool has_4 = false, has_6 = false;
+    for (size_t i = 0; i < group->facts->address_count; i++) {
+        has_6 = has_6 || group->facts->addresses[i].six;
+        has_4 = has_4 || !group->facts->addresses[i].six;
+    }
+    finding_set(group, FINDING_ONLY_SIX, has_6 && !has_4);
+    finding_set(group, FINDING_ONLY_FOUR, has_4 && !has_6);
+}
+
+void finding_reach(struct finding_group *group)
+{
+    find_ports(group);
+    find_times(group);
+    find_controls(group);
+    find_web(group);
+    find_families(group);
+}

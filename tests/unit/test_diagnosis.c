@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Why mail does not leave: facts in, the cause and the first step out; and the rules of safety. */
+#include "diagnosis_facts.h"
+#include "unit.h"
+
+#define FOUR "192.0.2.1"
+#define SIX "2001:db8::1"
+#define CPANEL                                                                                               \
+    "220-host7.hoster.example ESMTP Exim 4.96 #2 Mon, 30 Nov 2026\n220-We do not authorize the use of this " \
+    "system to transport unsolicited,\n220 and/or bulk e-mail."
+
+static struct diagnosis_facts facts;
+static struct diagnosis diagnosis;
+static struct buffer words;
+
+static void judge(void)
+{
+    diagnosis_make(&facts, &diagnosis);
+    buffer_clear(&words);
+    diagnosis_words(&facts, &diagnosis, &words);
+    const char *broken = diagnosis_breaks(&facts, &diagnosis);
+    if (broken != NULL)
+        fail_msg("%s:\n%s", broken, buffer_text(&words));
+    for (size_t i = 0; i < ARRAY_LENGTH(diagnosis_harmful); i++)
+        if (strstr(buffer_text(&words), diagnosis_harmful[i]) != NULL)
+            fail_msg("harmful words \"%s\":\n%s", diagnosis_harmful[i], buffer_text(&words));
+}
+
+static void expect(const char *cause, enum step first)
+{
+    judge();
+    const char *found = cause_row(diagnosis.causes[0].cause)->name;
+    if (strcmp(found, cause) != 0)
+        fail_msg("%s was expected, not %s:\n%s", cause, found, buffer_text(&words));
+    if (diagnosis.steps[0] != first)
+        fail_msg("step %s was expected first, not %s:\n%s", step_name(first), step_name(diagnosis.steps[0]),
+                 buffer_text(&words));
+    if (strchr(buffer_text(&words), '?') != NULL || strchr(buffer_text(&words), '{') != NULL)
+        fail_msg("a place is not filled:\n%s", buffer_text(&words));
+}
+
+static void expect_works(uint16_t port, size_t causes)
+{
+    judge();
+    if (!diagnosis.works || diagnosis.use_port != port || diagnosis.cause_count != causes)
+        fail_msg("port %u was expected to work, with %zu remarks:\n%s", (unsigned)port, causes,
+                 buffer_text(&words));
+    assert_int_equal(diagnosis.steps[0], STEP_USE_PORT);
+}
+
+static void all_ports(enum fact_reach reach)
+{
+    static const uint16_t ports[] = {25, 587, 2525, 465};
+    for (size_t i = 0; i < ARRAY_LENGTH(ports); i++)
+        facts_reach(&facts, FOUR, ports[i], reach);
+}
+
+/* ---- nothing is wrong ---- */
+
+static void healthy_servers_cause_no_alarm(void **state)
+{
+    facts_start(&facts, "mail.example.org");
+    facts_ready(&facts, FOUR, 587);
+    facts_ready(&facts, FOUR, 465);
+    facts_ready(&facts, FOUR, 2525);
+    expect_works(587, 0);
+    assert_int_equal(diagnosis_lacks(&facts), 0);
+
+    facts_start(&facts, "mail.example.org"); /* 465 alone */
+    facts_reach(&facts, FOUR, 587, REACH_REFUSED);
+    facts_reach(&facts, FOUR, 2525, REACH_REFUSED);
+    facts_ready(&facts, FOUR, 465);
+    facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+    expect_works(465, 0);
+
+    facts_start(&facts, "mail.example.org"); /* 587 alone, the server's firewall drops the rest */
+    facts_ready(&facts, FOUR, 587);
+    facts_reach(&facts, FOUR, 2525, REACH_SILENT);
+    facts_reach(&facts, FOUR, 465, REACH_SILENT);
+    facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+    expect_works(587, 0);
+
+    facts_start(&facts, "smtp.office365.com"); /* 465 does not exist there */
+    facts_ready(&facts, FOUR, 587);
+    facts_reach(&facts, FOUR, 465, REACH_SILENT);
+    facts_reach(&facts, FOUR, 2525, REACH_SILENT);
+    expect_works(587, 0);
+
+    facts_start(&facts, "mail.example.org"); /* no IPv6 on this machine: nobody tries it */
+    facts_ready(&facts, FOUR, 587);
+    facts_reach(&facts, SIX, 587, REACH_UNREACHABLE)->unreachable = UNREACHABLE_NO_ROUTE;
+    expect_works(587, 0);
+}
+
+/* ---- blocks ---- */
+
+static void silent_ports_are_the_networks_when_others_are_silent_too(void **state)
+{
+    facts_start(&facts, "smtp.sendgrid.net");
+    facts_reach(&facts, FOUR, 25, REACH_SILENT);
+    facts_reach(&facts, FOUR, 587, REACH_SILENT);
+    facts_reach(&facts, FOUR, 465, REACH_SILENT);
+    facts_ready(&facts, FOUR, 2525);
+    facts_controls(&facts, REACH_SILENT, REACH_SILENT, REACH_CONNECTED);
+    judge();
+    assert_true(diagnosis.works);
+    assert_int_equal(diagnosis.use_port, 2525);
+    assert_int_equal(diagnosis.causes[0].cause, CAUSE_PORTS_BLOCKED);
+    assert_int_equal(diagnosis.causes[0].confidence, CONFIDENCE_CERTAIN);
+}
+
+static void four_silent_ports_mean_https(void **state)
+{
+    facts_start(&facts, "smtp.sendgrid.net");
+    all_ports(REACH_SILENT);
+    facts_controls(&facts, REACH_SILENT, REACH_SILENT, REACH_SILENT);
+    facts.web_elsewhere = KNOWN_YES;
+    facts_web(&facts, REACH_CONNECTED);
+    expect("all-ports-blocked", STEP_HTTPS_PROVIDER);
+    facts.machine.network = network_by_name(BYTES("Railway"));
+    assert_non_null(facts.machine.network);
+    facts_text(facts.machine.network_sign, sizeof facts.machine.network_sign, "RAILWAY_ENVIRONMENT_NAME");
+    expect("all-ports-blocked", STEP_HTTPS_PROVIDER);
+    assert_true(diagnosis_has_step(&diagnosis, STEP_NETWORK_LIFTS));
+}
+
+static void a_network_is_not_blamed_for_what_the_server_does(void **state)
+{
+    facts_start(&facts, "mail.example.org");
+    all_ports(REACH_SILENT);
+    facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+    facts_web(&facts, REACH_CONNECTED);
+    expect("server-firewall", STEP_ASK_SERVER);
+
+    facts_start(&facts, "mail.example.org");
+    all_ports(REACH_SILENT);
+    facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+    facts_web(&facts, REACH_SILENT);
+    expect("host-down", STEP_CHECK_NAME);
+
+    facts_start(&facts, "mail.example.org");
+    all_ports(REACH_REFUSED);
+    facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+    facts_web(&facts, REACH_CONNECTED);
+    expect("not-listening", STEP_CHECK_NAME);
+}
+
+static void refused_by_a_known_provider_is_a_firewall(void **state)
+{
+    facts_start(&facts, "smtp.gmail.com");
+    facts_reach(&facts, FOUR, 587, REACH_REFUSED)->connect_ms = 0;
+    facts_reach(&facts, FOUR, 465, REACH_REFUSED)->connect_ms = 0;
+    expect("firewall-rejects", STEP_HOSTER_RELAY);
+    facts_web(&facts, REACH_CONNECTED);
+    expect("firewall-rejects", STEP_HOSTER_RELAY);
+    assert_int_equal(diagnosis.causes[0].confidence, CONFIDENCE_CERTAIN);
+
+    facts_start(&facts, "mail.example.org"); /* anybody's, and ICMP says that a firewall did it */
+    facts_reach(&facts, FOUR, 587, REACH_UNREACHABLE)->unreachable = UNREACHABLE_PROHIBITED;
+    facts_reach(&facts, FOUR, 465, REACH_UNREACHABLE)->unreachable = UNREACHABLE_PROHIBITED;
+    expect("firewall-rejects", STEP_HOSTER_RELAY);
+}
+
+static void an_allow_list_passes_587_alone(void **state)
+{
+    facts_start(&facts, "smtp.sendgrid.net");
+    facts_ready(&facts, FOUR, 587);
+    facts_reach(&facts, FOUR, 465, REACH_REFUSED);
+    facts_reach(&facts, FOUR, 2525, REACH_REFUSED);
+    expect("allow-list", STEP_USE_PORT);
+}
+
+static void a_router_may_permit_listed_servers_only(void **state)
+{
+    facts_start(&facts, "mail.example.org");
+    facts_reach(&facts, FOUR, 587, REACH_SILENT);
+    facts_ready(&facts, FOUR, 465);
+    facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+    expect("router-list", STEP_USE_PORT);
+}
+
+static void own_rules_and_listeners_are_named(void **state)
+{
+    facts_start(&facts, "smtp.sendgrid.net");
+    facts_reach(&facts, FOUR, 587, REACH_SILENT);
+    facts_reach(&facts, FOUR, 465, REACH_SILENT);
+    facts.machine.rules_read = KNOWN_YES;
+    facts.machine.rule_count = 1;
+    facts.machine.rules[0].port = 587;
+    facts_text(facts.machine.rules[0].rule, FACTS_LINE_MAX, "tcp dport 587 drop");
+    expect("local-rule", STEP_REMOVE_RULE);
+
+    facts_start(&facts, "localhost");
+    facts.addresses[0].kind = ADDRESS_LOOPBACK;
+    facts.host_is_own = KNOWN_YES;
+    facts_reach(&facts, "127.0.0.1", 587, REACH_REFUSED);
+    expect("not-listening-here", STEP_START_LISTENER);
+    facts.machine.container = KNOWN_YES;
+    expect("container-localhost", STEP_CONTAINER_NAME);
+}
+
+/* ---- DNS ---- */
+
+static void names_and_resolvers(void **state)
+{
+    facts_start(&facts, "smtp.gmial.com");
+    facts.dns = FACT_DNS_NO_SUCH_NAME;
+    facts.address_count = 0;
+    facts_text(facts.near_provider, sizeof facts.near_provider, "smtp.gmail.com");
+    expect("name-misspelled", STEP_USE_NEAR);
+
+    facts_start(&facts, "smtp.example.org");
+    facts.dns = FACT_DNS_NO_SUCH_NAME;
+    facts.address_count = 0;
+    expect("name-unknown", STEP_CHECK_NAME);
+    facts.gathered |= FACT_OTHER_RESOLVER;
+    facts.other_dns = FACT_DNS_HAS_ADDRESS;
+    expect("name-blocked", STEP_OTHER_RESOLVER);
+
+    facts_start(&facts, "example.org");
+    facts.dns = FACT_DNS_NO_ADDRESS_RECORD;
+    facts.address_count = 0;
+    facts.host_in_mail_domain = KNOWN_YES;
+    expect("name-is-a-domain", STEP_SERVER_NAME);
+
+    facts_start(&facts, "smtp.example.org");
+    facts.dns = FACT_DNS_FAILS;
+    facts.address_count = 0;
+    expect("domain-dns-broken", STEP_ASK_DOMAIN);
+    facts.dns = FACT_DNS_TIMED_OUT;
+    expect("resolver-silent", STEP_FIX_RESOLVER);
+
+    facts_start(&facts, "mail.example.org");
+    facts.addresses[0].kind = ADDRESS_CLOUDFLARE;
+    all_ports(REACH_SILENT);
+    facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+    facts_web(&facts, REACH_CONNECTED);
+    expect("web-proxy-address", STEP_UNPROXY);
+}
+
+static void ipv6_is_judged_apart(void **state)
+{
+    facts_start(&facts, "mail.example.org");
+    facts.address_count = 2;
+    facts.addresses[1].six = true;
+    facts_text(facts.addresses[1].text, FACTS_ADDRESS_MAX, SIX);
+    facts_ready(&facts, FOUR, 587);
+    facts_reach(&facts, SIX, 587, REACH_SILENT);
+    judge();
+    assert_true(diagnosis.works);
+    assert_int_equal(diagnosis.cause_count, 1);
+    assert_int_equal(diagnosis.causes[0].cause, CAUSE_IPV6_BROKEN);
+}
+
+/* ---- who answers ---- */
+
+static void a_web_host_that_answers_in_anothers_place(void **state)
+{
+    facts_start(&facts, "smtp.gmail.com");
+    struct fact_attempt *first = facts_smtp(&facts, FOUR, 587, CPANEL),
+                        *second = facts_smtp(&facts, FOUR, 465, CPANEL);
+    facts_certificate(first, FACT_CERTIFICATE_OTHER_NAME, "host7.hoster.example", "CN=Public CA");
+    facts_certificate(second, FACT_CERTIFICATE_OTHER_NAME, "host7.hoster.example", "CN=Public CA");
+    expect("redirected", STEP_DO_NOT_SIGN_IN);
+
+    facts_start(&facts, "smtp.sendgrid.net"); /* 2525 is not in the rule */
+    facts_certificate(facts_smtp(&facts, FOUR, 587, CPANEL), FACT_CERTIFICATE_OTHER_NAME,
+                      "host7.hoster.example", "CN=Public CA");
+    facts_ready(&facts, FOUR, 2525);
+    expect("redirected", STEP_DO_NOT_SIGN_IN);
+    assert_int_equal(diagnosis.steps[1], STEP_USE_PORT);
+    assert_int_equal(diagnosis.use_port, 2525);
+
+    facts_start(&facts, "mail.example.org"); /* anybody's own server: the machine's own address in EHLO */
+    first = facts_smtp(&facts, FOUR, 587, CPANEL);
+    facts_text(first->ehlo, sizeof first->ehlo,
+               "250-host7.hoster.example Hello me [127.0.0.1]\n250 STARTTLS");
+    facts_certificate(first, FACT_CERTIFICATE_OTHER_NAME, "host7.hoster.example", "CN=Public CA");
+    expect("redirected", STEP_DO_NOT_SIGN_IN);
+}
+
+static void an_alias_of_a_web_host_is_no_interception(void **state)
+{
+    facts_start(&facts, "mail.customer.example");
+    facts_certificate(facts_smtp(&facts, FOUR, 587, CPANEL), FACT_CERTIFICATE_OTHER_NAME,
+                      "host7.hoster.example", "CN=Public CA");
+    facts_certificate(facts_smtp(&facts, FOUR, 465, CPANEL), FACT_CERTIFICATE_OTHER_NAME,
+                      "host7.hoster.example", "CN=Public CA");
+    facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+    expect("certificate-name", STEP_ASK_NAME);
+}
+
+static void scanners_are_named_and_never_trusted(void **state)
+{
+    facts_start(&facts, "mail.example.org");
+    facts_certificate(
+        facts_smtp(&facts, FOUR, 587, "220 mail.example.org ESMTP"), FACT_CERTIFICATE_UNKNOWN_ISSUER,
+        "mail.example.org",
+        "OU=generated by Avast Antivirus for SSL/TLS scanning, O=Avast Web/Mail Shield, CN=Avast "
+        "Web/Mail Shield Root");
+    expect("scanner", STEP_EXCLUDE_SCANNER);
+
+    facts_start(&facts, "smtp.gmail.com");
+    facts_certificate(facts_smtp(&facts, FOUR, 465, "220 smtp.gmail.com ESMTP"),
+                      FACT_CERTIFICATE_UNKNOWN_ISSUER, "smtp.gmail.com",
+                      "O=Zscaler Inc., CN=Zscaler Intermediate Root CA (zscloud.net) (t)");
+    expect("inspection", STEP_EXEMPT_INSPECTION);
+}
+
+static void portals_and_strippers(void **state)
+{
+    facts_start(&facts, "smtp.gmail.com");
+    facts_reach(&facts, FOUR, 587, REACH_CONNECTED)->voice = VOICE_HTTP;
+    expect("portal", STEP_SIGN_IN_PORTAL);
+
+    facts_start(&facts, "mail.example.org");
+    struct fact_attempt *attempt = facts_smtp(&facts, FOUR, 587, "220 ****************2****");
+    attempt->greeting_masked = attempt->ehlo_masked = KNOWN_YES;
+    attempt->starttls_offered = KNOWN_NO;
+    attempt->starttls_code = 0;
+    facts_ready(&facts, FOUR, 465);
+    expect("starttls-stripped", STEP_USE_PORT);
+    assert_int_equal(diagnosis.use_port, 465);
+}
+
+static void a_foreign_certificate_everywhere_is_interception(void **state)
+{
+    facts_start(&facts, "mail.example.org");
+    facts_certificate(facts_smtp(&facts, FOUR, 587, "220 mail ESMTP"), FACT_CERTIFICATE_SELF_SIGNED,
+                      "mail.example.org", "CN=mail.example.org");
+    facts_control(&facts, "smtp.gmail.com", 587, REACH_CONNECTED);
+    facts_certificate(&facts.controls[0], FACT_CERTIFICATE_SELF_SIGNED, "smtp.gmail.com",
+                      "CN=smtp.gmail.com");
+    facts.controls[0].ready = KNOWN_NO;
+    judge();
+    assert_false(diagnosis_has_step(&diagnosis, STEP_PIN_OWN));
+    assert_false(diagnosis_has_step(&diagnosis, STEP_ASK_NAME));
+}
+
+/* ---- TLS and certificates ---- */
+
+static void faults_of_tls_and_certificates(void **state)
+{
+    static const struct {
+        enum fact_certificate_state state;
+        const char *names, *issuer, *cause;
+        enum step first;
+    } certificates[] = {
+        {FACT_CERTIFICATE_EXPIRED, "mail.example.org", "CN=R3", "certificate-expired", STEP_RENEW},
+        {FACT_CERTIFICATE_SELF_SIGNED, "mail.example.org", "mail.example.org", "certificate-self-signed",
+         STEP_PIN_OWN},
+        {FACT_CERTIFICATE_UNKNOWN_ISSUER, "mail.example.org", "CN=Our CA", "certificate-issuer",
+         STEP_PIN_OWN},
+        {FACT_CERTIFICATE_NOT_YET_VALID, "mail.example.org", "CN=R3", "certificate-not-yet", STEP_FIX_CLOCK},
+        {FACT_CERTIFICATE_OTHER_NAME, "other.example.org", "CN=R3", "certificate-name", STEP_ASK_NAME},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(certificates); i++) {
+        facts_start(&facts, "mail.example.org");
+        facts_certificate(facts_smtp(&facts, FOUR, 587, "220 mail.example.org ESMTP"), certificates[i].state,
+                          certificates[i].names, certificates[i].issuer);
+        facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+        facts_web(&facts, REACH_CONNECTED);
+        expect(certificates[i].cause, certificates[i].first);
+    }
+    facts.attempts[0].certificate.state = FACT_CERTIFICATE_EXPIRED;
+    facts.machine.clock_right = KNOWN_NO;
+    facts.machine.clock_ahead_s = 86400 * 400;
+    expect("clock", STEP_FIX_CLOCK);
+}
+
+static void ends_of_the_handshake(void **state)
+{
+    static const struct {
+        enum fact_tls tls;
+        uint32_t received;
+        const char *cause;
+        enum step first;
+    } ends[] = {{FACT_TLS_TIMED_OUT, 0, "packets-too-large", STEP_LOWER_MTU},
+                {FACT_TLS_RESET, 0, "tls-cut", STEP_OTHER_NETWORK},
+                {FACT_TLS_ALERT_VERSION, 7, "tls-old", STEP_UPDATE_TLS},
+                {FACT_TLS_BROKEN, 7, "tls-broken", STEP_ASK_SERVER}};
+    for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+        facts_start(&facts, "mail.example.org");
+        struct fact_attempt *attempt = facts_smtp(&facts, FOUR, 587, "220 mail.example.org ESMTP");
+        attempt->tls = ends[i].tls;
+        attempt->tls_sent = 300;
+        attempt->tls_received = ends[i].received;
+        facts_text(attempt->said, sizeof attempt->said, "handshake failed");
+        expect(ends[i].cause, ends[i].first);
+    }
+    facts_start(&facts, "mail.example.org");
+    struct fact_attempt *attempt = facts_smtp(&facts, FOUR, 587, "220 mail.example.org ESMTP");
+    attempt->starttls_code = 454;
+    facts_text(attempt->starttls_said, sizeof attempt->starttls_said, "454 TLS not available");
+    expect("starttls-refused", STEP_ASK_SERVER);
+}
+
+/* ---- replies ---- */
+
+static void replies_to_the_message(void **state)
+{
+    static const struct {
+        enum fact_reply_step step;
+        uint16_t code;
+        const char *enhanced, *text, *cause;
+        enum step first;
+    } replies[] = {
+        {REPLY_AUTH, 535, "5.7.8", "Username and Password not accepted", "password", STEP_CHECK_PASSWORD},
+        {REPLY_AUTH, 534, "5.7.9", "Application-specific password required", "application-password",
+         STEP_APPLICATION_PASSWORD},
+        {REPLY_AUTH, 535, "5.7.139", "Authentication unsuccessful, SmtpClientAuthentication is disabled",
+         "oauth-only", STEP_OAUTH},
+        {REPLY_MAIL, 550, "5.7.1", "Sender address rejected", "sender", STEP_OWN_SENDER},
+        {REPLY_MAIL, 530, "5.7.0", "Authentication required", "not-signed-in", STEP_GIVE_USER},
+        {REPLY_RCPT, 554, "5.7.1", "Relay access denied", "relay-denied", STEP_GIVE_USER},
+        {REPLY_RCPT, 550, "5.1.1", "User unknown", "recipient", STEP_CHECK_RECIPIENT},
+        {REPLY_RCPT, 450, "4.2.0", "Greylisted, come back", "message-later", STEP_WAIT},
+        {REPLY_CONTENT, 550, "5.7.26", "This mail has been blocked because the sender is unauthenticated",
+         "domain-unauthenticated", STEP_AUTHENTICATE_DOMAIN},
+        {REPLY_CONTENT, 552, "5.3.4", "Message size exceeds fixed limit", "size", STEP_SMALLER},
+        {REPLY_RCPT, 550, "5.7.1", "Service unavailable; client host blocked using zen.spamhaus.org",
+         "message-listed", STEP_LOOK_UP_LIST},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(replies); i++) {
+        facts_start(&facts, "mail.example.org");
+        facts_ready(&facts, FOUR, 587);
+        facts.reply.step = replies[i].step;
+        facts.reply.code = replies[i].code;
+        facts_text(facts.reply.enhanced, sizeof facts.reply.enhanced, replies[i].enhanced);
+        facts_text(facts.reply.text, sizeof facts.reply.text, replies[i].text);
+        expect(replies[i].cause, replies[i].first);
+    }
+}
+
+/* ---- any pattern ---- */
+
+/* Each of four ports in each of five states, for a known and an unknown host, with controls that work or not.
+ */
+static void every_pattern_of_ports_is_answered_without_harm(void **state)
+{
+    static const uint16_t ports[] = {25, 587, 2525, 465};
+    for (unsigned pattern = 0; pattern < 5 * 5 * 5 * 5 * 4; pattern++) {
+        unsigned rest = pattern / 4;
+        facts_start(&facts, (pattern & 1) != 0 ? "smtp.sendgrid.net" : "mail.example.org");
+        for (size_t i = 0; i < ARRAY_LENGTH(ports); i++, rest /= 5) {
+            static const enum fact_reach reaches[] = {REACH_SILENT, REACH_REFUSED, REACH_UNREACHABLE};
+            if (rest % 5 < 3)
+                facts_reach(&facts, FOUR, ports[i], reaches[rest % 5]);
+            else if (rest % 5 == 3)
+                facts_ready(&facts, FOUR, ports[i]);
+            else
+                facts_certificate(facts_smtp(&facts, FOUR, ports[i], CPANEL), FACT_CERTIFICATE_OTHER_NAME,
+                                  "host7.hoster.example", "CN=Public CA");
+        }
+        if ((pattern & 2) != 0)
+            facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+        judge();
+    }
+}
+
+/* Each sentence has places that are known to the writer: none is misspelled. */
+static void every_place_has_a_writer(void **state)
+{
+    facts_start(&facts, "smtp.sendgrid.net");
+    facts_ready(&facts, FOUR, 587);
+    judge();
+    for (int i = 0; i < CAUSE_COUNT; i++)
+        assert_non_null(cause_row((enum cause)i)->sentence);
+    for (int i = 1; i < STEP_COUNT; i++)
+        assert_non_null(step_words((enum step)i));
+}
+
+static int tear_down(void **state)
+{
+    buffer_free(&words);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(healthy_servers_cause_no_alarm),
+        cmocka_unit_test(silent_ports_are_the_networks_when_others_are_silent_too),
+        cmocka_unit_test(four_silent_ports_mean_https),
+        cmocka_unit_test(a_network_is_not_blamed_for_what_the_server_does),
+        cmocka_unit_test(refused_by_a_known_provider_is_a_firewall),
+        cmocka_unit_test(an_allow_list_passes_587_alone),
+        cmocka_unit_test(a_router_may_permit_listed_servers_only),
+        cmocka_unit_test(own_rules_and_listeners_are_named),
+        cmocka_unit_test(names_and_resolvers),
+        cmocka_unit_test(ipv6_is_judged_apart),
+        cmocka_unit_test(a_web_host_that_answers_in_anothers_place),
+        cmocka_unit_test(an_alias_of_a_web_host_is_no_interception),
+        cmocka_unit_test(scanners_are_named_and_never_trusted),
+        cmocka_unit_test(portals_and_strippers),
+        cmocka_unit_test(a_foreign_certificate_everywhere_is_interception),
+        cmocka_unit_test(faults_of_tls_and_certificates),
+        cmocka_unit_test(ends_of_the_handshake),
+        cmocka_unit_test(replies_to_the_message),
+        cmocka_unit_test(every_pattern_of_ports_is_answered_without_harm),
+        cmocka_unit_test(every_place_has_a_writer),
+    };
+    return cmocka_run_group_tests(tests, NULL, tear_down);
+}
