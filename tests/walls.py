@@ -40,6 +40,7 @@ CORE_MAY_INCLUDE = {
     "client": {"dns", "smtp", "sasl", "message", "route"},
     "server": {"smtp", "sasl", "message"},
     "port": {"dns", "client", "route"},
+    "diagnosis": {"dns", "port", "route"},
     "domain": {"dns", "route"},
     "text": {"smtp"},
 }

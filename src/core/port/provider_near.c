@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which provider's host a mistyped name was meant to be (provider.h). */
-#include "core/port/provider.h"
-
 #include "core/dns/dns_name.h"
+#include "core/port/provider.h"
 
 enum {
     LABEL_MAX = 63,    /* octets (RFC 1035 2.3.4) */

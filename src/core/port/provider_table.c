@@ -51,7 +51,7 @@ const struct provider providers[] = {
      "", "", "", "", "docs.oracle.com", 'B', {0}, false},
     {"Scaleway TEM", "scaleway transactional email,tem", "smtp.tem.scaleway.com,smtp.tem.scw.cloud",
      {587, 2587}, {465, 2465}, "the ID of the project", "the secret key of an API key", NULL, "", "", "",
-     "2525 does not exist there; 2587 is the alternative; smtp.tem.scw.cloud is the name of before September 2024",
+     "2525 does not exist there; 2587 is the alternative; the old name is smtp.tem.scw.cloud",
      "scaleway/docs-content", 'A', {0}, false},
     {"Azure Communication Services", "acs,azure email", "smtp.azurecomm.net", {587}, {0},
      "RESOURCE|ENTRA-APP-ID|TENANT-ID, or the SMTP user name made for the resource",
