@@ -14,7 +14,9 @@
  * network has two slots, by a secret, and the emptier counts: who fills one
  * slot with another's address has not filled both. A slot is one number, the
  * time at which the bucket is full again, so that it needs no lock and
- * forgets by itself. Times are in µs of clock_now_us(), or of a test.
+ * forgets by itself. (No table of base/slots.h, which makes room for a newcomer:
+ * a debt must never be lost, rather is a stranger's added to it.) Times are in µs of clock_now_us(), or of a
+ * test.
  */
 #ifndef MAILBOAT_SERVICE_HANDSHAKE_BUDGET_H
 #define MAILBOAT_SERVICE_HANDSHAKE_BUDGET_H

@@ -1,49 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/over_quota_table.h"
 
-#include <stdatomic.h>
+#include "base/slots.h"
 
-/* A slot: 24 bits, whose it is; 12 of the accounts' version;
- * 28, the second when it was found. 0: nobody's. */
-enum { WHOSE_AT = 40, VERSION_AT = 28, VERSION_MASK = 0xfff, SECONDS_MASK = 0xfffffff };
+/* A value: 12 bits of the accounts' version, 28 of the second when it was found. */
+enum { VERSION_AT = 28, VERSION_MASK = 0xfff, SECONDS_MASK = 0xfffffff, VALUE_BITS = 40 };
 
-static uint64_t slot_of(uint64_t hash, uint64_t version, uint64_t now_ms)
+static struct slots table_of(const struct over_quota_table *full)
 {
-    return hash >> WHOSE_AT << WHOSE_AT | (version & VERSION_MASK) << VERSION_AT |
-           (now_ms / 1000 & SECONDS_MASK);
+    return (struct slots){.at = (void *)(uintptr_t)full->slots, /* who only reads has it read-only */
+                          .count = OVER_QUOTA_SLOTS,
+                          .row = OVER_QUOTA_ROW,
+                          .size = sizeof *full->slots,
+                          .value_bits = VALUE_BITS};
+}
+
+static uint64_t value_of(uint64_t version, uint64_t now_ms)
+{
+    return (version & VERSION_MASK) << VERSION_AT | (now_ms / 1000 & SECONDS_MASK);
+}
+
+static bool is_believed(uint64_t value, uint64_t now)
+{
+    return value >> VERSION_AT == now >> VERSION_AT && ((now - value) & SECONDS_MASK) < OVER_QUOTA_BELIEVED_S;
+}
+
+/* The fresher the more; what is not believed any more goes first. */
+static uint64_t weigh(const struct slots *slots, const void *slot, const void *context)
+{
+    uint64_t value = slots_value(slots, slot), now = *(const uint64_t *)context;
+    return is_believed(value, now) ? SECONDS_MASK - ((now - value) & SECONDS_MASK) : 0;
 }
 
 void over_quota_table_add(struct over_quota_table *full, struct bytes address, uint64_t version,
                           uint64_t now_ms)
 {
-    uint64_t hash = bytes_hash(address, 0);
-    atomic_store_explicit(&full->slots[hash % OVER_QUOTA_SLOTS], slot_of(hash, version, now_ms),
-                          memory_order_relaxed);
+    struct slots slots = table_of(full);
+    uint64_t hash = bytes_hash(address, 0), now = value_of(version, now_ms);
+    slots_put(&slots, slots_place(&slots, hash, weigh, &now), hash, now);
 }
 
 /* That of another mailbox stays. */
 void over_quota_table_remove(struct over_quota_table *full, struct bytes address)
 {
-    uint64_t hash = bytes_hash(address, 0);
-    uint64_t slot = atomic_load_explicit(&full->slots[hash % OVER_QUOTA_SLOTS], memory_order_relaxed);
-    if (slot != 0 && slot >> WHOSE_AT == hash >> WHOSE_AT)
-        atomic_store_explicit(&full->slots[hash % OVER_QUOTA_SLOTS], 0, memory_order_relaxed);
+    struct slots slots = table_of(full);
+    void *slot = slots_find(&slots, bytes_hash(address, 0));
+    if (slot != NULL)
+        slots_drop(&slots, slot);
 }
 
 bool over_quota_table_has(const struct over_quota_table *full, struct bytes address, uint64_t version,
                           uint64_t now_ms)
 {
-    uint64_t hash = bytes_hash(address, 0), now = slot_of(hash, version, now_ms);
-    uint64_t slot = atomic_load_explicit(&full->slots[hash % OVER_QUOTA_SLOTS], memory_order_relaxed);
-    return slot != 0 && slot >> VERSION_AT == now >> VERSION_AT &&
-           ((now - slot) & SECONDS_MASK) < OVER_QUOTA_BELIEVED_S;
+    struct slots slots = table_of(full);
+    const void *slot = slots_find(&slots, bytes_hash(address, 0));
+    return slot != NULL && is_believed(slots_value(&slots, slot), value_of(version, now_ms));
 }
 
 void over_quota_table_clear(struct over_quota_table *full)
 {
-    for (size_t i = 0; i < OVER_QUOTA_SLOTS; i++)
-        if (atomic_load_explicit(&full->slots[i], memory_order_relaxed) != 0)
-            atomic_store_explicit(&full->slots[i], 0, memory_order_relaxed);
+    struct slots slots = table_of(full);
+    slots_clear(&slots);
 }
 
 const struct shared_memory over_quota_memory = {.name = "full mailboxes",

@@ -8,8 +8,9 @@
  * may have been raised: then one message gets in again, and adds its mailbox
  * anew where that is still full.
  *
- * A table of a fixed size that forgets: of two full mailboxes that meet in a
- * slot the first is forgotten. That one is another's takes 40 equal bits.
+ * A table of a fixed size that forgets (base/slots.h): where too many full mailboxes
+ * meet, the one that was found longest ago. That one is taken for another's takes 36
+ * equal bits.
  */
 #ifndef MAILBOAT_SERVICE_OVER_QUOTA_TABLE_H
 #define MAILBOAT_SERVICE_OVER_QUOTA_TABLE_H
@@ -17,7 +18,8 @@
 #include "run/shared_memory.h"
 
 enum over_quota_table_limit {
-    OVER_QUOTA_SLOTS = 1 << 16,     /* slots */
+    OVER_QUOTA_SLOTS = 1 << 16,
+    OVER_QUOTA_ROW = 4,
     OVER_QUOTA_BELIEVED_S = 5 * 60, /* after it was found */
 };
 

@@ -392,23 +392,34 @@ static void who_was_full_is_not_believed_once_the_accounts_change(void **state)
     assert_false(over_quota_table_has(&full, ada, UINT32_MAX, 0));
 }
 
-static void two_that_meet_push_each_other_out_and_are_never_taken_for_another(void **state)
+/* The nth address that meets ada's. */
+static struct bytes one_that_meets(struct bytes ada, unsigned n, char room[40])
+{
+    const uint64_t rows = OVER_QUOTA_SLOTS / OVER_QUOTA_ROW;
+    for (unsigned i = 0, met = 0;; i++) {
+        snprintf(room, 40, "u%u@example.org", i);
+        if (bytes_hash(bytes_of_text(room), 0) % rows == bytes_hash(ada, 0) % rows && met++ == n)
+            return bytes_of_text(room);
+    }
+}
+
+static void of_those_that_meet_the_first_is_pushed_out_and_none_is_taken_for_another(void **state)
 {
     const struct bytes ada = BYTES("ada@example.org");
-    char other[40];
-    struct bytes met = bytes_none();
-    for (unsigned i = 0; met.length == 0; i++) {
-        snprintf(other, sizeof other, "u%u@example.org", i);
-        if (bytes_hash(bytes_of_text(other), 0) % OVER_QUOTA_SLOTS == bytes_hash(ada, 0) % OVER_QUOTA_SLOTS)
-            met = bytes_of_text(other);
+    char rooms[OVER_QUOTA_ROW][40];
+    struct bytes met[OVER_QUOTA_ROW];
+    for (unsigned i = 0; i < OVER_QUOTA_ROW; i++)
+        met[i] = one_that_meets(ada, i, rooms[i]);
+    over_quota_table_add(&full, ada, 1, 1000);
+    assert_false(over_quota_table_has(&full, met[0], 1, 1000));
+    over_quota_table_remove(&full, met[0]); /* not his */
+    for (unsigned i = 0; i < OVER_QUOTA_ROW; i++) {
+        assert_true(over_quota_table_has(&full, ada, 1, 2000));
+        over_quota_table_add(&full, met[i], 1, 2000);
+        assert_true(over_quota_table_has(&full, met[i], 1, 2000));
     }
-    over_quota_table_add(&full, ada, 1, 0);
-    assert_false(over_quota_table_has(&full, met, 1, 0));
-    over_quota_table_remove(&full, met); /* not his */
-    assert_true(over_quota_table_has(&full, ada, 1, 0));
-    over_quota_table_add(&full, met, 1, 0);
-    assert_true(over_quota_table_has(&full, met, 1, 0));
-    assert_false(over_quota_table_has(&full, ada, 1, 0));
+    assert_false(over_quota_table_has(&full, ada, 1, 2000));
+    assert_true(over_quota_table_has(&full, met[0], 1, 2000));
 }
 
 static void those_that_are_too_many_to_be_watched_are_full_too(void **state)
@@ -452,7 +463,7 @@ int main(void)
         TEST(who_is_full_is_believed_for_five_minutes),
         TEST(who_was_full_is_not_believed_once_the_accounts_change),
         TEST(those_that_are_too_many_to_be_watched_are_full_too),
-        TEST(two_that_meet_push_each_other_out_and_are_never_taken_for_another),
+        TEST(of_those_that_meet_the_first_is_pushed_out_and_none_is_taken_for_another),
         TEST(sizes_are_rounded_down),
         TEST(the_warning_says_how_much_what_follows_and_what_to_do)};
     return cmocka_run_group_tests(tests, NULL, NULL);

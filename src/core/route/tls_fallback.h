@@ -11,7 +11,8 @@
  * an attack, or looks like one: the message never goes in clear for it.
  *
  * A delivery asks tls_fallback_next(), and notes hosts; whoever owns the
- * memory sets `now_ms` before. Bounded: the oldest host makes room.
+ * memory sets `now_ms` before. Bounded: the oldest host makes room (a list by
+ * whole names, no table of base/slots.h: a stranger with the same hash would lose its TLS).
  */
 #ifndef MAILBOAT_CORE_ROUTE_TLS_FALLBACK_H
 #define MAILBOAT_CORE_ROUTE_TLS_FALLBACK_H

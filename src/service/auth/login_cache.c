@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "base/slots.h"
 #include "io/random.h"
 
 void login_cache_start(struct login_cache *login_cache)
@@ -41,27 +42,44 @@ static void digest(const struct login_cache *login_cache, struct bytes user, str
     buffer_free(&text);
 }
 
-static size_t slot_of(const unsigned char digest_octets[LOGIN_CACHE_DIGEST])
+static struct slots table_of(const struct login_cache *login_cache)
 {
-    return ((size_t)digest_octets[0] << 8 | digest_octets[1]) % LOGIN_CACHE_SLOTS;
+    return (struct slots){.at = login_cache->slots,
+                          .count = LOGIN_CACHE_SLOTS,
+                          .row = LOGIN_CACHE_ROW,
+                          .size = sizeof *login_cache->slots};
+}
+
+/* Of a digest: nobody outside knows the key that it was made with. */
+static uint64_t key_of(const unsigned char digest_octets[LOGIN_CACHE_DIGEST])
+{
+    uint64_t key;
+    memcpy(&key, digest_octets, sizeof key);
+    return key;
+}
+
+static uint64_t weigh(const struct slots *slots, const void *slot, const void *context)
+{
+    return ((const struct login_cache_slot *)slot)->until_ms;
 }
 
 bool login_cache_has(const struct login_cache *login_cache, struct bytes user, struct bytes password,
                      struct bytes hash, uint64_t now_ms)
 {
     unsigned char wanted[LOGIN_CACHE_DIGEST];
+    struct slots slots = table_of(login_cache);
     digest(login_cache, user, password, hash, wanted);
-    size_t slot = slot_of(wanted);
-    return login_cache->slots[slot].until_ms > now_ms &&
-           CRYPTO_memcmp(login_cache->slots[slot].digest, wanted, sizeof wanted) == 0;
+    const struct login_cache_slot *slot = slots_find(&slots, key_of(wanted));
+    return slot != NULL && slot->until_ms > now_ms && CRYPTO_memcmp(slot->digest, wanted, sizeof wanted) == 0;
 }
 
 void login_cache_add(struct login_cache *login_cache, struct bytes user, struct bytes password,
                      struct bytes hash, uint64_t now_ms)
 {
     unsigned char made[LOGIN_CACHE_DIGEST];
+    struct slots slots = table_of(login_cache);
     digest(login_cache, user, password, hash, made);
-    size_t slot = slot_of(made);
-    memcpy(login_cache->slots[slot].digest, made, sizeof made);
-    login_cache->slots[slot].until_ms = now_ms + LOGIN_CACHE_MS;
+    struct login_cache_slot *slot = slots_claim(&slots, key_of(made), weigh, NULL);
+    memcpy(slot->digest, made, sizeof made);
+    slot->until_ms = now_ms + LOGIN_CACHE_MS;
 }

@@ -10,11 +10,17 @@
 
 #include "base/bytes.h"
 
-enum { LOGIN_CACHE_SLOTS = 4096, LOGIN_CACHE_MS = 5 * 60 * 1000, LOGIN_CACHE_DIGEST = 32 };
+enum {
+    LOGIN_CACHE_SLOTS = 4096,
+    LOGIN_CACHE_ROW = 4, /* base/slots.h: in a full one the oldest makes room */
+    LOGIN_CACHE_MS = 5 * 60 * 1000,
+    LOGIN_CACHE_DIGEST = 32
+};
 
 struct login_cache {
     unsigned char key[LOGIN_CACHE_DIGEST];
-    struct {
+    struct login_cache_slot {
+        uint64_t key; /* the beginning of the digest */
         unsigned char digest[LOGIN_CACHE_DIGEST];
         uint64_t until_ms;
     } * slots;

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "base/slots.h"
 #include "store/accounts.h"
 
 static_assert(LOGIN_THROTTLE_SLOTS % LOGIN_THROTTLE_ROW == 0 &&
@@ -124,20 +125,27 @@ static uint64_t key_of(const struct login_throttle *throttle, const char *addres
 
 /* ---- the tables ---- */
 
-static struct throttle_slot *row_of(const struct login_throttle *throttle, uint64_t key)
+static struct slots slots_of(const struct login_throttle *throttle)
 {
-    return &throttle->slots[key % (LOGIN_THROTTLE_SLOTS / LOGIN_THROTTLE_ROW) * LOGIN_THROTTLE_ROW];
+    return (struct slots){.at = throttle->slots,
+                          .count = LOGIN_THROTTLE_SLOTS,
+                          .row = LOGIN_THROTTLE_ROW,
+                          .size = sizeof *throttle->slots};
+}
+
+static struct slots good_of(const struct login_throttle *throttle)
+{
+    return (struct slots){.at = throttle->good,
+                          .count = LOGIN_THROTTLE_TRUSTED,
+                          .row = LOGIN_THROTTLE_ROW,
+                          .size = sizeof *throttle->good};
 }
 
 static struct throttle_slot *find(const struct login_throttle *throttle, const char *address,
                                   const char *account)
 {
-    uint64_t key = key_of(throttle, address, account);
-    struct throttle_slot *row = row_of(throttle, key);
-    for (size_t i = 0; i < LOGIN_THROTTLE_ROW; i++)
-        if (row[i].key == key)
-            return &row[i];
-    return NULL;
+    struct slots slots = slots_of(throttle);
+    return slots_find(&slots, key_of(throttle, address, account));
 }
 
 static bool is_old(const struct throttle_slot *slot, uint64_t now_ms)
@@ -151,44 +159,26 @@ static uint32_t tries_of(const struct throttle_slot *slot)
     return slot->failures + slot->open;
 }
 
-/* Where a newcomer may stand: a free or forgotten place, else that of the
- * one with the fewest tries. */
-static struct throttle_slot *make_room(struct login_throttle *throttle, uint64_t key, uint64_t now_ms)
+/* A forgotten one goes first, else the one with the fewest tries; of equal ones the older. */
+static uint64_t weigh(const struct slots *slots, const void *at, const void *now_ms)
 {
-    struct throttle_slot *row = row_of(throttle, key), *least = row;
-    for (size_t i = 0; i < LOGIN_THROTTLE_ROW; i++) {
-        if (is_old(&row[i], now_ms))
-            return &row[i];
-        if (tries_of(&row[i]) < tries_of(least) ||
-            (tries_of(&row[i]) == tries_of(least) && row[i].last_ms < least->last_ms))
-            least = &row[i];
-    }
-    return least;
+    enum { TIME_BITS = 44, TRIES_MAX = (1 << 20) - 2 }; /* five hundred years */
+    const struct throttle_slot *slot = at;
+    uint64_t tries = tries_of(slot) < TRIES_MAX ? tries_of(slot) : TRIES_MAX;
+    uint64_t time_ms = slot->last_ms & ((UINT64_C(1) << TIME_BITS) - 1);
+    return is_old(slot, *(const uint64_t *)now_ms) ? 0 : (tries + 1) << TIME_BITS | time_ms;
 }
 
-static struct trusted_pair *find_good(const struct login_throttle *throttle, const struct throttle_try *tried,
-                                      bool make)
+static uint64_t weigh_good(const struct slots *slots, const void *slot, const void *context)
 {
-    uint64_t key = key_of(throttle, tried->address, tried->account);
-    struct trusted_pair
-        *row = &throttle->good[key % (LOGIN_THROTTLE_TRUSTED / LOGIN_THROTTLE_ROW) * LOGIN_THROTTLE_ROW],
-        *oldest = row;
-    for (size_t i = 0; i < LOGIN_THROTTLE_ROW; i++) {
-        if (row[i].key == key)
-            return &row[i];
-        if (row[i].last_ms < oldest->last_ms)
-            oldest = &row[i];
-    }
-    if (!make)
-        return NULL;
-    oldest->key = key;
-    return oldest;
+    return ((const struct trusted_pair *)slot)->last_ms;
 }
 
 bool login_throttle_know(const struct login_throttle *throttle, const struct throttle_try *tried,
                          uint64_t now_ms)
 {
-    const struct trusted_pair *good = find_good((struct login_throttle *)(uintptr_t)throttle, tried, false);
+    struct slots slots = good_of(throttle);
+    const struct trusted_pair *good = slots_find(&slots, key_of(throttle, tried->address, tried->account));
     return good != NULL && now_ms - good->last_ms <= LOGIN_THROTTLE_TRUSTED_MS;
 }
 
@@ -259,8 +249,9 @@ static struct throttle_slot *claim(struct login_throttle *throttle, const struct
 {
     struct throttle_slot *slot = find(throttle, counter->address, counter->account);
     if (slot == NULL || is_old(slot, now_ms)) {
+        struct slots slots = slots_of(throttle);
         uint64_t key = key_of(throttle, counter->address, counter->account);
-        slot = slot == NULL ? make_room(throttle, key, now_ms) : slot;
+        slot = slots_claim(&slots, key, weigh, &now_ms);
         *slot = (struct throttle_slot){.key = key};
         memcpy(slot->address, counter->address, strlen(counter->address) + 1);
         memcpy(slot->account, counter->account, strlen(counter->account) + 1);
@@ -343,7 +334,10 @@ void login_throttle_succeeded(struct login_throttle *throttle, const struct thro
         *pair = (struct throttle_slot){0};
     else if (pair != NULL)
         pair->failures = 0;
-    find_good(throttle, tried, true)->last_ms = now_ms;
+    struct slots slots = good_of(throttle);
+    struct trusted_pair *good = slots_claim(&slots, key_of(throttle, tried->address, tried->account),
+                                            weigh_good, NULL);
+    good->last_ms = now_ms;
 }
 
 const struct throttle_slot *login_throttle_next_locked(const struct login_throttle *throttle, size_t *at,

@@ -26,7 +26,7 @@
  * LOGIN_THROTTLE_TURN_WAIT_MS ahead. So its owner gets in from a new place within a minute, and a botnet gets
  * six tries a minute at the account, however large it is.
  *
- * Memory is bounded: tables of fixed size. In a full row the one with the
+ * Memory is bounded: tables of fixed size (base/slots.h). In a full row the one with the
  * fewest failures makes room. Pairs that signed in have a table of their own,
  * which no guess can crowd.
  *

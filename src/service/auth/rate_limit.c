@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "base/slots.h"
+
 #define HOUR_MS ((uint64_t)(RATE_LIMIT_PARTS - 1) * RATE_LIMIT_PART_MS)
 
 void rate_limit_start(struct rate_limits *rate_limits, struct rate_limits_kept *kept, uint64_t seed)
@@ -64,36 +66,35 @@ static uint64_t key_of(const struct rate_limits *rate_limits, struct bytes accou
     return key == 0 ? 1 : key;
 }
 
+static struct slots table_of(const struct rate_limits *rate_limits)
+{
+    return (struct slots){.at = rate_limits->slots,
+                          .count = RATE_LIMIT_SLOTS,
+                          .row = RATE_LIMIT_ROW,
+                          .size = sizeof *rate_limits->slots};
+}
+
 static struct rate_limit_slot *find(const struct rate_limits *rate_limits, uint64_t key)
 {
-    for (size_t i = 0; i < RATE_LIMIT_REACH; i++) {
-        struct rate_limit_slot *slot = &rate_limits->slots[(key + i) % RATE_LIMIT_SLOTS];
-        if (slot->key == key)
-            return slot;
-    }
-    return NULL;
+    struct slots slots = table_of(rate_limits);
+    return slots_find(&slots, key);
+}
+
+/* What it sent within the hour. */
+static uint64_t weigh(const struct slots *slots, const void *at, const void *part)
+{
+    const struct rate_limit_slot *slot = at;
+    return counts(slot, *(const uint64_t *)part) ? 1 + sum(slot->messages) + sum(slot->recipients) : 0;
 }
 
 static struct rate_limit_slot *claim(struct rate_limits *rate_limits, uint64_t key, uint64_t part)
 {
-    struct rate_limit_slot *found = find(rate_limits, key), *least = NULL;
-    uint64_t least_sent = UINT64_MAX;
-    for (size_t i = 0; found == NULL && i < RATE_LIMIT_REACH; i++) {
-        struct rate_limit_slot *slot = &rate_limits->slots[(key + i) % RATE_LIMIT_SLOTS];
-        uint64_t sent = counts(slot, part) ? 1 + sum(slot->messages) + sum(slot->recipients) : 0;
-        if (sent < least_sent) {
-            least = slot;
-            least_sent = sent;
-        }
-        if (sent == 0)
-            break;
-    }
-    if (found == NULL) {
-        found = least;
-        *found = (struct rate_limit_slot){.key = key, .part = part};
-    }
-    move_to(found, part);
-    return found;
+    struct slots slots = table_of(rate_limits);
+    struct rate_limit_slot *slot = slots_claim(&slots, key, weigh, &part);
+    if (slot->part == 0) /* it is new */
+        slot->part = part;
+    move_to(slot, part);
+    return slot;
 }
 
 /* ---- what is asked ---- */

@@ -9,9 +9,9 @@
  * it does not fit; rate_limit_give_back() when it was not sent after all. One
  * process does all of it, so that no two messages see the same room.
  *
- * The table is of a fixed size, in memory that outlives the process: a restart
+ * The table is of a fixed size (base/slots.h), in memory that outlives the process: a restart
  * of it forgets nothing, one of the server all. A new account takes a slot of
- * which nothing counts any more; where there is none within its reach (more
+ * which nothing counts any more; where there is none in its row (more
  * than half of the table has sent within the hour), that of the one that sent
  * least: never that of one near its limit.
  */
@@ -22,7 +22,7 @@
 
 enum rate_limit_size {
     RATE_LIMIT_SLOTS = 32768,
-    RATE_LIMIT_REACH = 64, /* slots where an account may stand */
+    RATE_LIMIT_ROW = 64,   /* slots where an account may stand: base/slots.h */
     RATE_LIMIT_PARTS = 13, /* of an hour, and the one that has begun */
     RATE_LIMIT_PART_MS = 5 * 60 * 1000,
 };

@@ -11,7 +11,8 @@
  * a table that all share, where each client counts in two slots of its
  * process' row. The fuller of two slots may hold a stranger too, the emptier
  * hardly ever does: so the limit is one for all processes, and nobody gets more
- * than it.
+ * than it. (No table of base/slots.h, which makes room for a newcomer: a
+ * connection that is open must never be forgotten.)
  *
  * The widest network of a client keeps the line of its strangers, for admission_control.h.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdatomic.h>
 
+#include "base/slots.h"
 #include "core/server/harvest.h"
 #include "io/clock.h"
 #include "io/log.h"
@@ -11,9 +12,9 @@
 /* A slot's two words: whose it is stands in both, so that half of another's is not taken for one's own. */
 enum { COUNT_BITS = 16, MINUTE_BITS = 22, OFFENCE_BITS = 4 };
 
-static uint64_t pack_counts(uint64_t mark, const struct harvest *harvest)
+static uint64_t pack_counts(const struct harvest *harvest)
 {
-    return (mark >> 32) << 32 | (uint64_t)harvest->bad << COUNT_BITS | harvest->good;
+    return (uint64_t)harvest->bad << COUNT_BITS | harvest->good;
 }
 
 static uint64_t pack_state(uint64_t mark, const struct harvest *harvest)
@@ -38,58 +39,79 @@ static uint32_t now_min(void)
     return (uint32_t)(clock_now_ms() / (60 * 1000) + 1) & ((1u << MINUTE_BITS) - 1);
 }
 
-static struct harvest_slot *row_of(const struct smtpd *smtpd, uint64_t mark)
+static struct slots table_of(const struct smtpd *smtpd)
 {
-    return &smtpd->metrics->harvests[mark % (METRICS_HARVESTS / HARVEST_ROW) * HARVEST_ROW];
+    return (struct slots){.at = smtpd->metrics->harvests,
+                          .count = METRICS_HARVESTS,
+                          .row = HARVEST_ROW,
+                          .size = sizeof(struct harvest_slot),
+                          .value_bits = 2 * COUNT_BITS};
+}
+
+static uint64_t state_of(const void *slot)
+{
+    return atomic_load_explicit(&((const struct harvest_slot *)slot)->state, memory_order_relaxed);
+}
+
+static uint64_t weigh(const struct slots *slots, const void *slot, const void *minute)
+{
+    uint64_t state = state_of(slot);
+    struct harvest harvest = unpack(slots_value(slots, slot), state);
+    harvest_fade(&harvest, *(const uint32_t *)minute);
+    return state == 0 ? 0 : (uint64_t)harvest_weight(&harvest) + 1;
 }
 
 /* What is known of it; `slot` is where it stands, or may stand. */
 static struct harvest recall(const struct smtpd *smtpd, uint64_t mark, struct harvest_slot **slot)
 {
-    struct harvest_slot *row = row_of(smtpd, mark);
-    uint32_t least = UINT32_MAX, minute = now_min();
-    for (size_t i = 0; i < HARVEST_ROW; i++) {
-        uint64_t counts = atomic_load_explicit(&row[i].counts, memory_order_relaxed),
-                 state = atomic_load_explicit(&row[i].state, memory_order_relaxed);
-        struct harvest harvest = unpack(counts, state);
-        if (state != 0 && counts >> 32 == mark >> 32 && state >> 48 == mark >> 48) {
-            *slot = &row[i];
-            return harvest;
-        }
-        harvest_fade(&harvest, minute);
-        uint32_t weight = state == 0 ? 0 : harvest_weight(&harvest) + 1;
-        if (weight < least) {
-            least = weight;
-            *slot = &row[i];
-        }
-    }
+    struct slots slots = table_of(smtpd);
+    uint32_t minute = now_min();
+    *slot = slots_place(&slots, mark, weigh, &minute);
+    uint64_t state = state_of(*slot);
+    if (slots_is_of(&slots, *slot, mark) && state != 0 && state >> 48 == mark >> 48)
+        return unpack(slots_value(&slots, *slot), state);
     return (struct harvest){.minute = minute};
 }
 
 /* Two processes that write at once may lose a count; they never mix up whose it is. */
-static void remember(struct harvest_slot *slot, uint64_t mark, const struct harvest *harvest)
+static void remember(const struct smtpd *smtpd, struct harvest_slot *slot, uint64_t mark,
+                     const struct harvest *harvest)
 {
-    atomic_store_explicit(&slot->counts, pack_counts(mark, harvest), memory_order_relaxed);
+    struct slots slots = table_of(smtpd);
+    slots_put(&slots, slot, mark, pack_counts(harvest));
     atomic_store_explicit(&slot->state, pack_state(mark, harvest), memory_order_relaxed);
 }
 
 /* ---- what was named ---- */
 
-/* A word of the table: whose and which recipient it is, and the minute. */
-enum { NAMED_MINUTE_BITS = 12 };
+/* The value of a slot is the minute. */
+enum { NAMED_MINUTE_BITS = 12, NAMED_MINUTE_MASK = (1 << NAMED_MINUTE_BITS) - 1, NAMED_ROW = 4 };
 
-/* True the first time within a while that a client names a recipient. Two that meet
- * in a word push each other out: then one counts once more. */
+static uint32_t named_age_min(const struct slots *slots, const void *slot)
+{
+    return (now_min() - (uint32_t)slots_value(slots, slot)) & NAMED_MINUTE_MASK;
+}
+
+static uint64_t weigh_named(const struct slots *slots, const void *slot, const void *context)
+{
+    uint32_t age_min = named_age_min(slots, slot);
+    return age_min < HARVEST_NAMED_MIN ? HARVEST_NAMED_MIN - age_min : 0;
+}
+
+/* True the first time within a while that a client names a recipient. One that was pushed
+ * out counts once more. */
 static bool is_news(const struct smtpd *smtpd, uint64_t mark, struct bytes address)
 {
+    struct slots slots = {.at = smtpd->metrics->named,
+                          .count = METRICS_NAMED,
+                          .row = NAMED_ROW,
+                          .size = sizeof *smtpd->metrics->named,
+                          .value_bits = NAMED_MINUTE_BITS};
     uint64_t hash = bytes_hash(address, mark);
-    uint32_t mask = (1u << NAMED_MINUTE_BITS) - 1, minute = now_min() & mask;
-    _Atomic uint32_t *word = &smtpd->metrics->named[hash % METRICS_NAMED];
-    uint32_t before = atomic_load_explicit(word, memory_order_relaxed);
-    uint32_t now = (uint32_t)(hash >> 32) << NAMED_MINUTE_BITS | minute;
-    if (before != 0 && (before & ~mask) == (now & ~mask) && ((minute - before) & mask) < HARVEST_NAMED_MIN)
+    void *slot = slots_place(&slots, hash, weigh_named, NULL);
+    if (slots_is_of(&slots, slot, hash) && named_age_min(&slots, slot) < HARVEST_NAMED_MIN)
         return false;
-    atomic_store_explicit(word, now, memory_order_relaxed);
+    slots_put(&slots, slot, hash, now_min());
     return true;
 }
 
@@ -204,7 +226,7 @@ static uint32_t count_refusal(const struct smtp_connection *connection, struct b
         uint32_t free = counted.frees[i], delay_ms = 0;
         if (is_news(smtpd, counted.marks[i], address)) {
             enum harvest_news news = harvest_refused(&harvest, free, fresh, minute);
-            remember(slot, counted.marks[i], &harvest);
+            remember(smtpd, slot, counted.marks[i], &harvest);
             if (news != HARVEST_NOTHING_NEW)
                 log_news(connection, news);
             delay_ms = harvest_delay_ms(&harvest, free, fresh);
@@ -264,7 +286,7 @@ static void count_accepted(const struct smtp_connection *connection, const struc
     struct harvest_slot *slot;
     struct harvest harvest = recall(connection->smtpd, mark, &slot);
     harvest_accepted(&harvest, free, fresh, all - fresh, now_min());
-    remember(slot, mark, &harvest);
+    remember(connection->smtpd, slot, mark, &harvest);
 }
 
 void harvest_table_accepted(struct smtp_connection *connection, const struct envelope *envelope)

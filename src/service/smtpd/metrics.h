@@ -37,7 +37,7 @@ struct shared_metrics {
         /* of unknown recipients, by address: see smtpd/harvest_table.c */
         _Atomic uint64_t counts, state;
     } harvests[METRICS_HARVESTS];
-    _Atomic uint32_t named[METRICS_NAMED]; /* recipients that a client named lately: the same */
+    _Atomic uint64_t named[METRICS_NAMED]; /* recipients that a client named lately: the same */
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
     struct handshake_budget handshakes;                    /* CPU of TLS handshakes, by network */
     /* how the clients of an address begin: see smtpd/tls_sniff.c */

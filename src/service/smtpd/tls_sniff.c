@@ -10,12 +10,12 @@
  */
 #include <stdatomic.h>
 
+#include "base/slots.h"
 #include "io/clock.h"
 #include "service/smtpd/smtpd.h"
 
-/* What is known of one address on one port, as a slot of the table holds it. */
+/* What is known of one address on one port, as the value of a slot (base/slots.h). */
 struct tls_history {
-    uint32_t mark;    /* 24 bits: whose it is */
     uint32_t late_ms; /* 10 bits: the latest ClientHello; 0: none came */
     uint32_t patient; /* 4 bits: sessions that waited for the greeting, up to TLS_SNIFF_PATIENT_SESSIONS */
     uint32_t since_h; /* 26 bits: hours since 1970 when it was learned */
@@ -23,16 +23,14 @@ struct tls_history {
 
 static uint64_t tls_history_pack(struct tls_history history)
 {
-    return (uint64_t)history.mark << 40 | (uint64_t)history.late_ms << 30 | (uint64_t)history.patient << 26 |
-           history.since_h;
+    return (uint64_t)history.late_ms << 30 | (uint64_t)history.patient << 26 | history.since_h;
 }
 
-static struct tls_history tls_history_unpack(uint64_t slot)
+static struct tls_history tls_history_unpack(uint64_t value)
 {
-    return (struct tls_history){.mark = (uint32_t)(slot >> 40),
-                                .late_ms = (uint32_t)(slot >> 30) & 0x3ff,
-                                .patient = (uint32_t)(slot >> 26) & 0xf,
-                                .since_h = (uint32_t)slot & 0x3ffffff};
+    return (struct tls_history){.late_ms = (uint32_t)(value >> 30) & 0x3ff,
+                                .patient = (uint32_t)(value >> 26) & 0xf,
+                                .since_h = (uint32_t)value & 0x3ffffff};
 }
 
 /* FNV-1a. Who makes two addresses meet gains a pause for one of them. */
@@ -49,26 +47,40 @@ static uint32_t now_h(void)
     return (uint32_t)(clock_epoch_ms() / (3600 * 1000)) & 0x3ffffff;
 }
 
-static _Atomic uint64_t *slot_of(const struct listener *listener, uint64_t mark)
+enum { TLS_HISTORY_ROW = 4, TLS_HISTORY_BITS = 40 };
+
+static struct slots table_of(const struct listener *listener)
 {
-    return &listener->smtpd->metrics->tls_history[mark % METRICS_TLS_HISTORY];
+    return (struct slots){.at = listener->smtpd->metrics->tls_history,
+                          .count = METRICS_TLS_HISTORY,
+                          .row = TLS_HISTORY_ROW,
+                          .size = sizeof *listener->smtpd->metrics->tls_history,
+                          .value_bits = TLS_HISTORY_BITS};
+}
+
+/* What was learned last stays longest. */
+static uint64_t weigh(const struct slots *slots, const void *slot, const void *context)
+{
+    return tls_history_unpack(slots_value(slots, slot)).since_h;
 }
 
 /* What was learned lately, or nothing. */
 static struct tls_history recall(const struct listener *listener, struct bytes address)
 {
-    uint64_t mark = mark_of(listener, address);
-    struct tls_history history = tls_history_unpack(
-        atomic_load_explicit(slot_of(listener, mark), memory_order_relaxed));
-    bool known = history.mark == mark >> 40 && now_h() - history.since_h < TLS_HISTORY_H;
-    return known ? history : (struct tls_history){.mark = (uint32_t)(mark >> 40)};
+    struct slots slots = table_of(listener);
+    const void *slot = slots_find(&slots, mark_of(listener, address));
+    struct tls_history history = {0};
+    if (slot != NULL)
+        history = tls_history_unpack(slots_value(&slots, slot));
+    return now_h() - history.since_h < TLS_HISTORY_H ? history : (struct tls_history){0};
 }
 
 static void remember(const struct listener *listener, struct bytes address, struct tls_history history)
 {
+    struct slots slots = table_of(listener);
+    uint64_t mark = mark_of(listener, address);
     history.since_h = now_h();
-    atomic_store_explicit(slot_of(listener, mark_of(listener, address)), tls_history_pack(history),
-                          memory_order_relaxed);
+    slots_put(&slots, slots_place(&slots, mark, weigh, NULL), mark, tls_history_pack(history));
 }
 
 void tls_sniff_record_early(const struct listener *listener, struct bytes address, uint64_t after_ms)

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/slots.h"
+
+#include <assert.h>
+#include <string.h>
+
+static bool slots_are_sound(const struct slots *slots)
+{
+    return slots->row > 0 && slots->count >= slots->row && slots->count % slots->row == 0 &&
+           slots->size >= sizeof(uint64_t) && slots->size % sizeof(uint64_t) == 0 && slots->value_bits < 64;
+}
+
+static uint64_t load(const void *slot)
+{
+    return __atomic_load_n((const uint64_t *)slot, __ATOMIC_RELAXED);
+}
+
+static void store(void *slot, uint64_t word)
+{
+    __atomic_store_n((uint64_t *)slot, word, __ATOMIC_RELAXED);
+}
+
+static uint64_t value_mask(const struct slots *slots)
+{
+    return (UINT64_C(1) << slots->value_bits) - 1;
+}
+
+/* Never 0: that is nobody's. */
+static uint64_t tag_of(const struct slots *slots, uint64_t key)
+{
+    uint64_t tag = key & ~value_mask(slots);
+    return tag == 0 ? UINT64_C(1) << slots->value_bits : tag;
+}
+
+static char *row_of(const struct slots *slots, uint64_t key)
+{
+    assert(slots_are_sound(slots));
+    return (char *)slots->at + key % (slots->count / slots->row) * slots->row * slots->size;
+}
+
+void *slots_find(const struct slots *slots, uint64_t key)
+{
+    char *row = row_of(slots, key);
+    for (size_t i = 0; i < slots->row; i++)
+        if (slots_is_of(slots, row + i * slots->size, key))
+            return row + i * slots->size;
+    return NULL;
+}
+
+void *slots_place(const struct slots *slots, uint64_t key, slots_weight *weight, const void *context)
+{
+    char *own = slots_find(slots, key), *row = row_of(slots, key), *least = row;
+    uint64_t least_weight = UINT64_MAX;
+    for (size_t i = 0; own == NULL && least_weight > 0 && i < slots->row; i++) {
+        char *slot = row + i * slots->size;
+        uint64_t its_weight = load(slot) == 0 ? 0 : weight(slots, slot, context);
+        if (its_weight < least_weight) {
+            least_weight = its_weight;
+            least = slot;
+        }
+    }
+    return own != NULL ? own : least;
+}
+
+void *slots_claim(const struct slots *slots, uint64_t key, slots_weight *weight, const void *context)
+{
+    char *slot = slots_place(slots, key, weight, context);
+    if (!slots_is_of(slots, slot, key)) {
+        memset(slot + sizeof(uint64_t), 0, slots->size - sizeof(uint64_t));
+        slots_put(slots, slot, key, 0);
+    }
+    return slot;
+}
+
+bool slots_is_of(const struct slots *slots, const void *slot, uint64_t key)
+{
+    return (load(slot) & ~value_mask(slots)) == tag_of(slots, key);
+}
+
+uint64_t slots_value(const struct slots *slots, const void *slot)
+{
+    return load(slot) & value_mask(slots);
+}
+
+void slots_put(const struct slots *slots, void *slot, uint64_t key, uint64_t value)
+{
+    store(slot, tag_of(slots, key) | (value & value_mask(slots)));
+}
+
+void slots_drop(const struct slots *slots, void *slot)
+{
+    store(slot, 0);
+    memset((char *)slot + sizeof(uint64_t), 0, slots->size - sizeof(uint64_t));
+}
+
+void slots_clear(const struct slots *slots)
+{
+    assert(slots_are_sound(slots));
+    for (size_t i = 0; i < slots->count; i++) {
+        char *slot = (char *)slots->at + i * slots->size;
+        if (load(slot) != 0)
+            slots_drop(slots, slot);
+    }
+}
