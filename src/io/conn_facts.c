@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conn_facts: what can be told of a connection: its address,
- * its TLS and channel bindings, what its end means. */
+/* conn_facts: facts about a connection: its address, its TLS and channel bindings, and the meaning of its
+ * end. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,7 +27,7 @@ enum conn_end conn_end_of(int number)
     return CONN_END_OTHER;
 }
 
-/* An older protocol is not spoken (RFC 8997). */
+/* Older protocols are not supported (RFC 8997). */
 static enum tls_protocol protocol_of(const struct conn *conn)
 {
     if (conn->ssl == NULL || conn->handshaking)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conn_peer: what is asked of a server that a conn speaks TLS with, and how its certificate was judged. */
+/* conn_peer: TLS requirements for a server, and the result of its certificate check. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <assert.h>
@@ -19,10 +19,10 @@ static int session_came(SSL *ssl, SSL_SESSION *session)
     if (conn == NULL || conn->context == NULL)
         return 0;
     tls_session_keep(conn->context, buffer_bytes(&conn->session_key), session, conn->verify_error);
-    return 1; /* it is ours now */
+    return 1; /* takes ownership */
 }
 
-/* What is asked of the peer, so that no session serves where more is asked. */
+/* Builds the session key from the requirements, so that no session is reused for stricter ones. */
 static void name_session(struct conn *conn, const struct conn_peer *peer)
 {
     buffer_add_format(&conn->session_key, "%s %d %s", peer->name, (int)peer->verify,
@@ -105,7 +105,7 @@ static int first_error(int fine, X509_STORE_CTX *store)
     struct conn *conn = ssl == NULL ? NULL : SSL_get_app_data(ssl);
     if (!fine && conn != NULL && conn->verify_error == X509_V_OK)
         conn->verify_error = X509_STORE_CTX_get_error(store);
-    return 1; /* judged when the handshake is done, so that a person learns what was wrong */
+    return 1; /* checked after the handshake, so that the error can be reported in full */
 }
 
 static bool is_address_text(const char *name)
@@ -114,7 +114,8 @@ static bool is_address_text(const char *name)
     return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
 }
 
-/* RFC 7671 5.1: with DANE-EE names and dates do not count, as OpenSSL has it. True when some can be used. */
+/* RFC 7671 5.1: with DANE-EE, names and dates are not checked, as in OpenSSL. True if some records are
+ * usable. */
 static bool check_tlsa(struct conn *conn, const struct conn_peer *peer)
 {
     bool any = false;
@@ -214,7 +215,7 @@ static void add_name(BIO *out, const ASN1_STRING *name, bool first)
     ASN1_STRING_print_ex(out, name, ASN1_STRFLGS_ESC_CTRL | ASN1_STRFLGS_ESC_MSB);
 }
 
-/* The first few names it is for (RFC 9525: those of subjectAltName alone count). */
+/* Appends the certificate's first few names (RFC 9525: only subjectAltName counts). */
 static void add_names(BIO *out, const X509 *certificate)
 {
     enum { NAMES_MAX = 3 };

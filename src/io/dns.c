@@ -23,7 +23,7 @@ static bool set_servers(struct dns *dns, const char *const *servers, size_t coun
 {
     char text[128];
     if (count == 0) {
-        ub_ctx_resolvconf(dns->context, NULL); /* without one libunbound asks the root servers itself */
+        ub_ctx_resolvconf(dns->context, NULL); /* without resolv.conf libunbound queries the root servers */
         return true;
     }
     for (size_t i = 0; i < count; i++) {
@@ -41,8 +41,8 @@ static bool set_servers(struct dns *dns, const char *const *servers, size_t coun
     return true;
 }
 
-/* Names that the root zone denies, or leaves unsigned, and that resolvers of
- * a private network serve all the same (RFC 6761, RFC 6762 appendix G, RFC 8375). */
+/* Names that are denied or unsigned in the root zone, but served by resolvers of private networks (RFC
+ * 6761, RFC 6762 appendix G, RFC 8375). */
 static const char *const private_names[] = {"test.", "internal.", "intranet.", "private.",     "corp.",
                                             "home.", "lan.",      "local.",    "localdomain.", "home.arpa."};
 
@@ -52,7 +52,7 @@ static bool validate(struct dns *dns, const char *anchor_file, bool required, st
     size_t i = 0;
     while (anchor_file == NULL && i < ARRAY_LENGTH(root_anchors) && access(root_anchors[i], R_OK) != 0)
         i++;
-    if (anchor_file == NULL && i == ARRAY_LENGTH(root_anchors)) /* nothing to trust: no answer is secure */
+    if (anchor_file == NULL && i == ARRAY_LENGTH(root_anchors)) /* no trust anchor: no answer is secure */
         return !required || error_set(error, EX_CONFIG,
                                       "resolver.dnssec: required needs the root's keys; install "
                                       "dns-root-data, or set resolver.trust_anchor");
@@ -66,14 +66,13 @@ static bool validate(struct dns *dns, const char *anchor_file, bool required, st
            error_set(error, EX_CONFIG, "resolver.trust_anchor: cannot read %s", file);
 }
 
-/* libunbound reads the anchors with all the rest, once: a file that holds none shows here. */
+/* libunbound reads the anchors with all other files, once: a file without anchors fails here. */
 static bool finalize(struct dns *dns, struct error *error)
 {
     struct ub_result *ready = NULL;
     ub_ctx_async(dns->context, 1);                       /* a thread, not a process */
-    ub_ctx_zone_add(dns->context, "test.", "nodefault"); /* the settings above are final from here on */
-    /* Answered by libunbound itself: makes it read all it reads from files
-     * now, before the process is sealed; no thread is started by it. */
+    ub_ctx_zone_add(dns->context, "test.", "nodefault"); /* makes the settings above final */
+    /* Answered by libunbound itself: makes it read its files now, before the sandbox; starts no thread. */
     int failed = ub_resolve(dns->context, "localhost", DNS_A, 1, &ready);
     ub_resolve_free(ready);
     return failed == 0 ||
@@ -102,8 +101,8 @@ static struct dns *open_with(const char *const *servers, size_t server_count, co
     ub_ctx_set_option(dns->context, "do-not-query-localhost:", "no");
     ub_ctx_set_option(dns->context, "module-config:", "iterator");
     ub_ctx_set_option(dns->context, "so-reuseport:", "no");
-    /* What is known of private names and addresses (home.arpa, .test, 10.in-addr.arpa) is
-     * the resolvers' matter: those that are asked may serve them. */
+    /* Private names and addresses (home.arpa, .test, 10.in-addr.arpa) may be served by the configured
+     * resolvers. */
     ub_ctx_set_option(dns->context, "unblock-lan-zones:", "yes");
     if (!set_servers(dns, servers, server_count, error) ||
         (trust->wanted && !validate(dns, trust->anchor_file, trust->required, error)))
@@ -240,7 +239,8 @@ void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, 
                 ub_resolve_async(dns->context, converted ? ascii : buffer_text(&text), (int)type, 1, question,
                                  answered, &question->number) == 0;
     question->asked = fine;
-    timer_set(&question->timer, fine ? DNS_TIMEOUT_MS : 0); /* what cannot be asked fails from the loop */
+    /* a query that cannot start fails from the loop */
+    timer_set(&question->timer, fine ? DNS_TIMEOUT_MS : 0);
     buffer_free(&text);
 }
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dns: asynchronous look-ups through libunbound.
+ * dns: asynchronous DNS lookups through libunbound.
  *
- * dns_open() is called with privileges: it reads resolv.conf and hosts.
- * dns_start() joins it to the loop once the process is sealed. Each
- * dns_ask() is answered exactly once, from the loop, unless it is cancelled.
+ * dns_open() needs privileges: it reads resolv.conf and hosts. dns_start() adds it to the loop once the
+ * process is sandboxed. Each dns_ask() is answered exactly once, from the loop, unless it is cancelled.
  */
 #ifndef MAILBOAT_IO_DNS_H
 #define MAILBOAT_IO_DNS_H
@@ -19,13 +18,13 @@ enum {
 };
 
 struct dns_question {
-    void (*on_answer)(void *owner, const struct dns_answer *answer); /* the answer lives during the call */
+    void (*on_answer)(void *owner, const struct dns_answer *answer); /* valid during the call */
     void *owner;
     struct dns *dns;
     enum dns_type type;
     int number; /* libunbound's */
     bool asked;
-    struct timer timer; /* gives up, or tells that it could not be asked */
+    struct timer timer; /* times out, or reports that the query could not start */
 };
 
 struct dns;
@@ -33,10 +32,9 @@ struct dns;
 /* `servers`: "address" or "address:port"; none: those of resolv.conf. */
 struct dns *dns_open(const char *const *servers, size_t server_count, struct error *error);
 /*
- * The same with DNSSEC (RFC 4033 to 4035). `anchor_file`: trust anchors to
- * begin with; NULL: those of the root zone that the system has, and without
- * them no answer is ever secure. Unless `required`, resolvers that strip
- * DNSSEC make all answers insecure and none fail.
+ * The same with DNSSEC (RFC 4033 to 4035). `anchor_file`: the trust anchors; NULL: the system's for the
+ * root zone, and without them no answer is ever secure. Unless `required`, resolvers that strip DNSSEC
+ * make all answers insecure and none fail.
  */
 struct dns *dns_open_validating(const char *const *servers, size_t server_count, const char *anchor_file,
                                 bool required, struct error *error);
@@ -48,7 +46,7 @@ void dns_close(struct dns *dns);
  * where it is until it is answered or cancelled. */
 void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,
              void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner);
-/* A name in any script as DNS has it (A-labels; RFC 5891); false when it cannot be. */
+/* Converts a name in any script to A-labels (RFC 5891); false if it is not valid. */
 bool dns_ascii_name(const char *name, char *buffer, size_t size);
 void dns_cancel(struct dns_question *question);
 

@@ -19,7 +19,7 @@
 
 enum { OVERFLOW_UID = 65534, NGROUPS_TRIED = 256 };
 
-/* ---- who owns it ---- */
+/* ---- ownership ---- */
 
 const char *folder_owner_name(uid_t uid)
 {
@@ -32,8 +32,8 @@ const char *folder_owner_name(uid_t uid)
     return text;
 }
 
-/* In a user namespace what belongs to users outside of it is shown as nobody's;
- * those can do as they like with everything here. */
+/* In a user namespace, files of users outside of it appear as nobody's; those users have full control here
+ * anyway. */
 static bool is_from_outside(uid_t uid)
 {
     unsigned long first, outside, count;
@@ -62,9 +62,8 @@ static bool is_member(gid_t gid)
     return gid == getegid();
 }
 
-/* True if the group has no member but this user, as on systems where each user
- * has a group of its own and a umask of 002, and as the group of a container's
- * volume, which has no name there. Not for root. */
+/* True if the group has only this user as a member, as on systems with one group per user and umask 002,
+ * or the nameless group of a container's volume. Not for root. */
 static bool is_own_group(gid_t gid)
 {
     const struct passwd *user = getpwuid(geteuid());
@@ -83,13 +82,13 @@ static bool is_own_group(gid_t gid)
     return true;
 }
 
-/* Can a user whom we do not trust put names into it? */
+/* True if an untrusted user can create names in it. */
 static bool is_open_to_others(int descriptor, const struct stat *facts)
 {
     char way[40];
     if ((facts->st_mode & (S_IWGRP | S_IWOTH)) == 0)
         return false;
-    /* an access list shows as rights of the group */
+    /* access lists appear as rights of the group */
     snprintf(way, sizeof way, "/proc/self/fd/%d", descriptor);
     return (facts->st_mode & S_IWOTH) != 0 || !is_own_group(facts->st_gid) ||
            getxattr(way, "system.posix_acl_access", NULL, 0) > 0;
@@ -115,19 +114,19 @@ static bool refuse_rights(const char *path, const struct stat *facts, struct err
                      all ? "go-w" : "g-w", path);
 }
 
-/* ---- walking ---- */
+/* ---- walking a path ---- */
 
-/* A path on its way: where it is, and what is left of it. */
+/* The state of a path walk: the current folder and the remaining path. */
 struct folder_walk {
     struct folder *folder;
     char rest[FOLDER_PATH_MAX];
-    mode_t mode; /* 0: nothing is made */
+    mode_t mode; /* 0: create nothing */
     enum folder_end end;
-    bool partly; /* a missing folder ends it well */
+    bool partly; /* succeed at a missing folder */
     bool missing;
     unsigned links;
-    size_t asked; /* octets at the end of `rest` that are the path's own, and not a link's */
-    bool foreign; /* the name at hand is of a link: where that leads must exist */
+    size_t asked; /* octets at the end of `rest` from the path itself, not from a link */
+    bool foreign; /* the current name comes from a link, whose target must exist */
 };
 
 static bool too_long(const char *path, struct error *error)
@@ -135,7 +134,7 @@ static bool too_long(const char *path, struct error *error)
     return error_set(error, EX_CONFIG, "the path %.200s... is too long", path);
 }
 
-/* The next name into `name`; "" at the end. */
+/* Copies the next name into `name`; "" at the end. */
 static bool next_name(struct folder_walk *walk, char name[NAME_MAX + 1], struct error *error)
 {
     const char *at = walk->rest + strspn(walk->rest, "/");
@@ -150,7 +149,7 @@ static bool next_name(struct folder_walk *walk, char name[NAME_MAX + 1], struct 
     return true;
 }
 
-/* The folder that is reached is this one from now on. */
+/* Makes the opened folder the current one. */
 static bool step_into(struct folder_walk *walk, int descriptor, const char *name, struct error *error)
 {
     struct folder *folder = walk->folder;
@@ -178,7 +177,7 @@ static bool look_at(struct folder_walk *walk, struct error *error)
         return error_set_errno(error, EX_OSERR, "cannot look at %s", folder->path);
     if (!any && !is_trusted(facts.st_uid))
         return refuse_owner(folder->path, facts.st_uid, "the folder", error);
-    /* others add to it, and take away only what is theirs */
+    /* other users may add names, but remove only their own */
     bool sticky = !last && (facts.st_mode & S_ISVTX) != 0;
     if (!any && !sticky && is_open_to_others(folder->descriptor, &facts))
         return refuse_rights(folder->path, &facts, error);
@@ -195,7 +194,7 @@ static bool start_at_root(struct folder_walk *walk, struct error *error)
            step_into(walk, descriptor, "", error) && look_at(walk, error);
 }
 
-/* A link that root or we made: on to where it leads. */
+/* Follows a link that root or this user made. */
 static bool follow(struct folder_walk *walk, int link, const char *name, const struct stat *facts,
                    struct error *error)
 {
@@ -219,8 +218,8 @@ static bool follow(struct folder_walk *walk, int link, const char *name, const s
     return target[0] != '/' || start_at_root(walk, error);
 }
 
-/* With this mode at least, whatever the umask says: under 077 the server's processes could not pass
- * through the data directory. Nobody else can replace a name in `at`; one that was there is left as it is. */
+/* Creates a folder with at least this mode, whatever the umask: under 077 the server's processes could not
+ * enter the data directory. No other user can replace a name in `at`; an existing one is kept as it is. */
 static bool make_folder(int at, const char *name, mode_t mode)
 {
     struct stat facts;
@@ -236,7 +235,7 @@ static bool make_folder(int at, const char *name, mode_t mode)
     return set;
 }
 
-/* The descriptor of a name, made where it is missing and shall be; -1 with errno. */
+/* Opens a name, and creates it if missing and requested; -1 with errno. */
 static int take_name(struct folder_walk *walk, const char *name)
 {
     const int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
@@ -250,7 +249,7 @@ static bool fail_name(struct folder_walk *walk, const char *name, struct error *
 {
     const char *above = walk->folder->path, *between = above[1] == '\0' ? "" : "/";
     walk->missing = errno == ENOENT ||
-                    (walk->partly && errno == EACCES); /* it cannot be seen: then nothing is said of it */
+                    (walk->partly && errno == EACCES); /* not visible: nothing is claimed about it */
     if (walk->missing && walk->partly)
         return false;
     if (walk->mode != 0 && !walk->foreign)
@@ -279,7 +278,7 @@ static bool step(struct folder_walk *walk, const char *name, struct error *error
     return step_into(walk, descriptor, name, error) && look_at(walk, error);
 }
 
-/* What is opened for its place is opened for reading: its names can be listed and synced. */
+/* Reopens a folder opened as a path for reading: its names can be listed and synced. */
 static bool make_readable(struct folder *folder, struct error *error)
 {
     int readable = openat(folder->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -391,7 +390,7 @@ int folder_new_file(int folder, const char *name, mode_t mode)
     if (unlinkat(folder, name, 0) != 0 && errno != ENOENT)
         return -1;
     int file = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-    if (file >= 0 && fchmod(file, mode) != 0) { /* whatever the umask says */
+    if (file >= 0 && fchmod(file, mode) != 0) { /* whatever the umask */
         close(file);
         return -1;
     }

@@ -9,14 +9,14 @@
 #include "io/conn_tls.h"
 #include "io/random.h"
 
-/* The steps of one network that wait. */
+/* The waiting steps of one network. */
 struct handshake_lane {
     struct handshakes *handshakes;
     struct handshake_network network;
     struct conn *first, *last;
     struct handshake_lane *previous, *next; /* in the ring, unless it sleeps */
     struct timer wake;
-    bool sleeps; /* until the rules let it go on */
+    bool sleeps; /* until the rules allow the next step */
 };
 
 static struct bytes key_of(const struct handshake_network *network)
@@ -42,7 +42,7 @@ static void leave_ring(struct handshake_lane *lane)
     *(lane->next == NULL ? &h->last : &lane->next->previous) = lane->previous;
 }
 
-/* Behind the events of this turn. */
+/* Runs after the events of this turn. */
 static void run_soon(struct handshakes *h)
 {
     if (h->first != NULL && !evtimer_pending(&h->turn.event, NULL))
@@ -99,7 +99,7 @@ static void insert(struct handshake_lane *lane, struct conn *conn, struct conn *
     lane->handshakes->queued++;
 }
 
-/* The lane is gone where it was the last. */
+/* Frees the lane with its last conn. */
 static void take_out(struct conn *conn)
 {
     struct handshake_place *place = &conn->handshake;
@@ -118,7 +118,7 @@ void handshakes_queue(struct conn *conn)
     struct handshakes *h = conn->handshake.handshakes;
     assert(conn->handshake.lane == NULL);
     struct handshake_lane *lane = lane_of(h, &conn->handshake.network);
-    /* One that was begun is almost done, and to begin anew would cost more. */
+    /* A started handshake goes first: it is nearly done, and starting another would cost more. */
     insert(lane, conn, conn->handshake.begun ? NULL : lane->last);
     if (conn->handshake.begun && lane->sleeps) {
         timer_cancel(&lane->wake);
@@ -144,7 +144,7 @@ void handshakes_leave(struct conn *conn, bool failed)
 
 /* ---- a turn ---- */
 
-/* True: its client was gone, and it has cost next to nothing. */
+/* True if the client was gone, which cost next to nothing. */
 static bool do_step(struct handshakes *h, struct conn *conn)
 {
     struct handshake_network network = conn->handshake.network;
@@ -162,8 +162,8 @@ static bool do_step(struct handshakes *h, struct conn *conn)
     return gone;
 }
 
-/* One step, of the lane whose turn it is, and some whose clients are gone; lanes that have to wait
- * go to sleep. */
+/* Runs one step of the next lane in turn, and some whose clients are gone; lanes that must wait go to
+ * sleep. */
 static void take_turn(void *owner)
 {
     struct handshakes *h = owner;
@@ -183,7 +183,7 @@ static void take_turn(void *owner)
         gone++;
     }
     if (h->first != NULL)
-        timer_set(&h->turn, 0); /* in the next turn, whose events come before */
+        timer_set(&h->turn, 0); /* the next turn, after its events */
 }
 
 void handshakes_start(struct handshakes *handshakes, struct loop *loop, const struct handshake_rules *rules,

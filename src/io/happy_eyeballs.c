@@ -34,7 +34,7 @@ static void give_up(struct happy_eyeballs *eyeballs)
     eyeballs->events->on_done(eyeballs->owner, -1, 0, end, eyeballs->why);
 }
 
-/* The next one has its turn at once; after the last, nobody is there. */
+/* Starts the next attempt immediately; reports failure after the last. */
 static void attempt_failed(struct connect_attempt *attempt, int number)
 {
     struct happy_eyeballs *eyeballs = attempt->eyeballs;
@@ -59,7 +59,7 @@ static void on_ready(void *owner, bool readable, bool writable)
         return;
     }
     watch_stop(&attempt->watch);
-    attempt->descriptor = -1; /* it is the owner's now */
+    attempt->descriptor = -1; /* owned by the caller now */
     happy_eyeballs_stop(eyeballs);
     eyeballs->events->on_done(eyeballs->owner, descriptor, (size_t)(attempt - eyeballs->attempts),
                               CONN_END_OTHER, "");

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * happy_eyeballs: which of a host's addresses answers first (RFC 8305 5). The next one
- * is tried when the last was silent for HAPPY_EYEBALLS_STAGGER_MS, or at once where it
- * refused; those before it go on meanwhile. The first connection that comes
- * through is the owner's, the others are closed.
+ * happy_eyeballs: connects to the first address of a host that answers (RFC 8305 5). The next address is
+ * tried after HAPPY_EYEBALLS_STAGGER_MS of silence, or immediately after a refusal; earlier attempts
+ * continue. The owner gets the first connection that succeeds; the others are closed.
  *
  * happy_eyeballs_start(), then on_done once, from the loop; or happy_eyeballs_stop().
  */
@@ -16,9 +15,9 @@ enum { HAPPY_EYEBALLS_STAGGER_MS = 250 };
 
 struct happy_eyeballs;
 struct happy_eyeballs_events {
-    /* The race is over, and may be let go by loop_release(). `descriptor`: connected, the
-     * owner's, to addresses[index]; -1: none answered, and the `why` of the
-     * last is a sentence. */
+    /* Reports the end; the struct may then be passed to loop_release(). `descriptor`: connected to
+     * addresses[index], owned by the caller; -1: no address answered, and `why` is a sentence about the
+     * last. */
     void (*on_done)(void *owner, int descriptor, size_t index, enum conn_end end, const char *why);
 };
 
@@ -30,18 +29,19 @@ struct happy_eyeballs {
     size_t count, started, failed;
     uint16_t port;
     uint32_t timeout_ms;
-    bool refused, silent; /* somebody was; the end tells the strongest: who refuses is there */
+    /* an address refused, or was silent; the reported reason prefers a refusal, which shows a live host */
+    bool refused, silent;
     struct connect_attempt {
         struct happy_eyeballs *eyeballs;
         struct watch watch;
-        int descriptor; /* -1: over, or not begun */
+        int descriptor; /* -1: ended, or not started */
     } attempts[ROUTE_ADDRESSES_MAX];
     struct timer next, deadline;
     char why[160];
-    struct released released; /* the owner's */
+    struct released released; /* for the owner */
 };
 
-/* `timeout_ms`: for the last of them. */
+/* `timeout_ms`: for the last address. */
 void happy_eyeballs_start(struct happy_eyeballs *eyeballs, struct loop *loop,
                           const struct route_address *addresses, size_t count, uint16_t port,
                           uint32_t timeout_ms, const struct happy_eyeballs_events *events, void *owner);

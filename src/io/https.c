@@ -9,7 +9,7 @@ struct https_download {
     size_t size_max;
 };
 
-/* Less than was offered ends the transfer. */
+/* A return value below the offered size aborts the transfer. */
 static size_t receive(char *octets, size_t one, size_t count, void *owner)
 {
     struct https_download *download = owner;
@@ -62,7 +62,7 @@ bool https_prepare(struct error *error)
            error_set(error, EX_OSERR, "cannot start HTTPS");
 }
 
-/* "text/plain", with parameters or without (RFC 8461 3.2). */
+/* True for "text/plain", with or without parameters (RFC 8461 3.2). */
 static bool is_plain(const char *type)
 {
     struct bytes rest = bytes_of_text(type);

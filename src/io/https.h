@@ -11,27 +11,25 @@ enum {
     HTTPS_CONNECT_MS = 1500,
 };
 
-/* Appends the body of a 200. `ca_file`: CA certificates to trust instead of
- * the system's, or NULL. A body of more than `size_max` octets, another
- * status, a certificate that is not valid and a redirect to anything but
- * HTTPS are failures. */
+/* Appends the body of a 200 response. `ca_file`: CA certificates to trust instead of the system's, or
+ * NULL. Fails on a body of more than `size_max` octets, another status, an invalid certificate, and a
+ * redirect to anything but HTTPS. */
 bool https_fetch(const char *url, const char *ca_file, size_t size_max, uint32_t timeout_ms,
                  struct buffer *body, struct error *error);
 
 /*
- * The same for a process that is sealed, as MTA-STS wants it (RFC 8461 3.3):
- * no file is opened and no name looked up. A redirect, and what is not
- * text/plain, are failures. It blocks: call it from a thread.
+ * The same for a sandboxed process, with the rules of MTA-STS (RFC 8461 3.3): opens no file and looks up
+ * no name. A redirect, or a type other than text/plain, is a failure. It blocks: call it from a thread.
  */
 struct https_wanted {
     const char *url;
     const char *resolved;     /* "host:443:192.0.2.1,2001:db8::1" */
-    struct bytes authorities; /* PEM; what a certificate must come from */
+    struct bytes authorities; /* PEM; trust anchors for the certificate */
     size_t size_max;
     uint32_t timeout_ms;
 };
 bool https_fetch_plain(const struct https_wanted *wanted, struct buffer *body, struct error *error);
-/* Before the first thread is there, and before the seal. */
+/* Must run before the first thread starts, and before the sandbox. */
 bool https_prepare(struct error *error);
 
 #endif

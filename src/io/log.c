@@ -28,7 +28,7 @@ void log_start(const char *process, enum log_format format, enum log_level least
     settings.least = least;
 }
 
-/* A line under construction; what does not fit is left out, never split. */
+/* A line under construction; fields that do not fit are left out, never split. */
 struct log_line {
     char *at;
     size_t length;
@@ -36,7 +36,7 @@ struct log_line {
 
 static_assert(LOG_LINE_MAX <= PIPE_BUF, "a line is written in one piece");
 
-enum { LINE_SIZE = LOG_LINE_MAX - 8 }; /* the rest closes the line */
+enum { LINE_SIZE = LOG_LINE_MAX - 8 }; /* reserves room for the end of the line */
 
 static bool line_add(struct log_line *line, const char *text, size_t length)
 {
@@ -60,7 +60,7 @@ static size_t utf8_step(struct bytes b)
     return 0;
 }
 
-/* Of a sequence of one to three octets. */
+/* Decodes a sequence of one to three octets. */
 static unsigned code_point(struct bytes b, size_t step)
 {
     unsigned code = (unsigned char)b.at[0] & (step == 1 ? 0x7fu : step == 2 ? 0x1fu : 0x0fu);
@@ -69,7 +69,7 @@ static unsigned code_point(struct bytes b, size_t step)
     return code;
 }
 
-/* How much at the front stands for itself inside quotes, and is ASCII. */
+/* Returns the length of the prefix that needs no escape inside quotes and is ASCII. */
 static size_t plain_length(struct bytes value)
 {
     size_t length = 0;
@@ -79,7 +79,7 @@ static size_t plain_length(struct bytes value)
     return length;
 }
 
-/* Escapes inside quotes; the escapes are those of JSON in both formats. */
+/* Escapes inside quotes, in both formats as in JSON. */
 static void line_add_escaped(struct log_line *line, struct bytes value)
 {
     bool cut = value.length > LOG_VALUE_MAX;
@@ -131,7 +131,7 @@ static void line_add_value(struct log_line *line, enum log_format format, struct
     }
     line_add_text(line, "\"");
     line_add_escaped(line, value);
-    line->at[line->length++] = '"'; /* there is always room to close what was opened */
+    line->at[line->length++] = '"'; /* room for the closing quote is reserved */
 }
 
 static void line_add_key(struct log_line *line, enum log_format format, const char *key)
@@ -187,7 +187,7 @@ size_t log_format_line(char *buffer, enum log_format format, uint64_t epoch_ms, 
     return line.length;
 }
 
-/* As many whole lines at a time as a pipe takes in one piece. */
+/* Writes as many whole lines at a time as a pipe accepts in one piece. */
 static void write_held(void)
 {
     struct bytes left = buffer_bytes(&settings.held);

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * log: one event a line on stderr, logfmt or JSON (INTERFACE: `time level
- * process event key=value...`). Values are escaped: nothing from the network
- * can forge a line. A write(2) holds whole lines only, and at most PIPE_BUF
- * octets, so that processes never mix theirs.
+ * log: one event per line on stderr, logfmt or JSON (`time level process event key=value...`). Values are
+ * escaped, which prevents log injection. A write(2) holds only whole lines, and at most PIPE_BUF octets,
+ * so that lines of several processes never mix.
  *
- *   log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_BYTES("from", sender),
+ * log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_BYTES("from", sender),
  *             LOG_U64("size", n), LOG_END);
  */
 #ifndef MAILBOAT_IO_LOG_H
@@ -31,24 +30,23 @@ struct log_field {
 #define LOG_TEXT(k, t) ((struct log_field){LOG_FIELD_BYTES, (k), bytes_of_text(t), 0})
 #define LOG_U64(k, n) ((struct log_field){LOG_FIELD_U64, (k), {0}, (uint64_t)(n)})
 #define LOG_FLAG(k, v) ((struct log_field){LOG_FIELD_BOOL, (k), {0}, (v) ? 1u : 0u})
-/* id=..., the queue id of core/queue/queue_id.h as text */
+/* id=..., the queue id as text (core/queue/queue_id.h) */
 #define LOG_ID(i) ((struct log_field){LOG_FIELD_ID, "id", {0}, (i)})
 
 void log_fields(enum log_level level, const char *event, const struct log_field *fields, size_t count);
-/* Empty byte values are left out. */
+/* Leaves out fields with empty bytes. */
 #define log_event(level, event, ...)                                      \
     log_fields((level), (event), (const struct log_field[]){__VA_ARGS__}, \
                sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 
-/* From now on lines below the level error wait for log_release(): for a
- * process whose lines tell what a commit makes true. More than LOG_HELD_MAX
- * octets wait for nothing. */
+/* Buffers lines below the level error until log_release(): for a process whose lines report what a commit
+ * makes true. Beyond LOG_HELD_MAX octets, lines are written without waiting. */
 void log_hold(void);
-/* They are written; or thrown away, when it did not happen. */
+/* Writes the buffered lines; or discards them if the commit failed. */
 void log_release(bool happened);
 
-/* Writes one line into `buffer` (LOG_LINE_MAX octets) and returns its length:
- * what log_fields() sends; `epoch_ms` is the line's time. For tests. */
+/* Formats one line into `buffer` (LOG_LINE_MAX octets) and returns its length: the output of log_fields();
+ * `epoch_ms` is the line's time. For tests. */
 size_t log_format_line(char *buffer, enum log_format format, uint64_t epoch_ms, const char *process,
                        enum log_level level, const char *event, const struct log_field *fields, size_t count);
 

@@ -6,14 +6,14 @@
 #include <string.h>
 #include <sysexits.h>
 
-/* One that is released meanwhile comes in another round. */
+/* Frees what was released; releases made meanwhile wait for the next round. */
 static void free_released(evutil_socket_t descriptor, short what, void *of)
 {
     struct loop *loop = of;
     struct released *released = loop->released;
     loop->released = NULL;
     while (released != NULL) {
-        struct released *next = released->next; /* it ends with its owner */
+        struct released *next = released->next; /* read first: it is freed with its owner */
         released->free_owner(released->owner);
         released = next;
     }
@@ -25,8 +25,8 @@ bool loop_start(struct loop *loop, struct error *error)
     struct event_config *wishes = event_config_new();
     *loop = (struct loop){0};
     if (wishes != NULL) {
-        /* No change list: listening sockets and channels are shared with other
-         * processes, and one that is closed must leave epoll at once. */
+        /* No change list: listening sockets and channels are shared with other processes, and a closed one
+         * must leave epoll immediately. */
         event_config_set_flag(wishes, EVENT_BASE_FLAG_NOLOCK);
         loop->base = event_base_new_with_config(wishes);
         event_config_free(wishes);
@@ -136,7 +136,7 @@ void timer_cancel(struct timer *timer)
 
 void timer_soon(struct timer *timer)
 {
-    /* Activated now, it runs after the callbacks that are active already. */
+    /* An event activated now runs after the callbacks that are already active. */
     event_active(&timer->event, EV_TIMEOUT, 1);
 }
 
@@ -145,6 +145,6 @@ const struct timeval *loop_common_timeout(struct loop *loop, uint32_t timeout_ms
     struct timeval timeout = {.tv_sec = timeout_ms / 1000,
                               .tv_usec = (suseconds_t)(timeout_ms % 1000 * 1000)};
     const struct timeval *common = event_base_init_common_timeout(loop->base, &timeout);
-    assert(common != NULL); /* there are few lengths: 256 is libevent's limit */
+    assert(common != NULL); /* few lengths exist: libevent's limit is 256 */
     return common;
 }

@@ -13,7 +13,7 @@ void random_fill(void *at, size_t size)
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            abort(); /* the kernel always has random octets: this cannot be the world's fault */
+            abort(); /* the kernel always has random octets: failure is a bug */
         buffer += got;
         size -= (size_t)got;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* random: from the kernel (getrandom), for keys, seeds and boundaries. */
+/* random: octets from the kernel (getrandom), for keys, seeds and boundaries. */
 #ifndef MAILBOAT_IO_RANDOM_H
 #define MAILBOAT_IO_RANDOM_H
 

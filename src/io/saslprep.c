@@ -6,7 +6,7 @@
 struct bytes saslprep(struct bytes password, char buffer[SASLPREP_MAX + 1])
 {
     if (bytes_is_ascii(password) || password.length > SASLPREP_MAX || bytes_find(password, '\0') != SIZE_MAX)
-        return password; /* in ASCII each is its own form */
+        return password; /* ASCII text is already in this form */
     memcpy(buffer, password.at, password.length);
     buffer[password.length] = '\0';
     bool done = stringprep(buffer, SASLPREP_MAX + 1, (Stringprep_profile_flags)0, stringprep_saslprep) ==

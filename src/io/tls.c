@@ -27,8 +27,8 @@
 
 enum { SELF_SIGNED_DAYS = 825 };
 
-/* A client pays for what it calls, and calls what it must: P-521 too. In TLS
- * 1.2 a server may have its own finite-field group: see spare_large_group(). */
+/* A client accepts more than a server offers, P-521 too: it has to deal with existing servers. In TLS 1.2
+ * a server may use its own finite-field group: see spare_large_group(). */
 #define CLIENT_GROUPS "X25519:P-256:P-384:P-521"
 
 static const char *openssl_reason(void)
@@ -38,8 +38,8 @@ static const char *openssl_reason(void)
     return reason == NULL ? "unknown reason" : reason;
 }
 
-/* What server and client contexts share. Buffers are released between
- * records, so that an idle connection stays small. */
+/* Settings of server and client contexts. Buffers are released between records, so that an idle connection
+ * stays small. */
 static bool context_start(struct tls_context *context, const SSL_METHOD *method, const char *groups,
                           struct error *error)
 {
@@ -65,7 +65,7 @@ static bool readable(const char *file, const char *what, struct error *error)
     return true;
 }
 
-/* The length of an extension; 0 where it is absent. */
+/* Returns the length of an extension; 0 if absent. */
 static size_t extension_length(SSL *ssl, unsigned kind)
 {
     const unsigned char *octets;
@@ -73,8 +73,8 @@ static size_t extension_length(SSL *ssl, unsigned kind)
     return SSL_client_hello_get0_ext(ssl, kind, &octets, &length) == 1 ? length : 0;
 }
 
-/* OpenSSL looks for each key share among all groups, one by one: with as many
- * as a ClientHello has room for that takes seconds. */
+/* OpenSSL searches each key share among all groups, linearly: with as many as fit into a ClientHello, that
+ * takes seconds. */
 static int check_hello(SSL *ssl, int *alert, void *owner)
 {
     if (extension_length(ssl, TLSEXT_TYPE_supported_groups) <= TLS_HELLO_GROUPS_MAX &&
@@ -93,8 +93,8 @@ bool tls_server_open(struct tls_context *context, const char *certificate_file, 
     SSL_CTX_set_cipher_list(context->ssl, TLS_SERVER_SUITES);
     SSL_CTX_set_options(context->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_client_hello_cb(context->ssl, check_hello, NULL);
-    SSL_CTX_set_max_early_data(context->ssl, 0); /* it could be replayed */
-    /* tickets resume without memory of ours */
+    SSL_CTX_set_max_early_data(context->ssl, 0); /* early data could be replayed */
+    /* tickets resume without server memory */
     SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
     if (SSL_CTX_use_certificate_chain_file(context->ssl, certificate_file) != 1)
         error_set(error, EX_CONFIG, "%s is not a PEM certificate chain: %s", certificate_file,
@@ -111,7 +111,7 @@ bool tls_server_open(struct tls_context *context, const char *certificate_file, 
     return false;
 }
 
-/* ---- the protocol inside ---- */
+/* ---- application protocol (ALPN) ---- */
 
 static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_length,
                            const unsigned char *in, unsigned in_length, void *owner)
@@ -143,7 +143,7 @@ struct ticket_key {
     unsigned char name[TICKET_NAME_OCTETS], aes[TICKET_AES_OCTETS], mac[TICKET_MAC_OCTETS];
 };
 
-/* Three values from HMAC-SHA-256 of what they are for. */
+/* Derives three values by HMAC-SHA-256, one per purpose. */
 static bool derive(const unsigned char *secret, uint64_t epoch, struct ticket_key *key)
 {
     unsigned char out[3][EVP_MAX_MD_SIZE], about[sizeof epoch + 1];
@@ -172,8 +172,8 @@ static bool use_key(struct ticket_key *key, unsigned char *vector, EVP_CIPHER_CT
            EVP_MAC_CTX_set_params(mac, about) == 1;
 }
 
-/* OpenSSL asks with which key to make or to read a ticket: 1 yes, 2 yes but
- * make a new one, 0 it is unknown, -1 failure. */
+/* Selects the key to make or read a ticket, for OpenSSL: 1 valid, 2 valid but renew it, 0 unknown, -1
+ * failure. */
 static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *vector, EVP_CIPHER_CTX *cipher,
                       EVP_MAC_CTX *mac, int encrypt)
 {
@@ -261,7 +261,7 @@ void tls_session_keep(struct tls_context *context, struct bytes key, SSL_SESSION
     map_put(&sessions->by_key, key, kept);
 }
 
-/* A ticket of TLS 1.3 serves once (RFC 8446 C.4); those of TLS 1.2 are kept again by the next handshake. */
+/* A TLS 1.3 ticket is used once (RFC 8446 C.4); TLS 1.2 tickets are stored again by the next handshake. */
 SSL_SESSION *tls_session_take(struct tls_context *context, struct bytes key, long *verify_error)
 {
     struct kept_session *kept = map_get(&context->sessions->by_key, key);
@@ -279,8 +279,8 @@ SSL_SESSION *tls_session_take(struct tls_context *context, struct bytes key, lon
 
 /* ---- a client's context ---- */
 
-/* The verdict is read from the connection afterwards; the handshake goes on
- * so that a person can be told all of what is wrong. */
+/* The result is read from the connection later; the handshake continues so that all faults can be
+ * reported. */
 static int verify_later(int fine, X509_STORE_CTX *store)
 {
     return 1;
@@ -290,8 +290,8 @@ typedef int security_check(const SSL *ssl, const SSL_CTX *context, int operation
                            void *other, void *owner);
 static security_check *usual_check;
 
-/* OpenSSL's own judgement, and one of its own on finite-field groups: a server that
- * has nothing else is called as ever, but its modulus must not hold up the mail for all others. */
+/* Applies OpenSSL's security check, plus a limit on finite-field groups: a server without ECDHE is still
+ * accepted, but its modulus must not block other deliveries. */
 static int spare_large_group(const SSL *ssl, const SSL_CTX *context, int operation, int bits, int nid,
                              void *other, void *owner)
 {
@@ -309,7 +309,7 @@ bool tls_client_open(struct tls_context *context, const char *ca_file, struct er
     SSL_CTX_set_security_callback(context->ssl, spare_large_group);
     if (ca_file == NULL) {
         SSL_CTX_set_default_verify_paths(context->ssl);
-        /* Read the bundle now: once sealed, the process opens no file. */
+        /* Reads the bundle now: a sandboxed process opens no file. */
         SSL_CTX_load_verify_file(context->ssl, "/etc/ssl/certs/ca-certificates.crt");
         ERR_clear_error();
     } else if (!readable(ca_file, "CA file", error) || SSL_CTX_load_verify_file(context->ssl, ca_file) != 1) {
@@ -331,7 +331,7 @@ void tls_close(struct tls_context *context)
     context->ssl = NULL;
 }
 
-/* ---- a certificate of our own ---- */
+/* ---- a self-signed certificate ---- */
 
 static bool add_extension(X509 *certificate, int kind, const char *value)
 {
@@ -386,7 +386,7 @@ static bool write_pem(int descriptor, EVP_PKEY *key, X509 *certificate)
     return (fclose(out) == 0) && written;
 }
 
-/* The key, or else the certificate. It has its name only once it is whole and on disk. */
+/* Writes the key or the certificate. The file gets its name only once it is complete and on disk. */
 static bool keep_pem(const struct folder *folder, const char *name, mode_t mode, EVP_PKEY *key,
                      X509 *certificate, struct error *error)
 {
@@ -408,7 +408,7 @@ bool tls_make_self_signed(const char *hostname, const struct folder *folder, con
     X509 *certificate = key == NULL ? NULL : self_signed(hostname, key);
     bool made = certificate != NULL || error_set(error, EX_SOFTWARE, "cannot make a certificate for %s: %s",
                                                  hostname, openssl_reason());
-    /* The key first: where there is a certificate, there is its key. */
+    /* The key first: where a certificate exists, so does its key. */
     made = made && keep_pem(folder, key_name, 0600, key, NULL, error) &&
            keep_pem(folder, certificate_name, 0644, NULL, certificate, error);
     X509_free(certificate);
@@ -416,7 +416,7 @@ bool tls_make_self_signed(const char *hostname, const struct folder *folder, con
     return made;
 }
 
-/* ---- what is published of a certificate ---- */
+/* ---- published digest of a certificate ---- */
 
 bool tls_key_digest(const char *certificate_file, uint8_t digest[TLS_KEY_DIGEST], struct error *error)
 {

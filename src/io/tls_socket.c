@@ -11,7 +11,7 @@ static size_t least(size_t one, size_t other)
     return one < other ? one : other;
 }
 
-/* OpenSSL works off all that it has, so of small records it gets few ahead. */
+/* Returns how far OpenSSL may read ahead: little if records are small, since it processes all it has. */
 static size_t ahead(const struct tls_socket *from)
 {
     return from->heard < from->all_records * TLS_SMALL_RECORD ? TLS_SMALL_AHEAD : SIZE_MAX;
@@ -35,7 +35,7 @@ static int socket_read(BIO *bio, char *out, int size)
         BIO_set_retry_read(bio);
         return -1;
     }
-    errno = 0; /* the end is no error */
+    errno = 0; /* end of file is not an error */
     if (from->vain > TLS_VAIN_RECORDS_MAX) {
         from->ended = true;
         return 0;
@@ -69,13 +69,13 @@ static long socket_control(BIO *bio, int command, long number, void *pointer)
 {
     const struct tls_socket *tls = BIO_get_data(bio);
     switch (command) {
-    case BIO_CTRL_FLUSH: return 1; /* nothing is held back */
+    case BIO_CTRL_FLUSH: return 1; /* nothing is buffered */
     case BIO_CTRL_EOF: return tls->ended;
     }
     return 0;
 }
 
-/* One for all, made with the first. */
+/* Shared by all sockets, created with the first. */
 static const BIO_METHOD *method(void)
 {
     static BIO_METHOD *made;
@@ -87,7 +87,7 @@ static const BIO_METHOD *method(void)
     return made;
 }
 
-/* OpenSSL tells of each record's header. */
+/* Called by OpenSSL with each record's header. */
 static void record_met(int sent, int version, int what, const void *octets, size_t length, SSL *ssl,
                        void *owner)
 {

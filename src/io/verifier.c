@@ -41,7 +41,7 @@ bool verifier_accepts(const struct verifier *verifier, struct bytes message, con
         key[i] ^= proof[i];
     hash(hashed, key);
     bool same = CRYPTO_memcmp(hashed, verifier->stored_key, SCRAM_KEY) == 0;
-    explicit_bzero(key, sizeof key); /* the client's, where it was right */
+    explicit_bzero(key, sizeof key); /* the client's key, if correct */
     return same;
 }
 
