@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* complete: what follows from what a file says, and checks over several keys. */
+/* complete: derived values, and checks across several keys. */
 #include <assert.h>
 #include <errno.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@ static const yaml_node_t *said_at(const struct config_reader *reader, const char
     return NULL;
 }
 
-/* Every default, from the table's own text. */
+/* Sets all defaults, from the table's text. */
 static void fill_defaults(struct config_reader *reader)
 {
     for (size_t i = 0; i < config_key_count; i++) {
@@ -62,7 +62,7 @@ static bool check_tls(const struct config_reader *reader)
            check_file(reader, "tls.key", config->tls.key);
 }
 
-/* It is there and can be used; its text is read by relay alone, and kept nowhere here. */
+/* Checks that the file exists and is usable; only relay reads its text, and this process keeps none of it. */
 static bool check_password(const struct config_reader *reader)
 {
     static const char key[] = "relay.smarthost.password_file";
@@ -157,7 +157,7 @@ static void complete_local_users(struct config *config)
     }
 }
 
-/* "127.0.0.1:24", "[::1]:24", "localhost:24": an address, as the process that calls it has no DNS. */
+/* Parses "127.0.0.1:24", "[::1]:24", "localhost:24": an address, since local has no DNS. */
 static bool read_lmtp_address(struct config *config, struct bytes text)
 {
     size_t colon = bytes_find_last(text, ':');

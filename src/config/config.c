@@ -114,8 +114,8 @@ bool config_parse(struct config *config, const char *name, struct bytes text, st
     return parse(config, name, text, false, error);
 }
 
-/* All of it, or one octet more than is allowed. Into room that
- * never grows, so that it can be wiped, and not by stdio. */
+/* Reads the whole file, or one octet more than the limit. Into a buffer that never grows, so that it can
+ * be wiped, and without stdio. */
 static bool read_text(int file, struct buffer *text)
 {
     enum { WANTED = FILE_SIZE_MAX + 1 };
@@ -172,15 +172,16 @@ void config_forget_secrets(struct config *config)
                                  config->relay.smarthost.token_command};
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
         if (texts[i] != NULL)
-            explicit_bzero((char *)(uintptr_t)texts[i], strlen(texts[i])); /* in the arena, which is ours */
+            /* in the arena, which this module owns */
+            explicit_bzero((char *)(uintptr_t)texts[i], strlen(texts[i]));
 }
 
-/* ---- what others ask ---- */
+/* ---- queries ---- */
 
 void config_submission_ports(const struct config *config, uint16_t starttls[CONFIG_STARTTLS_PORTS],
                              uint16_t implicit[CONFIG_IMPLICIT_PORTS])
 {
-    static const uint16_t usual[] = {587, 2525}; /* those that everybody knows come first */
+    static const uint16_t usual[] = {587, 2525}; /* well-known ports come first */
     size_t starttls_count = 0, implicit_count = 0;
     for (size_t pass = 0; pass <= ARRAY_LENGTH(usual); pass++)
         for (size_t i = 0; i < config->listener_count; i++) {

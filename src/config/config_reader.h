@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config_reader: one configuration file on its way into a struct config; what the
- * files of this folder share, and nobody else includes.
+ * config_reader: reads a configuration file into a struct config; shared by the files of this folder, and
+ * included only here.
  *
- * config.c walks the tree of keys; values.c reads single values, lists.c the
- * lists and maps; complete.c fills in what follows from what was said, and
- * checks what several keys say together. Each reader returns false where
- * something is wrong: config_read_fail() has told where, what and the mend.
+ * config.c walks the tree of keys; values.c reads single values, lists.c lists and maps; complete.c fills
+ * in derived values, and checks keys against each other. Each reader returns false on an error, after
+ * config_read_fail() has reported the place, the problem and a hint.
  */
 #ifndef MAILBOAT_CONFIG_CONFIG_READER_H
 #define MAILBOAT_CONFIG_CONFIG_READER_H
@@ -15,25 +14,25 @@
 
 #include "config/keys.h"
 
-enum { CONFIG_AS_ALL = UINT32_MAX }; /* a limit that an entry does not say, until it is complete */
+enum { CONFIG_AS_ALL = UINT32_MAX }; /* a limit that is not set in an entry, until it is complete */
 
-/* What reading needs at hand. */
+/* State of the reader. */
 struct config_reader {
     struct config *config;
     const char *name; /* of the file, for errors */
     yaml_document_t *document;
     struct error *error;
-    bool as_anybody;             /* the files that it names are not looked at */
-    const yaml_node_t *seen[64]; /* where each key of config_keys was said; NULL: not */
+    bool as_anybody;             /* does not read the files that it references */
+    const yaml_node_t *seen[64]; /* node of each key of config_keys; NULL: not set */
 };
 
-/* "FILE:LINE: what; mend"; false, to be returned. `node`: where; NULL: the first line. */
+/* Reports "FILE:LINE: what; hint"; returns false. `node`: the place; NULL: the first line. */
 bool config_read_fail(const struct config_reader *reader, const yaml_node_t *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The key is none of `keys`; says which one may have been meant. */
+/* Reports a key that is not in `keys`, and suggests a similar one. */
 bool config_read_fail_unknown(const struct config_reader *reader, const yaml_node_t *node,
                               const struct config_key *keys, size_t count, const char *prefix);
-/* The text of a scalar; the document's. */
+/* Returns the text of a scalar, owned by the document. */
 struct bytes config_read_text(const yaml_node_t *node);
 
 /* ---- values.c ---- */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * keys: the one table of what a configuration file may say: each key with
- * its type, its bounds, its default and a sentence. Reading, checking,
- * `config show` and the documentation all follow from it.
+ * keys: the table of all configuration keys: type, bounds, default and description. Parsing, checking,
+ * `config show` and the documentation are driven by it.
  */
 #ifndef MAILBOAT_CONFIG_KEYS_H
 #define MAILBOAT_CONFIG_KEYS_H
@@ -19,10 +18,10 @@ enum config_key_type {
     KEY_PORT_AUTO,   /* uint16_t, 0 for "auto" */
     KEY_FACTOR,      /* double */
     KEY_FLAG,        /* bool */
-    KEY_CHOICE,      /* int: the place in `choices` */
-    KEY_LIST,        /* const char **, with its count behind it */
+    KEY_CHOICE,      /* int: index into `choices` */
+    KEY_LIST,        /* const char **, followed by its count */
     KEY_LISTENERS,   /* the list of listeners */
-    KEY_TLS,         /* domains, each with its policy */
+    KEY_TLS,         /* domains and their policies */
     KEY_ROUTES,      /* the list of routes */
     KEY_LOCAL_USERS, /* the list of local users */
 };
@@ -35,7 +34,7 @@ struct config_key {
     size_t offset;
     uint64_t min, max;
     const char *const *choices; /* ends with NULL */
-    const char *otherwise;      /* the default as one would write it; NULL: none */
+    const char *otherwise;      /* the default as written in a file; NULL: none */
     const char *about;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lists: values that have several entries: listeners, routes, the policies of domains. */
+/* lists: values with several entries: listeners, routes, policies per domain. */
 #include <assert.h>
 #include <stdio.h>
 
@@ -46,7 +46,7 @@ bool config_read_list(const struct config_reader *reader, const yaml_node_t *nod
 
 /* ---- listeners ---- */
 
-/* Role and TLS mode follow from the port. */
+/* Derives role and TLS mode from the port. */
 static bool complete_listener(const struct config_reader *reader, const yaml_node_t *node,
                               struct config_listener *listener, bool role_said, bool tls_said)
 {
@@ -77,7 +77,7 @@ static bool complete_listener(const struct config_reader *reader, const yaml_nod
     return true;
 }
 
-/* An entry of a list into its struct; `said` gets which of `keys` it says. */
+/* Reads an entry of a list into its struct; `said` gets which of `keys` are set. */
 static bool read_entry(const struct config_reader *reader, const yaml_node_t *node, const char *list,
                        const struct config_key *keys, size_t count, void *into, bool *said)
 {
@@ -229,7 +229,7 @@ static bool complete_local_user(const struct config_reader *reader, const yaml_n
     return true;
 }
 
-/* What an entry does not say is said for all: later, when that is known (complete.c). */
+/* Limits not set in an entry are inherited later, once the general ones are known (complete.c). */
 bool config_read_local_users(const struct config_reader *reader, const yaml_node_t *node,
                              const struct config_key *key)
 {

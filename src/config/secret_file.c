@@ -7,7 +7,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* At most one octet more than may be in a line with its end. Not by stdio, which has buffers of its own. */
+/* Reads at most one octet more than a line with its end may have. Without stdio, which has buffers of its
+ * own. */
 static bool read_start(int file, struct buffer *out)
 {
     enum { WANTED = SECRET_FILE_LINE_MAX + 3 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* values: single values, with their units and bounds, and what is said of them when they are wrong. */
+/* values: parses single values with their units and bounds, and reports errors. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -7,7 +7,7 @@
 #include "config/config_reader.h"
 #include "core/dns/host.h"
 
-/* ---- errors: FILE:LINE: what; mend ---- */
+/* ---- errors: FILE:LINE: what; hint ---- */
 
 bool config_read_fail(const struct config_reader *reader, const yaml_node_t *node, const char *format, ...)
 {
@@ -25,7 +25,7 @@ struct bytes config_read_text(const yaml_node_t *node)
     return bytes_of(node->data.scalar.value, node->data.scalar.length);
 }
 
-/* How many single changes lead from one word to the other, for "did you mean". */
+/* Returns the edit distance of two words, for "did you mean". */
 static size_t distance(struct bytes a, struct bytes b)
 {
     enum { WORD_MAX = 40 };
@@ -47,7 +47,7 @@ static size_t distance(struct bytes a, struct bytes b)
     return row[b.length];
 }
 
-/* The next part of a key's path behind `prefix`, empty when it is elsewhere. */
+/* Returns the next part of a key's path after `prefix`, empty if the path differs. */
 static struct bytes part_behind(const char *path, const char *prefix)
 {
     size_t length = strlen(prefix);

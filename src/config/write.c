@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* write: the effective configuration as YAML that reads back the same. */
+/* write: writes the effective configuration as YAML that parses back equally. */
 #include "config/keys.h"
 
-/* Octets of the character at the start of `b` that YAML cannot have as it is, or
- * takes for the end of a line (YAML 1.1, 5.1 and 5.4); 0 when it is another. A text
- * that was read has none below U+0080: these take two or three octets. */
+/* Returns the octets of the character at the start of `b` if YAML cannot contain it, or treats it as a
+ * line end (YAML 1.1, 5.1 and 5.4); else 0. Parsed text has none below U+0080: these take two or three
+ * octets. */
 static size_t unwritable_length(struct bytes b)
 {
     bool no_character = bytes_starts_nocase(b, "\xEF\xBF\xBE") || bytes_starts_nocase(b, "\xEF\xBF\xBF");
@@ -19,7 +19,7 @@ static unsigned number_of_character(struct bytes b)
     return number;
 }
 
-/* In double quotes, so that no text is taken for another type. */
+/* Appends double-quoted text, so that it is not parsed as another type. */
 static void add_text(struct buffer *out, const char *text)
 {
     buffer_add_octet(out, '"');
@@ -170,7 +170,7 @@ static bool is_said(const struct config *config, const struct config_key *key)
     return !pointer || *(const char *const *)(const void *)((const char *)config + key->offset) != NULL;
 }
 
-/* Opens the groups of `path` that `before` was not in. */
+/* Opens the groups of `path` that are not in `before`. */
 static size_t add_groups(struct buffer *out, const char *before, const char *path)
 {
     size_t depth = 0, start = 0;

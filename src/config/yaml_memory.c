@@ -14,14 +14,14 @@ bool yaml_memory_parser(yaml_parser_t *parser, struct bytes text)
     return true;
 }
 
-/* ---- libyaml's own (yaml_private.h), replaced ---- */
+/* ---- functions of libyaml (yaml_private.h), replaced ---- */
 
 void *yaml_malloc(size_t size);
 void *yaml_realloc(void *at, size_t size);
 void yaml_free(void *at);
 yaml_char_t *yaml_strdup(const yaml_char_t *text);
 
-/* As large as the allocator says: correct too for what libyaml took by a call that did not come here. */
+/* Uses the size reported by the allocator: also correct for memory that libyaml allocated elsewhere. */
 void yaml_free(void *at)
 {
     if (at != NULL)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * yaml_memory: libyaml leaves nothing behind of what it has read.
+ * yaml_memory: makes libyaml wipe the memory that it frees.
  *
- * A configuration can hold a command with a token in it. The supervisor, which
- * all processes are forked from, reads it, and libyaml keeps pieces of it in
- * buffers that it gives back as they are. Its allocator is four exported
- * functions (yaml_malloc and its kin); those here stand in front of them and
- * wipe what is given back. tests/unit/test_config.c shows that they do.
+ * A configuration can contain a command with a token. The supervisor, from which all processes are forked,
+ * parses it, and libyaml frees buffers with parts of it without wiping. Its allocator is four exported
+ * functions (yaml_malloc and others); the replacements here wipe memory before freeing it.
+ * tests/unit/test_config.c verifies that.
  */
 #ifndef MAILBOAT_CONFIG_YAML_MEMORY_H
 #define MAILBOAT_CONFIG_YAML_MEMORY_H
@@ -15,7 +14,7 @@
 
 #include "base/bytes.h"
 
-/* A parser over the text; false when there is no memory. yaml_parser_delete() ends it. */
+/* Creates a parser over the text; false if out of memory. yaml_parser_delete() frees it. */
 bool yaml_memory_parser(yaml_parser_t *parser, struct bytes text);
 
 #endif

@@ -25,7 +25,7 @@ bool host_lookup_is_loopback(const struct route_address *address)
     return address->six ? memcmp(address->octets, six, sizeof six) == 0 : address->octets[0] == 127;
 }
 
-/* In turns, the kind that has more filling up. */
+/* Interleaves both kinds; one that has more fills up. */
 static void arrange(struct host_lookup *lookup)
 {
     size_t taken[2] = {0, 0};
@@ -56,7 +56,8 @@ static void take(struct host_lookup *lookup, int kind, const struct dns_answer *
 {
     size_t taken = answer->count < HOST_LOOKUP_ADDRESSES_MAX ? answer->count : HOST_LOOKUP_ADDRESSES_MAX;
     bool some_left = taken < answer->count;
-    size_t from = some_left ? (size_t)(random_u64() % answer->count) : 0; /* another time, others */
+    /* a random start: other addresses each time */
+    size_t from = some_left ? (size_t)(random_u64() % answer->count) : 0;
     lookup->status[kind] = answer->status;
     for (size_t i = 0; i < taken; i++) {
         struct route_address *address = &lookup->found[kind][lookup->count[kind]++];
@@ -104,7 +105,7 @@ void host_lookup_cancel(struct host_lookup *lookup)
         dns_cancel(&lookup->questions[kind]);
 }
 
-/* No interface has an address but the loopback. */
+/* True if only the loopback interface has an address. */
 static bool is_offline(void)
 {
     struct ifaddrs *all = NULL;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host_lookup: the addresses of a host, IPv6 and IPv4 in turns (RFC 8305 4).
- * Both kinds are asked for at once; when IPv4 is known, IPv6 is waited for a
- * moment longer and no more.
+ * host_lookup: resolves a host to addresses, IPv6 and IPv4 interleaved (RFC 8305 4). Both lookups run
+ * concurrently; once IPv4 is known, IPv6 gets a short time more.
  */
 #ifndef MAILBOAT_DIAL_HOST_LOOKUP_H
 #define MAILBOAT_DIAL_HOST_LOOKUP_H
@@ -12,8 +11,8 @@
 
 enum {
     HOST_LOOKUP_DELAY_MS = 50,       /* for IPv6 once IPv4 is known (RFC 8305 3) */
-    HOST_LOOKUP_LIMIT_MS = 5 * 1000, /* for both, unless less is left */
-    HOST_LOOKUP_ADDRESSES_MAX = 4,   /* two of each kind where there are both; of more, some by chance */
+    HOST_LOOKUP_LIMIT_MS = 5 * 1000, /* for both, or the remaining time if less */
+    HOST_LOOKUP_ADDRESSES_MAX = 4,   /* two of each kind if both exist; a random selection of more */
 };
 
 struct host_lookup {
@@ -23,9 +22,9 @@ struct host_lookup {
     size_t count[2];
     struct timer limit;
     bool started, done;
-    struct route_address addresses[HOST_LOOKUP_ADDRESSES_MAX]; /* the outcome */
+    struct route_address addresses[HOST_LOOKUP_ADDRESSES_MAX]; /* the result */
     size_t address_count;
-    void (*on_resolved)(void *owner); /* from the loop, once, unless it is cancelled */
+    void (*on_resolved)(void *owner); /* from the loop, once, unless cancelled */
     void *owner;
 };
 
@@ -33,9 +32,9 @@ struct host_lookup {
 void host_lookup_start(struct host_lookup *lookup, struct loop *loop, struct dns *dns, const char *host,
                        uint32_t limit_ms, void (*on_resolved)(void *owner), void *owner);
 void host_lookup_cancel(struct host_lookup *lookup);
-/* Why there is no address: a sentence and an exit code. Returns false. */
+/* Reports why there is no address: a sentence and an exit code. Returns false. */
 bool host_lookup_explain(const struct host_lookup *lookup, const char *host, struct error *error);
-/* Is the text an IPv4 or IPv6 address? */
+/* Parses an IPv4 or IPv6 address; false for other text. */
 bool host_lookup_read_address(const char *text, struct route_address *address);
 bool host_lookup_is_loopback(const struct route_address *address);
 

@@ -27,7 +27,7 @@ static void feed(struct port_connect_line *line)
         run(port_connect);
     }
     if (port_connect->line == NULL)
-        run(port_connect); /* the first octets can decide, before there is a whole reply */
+        run(port_connect); /* the first octets can decide, before a complete reply */
 }
 
 static void on_connected(void *owner)
@@ -93,7 +93,7 @@ static void on_end(void *owner, enum conn_end end)
     char why[sizeof line->conn.why];
     snprintf(why, sizeof why, "%s", line->conn.why[0] != '\0' ? line->conn.why : "the connection ended");
     if (!is_line(line))
-        feed(line); /* what it said before */
+        feed(line); /* input received before */
     if (is_line(line)) {
         port_connect->events->on_line_end(port_connect->owner, why);
         return;
@@ -144,7 +144,7 @@ static void connect_attempt(struct port_connect *port_connect, size_t i)
                  attempt->address->six ? sizeof six : sizeof four, &line_events, line);
 }
 
-/* One that was greeted is told goodbye. */
+/* Closes, with QUIT if the server had sent its greeting. */
 static void hang_up(struct port_connect_line *line)
 {
     const struct race_attempt *attempt = &line->port_connect->race.attempts[line->attempt];
@@ -158,7 +158,7 @@ static void hang_up(struct port_connect_line *line)
     conn_close(&line->conn);
 }
 
-/* Clear text behind the answer to STARTTLS was put there by somebody (RFC 3207 6). */
+/* Plain text after the reply to STARTTLS was injected (RFC 3207 6). */
 static void shake_hands(struct port_connect_line *line)
 {
     struct port_connect *port_connect = line->port_connect;
@@ -245,7 +245,7 @@ static void on_resolved(void *owner)
     port_connect->loopback = true;
     for (size_t i = 0; i < racing.address_count; i++)
         port_connect->loopback = port_connect->loopback && host_lookup_is_loopback(&racing.addresses[i]);
-    /* on this machine itself nobody can stand between */
+    /* no man in the middle is possible on loopback */
     racing.any_certificate = port_connect->loopback && !port_connect->options.own_ca;
     race_start(&port_connect->race, &racing, now_ms);
     port_connect->has_race = true;

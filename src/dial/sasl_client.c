@@ -5,7 +5,7 @@
 #include "io/saslprep.h"
 #include "io/verifier.h"
 
-/* The best channel binding that the connection has. */
+/* Selects the best channel binding of the connection. */
 static void answer_nonce(struct client_session *session, const struct conn *conn)
 {
     unsigned char nonce[SCRAM_NONCE], buffer[CONN_BINDING_MAX];

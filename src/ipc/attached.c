@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- taking ---- */
+/* ---- receiving ---- */
 
 static void take_rights(struct attached *attached, const struct cmsghdr *header)
 {
@@ -32,11 +32,11 @@ struct attached attached_take(struct msghdr *message)
             header->cmsg_len >= CMSG_LEN(0))
             take_rights(&attached, header);
         else
-            attached.excess = true; /* credentials and the like come only where they were asked for */
+            attached.excess = true; /* credentials etc. are sent only on request */
     return attached;
 }
 
-/* ---- looking at it ---- */
+/* ---- checks ---- */
 
 static int option_of(int descriptor, int option)
 {
@@ -58,7 +58,7 @@ static bool is_connection(int descriptor)
            option_of(descriptor, SO_ACCEPTCONN) == 0;
 }
 
-/* A descriptor that was opened with O_PATH reads and writes nothing. */
+/* False for a descriptor opened with O_PATH, which cannot read or write. */
 static bool is_open_for(int descriptor, int unwanted)
 {
     int flags = fcntl(descriptor, F_GETFL);

@@ -14,10 +14,10 @@
 #include "ipc/attached.h"
 
 enum { MORE_FOLLOWS = 1, LAST_FRAGMENT = 0 }; /* first octet of a packet */
-/* octets reserved before a secret is encoded: growing would leave a copy behind */
+/* octets reserved before a secret is encoded: reallocation would leave a copy */
 enum { SECRET_SIZE = 32 * 1024 };
 
-/* A packet that waits for room in the socket. */
+/* A packet waiting for space in the socket. */
 struct channel_packet {
     struct channel_packet *next;
     int attached;
@@ -67,7 +67,7 @@ void channel_close(struct channel *channel)
     arena_clear(&channel->arena);
 }
 
-/* One packet into the socket: 1 sent, 0 no room, -1 broken. */
+/* Sends one packet: 1 sent, 0 no space, -1 broken. */
 static int packet_send(int descriptor, char flag, struct bytes fragment, int attached)
 {
     union {
@@ -91,8 +91,8 @@ static int packet_send(int descriptor, char flag, struct bytes fragment, int att
     while (sent < 0 && errno == EINTR);
     if (sent >= 0)
         return 1;
-    /* A full socket buffer (EAGAIN, ENOBUFS) and too many descriptors in
-     * flight (ETOOMANYREFS) pass; the rest means that the peer is gone. */
+    /* A full socket buffer (EAGAIN, ENOBUFS) and too many descriptors in flight (ETOOMANYREFS) are
+     * temporary; other errors mean that the peer is gone. */
     return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS ? 0 : -1;
 }
 
@@ -114,7 +114,7 @@ static void packet_wait(struct channel *channel, char flag, struct bytes fragmen
     channel->waiting_octets += packet->length;
 }
 
-/* Into the socket, or behind what waits for it. */
+/* Sends to the socket, or queues after waiting packets. */
 static bool send_scratch(struct channel *channel, bool is_secret, int attached)
 {
     struct bytes left = buffer_bytes(&channel->scratch);
@@ -123,7 +123,7 @@ static bool send_scratch(struct channel *channel, bool is_secret, int attached)
         struct bytes fragment = bytes_first(left, CHANNEL_FRAGMENT_MAX - 1);
         left = bytes_from(left, fragment.length);
         char flag = left.length > 0 ? MORE_FOLLOWS : LAST_FRAGMENT;
-        int with = left.length > 0 ? -1 : attached; /* the descriptor comes with the last one */
+        int with = left.length > 0 ? -1 : attached; /* the last fragment carries the descriptor */
         int sent = channel->waiting_first != NULL ? 0
                                                   : packet_send(channel->descriptor, flag, fragment, with);
         if (sent < 0)
@@ -191,7 +191,7 @@ bool channel_wait_writable(struct channel *channel, int timeout_ms)
     return poll(&buffer, 1, timeout_ms) == 1 && (buffer.revents & POLLOUT) != 0;
 }
 
-/* One packet: its length, 0 when the peer closed, -1 with errno. */
+/* Receives one packet: its length, 0 if the peer closed, -1 with errno. */
 static ssize_t packet_receive(int descriptor, char *buffer, struct attached *attached)
 {
     union attached_buffer control;
@@ -208,8 +208,7 @@ static ssize_t packet_receive(int descriptor, char *buffer, struct attached *att
     return got;
 }
 
-/* Does what came along belong to this message? One that was
- * announced and got lost is the owner's to deal with. */
+/* True if the descriptor belongs to this message. The owner handles one that was announced and lost. */
 static bool attached_belongs(const struct attached *attached, enum ipc_kind kind,
                              const union ipc_message *message)
 {
@@ -219,7 +218,7 @@ static bool attached_belongs(const struct attached *attached, enum ipc_kind kind
     return attached->descriptor < 0 || attached_fits(attached->descriptor, what);
 }
 
-/* The next whole message's octets: true when there is one, false with `news`. */
+/* Assembles the next message: true if complete, false with `news`. */
 static bool next_whole(struct channel *channel, char packet[CHANNEL_FRAGMENT_MAX], struct bytes *whole,
                        struct attached *attached, enum channel_news *news)
 {
@@ -239,7 +238,7 @@ static bool next_whole(struct channel *channel, char packet[CHANNEL_FRAGMENT_MAX
             }
             return true;
         }
-        /* a descriptor comes with the last one alone */
+        /* only the last fragment carries a descriptor */
         if (attached->descriptor >= 0 || attached->excess || attached->lost)
             return false;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ipc_fields: of what types the fields of a message are, and how its arrays stand in its
- * struct. ipc_message.c includes it, and nobody else.
+ * ipc_fields: types of a message's fields, and the layout of arrays in its struct. Included only by
+ * ipc_message.c.
  */
 #ifndef MAILBOAT_IPC_IPC_FIELDS_H
 #define MAILBOAT_IPC_IPC_FIELDS_H
@@ -31,7 +31,7 @@ struct ipc_field {
     size_t offset; /* in the message's struct */
 };
 
-/* Arrays are a pointer with its count behind it, as in struct ipc_deliver_answer. */
+/* Arrays are a pointer followed by its count, as in struct ipc_deliver_answer. */
 struct ipc_array {
     void *at;
     size_t count;

@@ -22,7 +22,7 @@ static const struct ipc_kind_row {
     size_t field_count;
     enum ipc_carries carries;
     bool is_secret;
-    bool is_answer; /* it asks nothing: no channel is made for its sake */
+    bool is_answer; /* never starts an exchange: needs no channel of its own */
 } kinds[IPC_KINDS] = {
     [IPC_PEER] = {"peer", FROM(SUPERVISOR), ~0u, FIELDS(AT(U32, peer, role), AT(U32, peer, number)),
                   .carries = CARRIES_CHANNEL},
@@ -344,7 +344,7 @@ static void put_locks(struct buffer *out, const struct lock_status *lock, size_t
     }
 }
 
-/* The length of a text that is not there, which no text has. */
+/* The length of an absent text; no text has it. */
 enum { TEXT_ABSENT = -1 };
 
 static void put_texts(struct buffer *out, const struct bytes *text, size_t count)
@@ -385,7 +385,7 @@ void ipc_encode(struct buffer *out, enum ipc_kind kind, const void *message)
         put_field(out, kinds[kind].fields[i].type, (const char *)message + kinds[kind].fields[i].offset);
 }
 
-/* ---- reading: every getter returns zeroes once something was short ---- */
+/* ---- reading: after a short read every getter returns zeroes ---- */
 
 struct ipc_reader {
     struct bytes left;
@@ -411,7 +411,7 @@ static uint32_t get_u32(struct ipc_reader *reader)
     return value;
 }
 
-/* One octet that must be at most `max`. */
+/* Reads one octet of at most `max`. */
 static unsigned get_u8(struct ipc_reader *reader, unsigned max)
 {
     uint8_t value;
@@ -433,7 +433,7 @@ static struct bytes get_bytes(struct ipc_reader *reader)
     return b;
 }
 
-/* The count of an array whose elements take at least `element_min` octets each. */
+/* Reads the count of an array whose elements need at least `element_min` octets each. */
 static size_t get_count(struct ipc_reader *reader, size_t element_min)
 {
     uint32_t count = get_u32(reader);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ipc_message: what one process of Mailboat may say to another.
+ * ipc_message: the messages between the processes of Mailboat.
  *
- * The table in ipc_message.c names each kind, who may say it to whom, and its
- * fields; encoding, decoding and the channels between the processes follow from
- * the table. A reader trusts
- * nothing: a message of the wrong kind for its channel, a short one, one
- * with octets left over, or one with a descriptor that its kind does not
- * carry is refused, and the channel with it.
+ * The table in ipc_message.c lists each kind, its allowed senders and receivers, and its fields; encoding,
+ * decoding and the channels between the processes follow from the table. A reader trusts nothing: a
+ * message that is not allowed on its channel, too short, has octets left over, or carries an unexpected
+ * descriptor is rejected, and its channel closed.
  */
 #ifndef MAILBOAT_IPC_IPC_MESSAGE_H
 #define MAILBOAT_IPC_IPC_MESSAGE_H
@@ -18,8 +16,8 @@
 #include "core/route/tls_result.h"
 #include "core/smtp/envelope.h"
 
-/* Every process and its name. A new one goes before cli: their places are also those of the numbers that
- * stand in for missing users (run/users.h). */
+/* Every process and its name. Insert new ones before cli: their order determines the fallback ids of
+ * missing users (run/users.h). */
 #define PROCESS_ROLES(ROLE)        \
     ROLE(SUPERVISOR, "supervisor") \
     ROLE(SMTPD, "smtpd")           \
@@ -35,21 +33,21 @@ enum process_role { PROCESS_ROLES(PROCESS_ROLE_NUMBER) };
 const char *ipc_role_name(enum process_role role);
 
 enum {
-    /* octets of one message: envelope of the most recipients and inline content */
+    /* octets of one message: an envelope with the most recipients and inline content */
     IPC_MESSAGE_MAX = 4 * 1024 * 1024,
-    /* octets of content that travel in a message; larger ones go through a file */
+    /* octets of inline content; larger content is passed as a file */
     INLINE_CONTENT_MAX = 32 * 1024,
 };
 
 enum ipc_kind {
     /* supervisor and its children */
     IPC_PEER,      /* + descriptor: a fresh channel to a process */
-    IPC_PEER_LOST, /* the child had no descriptor free for it: another one, please, in a while */
-    IPC_DRAIN,     /* finish what is under way, then exit 0 */
-    IPC_READY,     /* the child is sealed and serves */
+    IPC_PEER_LOST, /* the child had no free descriptor for it: requests another one later */
+    IPC_DRAIN,     /* finish work in progress, then exit 0 */
+    IPC_READY,     /* the child is sandboxed and running */
     IPC_SECRET,
-    IPC_SECRET_ANSWER, /* relay: what the smarthost's password or token command prints */
-    /* smtpd asks auth; pickup and queue ask it where recipients go */
+    IPC_SECRET_ANSWER, /* relay: output of the smarthost's password or token command */
+    /* smtpd to auth; pickup and queue resolve recipients there too */
     IPC_PASSWORD,
     IPC_PASSWORD_ANSWER,
     IPC_SALT,
@@ -60,42 +58,42 @@ enum ipc_kind {
     IPC_CREDENTIAL_ANSWER,
     IPC_SENDER,
     IPC_SENDER_ANSWER, /* pickup too */
-    /* is the account, or the local user, within its limits an hour? pickup too */
+    /* is the account, or the local user, within its hourly limits? pickup too */
     IPC_LIMIT,
     IPC_LIMIT_ANSWER,
-    IPC_LIMIT_END, /* and was it sent */
+    IPC_LIMIT_END, /* whether it was sent */
     IPC_RECIPIENT,
     IPC_RECIPIENT_ANSWER,
     IPC_EXPAND,
-    IPC_EXPAND_ANSWER, /* queue: who is behind an address, a page of them */
+    IPC_EXPAND_ANSWER, /* queue: a page of an address's members */
     IPC_AWAY,
-    IPC_AWAY_ANSWER, /* queue: what somebody away answers now */
-    /* smtpd and pickup give to queue */
-    IPC_SPOOL,        /* a file for a large content, please */
+    IPC_AWAY_ANSWER, /* queue: the current vacation reply of a user */
+    /* smtpd and pickup to queue */
+    IPC_SPOOL,        /* requests a file for large content */
     IPC_SPOOL_ANSWER, /* + descriptor to write to */
-    IPC_SPOOL_DROP,   /* it is not needed after all */
+    IPC_SPOOL_DROP,   /* the file is not needed */
     IPC_SUBMIT,
     IPC_SUBMIT_ANSWER,
-    /* web asks relay which ports of submission of this server do not answer */
+    /* web asks relay which of this server's submission ports do not respond */
     IPC_EXAMINE,
     IPC_EXAMINED,
-    /* web gives to smtpd */
-    /* + descriptor: a connection on its TLS port whose ClientHello, unread yet, offers "smtp" */
+    /* web to smtpd */
+    /* + descriptor: a connection to its TLS port whose ClientHello, still unread, offers "smtp" */
     IPC_HANDED_OVER,
-    /* queue and those who deliver: relay, local */
-    IPC_DELIVER, /* + descriptor to read from, where the content is not inline */
+    /* queue to relay and local */
+    IPC_DELIVER, /* + descriptor to read from, if the content is not inline */
     IPC_DELIVER_ANSWER,
-    /* a subcommand asks queue through the control socket */
+    /* a subcommand to queue through the control socket */
     IPC_CONTROL,
     IPC_CONTROL_ANSWER,
-    IPC_CHOOSE, /* the same of some recipients; CONTROL_ANSWER follows */
+    IPC_CHOOSE, /* the same for some recipients; CONTROL_ANSWER follows */
     IPC_STATUS,
     IPC_STATUS_ANSWER,
-    /* a subcommand asks auth through its control socket, PASSWORD too */
+    /* a subcommand to auth through its control socket, PASSWORD too */
     IPC_LOCKS,
     IPC_LOCKS_ANSWER,
-    IPC_UNLOCK, /* an account or a client's address; CONTROL_ANSWER follows */
-    /* and what it changes of the accounts, or wants to see of them; nobody else does either */
+    IPC_UNLOCK, /* an account or a client address; CONTROL_ANSWER follows */
+    /* changes and queries of the accounts; only by a subcommand */
     IPC_ACCOUNT_CHANGE,
     IPC_ACCOUNT_CHANGED,
     IPC_ACCOUNT_LIST,
@@ -106,8 +104,8 @@ enum ipc_kind {
 struct ipc_peer {
     uint32_t role;
     uint32_t number;
-}; /* number tells smtpd processes apart */
-/* 1: the server stops; 0: a successor takes over, sessions may go on */
+}; /* number distinguishes smtpd processes */
+/* 1: the server stops; 0: a successor follows, sessions may continue */
 struct ipc_drain {
     uint8_t quick;
 };
@@ -119,7 +117,7 @@ struct ipc_password {
     uint64_t request;
     struct bytes user, password, client_address;
 };
-/* `credential`: what it signed in with, as accounts_credential() writes it; empty where it did not. */
+/* `credential`: the session's credential, from accounts_credential(); empty if it has none. */
 /* enum password_verdict */
 struct ipc_password_answer {
     uint64_t request;
@@ -127,7 +125,7 @@ struct ipc_password_answer {
     struct bytes account, credential;
 };
 
-/* As of core/server/server_session.h: SERVER_ASK_SALT, SERVER_ASK_PROOF. */
+/* As SERVER_ASK_SALT, SERVER_ASK_PROOF in core/server/server_session.h. */
 struct ipc_salt {
     uint64_t request;
     struct bytes user;
@@ -147,7 +145,7 @@ struct ipc_proof_answer {
     struct bytes account, signature, credential;
 };
 
-/* Does what a session signed in with hold still? */
+/* Whether a session's credential is still valid. */
 enum credential_verdict { CREDENTIAL_HOLDS, CREDENTIAL_ENDED, CREDENTIAL_UNAVAILABLE };
 struct ipc_credential {
     uint64_t request;
@@ -160,7 +158,7 @@ struct ipc_credential_answer {
 
 struct ipc_secret_answer {
     struct bytes secret, why;
-}; /* empty: why there is none */
+}; /* empty: see the reason */
 
 struct ipc_sender {
     uint64_t request;
@@ -171,7 +169,7 @@ struct ipc_sender_answer {
     uint32_t verdict;
 }; /* enum sender_verdict */
 
-/* recipients 0: would anything fit? Nothing is counted then. */
+/* recipients 0: would a message fit? Nothing is counted then. */
 struct ipc_limit {
     uint64_t request;
     struct bytes account;
@@ -198,7 +196,7 @@ struct ipc_recipient_answer {
     size_t target_count;
 };
 
-/* As accounts_expand() takes and gives it. */
+/* As for accounts_expand(). */
 struct ipc_expand {
     uint64_t request;
     struct bytes address;
@@ -210,9 +208,9 @@ struct ipc_expand_answer {
     uint32_t verdict; /* enum recipient_verdict: KNOWN, UNKNOWN, UNAVAILABLE */
     struct recipient *members;
     size_t member_count;
-    struct recipient *missing; /* who is named there, and is not here */
+    struct recipient *missing; /* members that do not exist */
     size_t missing_count;
-    struct bytes after; /* where the next page begins; empty: that was the last */
+    struct bytes after; /* start of the next page; empty: that was the last */
 };
 
 struct ipc_away {
@@ -240,12 +238,12 @@ struct ipc_spool_drop {
 
 struct ipc_submit {
     uint64_t request;
-    uint64_t id;    /* the queue id, made by the submitter (base: queue id, see core/queue/queue_id.h) */
-    uint64_t spool; /* where the content is, or 0: it is inline */
+    uint64_t id;    /* the queue id, made by the submitter (core/queue/queue_id.h) */
+    uint64_t spool; /* the spool file of the content, or 0: inline */
     struct envelope envelope;
     struct origin origin;
-    struct bytes prefix;  /* header fields that go before the content: ours, Received first */
-    struct bytes content; /* inline: all of it */
+    struct bytes prefix;  /* header fields to prepend to the content: this server's, Received first */
+    struct bytes content; /* inline: the whole content */
 };
 struct ipc_submit_answer {
     uint64_t request;
@@ -258,25 +256,26 @@ struct ipc_examined {
 
 struct ipc_handed_over {
     uint32_t port;
-}; /* the one that it came to */
+}; /* the smarthost port in use */
 
 struct ipc_deliver {
-    uint64_t delivery;        /* the queue's name for this attempt */
+    uint64_t delivery;        /* number of this attempt, assigned by queue */
     uint64_t id;              /* the message's queue id */
     uint64_t arrived_ms;      /* since the epoch */
-    uint32_t attempt;         /* 1 the first time */
-    struct bytes destination; /* the name under which it waits: core/route/plan.h */
-    uint32_t hop;             /* enum next_hop: what that means */
-    struct envelope envelope; /* with only the recipients of this delivery */
-    struct bytes prefix;      /* header fields to send before the content: who sent it on, then ours */
-    struct bytes content;     /* inline, unless: */
-    /* 1: a descriptor belongs to it. It can get lost on its way where the reader has none free */
+    uint32_t attempt;         /* 1 for the first */
+    struct bytes destination; /* its destination name: core/route/plan.h */
+    uint32_t hop;             /* enum next_hop of the destination */
+    struct envelope envelope; /* with only this delivery's recipients */
+    /* header fields to prepend to the content: Delivered-To of forwarders, then this server's */
+    struct bytes prefix;
+    struct bytes content; /* inline, unless: */
+    /* 1: it has a descriptor, which is lost if the reader has none free */
     uint8_t in_file;
 };
 
 struct ipc_deliver_answer {
     uint64_t delivery;
-    struct bytes peer; /* "mx1.example.net[192.0.2.1]:25"; empty when nobody was reached */
+    struct bytes peer; /* "mx1.example.net[192.0.2.1]:25"; empty if no server was reached */
     struct tls_result tls;
     struct delivery_result *results; /* in the order of the delivery's envelope */
     size_t result_count;
@@ -297,12 +296,12 @@ struct ipc_control_answer {
     struct bytes text;
 };
 
-/* One recipient of one message. */
+/* A recipient of a message. */
 struct chosen {
     uint64_t id;
     uint32_t number;
 };
-enum { CHOSEN_MAX = 1024 }; /* that are named at once; those of one message stand together */
+enum { CHOSEN_MAX = 1024 }; /* per request; those of one message are adjacent */
 struct ipc_choose {
     uint64_t request;
     uint32_t verb;
@@ -310,14 +309,14 @@ struct ipc_choose {
     size_t chosen_count;
 };
 
-/* A destination at work, or one whose mail was put off lately. */
+/* An active destination, or one that was deferred recently. */
 struct destination_status {
     struct bytes name;
-    uint32_t deliveries, limit; /* under way now; how many may be */
-    uint32_t failures;          /* connections that failed in a row */
+    uint32_t deliveries, limit; /* in progress; the limit */
+    uint32_t failures;          /* consecutive failed connections */
     uint8_t has_due;            /* more could start */
-    uint64_t until_ms;          /* nothing is tried there before; 0: now */
-    uint64_t deferred_ms;       /* when mail was put off last, and why; 0: not lately */
+    uint64_t until_ms;          /* earliest next attempt; 0: now */
+    uint64_t deferred_ms;       /* time and reason of the last deferral; 0: not recently */
     struct bytes reason;
 };
 struct ipc_status {
@@ -327,22 +326,22 @@ struct ipc_status {
 struct ipc_status_answer {
     uint64_t request, started_ms;
     uint64_t accepted;                    /* messages since the start */
-    uint64_t delivered, deferred, failed; /* recipients, attempt by attempt */
-    uint32_t deliveries;                  /* under way now, to whatever destination */
-    uint8_t is_held, is_full;             /* the configuration holds it all; the disk is full */
+    uint64_t delivered, deferred, failed; /* recipients, per attempt */
+    uint32_t deliveries;                  /* in progress, over all destinations */
+    uint8_t is_held, is_full;             /* held by the configuration; the disk is full */
     struct destination_status *destinations;
     size_t destination_count;
-    struct chosen *in_progress; /* recipients, where they were asked for */
+    struct chosen *in_progress; /* recipients, if requested */
     size_t in_progress_count;
 };
 
-/* Who is locked for guessing: a pair, a client's address (no account), or an account (no address). */
+/* A lockout: of a pair, a client address (no account), or an account (no address). */
 struct lock_status {
     struct bytes address, account;
     uint32_t failures;
     uint64_t left_ms;
 };
-enum { LOCKS_MAX = 1000 }; /* that are told at once */
+enum { LOCKS_MAX = 1000 }; /* per answer */
 struct ipc_locks {
     uint64_t request;
 };
@@ -356,7 +355,7 @@ struct ipc_unlock {
     struct bytes who;
 };
 
-/* What can be changed of the accounts; each is one transaction. */
+/* Changes of the accounts; each is one transaction. */
 enum account_verb {
     ACCOUNT_USER_ADD,
     ACCOUNT_USER_PASSWORD,
@@ -372,17 +371,17 @@ enum account_verb {
     ACCOUNT_ALIAS_REMOVE,
     ACCOUNT_KEY_ADD,
     ACCOUNT_KEY_REVOKE,
-    ACCOUNT_QUOTAS_WRITE, /* nothing changes; DATA/quotas is written anew */
+    ACCOUNT_QUOTAS_WRITE, /* no change; rewrites DATA/quotas */
     ACCOUNT_VERBS
 };
 struct ipc_account_change {
     uint64_t request;
     uint32_t verb;
-    struct bytes name;  /* a user's or an alias's address, a domain, a key's id */
-    struct bytes value; /* the new password, where mail is forwarded to, what a key is for */
+    struct bytes name;  /* address of a user or alias, a domain, a key's id */
+    struct bytes value; /* the new password, the forwarding address, the purpose of a key */
     uint64_t octets;    /* of a quota */
-    /* a copy of what is forwarded stays; the user has a quota of its own; there is an
-     * answer for absences; more targets of this alias come in the next question */
+    /* a copy of forwarded mail is kept; the user has its own quota; a vacation reply is set; more targets
+     * of this alias follow in the next request */
     uint8_t flag;
     uint64_t since_ms, until_ms;
     uint32_t days;
@@ -392,11 +391,11 @@ struct ipc_account_change {
 };
 struct ipc_account_changed {
     uint64_t request;
-    uint32_t exit_code;  /* of sysexits.h; 0: it is done, and on disk */
-    struct bytes text;   /* why it is not */
-    uint64_t count;      /* targets that were not there before */
-    struct bytes secret; /* the application password that was made */
-    struct bytes user;   /* whose application password was revoked */
+    uint32_t exit_code;  /* from sysexits.h; 0: done, and on disk */
+    struct bytes text;   /* reason of a failure */
+    uint64_t count;      /* new targets */
+    struct bytes secret; /* the new application password */
+    struct bytes user;   /* owner of the revoked application password */
 };
 /* A page of a list: `list` is enum accounts_list (store/accounts.h). */
 struct ipc_account_list {
@@ -407,10 +406,10 @@ struct ipc_account_list {
 struct ipc_account_rows {
     uint64_t request;
     uint32_t exit_code;
-    struct bytes text;   /* why there are none */
-    struct bytes after;  /* where the next page begins; empty: that was the last */
-    uint32_t columns;    /* in a row */
-    struct bytes *cells; /* row by row; at is NULL where there is nothing */
+    struct bytes text;   /* reason of a failure */
+    struct bytes after;  /* start of the next page; empty: that was the last */
+    uint32_t columns;    /* per row */
+    struct bytes *cells; /* row by row; at is NULL for an absent value */
     size_t cell_count;
 };
 
@@ -461,7 +460,7 @@ union ipc_message {
     struct ipc_status_answer status_answer;
 };
 
-/* What may come with a message: one descriptor of this type, or none. */
+/* The descriptor that may come with a message: of this type, or none. */
 enum ipc_carries {
     CARRIES_NOTHING,
     CARRIES_CHANNEL,
@@ -471,20 +470,19 @@ enum ipc_carries {
 };
 
 const char *ipc_kind_name(enum ipc_kind kind);
-/* By its kind, and by what the message itself announces: a delivery whose
- * content is inline and a spool file that was refused carry none. A descriptor
- * that was announced can still get lost where the reader has none free. */
+/* Returns the descriptor of a message, from its kind and its fields: a delivery with inline content and a
+ * rejected spool file carry none. An announced descriptor can still be lost if the reader has none free. */
 enum ipc_carries ipc_carries(enum ipc_kind kind, const void *message);
-/* True if a password, a token or a proof of one is in it: what held it is wiped. */
+/* True if it contains a password, a token or a proof: its buffers are wiped. */
 bool ipc_is_secret(enum ipc_kind kind);
-/* May `from` say this kind to `to`? */
+/* True if `from` may send this kind to `to`. */
 bool ipc_allowed(enum ipc_kind kind, enum process_role from, enum process_role to);
-/* May `asker` begin, with anything but an answer? Then the supervisor makes a channel between the two. */
+/* True if `asker` may send questions to the other; the supervisor then makes a channel between them. */
 bool ipc_asks(enum process_role asker, enum process_role answerer);
 
-/* Appends the message, in host byte order: both ends are one machine. */
+/* Appends the message, in host byte order: both ends run on one machine. */
 void ipc_encode(struct buffer *out, enum ipc_kind kind, const void *message);
-/* False when it is malformed. Texts borrow from `in`, arrays from `arena`. */
+/* False if malformed. Texts borrow from `in`, arrays from `arena`. */
 bool ipc_decode(struct bytes in, struct arena *arena, enum ipc_kind *kind, union ipc_message *message);
 
 #endif

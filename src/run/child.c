@@ -12,8 +12,8 @@
 #include "io/log.h"
 
 enum {
-    MESSAGES_A_TURN_MAX = 512, /* from one channel, then the others have their turn */
-    LAST_WORDS_MS = 2000,      /* how long an ending process waits for a slow reader */
+    MESSAGES_A_TURN_MAX = 512, /* from one channel before the others get their turn */
+    LAST_WORDS_MS = 2000,      /* time that an ending process waits for a slow reader */
 };
 
 /* A channel and its place in the loop. */
@@ -21,16 +21,16 @@ struct child_peer_channel {
     struct channel channel;
     struct watch watch;
     struct child *child;
-    bool lost; /* its on_peer_lost was told; freed at the end of the turn */
+    bool lost; /* on_peer_lost was called; freed at the end of the turn */
     struct child_peer_channel *next;
 };
 
 struct child_wiring {
     struct child_peer_channel control;
     struct child_peer_channel *peers;
-    struct timer turn;  /* on_turn, once all channels were read */
-    struct timer sweep; /* frees the lost */
-    bool deaf;          /* what askers say is left for the successor */
+    struct timer turn;  /* on_turn, after all channels were read */
+    struct timer sweep; /* frees lost channels */
+    bool deaf;          /* questions are left for the successor */
     int exit_code;
 };
 
@@ -44,7 +44,7 @@ static void watch_again(struct child_peer_channel *peer)
 void *child_shared(const struct child *child, const struct shared_memory *memory)
 {
     void *at = shared_memory_at(child->shared, memory);
-    assert(at != NULL); /* its row names it */
+    assert(at != NULL); /* the service's row declares it */
     return at;
 }
 
@@ -64,7 +64,7 @@ struct channel *child_next_peer(struct child *child, enum process_role role)
     found = *at;
     if (found == NULL)
         return NULL;
-    *at = found->next; /* to the end */
+    *at = found->next; /* moves to the end */
     while (*at != NULL)
         at = &(*at)->next;
     *at = found;
@@ -79,7 +79,7 @@ static void lose(struct child_peer_channel *peer)
         return;
     peer->lost = true;
     watch_stop(&peer->watch);
-    if (peer == &child->wiring->control) { /* the supervisor is gone: nobody is left to serve for */
+    if (peer == &child->wiring->control) { /* the supervisor is gone: ends this process */
         child_exit(child, EX_OSERR);
         return;
     }
@@ -99,7 +99,7 @@ bool child_send(struct child *child, struct channel *to, enum ipc_kind kind, con
 {
     struct child_peer_channel *peer = peer_of(to);
     if (peer->lost || !channel_send(to, kind, message, attached))
-        return false; /* that it is broken is seen by its reader, in a turn of its own */
+        return false; /* the reader of the channel notices the failure in a turn of its own */
     watch_again(peer);
     return true;
 }
@@ -113,7 +113,7 @@ bool child_has_content(struct child *child, struct channel *from, const struct i
     struct ipc_deliver_answer answer = {.delivery = deliver->delivery,
                                         .results = memory_new(count * sizeof *answer.results),
                                         .result_count = count};
-    for (size_t i = 0; i < count; i++) /* as if said at DATA: the destination is not to blame */
+    for (size_t i = 0; i < count; i++) /* as if failed at DATA: not the destination's fault */
         answer.results[i] = (struct delivery_result){.outcome = OUTCOME_DEFERRED,
                                                      .step = STEP_DATA,
                                                      .enhanced = BYTES("4.3.0"),
@@ -181,7 +181,7 @@ static void peer_ready(void *owner, bool readable, bool writable)
         return;
     }
     if (writable && !is_control && child->service->on_turn != NULL)
-        timer_soon(&child->wiring->turn); /* there is room again */
+        timer_soon(&child->wiring->turn); /* capacity is available again */
     for (int i = 0; readable && i < MESSAGES_A_TURN_MAX && !peer->lost; i++) {
         if (child->wiring->deaf && !is_control && asks_us(peer)) {
             watch_change(&peer->watch, false, channel_wants_write(&peer->channel));
@@ -246,8 +246,8 @@ static void turn_is_over(void *owner)
     child->service->on_turn(child);
 }
 
-/* kill -9 of the supervisor ends us all. Changing users clears this, so it
- * comes after; a parent that died before is seen by its pid. */
+/* Killing the supervisor with SIGKILL ends all processes. Changing users clears this setting, so it is
+ * made after; the pid shows whether the parent died before. */
 static bool die_with_parent(pid_t supervisor, struct error *error)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
@@ -257,7 +257,7 @@ static bool die_with_parent(pid_t supervisor, struct error *error)
 
 bool child_enter_data_dir(struct child *child, struct error *error)
 {
-    static struct config seen; /* by this process alone */
+    static struct config seen; /* written only by this process */
     child->paths->keeps_root = true;
     if (!sandbox_can_change_root())
         return true;
@@ -291,8 +291,7 @@ static bool begin(struct child *child, int control, struct error *error)
     return child->service->start(child, error);
 }
 
-#ifdef LEAKS_ARE_SOUGHT /* docs/load.md: a build with a sanitizer that reports what nothing points to any \
-                           more */
+#ifdef LEAKS_ARE_SOUGHT /* docs/load.md: a build with a leak sanitizer */
 #include <sanitizer/lsan_interface.h>
 static int code_or_leaks(int code)
 {
@@ -318,7 +317,7 @@ int child_run(struct child *child, int control)
     }
     child_send(child, &wiring.control.channel, IPC_READY, &(struct ipc_nothing){0}, -1);
     loop_run(&loop);
-    /* What was said last must leave before the end. */
+    /* The last messages must be sent before the process ends. */
     for (struct child_peer_channel *peer = wiring.peers; peer != NULL; peer = peer->next)
         while (!peer->lost && channel_wants_write(&peer->channel) &&
                channel_wait_writable(&peer->channel, LAST_WORDS_MS) && channel_flush(&peer->channel))

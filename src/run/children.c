@@ -24,7 +24,7 @@ bool children_is_alive(const struct supervised *child)
     return child->pid != 0;
 }
 
-/* ---- their beginning ---- */
+/* ---- creation ---- */
 
 static void supervised_free(struct supervised *child)
 {
@@ -105,7 +105,7 @@ static void restart_now(void *owner)
     children_join(child->children, child);
 }
 
-/* ---- their news ---- */
+/* ---- events ---- */
 
 void children_control_ready(void *owner, bool readable, bool writable)
 {
@@ -126,7 +126,7 @@ void children_control_ready(void *owner, bool readable, bool writable)
             child->stage = CHILD_RUNNING;
             child->children->on_change(child->children->owner);
         }
-    /* Its end is told by SIGCHLD. */
+    /* SIGCHLD reports its end. */
     watch_change(&child->watch, news != CHANNEL_CLOSED,
                  channel_wants_write(&child->control) && news != CHANNEL_CLOSED);
 }
@@ -170,7 +170,7 @@ static void forget(struct children *children, struct supervised *child)
     supervised_free(child);
 }
 
-/* Which call it was, where the seal ended it; "" where something else did. */
+/* Returns the name of the forbidden call if the sandbox ended the process; "" otherwise. */
 static const char *forbidden_call(const struct supervised *child, int status,
                                   char buffer[SANDBOX_CALL_NAME_MAX])
 {
@@ -191,7 +191,7 @@ static void log_death(const struct supervised *child, int status)
               LOG_TEXT("reason", call[0] == '\0' ? "" : "a system call that its sandbox does not allow"));
 }
 
-/* Restarted at once the first time, then ever later while it keeps dying. */
+/* Restarts immediately the first time, then with increasing delay while it keeps dying. */
 static void restart_later(struct supervised *child, int status)
 {
     bool calm = clock_now_ms() - child->started_ms >= RESTART_CALM_MS;
@@ -216,7 +216,7 @@ static void ended(struct children *children, struct supervised *child, int statu
         log_death(child, status);
     children_unlink_dead(children, child, drained && child->succeeds);
     if (!children->started && !drained) {
-        /* else it has said why, or was killed for another */
+        /* otherwise it has logged the reason, or was killed for another */
         if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
             log_death(child, status);
         child->pid = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* children_fork: a fresh process: what it has of the supervisor, and what it must not have. */
+/* children_fork: a fresh process: separates it from the supervisor's descriptors and memory. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -21,11 +21,11 @@ static int keep_one(int descriptor, int least)
     return fcntl(descriptor, F_DUPFD, least);
 }
 
-/* In the child: closes all that is not its own. Its descriptors are moved out
- * of the way, then down again behind stderr. */
+/* In the child: closes all other descriptors. Its own are moved out of the way, then down to the places
+ * after stderr. */
 static int tidy_descriptors(struct child *child, const struct children *children, int control, int *buffer)
 {
-    /* above all places they go to, and not more: limits of open files can be low */
+    /* above all target places, and no higher: limits of open files can be low */
     enum { HIGH = 3 + LISTENERS_MAX + 2 };
     int kept[LISTENERS_MAX + 2], count = 0;
     kept[count++] = keep_one(control, HIGH);
@@ -48,7 +48,7 @@ static int tidy_descriptors(struct child *child, const struct children *children
 static void reset_signals(void)
 {
     sigset_t none;
-    signal(SIGINT, SIG_IGN); /* the supervisor decides when we end */
+    signal(SIGINT, SIG_IGN); /* the supervisor handles it */
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
@@ -65,7 +65,7 @@ void children_unmap(struct supervised *child)
         munmap(child->forbidden_call, sizeof *child->forbidden_call);
 }
 
-/* Every service sees its own alone: what others keep, and what still waits to be told to them, is not its. */
+/* Each process sees only its own memory and channels: wipes the others' memory and pending messages. */
 static void leave_what_is_others(const struct children *children, const struct supervised *self)
 {
     for (struct supervised *other = children->first; other != NULL; other = other->next) {
@@ -76,7 +76,7 @@ static void leave_what_is_others(const struct children *children, const struct s
     }
 }
 
-/* The listening sockets and what they are for. */
+/* Takes the listening sockets and their settings. */
 static void take_listeners(struct child *child, const struct children *children)
 {
     static struct config_listener facts[LISTENERS_MAX];
@@ -113,7 +113,7 @@ static _Noreturn void be_child(const struct children *children, const struct sup
               (enum log_level)children->config->log.level);
     take_listeners(&child, children);
     leave_what_is_others(children, self);
-    /* what others share alone is not its: the secret of TLS tickets stands there */
+    /* memory shared by others is removed: it contains the secret of TLS tickets */
     if (!shared_memory_keep(&shared, service->shares, SERVICE_SHARES_MAX, &error)) {
         log_event(LOG_EVENT_ERROR, "start_failed", LOG_TEXT("reason", error.text));
         _exit(EX_OSERR);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* children_links: the channels between the processes; who asks whom is in the table of ipc/ (ipc_asks). */
+/* children_links: creates the channels between the processes, by the table in ipc/ (ipc_asks). */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -67,7 +67,7 @@ void children_join(struct children *children, struct supervised *child)
     for (struct supervised *other = children->first; other != NULL; other = other->next) {
         if (!children_is_alive(other) || other == child)
             continue;
-        /* One that drains answers no new asker, and asks no new answerer. */
+        /* A draining process gets no channel to new peers. */
         if (other->stage == CHILD_DRAINING && !other->service->asks_to_the_end)
             continue;
         if (ipc_asks(child->service->role, other->service->role) && other->stage != CHILD_DRAINING &&

@@ -11,7 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* The folder that is looked through. */
+/* The folder that is traversed. */
 struct chown_place {
     int folder;
     const char *path;
@@ -20,7 +20,7 @@ struct chown_place {
 
 static bool give_all(struct chown_tree *h, int folder, const char *path, unsigned depth, struct error *error);
 
-/* O_PATH: nothing happens to what is opened so, be it a FIFO, a link or a device. */
+/* O_PATH: opening has no side effect, even for a FIFO, a link or a device. */
 static int look_at(int folder, const char *name, struct stat *facts)
 {
     int descriptor = openat(folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -40,7 +40,7 @@ static bool refuse(const struct chown_tree *h, const char *path, const char *why
                      to);
 }
 
-/* Why it is not given; NULL if it is. */
+/* Returns why the file is not changed; NULL if it may be. */
 static const char *objection(const struct chown_tree *h, const struct stat *facts)
 {
     static char text[120];
@@ -57,7 +57,7 @@ static bool give(struct chown_tree *h, int descriptor, const char *path, uid_t u
            error_set_errno(error, EX_OSERR, "cannot give %s to user %u", path, (unsigned)h->to.uid);
 }
 
-/* In the drop folder files belong to their senders, and to pickup's group, which is how it reads them. */
+/* In the drop directory files belong to their senders, and to pickup's group, which lets it read them. */
 static bool give_dropped(struct chown_tree *h, int descriptor, const char *path, const struct stat *facts,
                          struct error *error)
 {
@@ -98,13 +98,13 @@ static bool give_name(struct chown_tree *h, const struct chown_place *place, con
     return done;
 }
 
-/* A file system's own folder, where the top one is a mount. */
+/* True for folders that a file system creates in its root, where the top folder is a mount point. */
 static bool is_of_file_system(const char *name, unsigned depth)
 {
     return depth == 0 && strcmp(name, "lost+found") == 0;
 }
 
-/* Takes `folder` over. */
+/* Takes ownership of `folder`. */
 static bool give_all(struct chown_tree *h, int folder, const char *path, unsigned depth, struct error *error)
 {
     DIR *stream = depth > FOLDER_DEPTH_MAX ? NULL : fdopendir(folder);

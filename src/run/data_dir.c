@@ -14,32 +14,32 @@
 #include "io/tls.h"
 #include "run/chown_tree.h"
 
-/* A folder and the process that works in it; its own folder alone has no process but the starter. */
+/* A folder and its service; the folders of the starting user have none. */
 struct data_dir_room {
     const char *name;
-    const struct service *service; /* NULL: the starter */
-    bool is_shown;                 /* to the group of service->shown_to */
+    const struct service *service; /* NULL: the starting user */
+    bool is_shown;                 /* readable by the group of service->shown_to */
 };
 static const struct data_dir_room keys = {"keys", NULL, false};
 
 enum { DATA_MODE = 0755, ROOM_MODE = 0700, SHOWN_ROOM_MODE = 0750 };
 
-/* A room that is open, and what is known of it. */
+/* An open folder and its state. */
 struct data_dir_view {
     struct data_dir_room room;
     struct folder folder;
     struct stat facts;
-    struct process_user user; /* who works in it */
+    struct process_user user; /* user of its service */
 };
 
 enum data_dir_owner {
     OWNER_RIGHT,
-    OWNER_NONE,   /* root's and new: just made, or made before the power failed */
-    OWNER_FORMER, /* a number that stood in for the user */
+    OWNER_NONE,   /* root's and new: just created, or created before a power failure */
+    OWNER_FORMER, /* the numeric fallback id of the user */
     OWNER_OTHER,
 };
 
-/* ---- looking ---- */
+/* ---- inspection ---- */
 
 static bool is_starters(const struct data_dir_view *view)
 {
@@ -79,7 +79,7 @@ static bool view_open(struct data_dir_view *view, const struct folder *data, con
     return error_set_errno(error, EX_OSERR, "cannot look at %s", view->folder.path);
 }
 
-/* But for what a file system has in its own top folder, where this is a mount. */
+/* True if empty, except for entries that a file system creates in its root, if this is a mount point. */
 static bool is_empty(const struct folder *folder)
 {
     static const char *const ignored[] = {".", "..", "lost+found"};
@@ -103,7 +103,7 @@ static enum data_dir_owner owner_of(const struct data_dir_view *view)
         return OWNER_RIGHT;
     if (geteuid() != 0)
         return OWNER_OTHER;
-    /* dropped files keep their owner anyway, and what is shown is written anew */
+    /* dropped files keep their owner, and shown files are rewritten */
     if (uid == 0 && (is_shared(view) || view->room.is_shown || is_empty(&view->folder)))
         return OWNER_NONE;
     return users_is_fallback(uid, view->room.service->role) ? OWNER_FORMER : OWNER_OTHER;
@@ -121,11 +121,11 @@ static bool refuse(const struct data_dir_view *view, struct error *error)
     return false;
 }
 
-/* ---- for each room ---- */
+/* ---- per folder ---- */
 
 typedef bool visitor(struct data_dir_view *view, struct error *error);
 
-/* Without `make` one that is missing is left out. */
+/* Without `make`, skips a missing one. */
 static bool visit_room(const struct folder *data, const struct data_dir_room *room,
                        const struct config *config, bool make, visitor *visit, struct error *error)
 {
@@ -152,7 +152,7 @@ static bool visit_rooms(const struct folder *data, const struct config *config, 
     return visit_room(data, &keys, config, make, visit, error);
 }
 
-/* Owner and mode of what is new, on disk before a process works in it. */
+/* Sets owner and mode of a new folder, synced before a process uses it. */
 static bool settle(struct data_dir_view *view, struct error *error)
 {
     enum data_dir_owner owner = owner_of(view);
@@ -200,11 +200,11 @@ static bool must_be_possible(struct data_dir_view *view, struct error *error)
     return owner_of(view) != OWNER_OTHER || refuse(view, error);
 }
 
-/* ---- names that last ---- */
+/* ---- durability ---- */
 
-/* The names of all folders from the root to here are on disk. Also of those
- * that existed: whoever made them may have ended before this. A folder above
- * that may not be read cannot be synced alone; then all of the file system is. */
+/* Syncs the names of all folders from the root to here, also of existing ones: their creator may have
+ * ended before syncing. A folder above that is not readable cannot be synced alone; then the whole file
+ * system is. */
 static bool sync_names(const struct folder *data, struct error *error)
 {
     struct folder at = *data;
@@ -230,7 +230,7 @@ static bool sync_names(const struct folder *data, struct error *error)
     return synced;
 }
 
-/* ---- what others call ---- */
+/* ---- public functions ---- */
 
 bool data_dir_prepare(const struct config *config, service_list *services, struct error *error)
 {
@@ -268,7 +268,7 @@ bool data_dir_check(const struct config *config, service_list *services, struct 
     struct stat facts;
     if (!folder_check(config->data_dir, error))
         return false;
-    /* Missing: it will be made. Another user's: that user's server has it, not one of ours. */
+    /* Missing: serve will create it. Owned by another user: that user's server uses it, not one of ours. */
     bool ours = stat(config->data_dir, &facts) == 0 && facts.st_uid == geteuid();
     return !ours || visit_existing(config, services, must_be_possible, error);
 }
@@ -308,9 +308,9 @@ bool data_dir_certificate(struct config *config, bool *made, struct error *error
     return exists || *made;
 }
 
-/* ---- who works in a room ---- */
+/* ---- owner of a folder ---- */
 
-/* Wherever the path leads, its owner is what counts: who acts as that user can do no more. */
+/* Only the owner matters, wherever the path leads: acting as that user grants nothing more. */
 static bool owner_of_path(const char *path, struct stat *facts)
 {
     return stat(path, facts) == 0 && S_ISDIR(facts->st_mode);
@@ -333,7 +333,7 @@ bool data_dir_act_in(const char *folder, struct error *error)
     struct stat facts;
     if (geteuid() != 0 || !owner_of_path(folder, &facts))
         return true;
-    if (facts.st_uid == 0) /* it was given to nobody yet; then nobody else may have been in it */
+    if (facts.st_uid == 0) /* owned by nobody yet; then nobody else can have changed it */
         return folder_check(folder, error);
     if (!users_become((struct process_user){facts.st_uid, facts.st_gid, true}, error))
         return false;

@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * data_dir: the data directory and its folders, each owned by the one process
- * that works in it, whose row of the service table names it (service.folder):
+ * data_dir: the data directory and its folders, each owned by the one process that uses it, as listed in
+ * the service table (service.folder):
  *
- *   DATA/            0755  the starter
+ * DATA/            0755  the starting user
  *   DATA/queue/      0700  queue      mailboat.db, content/, spool/, lock, control.sock
  *   DATA/mail/       0700  local      DOMAIN/USER/Maildir
- *   DATA/drop/       3733  pickup     messages that local programs left while no server listened:
- *                                     everybody may put in, nobody may look; closed (0700) until
- *                                     the first pickup process opens it
+ *   DATA/drop/       3733  pickup     messages that local programs left while the server was down:
+ *                                     any user may add files, none may
+ *                                     list them; closed (0700) until
+ *                                     the first pickup process opens
+ *                                     it
  *   DATA/relay/      0700  relay      mta-sts
  *   DATA/accounts/   0700  auth       accounts.db, lock
  *   DATA/quotas/     0750  auth       users; readable by local (service.shown_folder)
- *   DATA/keys/       0700  the starter; tls/ has the self-signed certificate
- *   DATA/empty/      0555  the starter; the root directory of processes that need no file (sandbox.h)
+ *   DATA/keys/       0700  the starting user; tls/ has the self-signed certificate
+ *   DATA/empty/      0555  the starting user; root directory of processes without files (sandbox.h)
  *
- * DATA and all above it belong to root, or to the user who runs the server
- * without root; nobody else may write there (folder.h). Root makes and gives
- * the folders, and does nothing in those that belong to others: a process
- * opens its own as its own user (service.open_own), and a subcommand of
- * root's becomes the owner first (data_dir_act_in).
+ * DATA and all folders above it belong to root, or to the user who runs the server without root; no other
+ * user may write there (folder.h). Root creates the folders and sets their owner, and does nothing inside
+ * those of others: a process opens its own as its own user (service.open_own), and a subcommand run by
+ * root becomes the owner first (data_dir_act_in).
  */
 #ifndef MAILBOAT_RUN_DATA_DIR_H
 #define MAILBOAT_RUN_DATA_DIR_H
@@ -27,33 +28,34 @@
 #include "run/service.h"
 #include "run/users.h"
 
-/* Sticky: nobody takes away what another has put in. Setgid: what is put in can be read by pickup's group. */
+/* Sticky: users cannot remove each other's files. Setgid: pickup's group can read all files. */
 enum { DROP_FOLDER_MODE = 03733 };
 
-/* Says what serve would refuse of the directory as it is, and makes nothing. */
+/* Reports why serve would reject the directory; creates nothing. */
 bool data_dir_check(const struct config *config, service_list *services, struct error *error);
-/* Opens DATA, made where it is missing. */
+/* Opens DATA, and creates it if missing. */
 bool data_dir_open(struct folder *data, const struct config *config, struct error *error);
-/* Makes what is missing, gives it its owner, and syncs all names. */
+/* Creates missing folders, sets their owner, and syncs all names. */
 bool data_dir_prepare(const struct config *config, service_list *services, struct error *error);
-/* The server, before it starts: the folders belong to the processes' users of
- * today; where a number stood in for one before, all in its folder is given
- * (chown_tree.h). What is another user's is refused with the fix. */
+/* For the server, before it starts: the folders must belong to the processes' current users; a folder
+ * owned by a fallback id is given to its user with its contents (chown_tree.h). A folder of another user
+ * is an error with a fix. */
 bool data_dir_change_owner(const struct config *config, service_list *services, struct error *error);
-/* True if each folder belongs to its process's user; else the one that does not is named. */
+/* True if each folder belongs to its process's user; otherwise names the one that does not. */
 bool data_dir_has_owner(const struct config *config, service_list *services, struct error *error);
-/* As root the processes have users of their own: can those get there? It must be there. */
+/* Under root the processes have users of their own: true if these can enter the directory, which must
+ * exist. */
 bool data_dir_is_passable(const struct config *config, struct error *error);
-/* Without a configured certificate: makes a self-signed one, once, and names
- * it in `config`. *made tells whether it is new. */
+/* Without a configured certificate: makes a self-signed one, once, and sets its path in `config`. *made
+ * tells whether it is new. */
 bool data_dir_certificate(struct config *config, bool *made, struct error *error);
 
-/* The user that works in a service's folder: its owner, or who will be. */
+/* Returns the user of a service's folder: its owner, or the one it will get. */
 struct process_user data_dir_user(const struct config *config, const struct service *service);
-/* For subcommands that work in one of the folders: root becomes its owner, for good;
- * others stay who they are. */
+/* For subcommands that work in one of the folders: root permanently becomes its owner; other users do not
+ * change. */
 bool data_dir_act_in(const char *folder, struct error *error);
-/* The folder of a service, and as whom to look into it; -1 with a reason. */
+/* Opens the folder of a service, and returns the user to act as; -1 with a reason. */
 int data_dir_open_folder(const struct config *config, const struct service *service,
                          struct process_user *owner, struct error *error);
 

@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 
-/* Ends with '*': all that begin so. */
+/* A trailing '*' matches a prefix. */
 static const char *const kept[] = {"PATH",          "TZ",       "TZDIR",        "LANG",
                                    "LC_*",          "TMPDIR",   "OPENSSL_CONF", "SSL_CERT_FILE",
                                    "SSL_CERT_DIR",  "MALLOC_*", "ASAN_OPTIONS", "LSAN_OPTIONS",

@@ -11,7 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* the line never outgrows it: that would leave a copy behind */
+/* the line never outgrows its buffer: reallocation would leave a copy */
 enum { READ_AT_ONCE = 1024, HELPER_COMMAND_SIZE = HELPER_COMMAND_LINE_MAX + READ_AT_ONCE };
 
 static _Noreturn void become(const char *command, struct process_user user, int output)
@@ -98,7 +98,7 @@ static void limit_passed(void *owner)
     struct helper_command *helper = owner;
     helper->late = true;
     helper_command_kill(helper);
-    close_output(helper); /* whoever left its group may still hold the other end */
+    close_output(helper); /* a process outside its group may still hold the other end */
     finish_if_over(helper);
 }
 
@@ -120,7 +120,7 @@ bool helper_command_start(struct helper_command *helper, struct loop *loop, cons
         helper->pid = 0;
         return error_set_errno(error, EX_OSERR, "cannot run it");
     }
-    setpgid(helper->pid, helper->pid); /* as it does itself: whoever comes first */
+    setpgid(helper->pid, helper->pid); /* both processes do this, to avoid a race */
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     helper->output = ends[0];
     buffer_reserve(&helper->line, HELPER_COMMAND_SIZE);

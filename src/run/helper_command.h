@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * helper_command: a program that the supervisor runs for a process that may run
- * none, for its first line: a password or a token. As the user of the relay
- * process, by `sh -c`, with nothing on standard input; one at a time.
+ * helper_command: the supervisor runs a command for a sandboxed process and returns the first line of its
+ * output, a password or token. It runs as the user of the relay process, by `sh -c`, with empty standard
+ * input; one at a time.
  *
- * helper_command_start(); then on_done() once from the loop, when it has ended or was
- * ended after HELPER_COMMAND_LIMIT_MS. helper_command_ended() for each process that ended and
- * is none of the supervisor's others.
+ * helper_command_start(); then on_done() once from the loop, when the command has ended or was killed
+ * after HELPER_COMMAND_LIMIT_MS. helper_command_ended() for each ended process that is not another child
+ * of the supervisor.
  */
 #ifndef MAILBOAT_RUN_HELPER_COMMAND_H
 #define MAILBOAT_RUN_HELPER_COMMAND_H
@@ -24,11 +24,12 @@ struct helper_command {
     struct loop *loop;
     struct watch watch;
     struct timer limit;
-    struct buffer line; /* what it has printed, up to the first line's end */
-    pid_t pid;          /* 0: none is under way */
+    struct buffer line; /* its output, up to the end of the first line */
+    pid_t pid;          /* 0: not running */
     int output, status;
     bool line_over, output_over, ended, late;
-    void (*on_done)(void *owner, struct bytes line, const char *why); /* an empty line: it failed, and why */
+    /* an empty line: it failed, with the reason */
+    void (*on_done)(void *owner, struct bytes line, const char *why);
     void *owner;
 };
 

@@ -25,9 +25,9 @@ bool listen_is_exhausted(int number)
     return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
 }
 
-/* ---- who holds a port ---- */
+/* ---- the holder of a port ---- */
 
-/* The inode of the socket that listens on the port, 0 when none is found. */
+/* Returns the inode of the socket that listens on the port, 0 if none is found. */
 static unsigned long listening_inode(const char *table, uint16_t port)
 {
     char line[512];
@@ -66,7 +66,7 @@ static bool process_has_inode(const char *pid, unsigned long inode)
     return found;
 }
 
-/* " by NAME (process PID)", or "" when it cannot be told. */
+/* Writes " by NAME (process PID)", or "" if unknown. */
 static void describe_holder(uint16_t port, char *room, size_t size)
 {
     unsigned long inode = listening_inode("/proc/net/tcp", port);
@@ -140,7 +140,7 @@ static int open_socket(const struct config_listener *facts, bool six, struct err
     if (descriptor < 0)
         goto failed;
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    /* Inherited by what is accepted: answers leave at once. */
+    /* Inherited by accepted sockets: replies are sent without delay. */
     setsockopt(descriptor, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof one);
     if (six)
         setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
@@ -186,7 +186,7 @@ static bool add_socket(struct listen_set *set, const struct config_listener *fac
     int descriptor = take_over(before, facts, six);
     if (descriptor < 0)
         descriptor = open_socket(facts, six, error);
-    /* A host without IPv6 is served by IPv4 alone. */
+    /* A host without IPv6 uses only IPv4. */
     if (descriptor < 0 && six && facts->address == NULL && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
         return true;
     if (descriptor < 0)
@@ -228,12 +228,12 @@ void listen_close(struct listen_set *set)
     set->count = 0;
 }
 
-/* ---- sockets in a folder ---- */
+/* ---- Unix sockets ---- */
 
-/* bind() takes no descriptor of a folder, so this process goes there and comes back. */
+/* bind() does not accept a folder's descriptor, so this process changes into the folder and back. */
 static bool bind_in(int folder, int descriptor, const struct sockaddr_un *address)
 {
-    /* a user who may not be there cannot come back either */
+    /* a user without access to the current folder could not return to it */
     int before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     bool bound = fchdir(folder) == 0 &&
                  bind(descriptor, (const struct sockaddr *)address, sizeof *address) == 0;
@@ -250,7 +250,7 @@ int listen_unix(const struct folder *folder, const struct listen_socket *wanted,
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t room = sizeof address.sun_path - 1, length = strlen(wanted->data_dir) + 1 + strlen(wanted->name);
-    if (length > room) { /* those who connect go by the whole path */
+    if (length > room) { /* clients connect by the whole path */
         error_set(error, EX_CONFIG,
                   "the path %s/%s is too long for a socket (%zu octets at most); choose a shorter data_dir",
                   wanted->data_dir, wanted->name, room);
@@ -258,7 +258,7 @@ int listen_unix(const struct folder *folder, const struct listen_socket *wanted,
     }
     memcpy(address.sun_path, wanted->name, strlen(wanted->name));
     int descriptor = socket(AF_UNIX, wanted->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    /* of a server that was killed; the queue's lock tells whether one lives */
+    /* left by a killed server; the queue's lock shows whether one is running */
     unlinkat(folder->descriptor, wanted->name, 0);
     mode_t before = umask(0777 & ~wanted->mode);
     bool listening = descriptor >= 0 && bind_in(folder->descriptor, descriptor, &address) &&

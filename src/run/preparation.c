@@ -10,7 +10,7 @@
 #include "run/subprocess.h"
 #include "run/users.h"
 
-/* Room for the connections of the configuration, in each smtpd process and in relay. */
+/* Raises the limit to the configured connections, for each smtpd process and relay. */
 static bool raise_descriptor_limit(const struct config *config, struct error *error)
 {
     struct rlimit limit;
@@ -35,7 +35,7 @@ static bool raise_descriptor_limit(const struct config *config, struct error *er
     return true;
 }
 
-/* Makes the certificate and its key where the configuration names none; says by one octet that it has. */
+/* Makes the certificate and its key if none are configured; one octet of output means that it did. */
 static bool make_certificate(void *owner, struct buffer *out, struct error *error)
 {
     struct config copy = *(const struct config *)owner;
@@ -47,7 +47,7 @@ static bool make_certificate(void *owner, struct buffer *out, struct error *erro
     return true;
 }
 
-/* A service's own, in a process of its own. */
+/* A service's preparation, in a separate process. */
 struct preparation {
     const struct service *service;
     const struct config *config;
@@ -68,8 +68,8 @@ static bool prepare_services(const struct config *config, service_list *services
     return true;
 }
 
-/* Hashes and keys are seen by processes of their own: whatever
- * was once in this memory, all others would have. */
+/* Hashes and keys are handled in separate processes: all other processes would inherit anything that was
+ * ever in this memory. */
 static bool prepare_secrets(struct config *config, service_list *services, bool *certificate_made,
                             struct error *error)
 {
@@ -78,7 +78,7 @@ static bool prepare_secrets(struct config *config, service_list *services, bool 
                          prepare_services(config, services, error);
     *certificate_made = out.length > 0;
     buffer_free(&out);
-    return done && data_dir_certificate(config, &ignored, error); /* it is there: this notes where */
+    return done && data_dir_certificate(config, &ignored, error); /* it exists: sets its path */
 }
 
 bool preparation_run(struct config *config, service_list *services, struct error *error)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * preparation: what must be in order before the first process starts, and
- * again before each reload: whose the folders are, the certificate, what the
- * services have to make (service.prepare), the limit of open files.
+ * preparation: the requirements before the first process starts, and again before each reload: owners of
+ * the folders, the certificate, files of the services (service.prepare), the limit of open files.
  *
- * The supervisor calls preparation_settle() once at its start, then
- * preparation_run(), which it calls for each new configuration, too.
+ * The supervisor calls preparation_settle() once at its start, then preparation_run(), and the latter
+ * again for each new configuration.
  */
 #ifndef MAILBOAT_RUN_PREPARATION_H
 #define MAILBOAT_RUN_PREPARATION_H
@@ -14,11 +13,12 @@
 
 enum { DESCRIPTORS_MIN = 256 }; /* open files: with fewer the server does not start */
 
-/* At the start alone: who the processes are, that no other server works in the data directory, and that the
- * folders are theirs; a restart takes changes in. Opens the data directory. `users_warning`: see users.h. */
+/* Only at the start: determines the processes' users, that no other server uses the data directory, and
+ * that the folders have the right owner; changes require a restart. Opens the data directory.
+ * `users_warning`: see users.h. */
 bool preparation_settle(const struct config *config, service_list *services, struct folder *data,
                         struct buffer *users_warning, struct error *error);
-/* Makes what is missing, and notes in `config` where the certificate is. */
+/* Creates missing files, and sets the path of the certificate in `config`. */
 bool preparation_run(struct config *config, service_list *services, struct error *error);
 
 #endif

@@ -9,17 +9,19 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* ---- the end of a process that made a call outside its table ---- */
+/* ---- forbidden calls ---- */
 
 static _Atomic int *forbidden_call;
 
-/* The call has not happened and never will: the filter ends the process when
- * it touches what SIGSYS does. Nobody else can change that either. */
+/* The call did not happen and never will: the filter ends the process if it changes the handling of
+ * SIGSYS. No other process can change that either. */
 static void on_forbidden_call(int number, siginfo_t *facts, void *context)
 {
     enum {
         BY_SECCOMP = 1
-    }; /* SYS_SECCOMP of the kernel, which the C library's headers lack; else somebody sent it */
+        /* SYS_SECCOMP of the kernel, missing in the C library's headers; other codes mean that a process sent
+         * the signal */
+    };
     if (forbidden_call != NULL && facts->si_code == BY_SECCOMP)
         atomic_store(forbidden_call, facts->si_syscall + 1);
     struct {
@@ -39,10 +41,9 @@ static bool watch_for_forbidden_calls(_Atomic int *where)
     return sigaction(SIGSYS, &action, NULL) == 0;
 }
 
-/* ---- the seal ---- */
+/* ---- sandboxing ---- */
 
-/* Of Linux 6.3 and later, and a second lock beside the filter's: the kernel refuses what would make memory
- * run. */
+/* Linux 6.3 and later; in addition to the filter, the kernel rejects making memory executable. */
 static void refuse_new_code(void)
 {
     enum { SET_MDWE = 65, MDWE_REFUSE_EXEC_GAIN = 1 };
@@ -56,7 +57,7 @@ bool sandbox_apply(const char *process, unsigned keeps, const struct sandbox_pat
     return true;
 #endif
     struct rlimit none = {0, 0};
-    setrlimit(RLIMIT_CORE, &none); /* a core would hold keys and mail */
+    setrlimit(RLIMIT_CORE, &none); /* a core dump would contain keys and mail */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         !watch_for_forbidden_calls(paths->forbidden_call))
         return error_set_errno(error, EX_OSERR, "cannot seal the %s process", process);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sandbox_calls: the system calls that a process keeps (seccomp): those of all, and what its row of the
- * service table keeps besides (enum sandbox_keeps).
+ * sandbox_calls: the system calls allowed to a process (seccomp): the common ones, and those of its row in
+ * the service table (enum sandbox_keeps).
  *
- * A call is allowed, or allowed with certain arguments, or refused with an
- * errno where a library tries it and goes on without: each such row says who
- * does. All others end the process. Newer C libraries try newer calls first
- * and take ENOSYS for an older kernel; those are listed ahead of time, or an
- * upgrade of the C library would end every process at once.
+ * A call is allowed, or allowed with certain arguments, or rejected with an errno if a library tries it
+ * and works without: each such row names the library. All others end the process. Newer C libraries try
+ * newer calls first and expect ENOSYS from an older kernel; those are listed ahead of time, otherwise an
+ * upgrade of the C library would end every process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,10 +28,10 @@
 #include "base/bytes.h"
 #include "run/sandbox.h"
 
-/* ---- what is allowed ---- */
+/* ---- allowed calls ---- */
 
-/* What every process needs once it runs: memory, time, its descriptors, its
- * channels (sendmsg, recvmsg), its loop. */
+/* Calls of every running process: memory, time, its descriptors, its channels (sendmsg, recvmsg), its
+ * loop. */
 static const int common[] = {
     SCMP_SYS(read),
     SCMP_SYS(write),
@@ -95,7 +94,7 @@ static const int common[] = {
     SCMP_SYS(fstat),
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
-    /* On machines of 32 bits. */
+    /* On 32-bit machines. */
     SCMP_SYS(clock_gettime64),
     SCMP_SYS(clock_getres_time64),
     SCMP_SYS(clock_nanosleep_time64),
@@ -107,9 +106,9 @@ static const int common[] = {
     SCMP_SYS(_llseek),
 };
 static const int accepting[] = {SCMP_SYS(accept4), SCMP_SYS(accept), SCMP_SYS(listen)};
-/* Writing large contents to descriptors that were handed over. */
+/* Writing large contents to received descriptors. */
 static const int filling[] = {SCMP_SYS(pwrite64), SCMP_SYS(pread64), SCMP_SYS(ftruncate)};
-/* Opening, making and syncing files (Landlock says which). */
+/* Opening, creating and syncing files (Landlock selects which). */
 static const int reading_files[] = {
     SCMP_SYS(open),       SCMP_SYS(openat),  SCMP_SYS(stat),     SCMP_SYS(lstat),      SCMP_SYS(newfstatat),
     SCMP_SYS(statx),      SCMP_SYS(fstatfs), SCMP_SYS(statfs),   SCMP_SYS(access),     SCMP_SYS(faccessat),
@@ -124,7 +123,7 @@ static const int writing_files[] = {
     SCMP_SYS(rmdir),     SCMP_SYS(fchmod),    SCMP_SYS(chmod),     SCMP_SYS(fchown),
     SCMP_SYS(utimensat), SCMP_SYS(umask),
 };
-/* libunbound, libcurl. ftruncate: of the one file that relay has open to write to. */
+/* libunbound, libcurl. ftruncate: for the one file that relay has open for writing. */
 static const int calling_out[] = {SCMP_SYS(connect),   SCMP_SYS(bind),     SCMP_SYS(pread64),
                                   SCMP_SYS(ftruncate), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg),
                                   SCMP_SYS(select),    SCMP_SYS(pselect6)};
@@ -137,7 +136,7 @@ static const int threading[] = {SCMP_SYS(sched_getparam), SCMP_SYS(sched_getsche
 #endif
 
 #ifdef __SANITIZE_ADDRESS__
-/* What the sanitizers ask for at their own moments. */
+/* Calls of the sanitizers. */
 static const int sanitizing[] = {SCMP_SYS(open),  SCMP_SYS(openat), SCMP_SYS(readlink), SCMP_SYS(prlimit64),
                                  SCMP_SYS(clone), SCMP_SYS(wait4),  SCMP_SYS(prctl)};
 #endif
@@ -147,12 +146,11 @@ bool sandbox_calls_anywhere(unsigned keeps)
     return (keeps & SANDBOX_CALLS_OUT) != 0;
 }
 
-/* ---- what is refused, and does no harm ---- */
+/* ---- rejected calls, harmless ---- */
 
 enum { ALL_PROCESSES = 0 };
 
-/* Calls of newer kernels than the headers of Debian 12 know. From 424 on they have one number on all
- * machines. */
+/* Calls newer than the headers of Debian 12. From 424 on they have the same number on all machines. */
 enum {
     CALL_FUTEX_WAITV = 449,
     CALL_MAP_SHADOW_STACK = 453,
@@ -162,8 +160,8 @@ enum {
     CALL_MSEAL = 462
 };
 
-/* `whose`: of what a process keeps, one of these; ALL_PROCESSES: of anybody. `unless`: those who keep that
- * are allowed it. */
+/* `whose`: processes with one of these permissions; ALL_PROCESSES: all. `unless`: processes with these
+ * permissions may use the call. */
 static const struct sandbox_refused {
     int call, error;
     unsigned whose, unless;
@@ -191,12 +189,11 @@ static const struct sandbox_refused {
      "libcurl, to be woken by other threads; there are none"},
 };
 
-/* ---- putting it together ----
+/* ---- the filter ----
  *
- * The filter compares all 64 bits of an argument, the kernel may look at 32 of
- * them: "is not this value" would let through a value that the kernel takes for
- * this one. So what is allowed is named, value by value; "is not" only refuses.
- */
+ * The filter compares all 64 bits of an argument, the kernel may use only 32: "is not this value" would
+ * accept a value that the kernel treats as equal. So allowed values are listed one by one; "is not" is
+ * only used to reject. */
 
 static bool allow(scmp_filter_ctx filter, const int *calls, size_t count)
 {
@@ -208,27 +205,27 @@ static bool allow(scmp_filter_ctx filter, const int *calls, size_t count)
 
 #define ALLOW(filter, calls) allow(filter, calls, ARRAY_LENGTH(calls))
 
-/* An argument of a call, compared. */
+/* Compares an argument of a call. */
 static struct scmp_arg_cmp where(unsigned argument, enum scmp_compare how, uint64_t value)
 {
     return (struct scmp_arg_cmp){.arg = argument, .op = how, .datum_a = value};
 }
 
-/* A call, where this argument of it has this value. */
+/* Allows a call if this argument has this value. */
 static bool allow_where(scmp_filter_ctx filter, int call, unsigned argument, uint64_t value)
 {
     return call < 0 ||
            seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, where(argument, SCMP_CMP_EQ, value)) == 0;
 }
 
-/* Refuses a call with an errno, where this argument of it has this value. */
+/* Rejects a call with an errno if this argument has this value. */
 static bool refuse_where(scmp_filter_ctx filter, int call, int error, unsigned argument, uint64_t value)
 {
     return seccomp_rule_add(filter, SCMP_ACT_ERRNO((unsigned)error), call, 1,
                             where(argument, SCMP_CMP_EQ, value)) == 0;
 }
 
-/* A call, where these bits of this argument are all off. */
+/* Allows a call if these bits of this argument are all off. */
 static bool allow_without(scmp_filter_ctx filter, int call, unsigned argument, uint64_t bits)
 {
     return call < 0 ||
@@ -238,7 +235,7 @@ static bool allow_without(scmp_filter_ctx filter, int call, unsigned argument, u
                0;
 }
 
-/* Memory that can be written to, never memory that can be run: what was loaded is all the code there is. */
+/* Allows writable memory, never executable memory: no code can be added. */
 static bool allow_memory(scmp_filter_ctx filter)
 {
     return allow_without(filter, SCMP_SYS(mmap), 2, PROT_EXEC) &&
@@ -246,8 +243,8 @@ static bool allow_memory(scmp_filter_ctx filter)
            allow_without(filter, SCMP_SYS(mprotect), 2, PROT_EXEC);
 }
 
-/* Signals to itself and its own limits (for abort and malloc), never those of
- * another process of the same user. How SIGSYS ends it cannot be changed. */
+/* Allows signals to itself and reading its own limits (for abort and malloc), never those of another
+ * process of the same user. The handling of SIGSYS cannot be changed. */
 static bool allow_self(scmp_filter_ctx filter)
 {
     for (int number = 1; number <= SIGRTMAX; number++)
@@ -259,7 +256,7 @@ static bool allow_self(scmp_filter_ctx filter)
                             where(0, SCMP_CMP_EQ, SIGSYS)) == 0;
 }
 
-/* Flags, copies and locks of descriptors; not who gets a signal when something arrives there. */
+/* Allows flags, copies and locks of descriptors; not changing the receiver of their signals. */
 static bool allow_fcntl(scmp_filter_ctx filter)
 {
     static const int commands[] = {F_DUPFD,  F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,
@@ -272,7 +269,7 @@ static bool allow_fcntl(scmp_filter_ctx filter)
     return true;
 }
 
-/* Options of sockets, but none that loads a program into the kernel. */
+/* Allows socket options, except those that load a program into the kernel. */
 static bool allow_socket_options(scmp_filter_ctx filter)
 {
     enum { LAST_OPTION = 96 };
@@ -293,8 +290,8 @@ static bool allow_socket_options(scmp_filter_ctx filter)
     return fine;
 }
 
-/* What a descriptor is: fstat() of the C library asks so. By its path no file is there: the C library's
- * stat(), see `refused`. */
+/* Allows facts about a descriptor, as fstat() of the C library requests them, not of a path, as stat()
+ * does: see `refused`. */
 static bool allow_facts(scmp_filter_ctx filter, unsigned kept)
 {
     static const int calls[] = {SCMP_SYS(newfstatat), SCMP_SYS(fstatat64)};
@@ -306,8 +303,8 @@ static bool allow_facts(scmp_filter_ctx filter, unsigned kept)
     return true;
 }
 
-/* Of ioctl what sockets need: a terminal takes others as if they were typed. stdio asks whether it writes to
- * one. */
+/* Allows the ioctl requests of sockets: others can inject input into a terminal. stdio asks whether it
+ * writes to one. */
 static bool allow_ioctl(scmp_filter_ctx filter, unsigned kept)
 {
     return refuse_where(filter, SCMP_SYS(ioctl), ENOTTY, 1, TCGETS) &&
@@ -315,7 +312,7 @@ static bool allow_ioctl(scmp_filter_ctx filter, unsigned kept)
                                                 allow_where(filter, SCMP_SYS(ioctl), 1, FIONREAD)));
 }
 
-/* A thread's name, and the names that newer C libraries give to memory, are of no use here. */
+/* Rejects naming threads and, by newer C libraries, memory: without effect here. */
 static bool refuse_names(scmp_filter_ctx filter)
 {
     enum { SET_VMA = 0x53564d41 };
@@ -326,7 +323,7 @@ static bool refuse_names(scmp_filter_ctx filter)
            refuse_where(filter, SCMP_SYS(prctl), EINVAL, 0, SET_VMA);
 }
 
-/* New threads of this process, never a new process. */
+/* Allows new threads of this process, never a new process. */
 static bool allow_threads(scmp_filter_ctx filter)
 {
     const uint64_t thread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
@@ -347,11 +344,11 @@ static bool allow_sockets(scmp_filter_ctx filter, unsigned kept, int call_family
     for (size_t i = 0; i < ARRAY_LENGTH(families); i++)
         if (!allow_where(filter, SCMP_SYS(socket), 0, (uint64_t)families[i]))
             return false;
-    /* Which addresses this machine has is asked of the kernel's routes. */
+    /* The addresses of this machine are read by netlink. */
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, where(0, SCMP_CMP_EQ, AF_NETLINK),
                             where(2, SCMP_CMP_EQ, NETLINK_ROUTE)) == 0 &&
-           refuse_where(filter, SCMP_SYS(socket), EAFNOSUPPORT, 0, AF_UNIX) && /* libraries look for nscd;
-                                                                                  then go on without */
+           refuse_where(filter, SCMP_SYS(socket), EAFNOSUPPORT, 0, AF_UNIX) && /* libraries look for nscd,
+                                                                                  then continue without */
            ALLOW(filter, calling_out);
 }
 
@@ -385,7 +382,7 @@ static bool fill_filter(scmp_filter_ctx filter, unsigned keeps, int call_family)
            allow_sockets(filter, kept, call_family);
 }
 
-/* What is in no row comes to the handler in sandbox.c, and does not happen. */
+/* Calls in no row are sent to the handler in sandbox.c, and do not happen. */
 bool sandbox_apply_calls(const char *process, unsigned keeps, int call_family, struct error *error)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sandbox_paths: which files below which folders stay open to a process, and which port (Landlock). */
+/* sandbox_paths: the files and folders that stay accessible to a process, and the allowed port (Landlock). */
 #define _GNU_SOURCE
 #include <assert.h>
 #include <errno.h>
@@ -16,7 +16,7 @@ void sandbox_allow(struct sandbox_paths *paths, const char *path, bool writable)
 {
     assert(paths->count < SANDBOX_PATHS_MAX);
     paths->paths[paths->count].path = path;
-    /* now: its root may be another one when it is sealed */
+    /* opened now: the root may change before the sandbox applies */
     paths->paths[paths->count].file = open(path, O_PATH | O_CLOEXEC);
     paths->paths[paths->count++].writable = writable;
 }
@@ -31,7 +31,7 @@ bool sandbox_has_landlock(void)
     return landlock_version() > 0;
 }
 
-/* Rights of the first version; later ones are added where the kernel has them. */
+/* Rights of the first version; later ones are added if the kernel supports them. */
 static const uint64_t read_rights = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 static const uint64_t all_rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
 
@@ -43,14 +43,14 @@ static bool allow_path(int ruleset, int file, const char *path, bool writable, u
         .allowed_access = writable ? handled & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE : read_rights};
     bool added = file >= 0 &&
                  syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
-    if (!added && errno == EINVAL) { /* a file takes fewer rights than a folder */
+    if (!added && errno == EINVAL) { /* a file supports fewer rights than a folder */
         rule.allowed_access &= LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
         added = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
     }
     return added || error_set_errno(error, EX_OSERR, "cannot seal: %s", path);
 }
 
-/* Landlock's version 4, which the headers of Debian 12 do not have yet. */
+/* Landlock's version 4, missing in the headers of Debian 12. */
 struct ruleset_facts {
     uint64_t handled_access_fs, handled_access_net;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sandbox_root: which files a process can name at all. */
+/* sandbox_root: restricts the files that a process can name. */
 #define _GNU_SOURCE
 #include <linux/capability.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 bool sandbox_can_change_root(void)
 {
-#ifdef LEAKS_ARE_SOUGHT /* they are sought in /proc */
+#ifdef LEAKS_ARE_SOUGHT /* leak sanitizers read /proc */
     return false;
 #endif
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -21,14 +21,14 @@ bool sandbox_can_change_root(void)
            (sets[0].effective & 1u << CAP_SYS_CHROOT) != 0;
 }
 
-/* By its descriptor: what was looked at is what is entered. */
+/* By descriptor: the folder that was checked is the one entered. */
 static bool enter(const struct folder *folder, struct error *error)
 {
     return (fchdir(folder->descriptor) == 0 && chroot(".") == 0 && chdir("/") == 0) ||
            error_set_errno(error, EX_OSERR, "cannot make %s the root directory", folder->path);
 }
 
-/* Root's, and nobody else can write to it (folder.h). */
+/* Root's, and not writable by others (folder.h). */
 static bool open_and_enter(const char *path, mode_t mode, struct error *error)
 {
     struct folder folder;

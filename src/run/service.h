@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * service: one row for each process of the server, defined in the process's
- * own folder (service/smtpd/smtpd.c: smtpd_service) and collected in one list
- * (service/services.h), which `serve` hands to the supervisor. Everything in
- * run/ follows from these rows: who starts when and how many, which folder is
- * whose, who shares memory, what the seal leaves, who ends before whom. Whom a
- * process asks stands in the table of ipc/ alone (ipc_asks).
+ * service: one row per service of the server, defined in its own folder (service/smtpd/smtpd.c:
+ * smtpd_service) and collected in one list (service/services.h), which `serve` passes to the supervisor.
+ * Everything in run/ is driven by these rows: the start order and process counts, folder owners, shared
+ * memory, the sandbox, and the order of shutdown. Only the table in ipc/ defines which process asks which
+ * (ipc_asks).
  */
 #ifndef MAILBOAT_RUN_SERVICE_H
 #define MAILBOAT_RUN_SERVICE_H
@@ -20,82 +19,83 @@ struct child;
 
 enum { SERVICE_SHARES_MAX = 4 };
 
-/* When the server stops, each stage ends when all of its processes have ended: whoever asks ends before
- * whoever answers, but for deliveries, whose results are recorded by the one that asked for them. */
+/* Shutdown stages: each ends when all of its processes have ended. A process ends before those that it
+ * asks, except for deliveries, whose results are recorded by the process that requested them. */
 enum service_stop {
-    STOP_INTAKE,    /* lets mail and questions in */
+    STOP_INTAKE,    /* accepts mail and questions */
     STOP_DELIVERY,  /* delivers for the next stage */
     STOP_RECORDS,   /* records the results */
     STOP_ANSWERERS, /* answers all of them */
     SERVICE_STOPS
 };
 
-/* A program that the supervisor runs for a process that may run none, and its key in the configuration. */
+/* A command that the supervisor runs for a sandboxed process, and its key in the configuration. */
 struct service_command {
-    const char *line, *key; /* `line` NULL: there is none */
+    const char *line, *key; /* `line` NULL: none */
 };
 
 struct service {
-    enum process_role role; /* gives its name, and its user's: mailboat-NAME */
+    enum process_role role; /* names the process, and its user: mailboat-NAME */
 
     /* ---- how many, and when ---- */
-    /* How many are wanted; NULL: one. Those that do not overlap are one at most. */
+    /* Returns the number wanted; NULL: one. At most one if not overlapping. */
     uint32_t (*count)(const struct config *config);
-    /* A reload starts new ones beside the old, which finish what they have; all others are replaced, one
+    /* On a reload, new processes start beside the old, which finish their work; others are replaced, one
      * after the other, by a successor that reads the same channels. */
     bool overlaps;
-    bool asks_to_the_end; /* gets channels to fresh processes while it drains, too */
+    bool asks_to_the_end; /* gets channels to fresh processes even while it drains */
     enum service_stop stop;
 
-    /* ---- what it has ---- */
-    unsigned keeps;     /* of enum sandbox_keeps: the system calls that its seal leaves */
-    const char *folder; /* in the data directory, its user's own; NULL: none */
-    /* everybody may put files into the folder; the process sets its mode when it is there */
+    /* ---- resources ---- */
+    unsigned keeps;     /* of enum sandbox_keeps: its sandbox permissions */
+    const char *folder; /* in the data directory, owned by its user; NULL: none */
+    /* any user may add files to the folder; the process sets its mode when ready */
     bool folder_is_shared;
-    const char *folder_hint; /* what to do when the folder went to another user; NULL: nothing */
-    /* a second folder of its user's, which the group of another process can read; it was root's in an
-     * earlier release, and is given over with what is in it. NULL: none */
+    const char *folder_hint; /* hint for when the owner of the folder has changed; NULL: none */
+    /* a second folder of its user, readable by the group of another process; root owned it in an earlier
+     * release, and it is given over with its contents. NULL: none */
     const char *shown_folder;
     enum process_role shown_to;
-    const char *socket; /* in the data directory; the supervisor removes it in the end */
-    bool listens;       /* gets the listening sockets, and `socket` as one more */
+    const char *socket; /* in the data directory; removed by the supervisor at the end */
+    bool listens;       /* gets the listening sockets, and `socket` as another */
     struct service_share shares[SERVICE_SHARES_MAX];
-    size_t kept_octets; /* of memory of its own that outlives the process: child->kept */
+    size_t kept_octets; /* of its own memory that outlives the process: child->kept */
 
     /* ---- in the supervisor ---- */
-    /* Once, before the data directory is touched: false if another server works there. May be NULL. */
+    /* Once, before the data directory is changed: false if another server uses it. May be NULL. */
     bool (*check_free)(const struct folder *data, struct error *error);
-    /* Before the start and each reload, privileged, in a process that ends (subprocess.h). May be NULL. */
+    /* Before the start and each reload, privileged, in a short-lived process (subprocess.h). May be NULL. */
     bool (*prepare)(const struct config *config, struct error *error);
     /* Answers IPC_SECRET. May be NULL. */
     struct service_command (*command)(const struct config *config);
 
     /* ---- in its process, in this order ---- */
-    /* Before the seal; may be NULL. The first is privileged, and does nothing in folders of other users. */
+    /* Before the sandbox; may be NULL. The first is privileged, and does nothing in folders of other
+     * users. */
     bool (*open)(struct child *child, struct error *error);
     bool (*open_own)(struct child *child, struct error *error);
-    bool (*start)(struct child *child, struct error *error); /* sealed; the loop exists */
+    bool (*start)(struct child *child, struct error *error); /* sandboxed; the loop exists */
     void (*on_message)(struct child *child, struct channel *from, enum ipc_kind kind,
-                       union ipc_message *message, int attached); /* owns `attached` where it is not -1 */
-    void (*on_turn)(struct child *child); /* all messages that waited have been handled; may be NULL */
+                       union ipc_message *message, int attached); /* owns `attached` if it is not -1 */
+    void (*on_turn)(struct child *child); /* all pending messages have been handled; may be NULL */
     void (*on_peer)(struct child *child, struct channel *peer); /* a fresh channel; may be NULL */
-    /* it died; questions to it are unanswered; may be NULL */
+    /* the peer died; questions to it are unanswered; may be NULL */
     void (*on_peer_lost)(struct child *child, struct channel *peer);
-    /* Finish, then child_exit(0). `quick`: the server stops, so idle sessions end now; otherwise a successor
-     * comes: sessions of those that overlap may go on, the others call child_deafen() when they read no more
-     * questions: what waits in the channels is then read by the successor. */
+    /* Finish, then call child_exit(0). `quick`: the server stops, so idle sessions end now; otherwise a
+     * successor follows: sessions of overlapping services may continue, the others call child_deafen()
+     * once they read no more questions: the successor then reads those left in the channels. */
     void (*on_drain)(struct child *child, bool quick);
-    /* what else it says; may be NULL */
+    /* other messages of the supervisor; may be NULL */
     void (*on_supervisor)(struct child *child, enum ipc_kind kind, const union ipc_message *message);
 };
 
-/* A list of rows: in the order of the start and of replacement, NULL behind the last. */
+/* A list of rows in the order of start and replacement, NULL after the last. */
 typedef const struct service *const service_list;
 
 const char *service_name(const struct service *service);
-/* How many of it are wanted. */
+/* Returns how many of it are wanted. */
 uint32_t service_count(const struct service *service, const struct config *config);
-/* Aborts where a list contradicts itself: a role twice, more of one than can be. */
+/* Aborts if a list is inconsistent: a duplicate role, or too many processes of one. */
 void service_list_check(service_list *services, const struct config *config);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shared_memory: memory that several processes of the server share: all zeros
- * at first, it lives as long as the supervisor.
+ * shared_memory: memory shared by several processes of the server: zeroed at first, it lives as long as
+ * the supervisor.
  *
- * A row of the service table names what it shares (run/service.h). The
- * supervisor maps it once, before the first process: shared_memory_map(). A
- * fresh process keeps what its row names, shared_memory_keep(), and nothing else.
+ * A row of the service table lists its shared memory (run/service.h). The supervisor maps it once, before
+ * the first process: shared_memory_map(). A fresh process keeps only the memory of its row:
+ * shared_memory_keep().
  */
 #ifndef MAILBOAT_RUN_SHARED_MEMORY_H
 #define MAILBOAT_RUN_SHARED_MEMORY_H
@@ -19,13 +19,12 @@ struct shared_memory {
     const char *name; /* for errors */
     size_t octets;
     bool (*start)(void *at, struct error *error); /* in the supervisor, once; may be NULL */
-    /* In the supervisor: of those processes that may write to it, the one of this number ended. May be NULL.
-     */
+    /* In the supervisor: the process with this number, one that may write to it, has ended. May be NULL. */
     void (*forget)(void *at, uint32_t number);
 };
 
 struct service_share {
-    const struct shared_memory *memory; /* NULL: none more */
+    const struct shared_memory *memory; /* NULL ends the list */
     bool reads_only;
 };
 
@@ -39,18 +38,17 @@ struct shared_mappings {
     size_t count;
 };
 
-/* `octets` of zeros, shared with processes that are forked from now on; NULL with errno. */
+/* Returns `octets` of zeroes, shared with processes forked later; NULL with errno. */
 void *shared_memory_new(size_t octets);
-/* Maps what is named in `shares` and is not mapped yet. `shares_max`: of them, those without memory are
- * passed over. */
+/* Maps unmapped memory of `shares`; skips entries without memory. `shares_max`: entries at most. */
 bool shared_memory_map(struct shared_mappings *mappings, const struct service_share *shares,
                        size_t shares_max, struct error *error);
-/* In a fresh process: unmaps what `shares` does not name, and makes read-only what it only reads. */
+/* In a fresh process: unmaps memory not in `shares`, and makes read-only what it only reads. */
 bool shared_memory_keep(struct shared_mappings *mappings, const struct service_share *shares,
                         size_t shares_max, struct error *error);
-/* Where it is mapped; NULL where it is not. */
+/* Returns its address; NULL if not mapped. */
 void *shared_memory_at(const struct shared_mappings *mappings, const struct shared_memory *memory);
-/* Tells all that a process of this number may have written to that it ended. */
+/* Notifies all memory that the process with this number could write to of its end. */
 void shared_memory_forget(const struct shared_mappings *mappings, const struct service_share *shares,
                           size_t shares_max, uint32_t number);
 

@@ -11,7 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* What comes back ahead of the output. */
+/* The report sent before the output. */
 struct subprocess_report {
     bool done;
     struct error error;
@@ -75,7 +75,7 @@ bool subprocess_run(subprocess_work *work, void *owner, struct buffer *out, stru
     struct buffer told = {0};
     if (pipe2(ends, O_CLOEXEC) != 0)
         return error_set_errno(error, EX_OSERR, "cannot start a process");
-    sigfillset(&all); /* what handlers of the caller would do is not this process's to do */
+    sigfillset(&all); /* the caller's signal handlers must not run in this process */
     sigprocmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
     int failed = errno;

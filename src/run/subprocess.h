@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * subprocess: a piece of work with secrets, done by a process of its own that ends
- * when it is done, so that the caller's memory never held them.
+ * subprocess: runs work on secrets in a short-lived process, so that the caller's memory never holds them.
  *
- * The supervisor forks all others, and whatever its memory holds, also in
- * what was freed, each of them gets. So it reads no accounts and makes no key
- * itself; nor does web, which wants to know the domains in accounts.db.
+ * All other processes are forked from the supervisor, and inherit all of its memory, including freed
+ * memory. So it reads no accounts and makes no key itself; nor does web, which needs the domains in
+ * accounts.db.
  */
 #ifndef MAILBOAT_RUN_SUBPROCESS_H
 #define MAILBOAT_RUN_SUBPROCESS_H
@@ -13,15 +12,14 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
-enum { SUBPROCESS_OUTPUT_MAX = 16 << 20 }; /* octets that the work may answer with */
+enum { SUBPROCESS_OUTPUT_MAX = 16 << 20 }; /* maximum output of the work, in octets */
 
-/* What is to be done: false with a reason. What it appends to `out` is all that comes back. */
+/* The work: false with a reason. Only the octets appended to `out` are returned. */
 typedef bool subprocess_work(void *owner, struct buffer *out, struct error *error);
 
-/* Runs the work in a forked process and waits for its end; at most SUBPROCESS_OUTPUT_MAX
- * octets of its output are appended to `out` (NULL: none is wanted). False with
- * the work's reason, or where it could not be run or did not come to its end.
- * For processes with one thread. */
+/* Runs the work in a forked process and waits for its end; appends at most SUBPROCESS_OUTPUT_MAX octets of
+ * its output to `out` (NULL: none). False with the work's reason, or if it could not start or did not
+ * complete. For processes with one thread. */
 bool subprocess_run(subprocess_work *work, void *owner, struct buffer *out, struct error *error);
 
 #endif

@@ -23,7 +23,7 @@ struct supervisor {
     service_list *services;
     struct folder data; /* the data directory */
     struct buffer users_warning;
-    /* the old one lives until the last process that was forked with it has ended */
+    /* the old one lives until the last process forked with it has ended */
     struct config config, old_config;
     struct loop loop;
     struct listen_set listening;
@@ -34,7 +34,7 @@ struct supervisor {
     const struct service *helped;
     const char *helper_key;
     enum supervisor_stage stage;
-    size_t reload_step; /* of the services that have been replaced */
+    size_t reload_step; /* index of the services already replaced */
     bool reload_again;
     int exit_code;
 };
@@ -50,7 +50,7 @@ static bool all_are(const struct supervisor *s, const struct service *service, e
 
 /* ---- starting ---- */
 
-/* READY=1 to a service manager that asked for it (sd_notify's protocol). */
+/* Sends READY=1 to a service manager that requested it (sd_notify's protocol). */
 static void notify(const char *state)
 {
     const char *path = getenv("NOTIFY_SOCKET");
@@ -78,7 +78,7 @@ static void log_ready(const struct supervisor *s)
     buffer_free(&ports);
 }
 
-/* Those that overlap let clients in: last, when all that they ask is there. */
+/* Overlapping services accept clients: they start last, after all services that they ask. */
 static bool start_services(struct supervisor *s, bool overlapping, struct error *error)
 {
     for (service_list *at = s->services; *at != NULL; at++)
@@ -117,8 +117,8 @@ static bool is_there(const struct supervisor *s, const struct service *service)
     return child != NULL;
 }
 
-/* New ones beside the old, and those that are wanted now and were not before. One that cannot be started
- * keeps none of the others from it. */
+/* Starts new processes beside the old, and newly configured ones. A failed start does not prevent the
+ * others. */
 static void start_beside(struct supervisor *s)
 {
     static const bool overlapping[] = {true, false};
@@ -130,7 +130,7 @@ static void start_beside(struct supervisor *s)
                 log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("reason", error.text));
 }
 
-/* False until it is replaced; its end goes on with the reload. */
+/* False until it is replaced; its end continues the reload. */
 static bool replace(struct supervisor *s, const struct service *service)
 {
     bool wanted = service_count(service, &s->config) > 0;
@@ -143,7 +143,7 @@ static bool replace(struct supervisor *s, const struct service *service)
     return false;
 }
 
-/* New ones first where old ones finish their sessions; then one after the other the rest. */
+/* Starts overlapping services first, then replaces the rest one after the other. */
 static void go_on_reloading(struct supervisor *s)
 {
     for (const struct supervised *child = s->children.first; child != NULL; child = child->next)
@@ -211,7 +211,7 @@ static void begin_reload(struct supervisor *s)
 
 /* ---- stopping ---- */
 
-/* Stage by stage: see enum service_stop. */
+/* Stops stage by stage: see enum service_stop. */
 static void go_on_stopping(struct supervisor *s)
 {
     for (int stop = STOP_INTAKE; stop < SERVICE_STOPS; stop++) {
@@ -236,7 +236,7 @@ static void limit_passed(void *owner)
 
 static void begin_stop(struct supervisor *s, int exit_code)
 {
-    if (s->stage == STAGE_STOPPING) { /* told twice: at once */
+    if (s->stage == STAGE_STOPPING) { /* a second signal: immediately */
         children_kill(&s->children);
         return;
     }
@@ -249,7 +249,7 @@ static void begin_stop(struct supervisor *s, int exit_code)
     go_on_stopping(s);
 }
 
-/* ---- news ---- */
+/* ---- events ---- */
 
 static void on_change(void *owner)
 {
@@ -269,7 +269,7 @@ static void on_change(void *owner)
     }
 }
 
-/* Told in one line what is wrong, without what it printed. */
+/* Logs one line on failure, without the command's output. */
 static void helper_command_done(void *owner, struct bytes line, const char *why)
 {
     struct supervisor *s = owner;
@@ -286,7 +286,7 @@ static void helper_command_done(void *owner, struct bytes line, const char *why)
 static void fetch_secret(struct supervisor *s, const struct service *service)
 {
     struct error error = {0};
-    if (s->helper.pid != 0) /* its answer is for all of the service */
+    if (s->helper.pid != 0) /* the answer is for the whole service */
         return;
     struct service_command command = service->command(&s->config);
     s->helped = service;
@@ -314,7 +314,7 @@ static void on_message(void *owner, struct supervised *from, enum ipc_kind kind,
         close(attached);
 }
 
-/* A fresh process has a copy of all that is here. */
+/* A fresh process has a copy of all this memory. */
 static void on_forked(void *owner)
 {
     struct supervisor *s = owner;
@@ -323,11 +323,11 @@ static void on_forked(void *owner)
     buffer_wipe(&s->helper.line);
 }
 
-/* It has said why on stderr; without all of them there is no server. */
+/* It has printed the reason on stderr; the server needs all processes. */
 static void on_failed_start(void *owner, int exit_code)
 {
     struct supervisor *s = owner;
-    if (s->exit_code == EX_OK) /* the first to fail says why; the others are killed for it */
+    if (s->exit_code == EX_OK) /* the first failure sets the code; the others are killed because of it */
         s->exit_code = exit_code == 0 ? EX_SOFTWARE : exit_code;
     children_kill(&s->children);
     loop_stop(&s->loop);
@@ -365,7 +365,7 @@ static void log_what_is_missing(const struct supervisor *s)
                      "the capability CAP_SYS_CHROOT is missing: the processes keep their root directory"));
 }
 
-/* Of the service that listens: the socket in the data directory by which local programs submit. */
+/* Opens the listening service's socket in the data directory, for submission by local programs. */
 static bool open_local_listener(struct supervisor *s, struct error *error)
 {
     for (service_list *at = s->services; *at != NULL; at++) {
@@ -422,7 +422,7 @@ static bool start(struct supervisor *s, struct error *error)
     return start_services(s, false, error) && start_services(s, true, error);
 }
 
-/* Its memory has the secret of TLS tickets, and commands. */
+/* Disables core dumps and ptrace: its memory has the secret of TLS tickets, and commands. */
 static void keep_to_itself(void)
 {
     struct rlimit cores = {0, 0};

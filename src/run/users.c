@@ -16,16 +16,16 @@
 
 enum { FIRST_ROLE = PROCESS_SUPERVISOR + 1, NAME_SIZE = 64, PREFIX_MAX = 40 };
 
-/* What users_settle() found; not root, and subcommands: nothing. */
+/* Result of users_settle(); empty without root, and in subcommands. */
 static struct {
     bool known;
     char prefix[NAME_SIZE];
     struct process_user users[PROCESS_CLI];
 } settled;
 
-/* ---- looking up ---- */
+/* ---- lookup ---- */
 
-/* Does this user namespace have the number? */
+/* True if this user namespace maps the number. */
 static bool is_mapped(uid_t uid)
 {
     unsigned long first, outside, count;
@@ -51,7 +51,7 @@ static void name_of(enum process_role role, const char *prefix, char name[NAME_S
     snprintf(name, NAME_SIZE, "%s-%s", prefix, ipc_role_name(role));
 }
 
-/* False if the database did not answer: that is not the same as "there is none". */
+/* False if the user database failed, which differs from "no such user". */
 static bool look_up(enum process_role role, const char *prefix, struct process_user *user)
 {
     char name[NAME_SIZE];
@@ -83,7 +83,7 @@ bool users_is_fallback(uid_t uid, enum process_role role)
            uid == USERS_FORMER_UID + (uid_t)role;
 }
 
-/* ---- settling ---- */
+/* ---- check ---- */
 
 static bool check_user(enum process_role role, const char *name, const struct process_user *user,
                        struct error *error)
@@ -108,7 +108,7 @@ static void add_name(struct buffer *list, const char *prefix, enum process_role 
         buffer_add_format(list, " (number %u stands in)", (unsigned)user->uid);
 }
 
-/* Roles that share a number or a group could reach each other's files. */
+/* True unless another role has the same number or group, and could access its files. */
 static bool is_apart(const struct process_user *users, size_t role)
 {
     for (size_t other = FIRST_ROLE; other < PROCESS_CLI; other++)
@@ -160,13 +160,13 @@ bool users_settle(const char *prefix, struct buffer *warning, struct error *erro
     return true;
 }
 
-/* ---- becoming ---- */
+/* ---- change of user ---- */
 
-/* All capabilities away, also those a later change of ids could bring back. */
+/* Drops all capabilities, including those that a later change of ids could restore. */
 static void drop_bounding_set(void)
 {
     for (int capability = 0; capability < 64; capability++)
-        prctl(PR_CAPBSET_DROP, capability, 0, 0, 0); /* fails past the last one, which is fine */
+        prctl(PR_CAPBSET_DROP, capability, 0, 0, 0); /* fails after the last one, as expected */
 }
 
 static bool drop_capabilities(void)

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * users: who each process becomes when the server starts as root. A role's
- * own user (mailboat-smtpd, mailboat-queue ...) is what packaging/mailboat.sysusers
- * makes. Without it the process gets a number of its own, and users_settle()
- * returns a warning with the fix. Not root: every process stays who it is.
+ * users: the user of each process when the server starts as root. A role's own user (mailboat-smtpd,
+ * mailboat-queue ...) is created by packaging/mailboat.sysusers. Without it the process gets a numeric
+ * fallback id, and users_settle() returns a warning with the fix. Without root, the user of a process does
+ * not change.
  *
- * The supervisor calls users_settle() once, before it touches the data
- * directory; the answers hold for all processes that it forks, whatever
- * becomes of the user database meanwhile. Subcommands ask without it.
+ * The supervisor calls users_settle() once, before it uses the data directory; the result applies to all
+ * processes that it forks, even if the user database changes meanwhile. Subcommands do not call it.
  *
- * docs/decisions/0026-users-and-folders.md says why these numbers.
+ * docs/decisions/0026-users-and-folders.md explains the numbers.
  */
 #ifndef MAILBOAT_RUN_USERS_H
 #define MAILBOAT_RUN_USERS_H
@@ -21,38 +20,37 @@
 #include "ipc/ipc_message.h"
 
 enum {
-    USERS_FALLBACK_UID = 90160,  /* + the role; left free by systemd, by Debian and by /etc/subuid */
-    USERS_CONTAINER_UID = 61000, /* + the role: in a user namespace that has no number above 65535 */
-    USERS_FORMER_UID = 61840,    /* + the role: what releases before 0.2 used; systemd gives it to others */
+    USERS_FALLBACK_UID = 90160,  /* + the role; not used by systemd, Debian or /etc/subuid */
+    USERS_CONTAINER_UID = 61000, /* + the role: in a user namespace without numbers above 65535 */
+    USERS_FORMER_UID = 61840,    /* + the role: used by releases before 0.2; systemd allocates it to others */
 };
 
 struct process_user {
     uid_t uid;
     gid_t gid;
-    bool named; /* it is in the password database */
+    bool named; /* listed in the password database */
 };
 
-/* What to do about missing users, for a log line, doctor and config check. */
+/* The hint for missing users, for a log line, doctor and config check. */
 #define USERS_HINT \
     "create them: systemd-sysusers mailboat.conf (or lib/mailboat/make-users), then restart the server"
 
-/* Looks up all roles at once. False (EX_CONFIG, EX_TEMPFAIL) if one cannot be
- * told, is root, or if a number that stands in for a missing user belongs to
- * somebody. `warning` gets one line without its end where users are missing or
- * are not apart from each other; it stays empty otherwise. */
+/* Looks up all roles. False (EX_CONFIG, EX_TEMPFAIL) if a lookup fails, a role's user is root, or a
+ * fallback id is in use by another user. `warning` gets one line without its end if users are missing or
+ * not distinct; otherwise empty. */
 bool users_settle(const char *prefix, struct buffer *warning, struct error *error);
 
-/* The user of a role; `prefix` is config.user ("mailboat"). Without root: our own ids. */
+/* Returns the user of a role; `prefix` is config.user ("mailboat"). Without root: the current ids. */
 struct process_user users_of(enum process_role role, const char *prefix);
-/* True if a number is one that stands in for a role's missing user, now or in an earlier release. */
+/* True if a number is a role's fallback id, now or in an earlier release. */
 bool users_is_fallback(uid_t uid, enum process_role role);
 
-/* Acts as that user for a while, and as root again: for a subcommand that looks
- * into a folder of that user's. Signals and debuggers of that user do not reach it. */
+/* Temporarily acts as that user, then again as root: for a subcommand that reads that user's folder. That
+ * user's signals and debuggers cannot reach it. */
 bool users_borrow(struct process_user user);
 void users_return(void);
 
-/* Becomes that user for good: groups, ids, capabilities; checked. */
+/* Changes to that user permanently: groups, ids, capabilities; verified. */
 bool users_become(struct process_user user, struct error *error);
 
 #endif
