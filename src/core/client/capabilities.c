@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* capabilities: what the peer's EHLO reply announces. */
+/* capabilities: parses the peer's EHLO reply. */
 #include "core/client/client_state.h"
 
 #define FLAG(name, member)                                 \
@@ -8,7 +8,7 @@
     }
 static const struct {
     const char *name;
-    size_t offset; /* of a bool */
+    size_t offset; /* of a bool member */
 } flags[] = {
     FLAG("PIPELINING", pipelining),
     FLAG("STARTTLS", starttls),
@@ -55,8 +55,8 @@ static void read_limits(struct client_capabilities *capabilities, struct bytes l
     }
 }
 
-/* Firewalls that inspect mail write X or * over what they do not want to be
- * used, and keep the length: "XXXXXXXA" (Cisco) stood for STARTTLS. */
+/* True for a masked keyword: firewalls that inspect mail overwrite unwanted keywords with X or *, keeping
+ * the length: "XXXXXXXA" (Cisco) replaces STARTTLS. */
 static bool is_masked(struct bytes word)
 {
     size_t covered = 0;
@@ -67,7 +67,7 @@ static bool is_masked(struct bytes word)
 
 static void read_line(struct client_capabilities *capabilities, struct bytes line)
 {
-    if (bytes_starts_nocase(line, "AUTH=")) { /* the form of old servers */
+    if (bytes_starts_nocase(line, "AUTH=")) { /* form used by old servers */
         read_mechanisms(capabilities, bytes_from(line, 5));
         return;
     }
@@ -90,7 +90,7 @@ void capabilities_read(struct client_capabilities *capabilities, const struct sm
 {
     struct bytes raw = reply->raw, line;
     *capabilities = (struct client_capabilities){.esmtp = true};
-    reply_next_line(&raw, &line); /* the first names the server */
+    reply_next_line(&raw, &line); /* the first line names the server */
     while (reply_next_line(&raw, &line))
         read_line(capabilities, bytes_trim(line));
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client_auth: signs in (RFC 4954), by the best way that both sides have. With a
- * password: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN, LOGIN; with a token:
- * OAUTHBEARER, XOAUTH2. Where a server refuses SCRAM, the next way is tried:
- * it may have no verifier for this account yet, and a server whose
- * certificate we trust with PLAIN could have offered PLAIN alone.
+ * client_auth: authentication (RFC 4954) with the best mechanism that both sides support. With a password:
+ * SCRAM-SHA-256-PLUS, SCRAM-SHA-256, PLAIN, LOGIN; with a token: OAUTHBEARER, XOAUTH2. If a server rejects
+ * SCRAM, the next mechanism is tried: the server may have no verifier for this account yet, and a server
+ * trusted with PLAIN by its certificate could have offered only PLAIN.
  */
 #include <assert.h>
 
@@ -16,7 +15,7 @@ enum {
                           MECHANISM_SCRAM_SHA_256_PLUS,
     SCRAM_MECHANISMS = MECHANISM_SCRAM_SHA_256 | MECHANISM_SCRAM_SHA_256_PLUS,
     TOKEN_MECHANISMS = MECHANISM_XOAUTH2 | MECHANISM_OAUTHBEARER,
-    /* octets of a command without CRLF (RFC 5321 4.5.3.1.4): a longer response waits for the challenge */
+    /* octets of a command without CRLF (RFC 5321 4.5.3.1.4): a longer response is sent after the challenge */
     COMMAND_MAX = 510,
 };
 
@@ -25,7 +24,7 @@ bool client_can_sign_in(uint32_t mechanisms, bool by_token)
     return (mechanisms & (by_token ? TOKEN_MECHANISMS : PASSWORD_MECHANISMS)) != 0;
 }
 
-/* ---- texts that hold secrets ---- */
+/* ---- buffers with secrets ---- */
 
 static void wipe(struct buffer *buffer)
 {
@@ -54,7 +53,7 @@ static void say_encoded(struct client_session *session, struct bytes octets)
     wipe(&line);
 }
 
-/* "AUTH NAME RESPONSE" where that is no longer than a command may be, else the response on its own. */
+/* Sends "AUTH NAME RESPONSE" if it fits into a command, else the response separately. */
 static void say_auth(struct client_session *session, enum client_phase phase, const char *name,
                      struct bytes response)
 {
@@ -181,7 +180,7 @@ void client_session_answer_proof(struct client_session *session, const uint8_t *
     say_encoded(session, buffer_bytes(&state->scram_final));
 }
 
-/* The server must know the password too, or it is not the one that we mean. */
+/* Verifies the server's signature: a server that does not know the password is an impostor. */
 static void take_signature(struct client_session *session, struct bytes message)
 {
     uint8_t signature[SCRAM_KEY];
@@ -196,7 +195,7 @@ static void take_signature(struct client_session *session, struct bytes message)
     client_out(session, "%s", "");
 }
 
-/* ---- choosing ---- */
+/* ---- selection ---- */
 
 static void try_next(struct client_session *session)
 {
@@ -212,7 +211,7 @@ static void try_next(struct client_session *session)
     if ((order[i] & TOKEN_MECHANISMS) != 0) {
         say_token(session);
     } else if ((order[i] & SCRAM_MECHANISMS) != 0) {
-        state->mechanisms |= order[i]; /* which of the two it is depends on the connection */
+        state->mechanisms |= order[i]; /* the connection decides between the two */
         state->phase = PHASE_AUTH_ASKING;
         client_push(session, CLIENT_ASK_NONCE);
     } else if (order[i] == MECHANISM_PLAIN) {
@@ -229,7 +228,7 @@ void client_auth_begin(struct client_session *session)
     bool by_token = session->options.token.length > 0;
     state->mechanisms = session->capabilities.mechanisms &
                         (by_token ? (uint32_t)TOKEN_MECHANISMS : (uint32_t)PASSWORD_MECHANISMS);
-    /* without its plain form it is none of the standard's */
+    /* PLUS without its plain form violates the standard */
     if ((state->mechanisms & SCRAM_MECHANISMS) == MECHANISM_SCRAM_SHA_256_PLUS)
         state->mechanisms &= ~(uint32_t)SCRAM_MECHANISMS;
     if (!state->secured && session->options.tls != CLIENT_TLS_NEVER)
@@ -257,7 +256,7 @@ void client_session_sign_in(struct client_session *session, struct bytes user, s
     client_auth_begin(session);
 }
 
-/* ---- what the server says ---- */
+/* ---- replies ---- */
 
 static void take_text(struct client_session *session, const struct smtp_reply *reply,
                       void (*take)(struct client_session *session, struct bytes message))
@@ -278,7 +277,7 @@ static void make_no_sense(struct client_session *session)
 static void take_continuation(struct client_session *session, const struct smtp_reply *reply)
 {
     struct client_state *state = session->state;
-    if (state->response.length > 0) { /* the one that was too long for the command */
+    if (state->response.length > 0) { /* the response that did not fit into the command */
         client_out(session, "%s", buffer_text(&state->response));
         wipe(&state->response);
         return;
@@ -292,7 +291,7 @@ static void take_continuation(struct client_session *session, const struct smtp_
         state->phase = PHASE_AUTH_LOGIN_PASSWORD;
         say_encoded(session, session->options.password);
         break;
-    case PHASE_AUTH_TOKEN: /* why it is refused; the refusal itself follows this (RFC 7628 3.2.3) */
+    case PHASE_AUTH_TOKEN: /* the reason of a rejection; the rejection itself follows (RFC 7628 3.2.3) */
         state->phase = PHASE_AUTH_LOGIN_PASSWORD;
         client_out(session, "%s", state->mechanism == MECHANISM_OAUTHBEARER ? "AQ==" : "");
         break;
@@ -302,7 +301,7 @@ static void take_continuation(struct client_session *session, const struct smtp_
     }
 }
 
-/* Whether 235 may come: not before all was said. */
+/* True if 235 is valid now: after the whole exchange. */
 static bool is_complete(const struct client_state *state)
 {
     return state->response.length == 0 &&

@@ -54,7 +54,7 @@ uint32_t client_session_timeout_ms(const struct client_session *session)
     case PHASE_END:
     case PHASE_CHUNK:
     case PHASE_EMPTY_END: return 10 * MINUTE_MS;
-    case PHASE_QUIT: return MINUTE_MS / 6; /* nothing depends on it */
+    case PHASE_QUIT: return MINUTE_MS / 6; /* its reply is not needed */
     case PHASE_STARTTLS: return STARTTLS_REPLY_MS;
     case PHASE_HANDSHAKE: return HANDSHAKE_MS;
     case PHASE_EHLO: return client_session_is_securing(session) ? EHLO_AGAIN_MS : 5 * MINUTE_MS;
@@ -161,7 +161,7 @@ void client_fail(struct client_session *session, struct delivery_result why)
     state->phase = PHASE_OVER;
     state->action_count = 0;
     state->failure = why;
-    if (sent) /* what was decided stays decided */
+    if (sent) /* keeps the first decision */
         client_push(session, CLIENT_SENT);
     if (in_transaction)
         client_transaction_abort(session, &why);
@@ -178,7 +178,7 @@ void client_fail_said(struct client_session *session, enum client_step step, enu
 void client_fail_reply(struct client_session *session, enum client_step step, const struct smtp_reply *reply)
 {
     struct delivery_result why = client_result_of(&session->state->session_arena, step, reply);
-    if (why.outcome == OUTCOME_DELIVERED) /* a 2xx that has no place there */
+    if (why.outcome == OUTCOME_DELIVERED) /* a 2xx that is not valid there */
         why.outcome = OUTCOME_DEFERRED;
     client_fail(session, why);
 }
@@ -198,7 +198,7 @@ void client_session_free(struct client_session *session)
     if (state == NULL)
         return;
     if (state->out.at != NULL)
-        explicit_bzero(state->out.at, state->out.capacity); /* it may have held a password */
+        explicit_bzero(state->out.at, state->out.capacity); /* may have held a password */
     buffer_free(&state->out);
     client_auth_forget(session);
     client_transaction_end_encoding(state);
@@ -318,7 +318,7 @@ static void starttls_reply(struct client_session *session, const struct smtp_rep
         struct delivery_result why = client_result_of(&session->state->session_arena, STEP_TLS, reply);
         why.outcome = OUTCOME_DEFERRED;
         client_fail(session, why);
-    } else { /* opportunistic: refused is as good as not offered */
+    } else { /* opportunistic: a rejection counts as not offered */
         session->capabilities.starttls = false;
         session->state->clear_reason = starttls_refusal(session, reply);
         after_hello(session);
@@ -333,9 +333,9 @@ void client_session_tls_started(struct client_session *session)
     say_hello(session);
 }
 
-/* ---- feeding ---- */
+/* ---- input ---- */
 
-/* Four octets are enough to see that it is no reply: more may not be there yet. */
+/* Four octets are enough to see that it is not a reply; there may be no more yet. */
 static enum client_peer peer_of(struct bytes input)
 {
     if (bytes_starts_nocase(input, "HTTP") || bytes_starts_nocase(input, "<!DO") ||
@@ -405,7 +405,7 @@ static void take_reply(struct client_session *session, const struct smtp_reply *
     }
 }
 
-/* All that was asked is answered, and it is we who speak next. */
+/* True if all commands are answered, and the client sends next. */
 static bool is_our_turn(const struct client_state *state)
 {
     return state->phase != PHASE_OVER &&
@@ -430,7 +430,7 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
     case REPLY_COMPLETE: break;
     }
     take_reply(session, &reply);
-    /* or its next reply would be taken for the answer to what we say now */
+    /* otherwise its next reply would be taken for the reply to the next command */
     if (input.length > used && is_our_turn(state))
         client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0",
                          "the server sent an unexpected reply");

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client_session: the client's side of one SMTP or LMTP connection as a pure
- * machine (RFC 5321, RFC 2033): greeting, EHLO, STARTTLS, AUTH, then
- * transactions, pipelined where the peer allows it.
+ * client_session: the client side of one SMTP or LMTP connection as a pure state machine (RFC 5321, RFC
+ * 2033): greeting, EHLO, STARTTLS, AUTH, then transactions, pipelined if the peer supports it.
  *
- * The shell connects (and with implicit TLS shakes hands), calls
- * client_session_start(), then in a loop pulls every client_session_action()
- * and feeds what arrives, one reply a call. At CLIENT_READY it may give the
- * next message with client_session_send(), or client_session_quit().
+ * The shell connects (with implicit TLS including the handshake), calls client_session_start(), then in a
+ * loop pulls every client_session_action() and feeds input, one reply per call. At CLIENT_READY it sends
+ * the next message with client_session_send(), or calls client_session_quit().
  */
 #ifndef MAILBOAT_CORE_CLIENT_CLIENT_SESSION_H
 #define MAILBOAT_CORE_CLIENT_CLIENT_SESSION_H
@@ -21,31 +19,31 @@
 const char *client_step_name(enum client_step step); /* "dns", "connect", "greeting" ... */
 
 enum client_tls {
-    CLIENT_TLS_NEVER, /* in clear: loopback and local sockets only; the caller sees to that */
-    /* STARTTLS where offered, else in clear; relaying on 25 only, never with AUTH */
+    CLIENT_TLS_NEVER, /* no TLS: only for loopback and local sockets; the caller ensures that */
+    /* STARTTLS if offered, else no TLS; only for relaying on 25, never with AUTH */
     CLIENT_TLS_OPPORTUNISTIC,
     CLIENT_TLS_REQUIRED, /* STARTTLS or the attempt fails */
-    CLIENT_TLS_IMPLICIT, /* the handshake came first */
+    CLIENT_TLS_IMPLICIT, /* handshake before the greeting */
 };
 
 struct client_options {
-    struct bytes helo; /* our name, or an address literal */
+    struct bytes helo; /* this host's name, or an address literal */
     enum client_tls tls;
-    bool lmtp;                   /* LHLO, and a reply per recipient at the end (RFC 2033) */
+    bool lmtp;                   /* LHLO, and one reply per recipient at the end (RFC 2033) */
     struct bytes user, password; /* empty user: no AUTH */
-    struct bytes token;          /* of OAuth 2, in place of the password */
+    struct bytes token;          /* OAuth 2 token, instead of the password */
     bool probe_only;             /* stop at CLIENT_READY before AUTH: for the race and `mailboat ports` */
 };
 
-/* What the peer announced in its last EHLO reply. */
+/* Capabilities of the peer from its last EHLO reply. */
 struct client_capabilities {
     bool esmtp, pipelining, starttls, eightbitmime, binarymime, chunking, smtputf8, dsn, requiretls, enhanced,
         auth;
-    /* a keyword was overwritten on the way, as firewalls do: "XXXXXXXA" for STARTTLS */
+    /* a keyword was masked, as some firewalls do: "XXXXXXXA" for STARTTLS */
     bool masked;
     bool size_known;
     uint64_t size_max;       /* 0 with size_known: no fixed limit */
-    uint32_t recipients_max; /* LIMITS RCPTMAX, 0 when unsaid */
+    uint32_t recipients_max; /* LIMITS RCPTMAX, 0 if absent */
     uint32_t mechanisms;     /* enum client_mechanism, or'ed */
 };
 enum client_mechanism {
@@ -56,27 +54,27 @@ enum client_mechanism {
     MECHANISM_XOAUTH2 = 16,
     MECHANISM_OAUTHBEARER = 32
 };
-/* Is there one among these by which we can sign in, with a password or with a token? */
+/* True if one of these mechanisms is supported, with a password or with a token. */
 bool client_can_sign_in(uint32_t mechanisms, bool by_token);
 
 enum client_action_kind {
     CLIENT_NOTHING,
     CLIENT_SEND, /* send `bytes`; valid until the next call */
-    /* shake hands now (unread clear text is an attack: fail), then
-     * client_session_tls_started() or client_session_failed(STEP_TLS) */
+    /* start the handshake (unread plain text is an attack: fail), then client_session_tls_started() or
+     * client_session_failed(STEP_TLS) */
     CLIENT_STARTTLS,
     CLIENT_ASK_NONCE,    /* SCRAM begins: client_session_answer_nonce() */
-    CLIENT_ASK_PROOF,    /* SCRAM's arithmetic, for `scram`: client_session_answer_proof() */
-    CLIENT_READY,        /* greeted, secured, signed in: send a message, or quit */
-    CLIENT_WANT_CONTENT, /* give the next run with client_session_content() */
-    /* the transaction is over: `results`, one a recipient; then CLIENT_READY or CLIENT_FAILED */
+    CLIENT_ASK_PROOF,    /* compute SCRAM's proof for `scram`: client_session_answer_proof() */
+    CLIENT_READY,        /* greeted, secured, authenticated: send a message, or quit */
+    CLIENT_WANT_CONTENT, /* pass the next run with client_session_content() */
+    /* the transaction has ended: `results`, one per recipient; then CLIENT_READY or CLIENT_FAILED */
     CLIENT_SENT,
-    /* the session is over: `failure`; close (after CLIENT_SENT where a transaction was open) */
+    /* the session has ended: `failure`; close (after CLIENT_SENT if a transaction was open) */
     CLIENT_FAILED,
-    CLIENT_CLOSE, /* after QUIT was answered, or timed out: close */
+    CLIENT_CLOSE, /* after the reply to QUIT, or its timeout: close */
 };
 
-/* What a proof is made of (RFC 5802 3); lives until the answer. */
+/* Input for a proof (RFC 5802 3); valid until the answer. */
 struct client_scram {
     struct bytes password, salt, message;
     uint32_t iterations; /* within the limits of sasl/scram.h */
@@ -84,80 +82,78 @@ struct client_scram {
 
 struct client_action {
     enum client_action_kind kind;
-    /* WANT_CONTENT: from the first octet, also where it was given
-     * before: some recipients needed a transaction of their own */
+    /* WANT_CONTENT: from the first octet, possibly again: some recipients need another transaction */
     bool begins;
     struct client_scram scram;             /* ASK_PROOF */
     struct bytes bytes;                    /* SEND */
-    const struct delivery_result *results; /* SENT; live until the next send */
+    const struct delivery_result *results; /* SENT; valid until the next send */
     size_t result_count;
     struct delivery_result failure; /* FAILED; outcome is DEFERRED or FAILED */
 };
 
-/* What the octets look like that are no SMTP; UNKNOWN until there are any. */
+/* The protocol that non-SMTP input resembles; UNKNOWN before any input. */
 enum client_peer { CLIENT_PEER_UNKNOWN, CLIENT_PEER_TLS, CLIENT_PEER_WEB, CLIENT_PEER_SSH };
 
 struct client_session {
     struct client_options options;
     enum client_peer peer;
     struct client_capabilities capabilities;
-    struct client_state *state; /* this folder's own; allocated by start, freed by free */
+    struct client_state *state; /* private to this folder; allocated by start, freed by free */
 };
 
 /* The texts of `options` must live as long as the session. */
 void client_session_start(struct client_session *session, const struct client_options *options);
 void client_session_free(struct client_session *session);
 
-/* Uses up at most one reply; 0 when it needs more octets. */
+/* Consumes at most one reply; 0 if it is incomplete. */
 size_t client_session_feed(struct client_session *session, struct bytes input);
 bool client_session_action(struct client_session *session, struct client_action *action);
 
 void client_session_tls_started(struct client_session *session);
-/* The connection ended or could not be: `why` is a sentence. Pending
- * recipients get OUTCOME_DEFERRED (what the peer said before stays). A
- * connection lost after the whole content was sent and before the reply is
- * deferred too: it may lead to a duplicate, never to a loss. */
+/* Ends the session after a failed or lost connection: `why` is a sentence. Pending recipients get
+ * OUTCOME_DEFERRED (earlier replies still apply). A connection lost after the whole content was sent and
+ * before the reply is deferred too: that may cause a duplicate, never a loss. */
 void client_session_failed(struct client_session *session, enum client_step step, struct bytes why);
 
-/* Begins a transaction; only at CLIENT_READY. `envelope` must live until
- * CLIENT_SENT. Where the peer lacks what the envelope needs (SMTPUTF8,
- * 8BITMIME, SIZE, REQUIRETLS) the results say so and nothing is sent; where
- * only some recipients need SMTPUTF8 they alone fail. The
- * recipients beyond those that the peer takes together (RFC 5321 4.5.3.1.10,
- * LIMITS RCPTMAX of RFC 9422) follow in further transactions before SENT. */
+/* Begins a transaction; only at CLIENT_READY. `envelope` must live until CLIENT_SENT. If the peer lacks an
+ * extension that the envelope needs (SMTPUTF8, 8BITMIME, SIZE, REQUIRETLS) the results say so and nothing
+ * is sent; if only some recipients need SMTPUTF8, only they fail. Recipients beyond the peer's limit per
+ * transaction (RFC 5321 4.5.3.1.10, LIMITS RCPTMAX of RFC 9422) follow in further transactions before
+ * SENT. */
 void client_session_send(struct client_session *session, const struct envelope *envelope);
-/* The next run of content, at most CONTENT_RUN_MAX octets; `last` ends it. */
+/* Passes the next run of content, at most CONTENT_RUN_MAX octets; `last` ends it. */
 enum { CONTENT_RUN_MAX = 64 * 1024 };
 void client_session_content(struct client_session *session, struct bytes run, bool last);
 void client_session_quit(struct client_session *session);
-/* Goes on where `probe_only` stopped, once and only at CLIENT_READY: signs in,
- * then CLIENT_READY again. For the one connection that won a race. */
+/* Continues after `probe_only`, once and only at CLIENT_READY: authenticates, then CLIENT_READY again. For
+ * the connection that won a race. */
 void client_session_sign_in(struct client_session *session, struct bytes user, struct bytes password,
                             struct bytes token);
-/* SCRAM_NONCE random octets, and the name and octets of the channel binding
- * that the connection has (both empty: it has none). */
+/* Passes SCRAM_NONCE random octets, and the name and octets of the connection's channel binding (both
+ * empty: none). */
 void client_session_answer_nonce(struct client_session *session, struct bytes nonce,
                                  struct bytes binding_name, struct bytes binding);
-/* ClientProof, and the ServerSignature that the server shall prove itself with. */
+/* Passes ClientProof, and the ServerSignature expected from the server. */
 void client_session_answer_proof(struct client_session *session, const uint8_t *proof,
                                  const uint8_t *signature);
-/* At CLIENT_READY, with nothing waiting to be pulled. */
+/* True at CLIENT_READY with no action pending. */
 bool client_session_is_ready(const struct client_session *session);
 
 enum client_limit {
-    STARTTLS_REPLY_MS = 60 * 1000, /* for the answer to STARTTLS */
-    HANDSHAKE_MS = 30 * 1000,      /* for all of the handshake that follows */
-    EHLO_AGAIN_MS = 120 * 1000,    /* for the answer to the EHLO behind it: the first one was answered */
+    STARTTLS_REPLY_MS = 60 * 1000, /* for the reply to STARTTLS */
+    HANDSHAKE_MS = 30 * 1000,      /* for the whole handshake that follows */
+    /* for the reply to the EHLO after it, which the server has answered once before */
+    EHLO_AGAIN_MS = 120 * 1000,
 };
-/* Between STARTTLS and the answer to the EHLO that follows the handshake: what
- * is lost here is lost for TLS's sake. */
+/* True from STARTTLS to the reply to the EHLO after the handshake: a connection lost here was lost because
+ * of TLS. */
 bool client_session_is_securing(const struct client_session *session);
 bool client_session_is_secured(const struct client_session *session);
-/* Where TLS was wished for and there is none, why: "the server does not offer
- * STARTTLS". Empty elsewhere; lives as long as the session. */
+/* Returns why an opportunistic session has no TLS: "the server does not offer STARTTLS". Empty otherwise;
+ * lives as long as the session. */
 struct bytes client_session_clear_reason(const struct client_session *session);
 
-/* How long to wait for the peer in the step it is in (RFC 5321 4.5.3.2). */
+/* Returns the timeout for the peer in the current step (RFC 5321 4.5.3.2). */
 uint32_t client_session_timeout_ms(const struct client_session *session);
 enum client_step client_session_step(const struct client_session *session);
 

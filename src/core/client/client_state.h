@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client_state: what a client session remembers, and what its files share:
- * client_session.c has the life up to READY, client_auth.c signs in, client_transaction.c has the messages,
- * capabilities.c reads EHLO, encoder.c writes content.
+ * client_state: the state of a client session, shared by its files: client_session.c runs the session up
+ * to READY, client_auth.c authenticates, client_transaction.c sends messages, capabilities.c parses EHLO,
+ * encoder.c encodes content.
  */
 #ifndef MAILBOAT_CORE_CLIENT_CLIENT_STATE_H
 #define MAILBOAT_CORE_CLIENT_CLIENT_STATE_H
@@ -42,24 +42,24 @@ enum client_phase {
 
 enum { CLIENT_ACTIONS_MAX = 4 };
 
-/* Where a recipient stands; one that does not fit into a transaction waits for the next one. */
+/* State of a recipient; one that does not fit into a transaction waits for the next one. */
 enum recipient_stage { RECIPIENT_WAITS, RECIPIENT_OFFERED, RECIPIENT_TAKEN, RECIPIENT_DECIDED };
 
 struct client_state {
     enum client_phase phase;
     bool secured;
     struct bytes clear_reason;                           /* in session_arena */
-    enum client_action_kind actions[CLIENT_ACTIONS_MAX]; /* that wait to be pulled */
+    enum client_action_kind actions[CLIENT_ACTIONS_MAX]; /* pending actions */
     uint8_t action_count;
-    struct buffer out; /* what waits to be sent */
+    struct buffer out; /* pending output */
     bool out_pulled;
     struct delivery_result failure;
     struct arena session_arena;
 
     /* AUTH. */
-    uint32_t mechanisms;    /* that are offered and were not tried yet */
-    uint32_t mechanism;     /* the one that is tried */
-    struct buffer response; /* waits for the server's challenge */
+    uint32_t mechanisms;    /* offered and not tried yet */
+    uint32_t mechanism;     /* the current one */
+    struct buffer response; /* waits for the challenge */
     struct buffer scram_header, scram_bare, scram_nonce, scram_binding, scram_message, scram_final;
     struct scram_server_first scram_challenge;
     uint8_t scram_signature[SCRAM_KEY];
@@ -68,28 +68,28 @@ struct client_state {
     const struct envelope *envelope;
     struct arena transaction_arena;
     struct delivery_result *results;
-    enum recipient_stage *stages; /* of each recipient */
-    size_t *offered;              /* those of the transaction there is, by their place in the envelope */
+    enum recipient_stage *stages; /* per recipient */
+    size_t *offered;              /* recipients of the current transaction, by their index in the envelope */
     size_t offered_count;
-    size_t next;        /* of `offered`: the one whose reply comes next */
+    size_t next;        /* index into `offered` of the next reply */
     size_t accepted;    /* by RCPT, in this transaction */
-    bool content_begun; /* some of this transaction's content was given */
-    bool stop;          /* the content was deferred: those who wait do so until the next attempt */
+    bool content_begun; /* the shell has passed some of this transaction's content */
+    bool stop;          /* the content was deferred: waiting recipients are deferred too */
     bool by_chunks, data_sent_ahead, last_chunk;
     struct encoder encoder;
-    struct transfer_encoding *transfer_encoding; /* NULL: the peer takes the content as it is */
+    struct transfer_encoding *transfer_encoding; /* NULL: the content is sent unchanged */
 };
 
 void client_push(struct client_session *session, enum client_action_kind action);
 void client_out(struct client_session *session, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Fills a result from a reply, or from a sentence of ours (code 0). */
+/* Fills a result from a reply, or from a reason of this server (code 0). */
 struct delivery_result client_result_of(struct arena *arena, enum client_step step,
                                         const struct smtp_reply *reply);
 struct delivery_result client_result_said(struct arena *arena, enum client_step step,
                                           enum client_outcome outcome, const char *enhanced,
                                           struct bytes text);
-/* The session is over. Decides an open transaction first. */
+/* Ends the session. Decides an open transaction first. */
 void client_fail(struct client_session *session, struct delivery_result why);
 
 void client_fail_said(struct client_session *session, enum client_step step, enum client_outcome outcome,
@@ -105,10 +105,10 @@ struct client_scram client_auth_scram(const struct client_session *session);
 
 void capabilities_read(struct client_capabilities *capabilities, const struct smtp_reply *reply);
 
-/* client_transaction.c: a reply in one of its phases */
+/* client_transaction.c: handles a reply in one of its phases */
 void client_transaction_reply(struct client_session *session, const struct smtp_reply *reply);
 void client_transaction_end_encoding(struct client_state *state);
-/* Those not decided yet are deferred with this reason; SENT is pushed. */
+/* Defers undecided recipients with this reason; pushes SENT. */
 void client_transaction_abort(struct client_session *session, const struct delivery_result *why);
 
 #endif

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client_transaction: one message over a session that is ready: MAIL, RCPT and DATA
- * in one go where the peer knows PIPELINING, one by one otherwise; BDAT for
- * what needs it. Each recipient has a result of its own. Recipients that the
- * peer does not take in the same transaction have the next one, of which the
- * message begins again; each transaction decides at least one of them.
+ * client_transaction: sends one message in a ready session: MAIL, RCPT and DATA at once if the peer
+ * supports PIPELINING, one by one otherwise; BDAT for content that needs it. Each recipient has its own
+ * result. Recipients that the peer rejects as too many go into the next transaction, which sends the
+ * message again; each transaction decides at least one recipient.
  *
- * Where the peer lacks 8BITMIME or BINARYMIME the content is encoded on its
- * way; lacking REQUIRETLS is a failure, and lacking SMTPUTF8 one of those
- * recipients alone that need it, unless the sender or the header do.
+ * If the peer lacks 8BITMIME or BINARYMIME the content is encoded; lacking REQUIRETLS is a failure, and
+ * lacking SMTPUTF8 is one only for recipients that need it, unless the sender or the header does.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -31,7 +29,7 @@ static void decide_all(struct client_state *state, struct delivery_result result
         decide(state, i, result);
 }
 
-/* Those whom the content is for. */
+/* Decides the accepted recipients. */
 static void decide_taken(struct client_state *state, struct delivery_result result)
 {
     for (size_t i = 0; i < state->envelope->recipient_count; i++)
@@ -57,9 +55,8 @@ static bool any_waits(const struct client_state *state)
 
 static void begin(struct client_session *session);
 
-/* The transaction is over: the next one, or all is decided: tell, and be ready
- * again. What failed is told once RSET has its answer: then it is known that
- * the replies were those to our commands. */
+/* Ends the transaction: starts the next one, or reports the results and becomes ready. Failures are
+ * reported after the reply to RSET: only then is it certain that the replies matched their commands. */
 static void finish(struct client_session *session, bool reset)
 {
     struct client_state *state = session->state;
@@ -79,7 +76,7 @@ static void finish(struct client_session *session, bool reset)
 
 /* ---- beginning ---- */
 
-/* Whoever the recipients are. */
+/* True if the message needs SMTPUTF8 independent of its recipients. */
 static bool message_needs_utf8(const struct envelope *envelope)
 {
     return envelope->smtputf8 || !bytes_is_ascii(envelope->sender);
@@ -93,14 +90,13 @@ static bool needs_utf8(const struct envelope *envelope)
     return needed;
 }
 
-/* By LMTP a message has arrived: its octets go into the mailbox as they are,
- * whether the server speaks of it or not. */
+/* Over LMTP the message is delivered as it is: its octets go into the mailbox, with or without SMTPUTF8. */
 static bool knows_utf8(const struct client_session *session)
 {
     return session->capabilities.smtputf8 || session->options.lmtp;
 }
 
-/* Why this peer cannot take the message, or NULL. */
+/* Returns why this peer cannot accept the message, or NULL. */
 static const char *lacking(const struct client_session *session, const char **enhanced)
 {
     const struct client_capabilities *peer = &session->capabilities;
@@ -116,7 +112,7 @@ static const char *lacking(const struct client_session *session, const char **en
     return NULL;
 }
 
-/* Only the parameters that the peer knows. */
+/* Sends MAIL with only the parameters that the peer supports. */
 static void say_mail(struct client_session *session)
 {
     const struct client_capabilities *peer = &session->capabilities;
@@ -148,7 +144,7 @@ static void say_rcpt(struct client_session *session, size_t i)
     buffer_free(&line);
 }
 
-/* What the peer does not take as it is, is encoded. */
+/* Selects the encoding for a peer that does not accept the content unchanged. */
 static void choose_encoding(struct client_session *session)
 {
     const struct client_capabilities *peer = &session->capabilities;
@@ -183,7 +179,7 @@ static bool has_forgery(const struct envelope *envelope)
     return forged;
 }
 
-/* Whom this transaction is for: those who wait, as many as the peer takes together. */
+/* Selects the recipients of this transaction: waiting ones, up to the peer's limit. */
 static void offer(struct client_session *session)
 {
     struct client_state *state = session->state;
@@ -218,7 +214,7 @@ static void begin(struct client_session *session)
         client_out(session, "DATA");
 }
 
-/* One international address keeps nobody else from the message. */
+/* Fails only the recipients with international addresses. */
 static void refuse_international(struct client_session *session)
 {
     static const char why[] =
@@ -236,7 +232,7 @@ void client_session_send(struct client_session *session, const struct envelope *
     struct client_state *state = session->state;
     const char *enhanced = NULL;
     assert(state->phase == PHASE_READY && envelope->recipient_count > 0);
-    assert(!has_forgery(envelope)); /* the grammar lets none in */
+    assert(!has_forgery(envelope)); /* the grammar excludes them */
     arena_clear(&state->transaction_arena);
     state->envelope = envelope;
     state->results = ARENA_ARRAY(&state->transaction_arena, struct delivery_result,
@@ -272,7 +268,7 @@ static void want_content(struct client_session *session)
     client_push(session, CLIENT_WANT_CONTENT);
 }
 
-/* MAIL and all RCPT are answered. */
+/* Continues once MAIL and all RCPT are answered. */
 static void after_recipients(struct client_session *session)
 {
     struct client_state *state = session->state;
@@ -288,14 +284,14 @@ static void after_recipients(struct client_session *session)
     }
 }
 
-/* A reply that cannot be the answer to what was said: nobody knows any more
- * which reply belongs to what, so none of them holds. */
+/* True for a reply that is invalid for its command: replies and commands are out of step, so that no reply
+ * can be trusted. */
 static bool makes_no_sense(struct client_session *session, enum client_step step,
                            const struct smtp_reply *reply)
 {
     struct client_state *state = session->state;
     bool wants_3xx = state->phase == PHASE_DATA;
-    /* A bad sequence of commands, which it was not: a reply before it is missing. */
+    /* 503 for a correct sequence: an earlier reply is missing. */
     bool open = state->phase == PHASE_RCPT ? state->stages[state->offered[state->next]] == RECIPIENT_OFFERED
                                            : state->phase == PHASE_DATA && state->accepted > 0;
     bool lost_count = reply->code == 503 && open;
@@ -303,7 +299,7 @@ static bool makes_no_sense(struct client_session *session, enum client_step step
         return false;
     struct delivery_result why = client_result_of(&state->transaction_arena, step, reply);
     why.outcome = OUTCOME_DEFERRED;
-    /* then the content was asked for */
+    /* then the content was requested */
     bool in_order = state->phase == PHASE_END || state->phase == PHASE_CHUNK;
     for (size_t i = 0; i < state->offered_count && !in_order; i++)
         state->stages[state->offered[i]] = RECIPIENT_OFFERED;
@@ -327,7 +323,7 @@ static void mail_reply(struct client_session *session, const struct smtp_reply *
     }
 }
 
-/* One recipient, by a reply to RCPT. */
+/* Decides one recipient by its reply to RCPT. */
 static void refuse(struct client_state *state, size_t i, struct delivery_result result)
 {
     if (state->stages[i] == RECIPIENT_DECIDED)
@@ -336,7 +332,7 @@ static void refuse(struct client_state *state, size_t i, struct delivery_result 
     case RCPT_DEFERRED:
     case RCPT_REJECTED: decide(state, i, result); break;
     case RCPT_TOO_MANY:
-        result.outcome = OUTCOME_DEFERRED; /* where no further transaction comes */
+        result.outcome = OUTCOME_DEFERRED; /* where no further transaction follows */
         state->results[i] = result;
         state->stages[i] = RECIPIENT_WAITS;
         break;
@@ -365,19 +361,20 @@ static void data_reply(struct client_session *session, const struct smtp_reply *
     bool any = state->accepted > 0;
     if (reply->code == 354 && any) {
         want_content(session);
-    } else if (reply->code == 354) { /* sent ahead, and nobody was accepted: end it with nothing */
+        /* DATA was pipelined, but no recipient was accepted: ends it without content */
+    } else if (reply->code == 354) {
         state->phase = PHASE_EMPTY_END;
         client_out(session, ".");
     } else {
         struct delivery_result result = client_result_of(&state->transaction_arena, STEP_DATA, reply);
-        assert(reply->code >= 400); /* makes_no_sense() has the others */
+        assert(reply->code >= 400); /* makes_no_sense() handles the others */
         state->stop = any && result.outcome == OUTCOME_DEFERRED;
         decide_taken(state, result);
         finish(session, true);
     }
 }
 
-/* After the content: one reply, or with LMTP one for each accepted recipient. */
+/* Handles a reply after the content: one, or with LMTP one per accepted recipient. */
 static void end_reply(struct client_session *session, const struct smtp_reply *reply)
 {
     struct client_state *state = session->state;
@@ -449,7 +446,7 @@ static void add_encoded(struct client_state *state, struct bytes run, bool last)
     buffer_free(&encoded);
 }
 
-/* Only what was declared binary leaves octet by octet. */
+/* Sends a chunk; only content declared binary passes octet by octet. */
 static void add_chunk(struct client_state *state, struct bytes run, bool last)
 {
     struct buffer mended = {0};

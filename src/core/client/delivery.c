@@ -30,7 +30,7 @@ static void drop_session(struct delivery *delivery)
     delivery->connected = false;
 }
 
-/* The reason, with the server whose it is. */
+/* Returns the reason, with the server's name. */
 static struct delivery_result name_last(struct delivery *delivery)
 {
     if (delivery->last_host.length > 0) {
@@ -40,7 +40,7 @@ static struct delivery_result name_last(struct delivery *delivery)
     return delivery->last;
 }
 
-/* Nothing more can be tried: what the last host said is the reason. */
+/* Ends the route: the last host's failure is the reason. */
 static void end_route(struct delivery *delivery, const struct route_answer *answer)
 {
     struct delivery_result result;
@@ -51,8 +51,8 @@ static void end_route(struct delivery *delivery, const struct route_answer *answ
                                           .step = STEP_DNS,
                                           .enhanced = bytes_of_text(answer->enhanced),
                                           .text = bytes_of_text(answer->reason)};
-    /* That no host would talk to us is never the recipient's fault: wait. What
-     * REQUIRETLS asks is another matter: none of them can (RFC 8689 4.2.1). */
+    /* If no host accepted a session, the recipient is deferred. Missing REQUIRETLS on all hosts is
+     * permanent (RFC 8689 4.2.1). */
     if (answer->reason == NULL && (!delivery->any_unfit || delivery->any_other || delivery->route.any_unsure))
         result.outcome = OUTCOME_DEFERRED;
     decide_all(delivery, result);
@@ -94,7 +94,7 @@ void delivery_free(struct delivery *delivery)
     arena_clear(&delivery->tls.arena);
 }
 
-/* The words for what the last host said, or could not do. */
+/* Describes the failure at the last host. */
 static struct delivery_result tls_failure(struct delivery *delivery, bool unfit, struct bytes why)
 {
     struct delivery_result result = {.outcome = OUTCOME_DEFERRED,
@@ -113,7 +113,8 @@ static struct delivery_result tls_failure(struct delivery *delivery, bool unfit,
     return result;
 }
 
-/* That an address cannot be reached hides nothing that a server before it said or did. */
+/* True if the failure says less than an earlier one: an unreachable address must not hide what a server
+ * before it replied. */
 static bool says_less(const struct delivery *delivery, const struct delivery_result *why)
 {
     return why->step == STEP_CONNECT && delivery->last.step > STEP_CONNECT && !delivery->any_unfit;
@@ -126,7 +127,7 @@ static void be_last(struct delivery *delivery, struct delivery_result result)
     delivery->last_address = delivery->address;
 }
 
-/* Remembers why this host would not do. */
+/* Records why this host failed. */
 static void remember(struct delivery *delivery, const struct delivery_result *why)
 {
     bool unfit = delivery->envelope->requiretls && why->step == STEP_TLS;
@@ -136,9 +137,9 @@ static void remember(struct delivery *delivery, const struct delivery_result *wh
         be_last(delivery, unfit ? tls_failure(delivery, true, why->text) : copied(delivery, why));
 }
 
-/* ---- how a host must be secured ---- */
+/* ---- TLS policy of a host ---- */
 
-/* The host is not talked with. */
+/* Skips the host. */
 static void refuse_host(struct delivery *delivery)
 {
     struct buffer text = {0};
@@ -190,7 +191,7 @@ void delivery_tried_all(struct delivery *delivery)
     route_tried(&delivery->route, count);
 }
 
-/* False when the host was refused. */
+/* False if the host was refused. */
 static bool secure(struct delivery *delivery, struct delivery_action *action)
 {
     struct delivery_tls *tls = &delivery->tls;
@@ -224,7 +225,7 @@ static bool secure(struct delivery *delivery, struct delivery_action *action)
     return false;
 }
 
-/* True: there is an action. */
+/* True if an action follows. */
 static bool next_step(struct delivery *delivery, struct delivery_action *action)
 {
     if (delivery->stage == DELIVERY_SECURING)
@@ -322,13 +323,13 @@ static void give_message(struct delivery *delivery)
     client_session_send(&delivery->session, delivery->envelope);
 }
 
-/* This host would not do; the next one, unless asking on would harm. */
+/* Gives up this host; tries the next one, unless further attempts would do harm. */
 static void give_up_host(struct delivery *delivery, const struct delivery_result *why)
 {
     remember(delivery, why);
     drop_session(delivery);
     delivery->stage = DELIVERY_ROUTING;
-    /* other addresses have the same accounts: do not get them locked */
+    /* other addresses share the accounts: further attempts could lock one out */
     if (why->step == STEP_AUTH && why->code >= 500) {
         delivery->last.outcome = OUTCOME_DEFERRED;
         decide_all(delivery, delivery->last);
@@ -345,8 +346,8 @@ static void take_results(struct delivery *delivery, const struct client_action *
     delivery->stage = DELIVERY_OPEN;
 }
 
-/* A kept connection that had ended, or ends now, before it took anything of
- * this message: that says nothing about the message. */
+/* True if a reused connection ended before it accepted anything of this message: that says nothing about
+ * the message. */
 static bool is_stale(const struct delivery *delivery, const struct client_action *sent)
 {
     const struct delivery_result *first = &sent->results[0];
@@ -354,14 +355,14 @@ static bool is_stale(const struct delivery *delivery, const struct client_action
            first->outcome == OUTCOME_DEFERRED && (first->step == STEP_MAIL || first->step == STEP_RCPT);
 }
 
-/* The session fails next; then a fresh connection is made. */
+/* Ends the session; a fresh connection follows. */
 static void forget_stale(struct delivery *delivery)
 {
     delivery->transacting = false;
     route_rewind(&delivery->route);
 }
 
-/* One action of the session; true when it is one of ours too. */
+/* Handles one action of the session; true if it needs an action of the shell. */
 static bool take_session_action(struct delivery *delivery, const struct client_action *from,
                                 struct delivery_action *action)
 {
@@ -410,7 +411,7 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
     return false;
 }
 
-/* Its connection has carried all that one may, and waits for nothing. */
+/* True if the connection has reached its message limit, and is idle. */
 static bool is_used_up(const struct delivery *delivery)
 {
     return delivery->has_session && delivery->stage == DELIVERY_OPEN && delivery->done_reported &&

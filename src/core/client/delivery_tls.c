@@ -39,7 +39,7 @@ void delivery_sts(struct delivery *delivery, const struct sts_policy *policy)
     tls->facts.sts = copy;
 }
 
-/* An MX that is an address does not make the domain one: its policy holds. */
+/* True for an address literal. An MX that is an address does not make the domain one: its policy applies. */
 static bool is_literal(struct bytes domain)
 {
     return address_literal_parse(domain, NULL) || host_is_ipv4(domain) || host_is_ipv6(domain);
@@ -65,7 +65,7 @@ void delivery_tls_meet_host(struct delivery *delivery)
     tls->facts.bases[1] = delivery->host;
 }
 
-/* A next hop that the configuration names is a matter of its own options. */
+/* Returns the policy of a configured next hop, which follows from its own options. */
 static struct tls_policy smarthost_policy(const struct delivery *delivery)
 {
     const struct delivery_options *options = &delivery->options;
@@ -91,7 +91,7 @@ struct tls_policy delivery_tls_policy(const struct delivery *delivery)
 
 /* ---- a connection ---- */
 
-/* Nothing demands TLS of this host. */
+/* True if nothing requires TLS for this host. */
 static bool may_go_clear(const struct delivery *delivery)
 {
     return delivery->tls.policy.demand == DEMAND_MAY && delivery->options.tls == CLIENT_TLS_OPPORTUNISTIC;
@@ -111,8 +111,8 @@ enum client_tls delivery_tls_mode(const struct delivery *delivery)
     return CLIENT_TLS_NEVER;
 }
 
-/* RFC 7672 3.2: the name asked for is the TLSA base's; one for the domain, or
- * for the host before its aliases, will do too. */
+/* RFC 7672 3.2: the requested name is the TLSA base; also accepted are the domain's, and the host's before
+ * its aliases. */
 void delivery_tls_add_checks(const struct delivery *delivery, struct delivery_action *action)
 {
     const struct delivery_tls *tls = &delivery->tls;
@@ -127,7 +127,7 @@ void delivery_tls_add_checks(const struct delivery *delivery, struct delivery_ac
     action->names[1] = delivery->host;
 }
 
-/* ---- where TLS does not come about ---- */
+/* ---- failed TLS ---- */
 
 static void go_clear(struct delivery *delivery, const char *what, struct bytes why)
 {
@@ -173,7 +173,7 @@ void delivery_tls_note_ready(struct delivery *delivery)
     }
 }
 
-/* ---- for people ---- */
+/* ---- reporting ---- */
 
 struct tls_result delivery_tls_result(const struct delivery *delivery)
 {

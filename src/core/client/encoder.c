@@ -3,9 +3,8 @@
 
 #include <assert.h>
 
-/* How far the run leaves as it is: up to a dot that must be doubled, or a CR
- * or LF that is not half of a CRLF within the run. Octet by octet, so that
- * short lines cost about as much as long ones. */
+/* Returns the length of the prefix that needs no encoding: up to a dot to double, or a CR or LF that is
+ * not half of a CRLF within the run. Octet by octet, so that short lines cost about as much as long ones. */
 static size_t clean_length(bool doubles_dots, bool *inside_line, const char *run, size_t length)
 {
     static const bool special[256] = {['\r'] = true, ['\n'] = true};
@@ -23,7 +22,7 @@ static size_t clean_length(bool doubles_dots, bool *inside_line, const char *run
     }
 }
 
-/* Where the encoded octets go: each octet becomes two at most. */
+/* Output of the encoder: at most two octets per octet. */
 struct encoder_output {
     char *at;
 };
@@ -42,7 +41,7 @@ static void end_line(struct encoder *encoder, struct encoder_output *writing)
 
 static void encode_piece(struct encoder *encoder, struct encoder_output *writing, struct bytes piece)
 {
-    if (encoder->after_cr) { /* CRLF, or a bare CR that becomes one */
+    if (encoder->after_cr) { /* CRLF, or a bare CR, which becomes one */
         end_line(encoder, writing);
         piece = bytes_from(piece, piece.at[0] == '\n' ? 1 : 0);
     }
@@ -67,7 +66,7 @@ static void encode_piece(struct encoder *encoder, struct encoder_output *writing
 
 void encoder_add(struct encoder *encoder, struct buffer *out, struct bytes run)
 {
-    enum { PIECE_OCTETS = 4096 }; /* so that what grows little is given little room */
+    enum { PIECE_OCTETS = 4096 }; /* small pieces limit the buffer for content that grows little */
     while (run.length > 0) {
         struct bytes piece = bytes_first(run, PIECE_OCTETS);
         size_t most = 2 * piece.length + 2;

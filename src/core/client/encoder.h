@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * encoder: content as DATA wants it (RFC 5321 4.5.2): dots at the start of a
- * line doubled, every line ended by CRLF. A bare CR or LF becomes CRLF and
- * never leaves as it is: what we relay cannot be read in two ways. Chunks
- * (BDAT) of what is not binary have the same line ends, and single dots.
+ * encoder: encodes content for DATA (RFC 5321 4.5.2): dots at the start of a line doubled, every line
+ * ended by CRLF. A bare CR or LF becomes CRLF: relayed mail allows no SMTP smuggling. Chunks (BDAT) of
+ * non-binary content get the same line ends, and single dots.
  */
 #ifndef MAILBOAT_CORE_CLIENT_ENCODER_H
 #define MAILBOAT_CORE_CLIENT_ENCODER_H
@@ -16,13 +15,12 @@ struct encoder {
     bool after_cr;    /* the last octet was CR, and is not written yet */
 };
 
-/* Runs may be split anywhere. */
+/* Encodes a run; runs may be split anywhere. */
 void encoder_add(struct encoder *encoder, struct buffer *out, struct bytes run);
-/* Would it leave as it is? So it may, and encoder_add() need not copy it: true
- * where every CR and LF of the run is half of a CRLF within it. */
+/* True if encoder_add() would not change the run, which then need not be copied: every CR and LF of it is
+ * half of a CRLF within it. */
 bool encoder_is_clean(const struct encoder *encoder, struct bytes run);
-/* The missing end of the last line, and the lone dot; for chunks no more than
- * the LF of a CR that has none. */
+/* Appends the missing end of the last line, and the final dot; for chunks only the LF of a lone CR. */
 void encoder_end(struct encoder *encoder, struct buffer *out);
 
 #endif

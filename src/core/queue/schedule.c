@@ -3,9 +3,9 @@
 
 #include <assert.h>
 
-enum { PACE_SLACK_US = 50 * 1000 }; /* a clock's and a turn's lateness does not lower a rate */
+enum { PACE_SLACK_US = 50 * 1000 }; /* a late clock or turn does not lower a rate */
 
-/* ---- when ---- */
+/* ---- due times ---- */
 
 uint64_t schedule_delay_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random)
 {
@@ -26,7 +26,7 @@ uint64_t schedule_due_ms(const struct schedule_retry *retry, uint32_t attempts, 
     return expires_ms > now_ms && due_ms > expires_ms ? expires_ms : due_ms;
 }
 
-/* "300 seconds", "5 minutes", "00:05:00": how long, in seconds; 0 when it is not said. */
+/* Parses "300 seconds", "5 minutes", "00:05:00" into seconds; 0 if absent. */
 static uint64_t said_seconds(struct bytes text)
 {
     uint64_t number = 0;
@@ -60,7 +60,8 @@ uint64_t schedule_greylist_ms(uint32_t attempts, uint32_t code, struct bytes tex
     uint64_t wait_ms = said_seconds(text) * 1000;
     if (wait_ms > SCHEDULE_GREYLIST_MAX_MS)
         return 0;
-    return wait_ms > 0 ? wait_ms + 5000 : says_so ? SCHEDULE_GREYLIST_MS : 0; /* clocks differ by a little */
+    /* tolerance for clock differences */
+    return wait_ms > 0 ? wait_ms + 5000 : says_so ? SCHEDULE_GREYLIST_MS : 0;
 }
 
 bool schedule_is_over(uint64_t expires_ms, uint64_t due_ms, uint64_t now_ms)
@@ -87,7 +88,7 @@ enum schedule_wait schedule_wait_reason(const struct schedule_facts *f, uint64_t
     return WAIT_TURN;
 }
 
-/* ---- who ---- */
+/* ---- destinations ---- */
 
 void schedule_start(struct schedule *schedule, const struct schedule_retry *retry, uint64_t seed)
 {
@@ -111,7 +112,7 @@ static void ring_add(struct schedule *schedule, struct schedule_destination *d)
         *ring = d->next = d->previous = d;
         return;
     }
-    d->next = *ring; /* before the one whose turn is next: at the end */
+    d->next = *ring; /* before the next in turn: at the end */
     d->previous = (*ring)->previous;
     d->previous->next = d;
     d->next->previous = d;
@@ -128,13 +129,13 @@ static void ring_remove(struct schedule *schedule, struct schedule_destination *
     d->in_ring = false;
 }
 
-/* In the ring stand those that may start one now, and no others. */
+/* The ring holds exactly the destinations that may start a delivery now. */
 static bool belongs_in_ring(const struct schedule_destination *d)
 {
     return d->wanting && d->until_ms == 0 && d->in_progress < d->limit && !d->paced;
 }
 
-/* Holds whenever a function of this file has ended; asserted where a destination changes. */
+/* The invariant after each function of this file; asserted where a destination changes. */
 static bool is_sound(const struct schedule *schedule, const struct schedule_destination *d)
 {
     uint32_t all = schedule->transports[d->transport].in_progress,
@@ -146,7 +147,7 @@ static bool is_sound(const struct schedule *schedule, const struct schedule_dest
     return limits && backs_off && in_place && d->passing <= d->in_progress && (!d->paced || d->rate > 0);
 }
 
-/* The last step of all that changes a destination. */
+/* Updates the ring and timers after each change of a destination. */
 static void place(struct schedule *schedule, struct schedule_destination *d)
 {
     bool wanted = belongs_in_ring(d);
@@ -281,8 +282,7 @@ void schedule_started(struct schedule *schedule, struct schedule_destination *de
     place(schedule, destination);
 }
 
-/* Grows by one when as many went well as may be under way: it
- * doubles in a round at first, like TCP's window. */
+/* Grows by one when as many succeeded as the limit allows: doubles per round at first, like TCP's window. */
 static void grow(struct schedule_destination *d)
 {
     d->failures = 0;
@@ -292,7 +292,7 @@ static void grow(struct schedule_destination *d)
     d->good = 0;
 }
 
-/* Once for all that were under way: their trouble is one and the same. */
+/* Once for all deliveries in progress: their failures have the same cause. */
 static void shrink(struct schedule_destination *d)
 {
     d->good = 0;
@@ -300,11 +300,11 @@ static void shrink(struct schedule_destination *d)
     d->passing = d->in_progress;
 }
 
-/* True when that was too often. */
+/* True if the limit of failures was reached. */
 static bool fail(struct schedule *schedule, struct schedule_destination *d, uint64_t now_ms, uint64_t random)
 {
     if (d->until_ms != 0)
-        return false; /* started before it was put off: known already */
+        return false; /* started before the backoff: already counted */
     d->failures++;
     if (d->failures < SCHEDULE_FAILURES_MAX)
         return false;
@@ -326,7 +326,7 @@ bool schedule_ended(struct schedule *schedule, struct schedule_destination *dest
     if (news == SCHEDULE_ANSWERED)
         grow(destination);
     else if (news != SCHEDULE_UNKNOWN && destination->transport == SCHEDULE_AWAY) {
-        bool alone = destination->in_progress == 0; /* then it is not we who keep it busy */
+        bool alone = destination->in_progress == 0; /* then other senders keep it busy */
         if (!passing && destination->until_ms == 0)
             shrink(destination);
         backs_off = (news == SCHEDULE_UNREACHABLE || alone) && fail(schedule, destination, now_ms, random);

@@ -19,7 +19,7 @@ static void read_ipv4(struct bytes text, uint8_t *octets)
     }
 }
 
-/* Groups of a run into `octets`; how many octets they take. */
+/* Parses the groups of a run into `octets`; returns the number of octets. */
 static size_t read_groups(struct bytes run, uint8_t *octets)
 {
     size_t length = 0;
@@ -85,15 +85,15 @@ void route_address_text(struct buffer *out, const struct route_address *address)
     }
 }
 
-/* ---- what one is good for ---- */
+/* ---- reachability ---- */
 
-/* IPv6 addresses that stand for an IPv4 address, which some translator or the kernel calls instead. */
+/* IPv6 address formats that embed an IPv4 address, which a translator or the kernel contacts instead. */
 static const struct embedding {
     uint8_t prefix[12];
     uint8_t prefix_length; /* octets */
     uint8_t at;            /* of the IPv4 address */
     uint8_t mask;          /* its octets are XORed with this */
-    bool zero_is_none;     /* 0.0.0.0 there: the IPv4 address is elsewhere */
+    bool zero_is_none;     /* 0.0.0.0 there: no IPv4 address is embedded */
 } embeddings[] = {
     {{0}, 12, 12, 0, false},                       /* IPv4-compatible (RFC 4291 2.5.5.1); :: and ::1 too */
     {{[10] = 0xff, 0xff}, 12, 12, 0, false},       /* IPv4-mapped (RFC 4291 2.5.5.2) */
@@ -104,7 +104,7 @@ static const struct embedding {
     {{0x20, 0x01, 0, 0}, 4, 12, 0xff, false},      /* Teredo (RFC 4380 4) */
 };
 
-/* The IPv4 address that it is, or stands for. */
+/* Returns the IPv4 address that it is, or embeds. */
 static bool four_of(const struct route_address *address, uint8_t four[4])
 {
     static const uint8_t zero[4];
@@ -125,7 +125,7 @@ static bool four_of(const struct route_address *address, uint8_t four[4])
 
 static enum route_reach reach_of_four(const uint8_t four[4])
 {
-    if (four[0] == 0 || four[0] == 127) /* Linux takes 0.0.0.0 for this machine */
+    if (four[0] == 0 || four[0] == 127) /* Linux treats 0.0.0.0 as this machine */
         return REACH_SELF;
     if (four[0] >= 224 || (four[0] == 169 && four[1] == 254))
         return REACH_NOBODY;

@@ -2,12 +2,11 @@
 /*
  * ip: IP addresses, as text, and whether mail may be sent to one.
  *
- * The addresses of a mail server are what a stranger's DNS says. One of this
- * machine would have us talk with ourselves and bounce our own answer, or
- * with a service that trusts whoever comes from here; one that no server can
- * have costs time for nothing. route.h passes both over, service/relay/sts_policies.c
- * too. Private addresses (10.0.0.0/8, 192.168.0.0/16, fc00::/7) are those of
- * inner networks: they are called, as Postfix and Exim do.
+ * The addresses of a mail server come from untrusted DNS. An address of this machine would cause a loop,
+ * in which this server bounces its own replies, or reach a service that trusts local clients; an address
+ * that no server can have wastes time. route.h skips both, and so does service/relay/sts_policies.c.
+ * Private addresses (10.0.0.0/8, 192.168.0.0/16, fc00::/7) belong to internal networks: they are
+ * contacted, as by Postfix and Exim.
  */
 #ifndef MAILBOAT_CORE_ROUTE_IP_H
 #define MAILBOAT_CORE_ROUTE_IP_H
@@ -19,24 +18,24 @@ struct route_address {
     bool six;
 };
 
-/* The address that a text names which host_is_ipv4() or host_is_ipv6() has seen. */
+/* Parses an address that host_is_ipv4() or host_is_ipv6() has accepted. */
 struct route_address route_literal(struct bytes text);
-/* "192.0.2.1" or "2001:db8::1" (RFC 5952) */
+/* Appends "192.0.2.1" or "2001:db8::1" (RFC 5952) */
 void route_address_text(struct buffer *out, const struct route_address *address);
 
-/* Addresses of this machine at which it takes mail, as the shell knows them. */
+/* Addresses on which this machine accepts mail, as known by the shell. */
 struct own_addresses {
     const struct route_address *addresses;
     size_t count;
 };
 
 enum route_reach {
-    REACH_SERVER, /* another machine, as far as the address tells */
-    REACH_SELF,   /* this machine: loopback, 0.0.0.0/8, ::, one of our own */
-    REACH_NOBODY, /* no server: link-local, multicast, reserved, broadcast */
+    REACH_SERVER, /* another machine, by its address */
+    REACH_SELF,   /* this machine: loopback, 0.0.0.0/8, ::, one of its own addresses */
+    REACH_NOBODY, /* not a server: link-local, multicast, reserved, broadcast */
 };
-/* Whom mail to this address would reach; an IPv6 address that stands for an
- * IPv4 address (mapped, NAT64, 6to4 ...) as that. `own`: NULL when unknown. */
+/* Classifies an address; an IPv6 address that embeds an IPv4 address (mapped, NAT64, 6to4 ...) as the
+ * latter. `own`: NULL if unknown. */
 enum route_reach route_reach(const struct route_address *address, const struct own_addresses *own);
 
 #endif

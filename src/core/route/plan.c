@@ -25,7 +25,7 @@ static struct plan to_smarthost(const struct route_rules *rules)
                          .rate = rules->smarthost_rate};
 }
 
-/* What goes to the smarthost waits together; its limits hold for all of it. */
+/* Mail for the smarthost shares one destination, whose limits apply to all of it. */
 static struct plan to_domain(const struct route_rules *rules, struct bytes domain)
 {
     const struct route_rule *rule = route_rules_find(rules, domain);

@@ -9,7 +9,7 @@ enum { SIX = 0, FOUR = 1 }; /* the order of route_host.status */
 
 /* ---- life ---- */
 
-/* A host whose name is an address has that one. */
+/* Sets the address of a host whose name is one. */
 static void know_literal(struct route *route, struct route_host *host)
 {
     host->status[SIX] = host->status[FOUR] = DNS_FOUND;
@@ -52,7 +52,7 @@ void route_rewind(struct route *route)
 
 /* ---- learning ---- */
 
-/* The next random number (SplitMix64: seeds that are alike give numbers that are not). */
+/* Returns the next random number (SplitMix64: similar seeds give unrelated numbers). */
 static uint64_t next_random(struct route *route)
 {
     uint64_t mixed = route->random += UINT64_C(0x9e3779b97f4a7c15);
@@ -77,7 +77,7 @@ static void remove_host(struct route *route, size_t at)
     memmove(&route->hosts[at], &route->hosts[at + 1], (route->host_count - at) * sizeof route->hosts[0]);
 }
 
-/* False: it is there already, and stands before this one. */
+/* False if the host is already listed, before this one. */
 static bool replace_same(struct route *route, const struct route_host *host)
 {
     for (size_t i = 0; i < route->host_count; i++) {
@@ -91,7 +91,7 @@ static bool replace_same(struct route *route, const struct route_host *host)
     return true;
 }
 
-/* By preference, equals in an order of chance; once ROUTE_HOSTS_MAX are there the last falls out. */
+/* Inserts by preference, equal ones in random order; drops the last beyond ROUTE_HOSTS_MAX. */
 static void insert_host(struct route *route, const struct route_host *host)
 {
     if (!replace_same(route, host))
@@ -111,7 +111,7 @@ static void insert_host(struct route *route, const struct route_host *host)
     route->hosts[at] = *host;
 }
 
-/* The best preference that our own name has among them; beyond any when it is not there. */
+/* Returns the best preference of this server's own name; UINT32_MAX or above if absent. */
 static uint32_t preference_of_self(const struct route *route, const struct dns_record *records, size_t count)
 {
     uint32_t best = UINT16_MAX + 1;
@@ -121,19 +121,19 @@ static uint32_t preference_of_self(const struct route *route, const struct dns_r
     return best;
 }
 
-/* Their names are copied once it is clear which of them stay. */
+/* Copies the names of the hosts that were kept. */
 static void name_hosts(struct route *route)
 {
     for (size_t i = 0; i < route->host_count; i++) {
         struct route_host *host = &route->hosts[i];
         host->name = arena_copy(&route->arena, host->name);
         bool is_address = host_is_ipv4(host->name) || host_is_ipv6(host->name);
-        if (is_address) /* wrong (RFC 5321 5.1), and everybody takes it */
+        if (is_address) /* invalid (RFC 5321 5.1), but accepted by all servers */
             know_literal(route, host);
     }
 }
 
-/* RFC 5321 5.1: where our own name is among them, those not better than we are are left out. */
+/* RFC 5321 5.1: if this server's name is among them, skips hosts that are not preferred to it. */
 static void learn_hosts(struct route *route, const struct dns_record *records, size_t count,
                         bool utf8_allowed)
 {
@@ -165,7 +165,7 @@ static void learn_mx(struct route *route, enum dns_status status, const struct d
         learn_hosts(route, records, count, false);
 }
 
-/* Of more than there is room for, a run that begins by chance: another attempt has others. */
+/* Beyond the limit, keeps a run with a random start: another attempt tries others. */
 static void learn_addresses(struct route *route, struct route_host *host, bool six,
                             const struct dns_record *records, size_t count)
 {
@@ -223,7 +223,7 @@ const struct route_address *route_side_by_side(const struct route *route, size_t
     return &host->addresses[route->address_now - 1];
 }
 
-/* Those behind it come next, then those that were silent before it. */
+/* The addresses after it come next, then the silent ones before it. */
 void route_took(struct route *route, size_t i)
 {
     struct route_address turned[ROUTE_ADDRESSES_MAX];
@@ -251,8 +251,8 @@ void route_leave_host(struct route *route)
 
 /* ---- the next step ---- */
 
-/* Addresses that are ours, or nobody's, are passed over; a next hop that the
- * configuration names is the operator's matter. */
+/* Skips addresses of this machine, or of no server; those of a configured next hop are the operator's
+ * responsibility. */
 static void pass_over(struct route *route, struct route_host *host)
 {
     size_t kept = 0;
@@ -266,7 +266,7 @@ static void pass_over(struct route *route, struct route_host *host)
     host->address_count = kept;
 }
 
-/* How many of a host's addresses are tried. */
+/* Returns how many of a host's addresses are tried. */
 static size_t share_of(const struct route *route, const struct route_host *host)
 {
     size_t capacity = route->given < ROUTE_ADDRESSES_MAX ? ROUTE_ADDRESSES_MAX - route->given : 0;
@@ -275,11 +275,11 @@ static size_t share_of(const struct route *route, const struct route_host *host)
     return host->address_count < capacity ? host->address_count : capacity;
 }
 
-/* Addresses of one family, which stand together, that are given in turns with the other. */
+/* Addresses of one family, stored contiguously, to be interleaved with the other. */
 struct family {
     const struct route_address *addresses;
-    size_t count, share; /* share: how many of them are tried */
-    size_t from, given;  /* from: the first that is, by chance where not all are */
+    size_t count, share; /* share: number of them tried */
+    size_t from, given;  /* from: index of the first, random if not all are tried */
 };
 
 static struct family family_of(struct route *route, const struct route_address *addresses, size_t count,
@@ -294,8 +294,8 @@ static struct route_address next_of(struct family *family)
     return family->addresses[(family->from + family->given++) % family->count];
 }
 
-/* IPv6 first, then in turns (RFC 8305 4), within the host's share. AAAA was
- * asked first, so the six stand before the four. */
+/* Interleaves, IPv6 first (RFC 8305 4), within the host's share. AAAA was looked up first, so IPv6
+ * addresses precede IPv4 ones. */
 static void arrange(struct route *route, struct route_host *host)
 {
     pass_over(route, host);

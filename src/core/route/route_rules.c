@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/route/route_rules.h"
 
-/* How exactly a rule is about the domain; 0: it is not. */
+/* Returns the specificity of a rule for the domain; 0 if it does not match. */
 static size_t specificity(struct bytes about, struct bytes domain)
 {
     if (bytes_equal(about, domain))

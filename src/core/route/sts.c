@@ -30,7 +30,7 @@ static bool is_id(struct bytes text)
 
 /* ---- the record ---- */
 
-/* What follows "v=STSv1" and its delimiter; false when it is another record. */
+/* Returns the text after "v=STSv1" and its delimiter; false for another record. */
 static bool is_sts(struct bytes text, struct bytes *fields)
 {
     struct bytes rest = text;
@@ -91,12 +91,12 @@ static bool read_age(struct bytes text, uint32_t *age_s)
     return true;
 }
 
-/* Which of the keys that stand once were seen. */
+/* Seen keys, of those allowed once. */
 struct seen {
     bool version, mode, age;
 };
 
-/* The first of its kind counts, and mx more than once (RFC 8461 3.2). */
+/* Reads a line: the first of each key applies, mx may be repeated (RFC 8461 3.2). */
 static bool read_line(struct bytes line, struct sts_policy *policy, struct seen *seen)
 {
     struct bytes value = line;
@@ -135,7 +135,7 @@ bool sts_lists(const struct sts_policy *policy, struct bytes host)
     return false;
 }
 
-/* ---- a policy that is kept ---- */
+/* ---- the cached policy ---- */
 
 void sts_cache_write(struct buffer *out, const struct sts_cache_entry *kept)
 {
@@ -144,7 +144,7 @@ void sts_cache_write(struct buffer *out, const struct sts_cache_entry *kept)
                       sts_mode_name(kept->policy.mode));
     for (size_t i = 0; i < kept->policy.pattern_count; i++)
         buffer_add_format(out, " %.*s", BYTES_ARG(kept->policy.patterns[i]));
-    buffer_add_text(out, " end"); /* a line that was torn is seen */
+    buffer_add_text(out, " end"); /* detects a truncated line */
 }
 
 bool sts_cache_read(struct bytes line, struct sts_cache_entry *kept)
@@ -176,7 +176,7 @@ bool sts_is_alive(const struct sts_cache_entry *kept, uint64_t now_ms)
     return now_ms < kept->fetched_ms + (uint64_t)kept->policy.max_age_s * 1000;
 }
 
-/* A day, or half of its life where that is less (RFC 8461 10.2). */
+/* True after a day, or half of its lifetime if that is less (RFC 8461 10.2). */
 static bool grows_old(const struct sts_cache_entry *kept, uint64_t now_ms)
 {
     const uint64_t day_ms = (uint64_t)24 * 60 * 60 * 1000, half_ms = (uint64_t)kept->policy.max_age_s * 500;
@@ -186,7 +186,7 @@ static bool grows_old(const struct sts_cache_entry *kept, uint64_t now_ms)
 enum sts_step sts_next(const struct sts_cache_entry *kept, struct bytes id, uint64_t now_ms)
 {
     bool alive = kept != NULL && sts_is_alive(kept, now_ms);
-    if (id.length == 0) /* who hides the record shall win nothing by it (RFC 8461 5.1) */
+    if (id.length == 0) /* hiding the record must not disable the policy (RFC 8461 5.1) */
         return alive ? STS_STEP_USE : STS_STEP_NOTHING;
     if (!alive || !bytes_equal(kept->id, id))
         return STS_STEP_FETCH;

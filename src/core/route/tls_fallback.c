@@ -21,7 +21,7 @@ static bool is_it(const struct tls_fallback_host *at, struct bytes host, uint16_
     return name.length > 0 && at->port == port && dns_name_equal(name, host);
 }
 
-/* Its index, or TLS_FALLBACK_HOSTS_MAX. */
+/* Returns its index, or TLS_FALLBACK_HOSTS_MAX. */
 static size_t find(const struct tls_fallback *fallback, struct bytes host, uint16_t port)
 {
     size_t i = 0;
@@ -30,7 +30,7 @@ static size_t find(const struct tls_fallback *fallback, struct bytes host, uint1
     return i;
 }
 
-/* A free place, or the oldest host's. */
+/* Returns a free place, or the oldest host's. */
 static size_t find_room(const struct tls_fallback *fallback)
 {
     size_t oldest = 0;

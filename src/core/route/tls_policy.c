@@ -34,7 +34,7 @@ static struct tls_policy requiretls_impossible(const char *reason)
 bool tls_policy_tlsa_is_usable(const struct dns_record *record)
 {
     enum { DANE_TA = 2, DANE_EE = 3, FULL = 0, SHA_256 = 1, SHA_512 = 2 };
-    /* PKIX-TA and PKIX-EE are not for mail */
+    /* PKIX-TA and PKIX-EE are not used for SMTP */
     bool usage = record->usage == DANE_TA || record->usage == DANE_EE;
     bool fits = (record->matching == FULL && record->data.length > 0) ||
                 (record->matching == SHA_256 && record->data.length == 32) ||
@@ -69,7 +69,7 @@ static struct tls_policy by_records(const struct tls_facts *facts, size_t base)
         "DANE: none of the host's TLSA records is usable for mail; encrypted, certificate not checked");
 }
 
-/* RFC 7672 2.1.2: whoever hides what DNS says shall win nothing by it. */
+/* RFC 7672 2.1.2: hiding DNS answers must not disable TLS. */
 static bool is_hidden(enum dns_status status, const char *forged, const char *unknown,
                       struct tls_policy *policy)
 {
@@ -79,9 +79,9 @@ static bool is_hidden(enum dns_status status, const char *forged, const char *un
     return true;
 }
 
-/* RFC 7672 2.2.2: an alias in a signed zone may lead into one that is not.
- * TLSA records below where it leads mean nothing then; those below the host's
- * own name do, where the alias itself is signed. True as for dane(). */
+/* RFC 7672 2.2.2: an alias in a signed zone may lead into an unsigned one. TLSA records under its target
+ * are then ignored; those under the host's own name apply if the alias itself is signed. True as for
+ * dane(). */
 static bool leaves_dnssec(const struct tls_facts *facts, bool *vouched, struct tls_policy *policy)
 {
     bool is_alias = facts->bases[0].length > 0;
@@ -96,7 +96,7 @@ static bool leaves_dnssec(const struct tls_facts *facts, bool *vouched, struct t
                      "temporary DNS failure for the host's CNAME record", policy);
 }
 
-/* True when DANE decides, or wants to know more. */
+/* True if DANE decides, or needs another fact. */
 static bool dane(const struct tls_facts *facts, struct tls_policy *policy)
 {
     bool vouched;
@@ -136,7 +136,7 @@ static const char *why_no_dane(const struct tls_facts *facts)
 
 /* ---- MTA-STS, REQUIRETLS, and the rest ---- */
 
-/* RFC 8689 4.2.1: somebody trustworthy must have named the server. */
+/* RFC 8689 4.2.1: a trusted source must have named the server. */
 static struct tls_policy by_requiretls(const struct tls_facts *facts)
 {
     bool listed = facts->sts != NULL && facts->sts->mode != STS_NONE && sts_lists(facts->sts, facts->host);

@@ -1,38 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_policy: whether mail may go to a host, and how secured, decided from
- * facts alone: DANE (RFC 7671, RFC 7672), MTA-STS (RFC 8461), REQUIRETLS
- * (RFC 8689), and what the configuration says about the domain.
+ * tls_policy: decides whether mail may go to a host, and with which security, from facts alone: DANE (RFC
+ * 7671, RFC 7672), MTA-STS (RFC 8461), REQUIRETLS (RFC 8689), and the domain's configuration.
  *
- * tls_policy_next() is called with the facts known so far, again from the
- * top with one fact more, until it decides. DANE wins over MTA-STS.
+ * tls_policy_next() is called with the facts known so far, again from the start with one more fact, until
+ * it decides. DANE has precedence over MTA-STS.
  */
 #ifndef MAILBOAT_CORE_ROUTE_TLS_POLICY_H
 #define MAILBOAT_CORE_ROUTE_TLS_POLICY_H
 
 #include "core/route/sts.h"
 
-/* What the configuration wishes for a domain. */
+/* The policy configured for a domain. */
 enum tls_wish {
-    WISH_MAY,     /* TLS where it is offered, nobody checked; what the domain publishes does not count */
-    WISH_AUTO,    /* what the domain publishes: DANE, else MTA-STS, else as MAY */
-    WISH_ENCRYPT, /* TLS or not at all; nobody is checked */
-    WISH_VERIFY,  /* TLS with a certificate that is valid for the host */
-    WISH_DANE,    /* DANE or not at all */
-    WISH_NONE,    /* in clear */
+    WISH_MAY,     /* TLS if offered, unverified; ignores the domain's published policy */
+    WISH_AUTO,    /* the published policy: DANE, else MTA-STS, else as MAY */
+    WISH_ENCRYPT, /* TLS required; unverified */
+    WISH_VERIFY,  /* TLS with a certificate valid for the host */
+    WISH_DANE,    /* DANE required */
+    WISH_NONE,    /* no TLS */
 };
 
-/* What a connection must have. */
+/* The requirement for a connection. */
 enum tls_demand {
     DEMAND_MAY,
     DEMAND_ENCRYPT,
-    DEMAND_VERIFY, /* a certificate valid for the host's name, from a CA that is trusted */
+    DEMAND_VERIFY, /* a certificate valid for the host's name, from a trusted CA */
     DEMAND_DANE,   /* one that matches a TLSA record */
     DEMAND_CLEAR,
-    DEMAND_REFUSE, /* the host is not talked with */
+    DEMAND_REFUSE, /* the host is not contacted */
 };
 
-/* By what it was decided, in the words of Postfix' security levels. */
+/* The source of the decision, named like Postfix' security levels. */
 enum tls_level {
     TLS_LEVEL_UNDECIDED,
     TLS_LEVEL_NONE,
@@ -45,22 +44,22 @@ enum tls_level {
     TLS_LEVEL_STS_TESTING,
     TLS_LEVEL_REQUIRETLS,
 };
-const char *tls_level_name(enum tls_level level); /* "dane", "sts-testing" ...; "" while undecided */
+const char *tls_level_name(enum tls_level level); /* "dane", "sts-testing" ...; "" before a decision */
 
 enum {
     TLSA_BASES = 2,
-    TLSA_RECORDS_MAX = 100, /* that can be used, of one name; those behind do not count */
+    TLSA_RECORDS_MAX = 100, /* usable records of one name; further ones are ignored */
 };
 
 struct tls_facts {
     enum tls_wish wish;
     bool requiretls; /* the message */
-    bool literal;    /* the destination is an address, about which nothing is published */
+    bool literal;    /* the destination is an address, which has no published policy */
     bool mx_secure, address_secure;
-    /* names below which TLSA records may be: where the host's aliases lead, the host; empty where the same */
+    /* base names of TLSA records: the target of the host's aliases, the host; empty if the same */
     struct bytes bases[TLSA_BASES];
     struct dns_answer tlsa[TLSA_BASES];
-    enum dns_status alias; /* of the host's own CNAME, asked for where aliases lead out of DNSSEC */
+    enum dns_status alias; /* of the host's own CNAME, looked up if aliases lead out of DNSSEC */
     bool alias_secure;
     struct bytes host;
     bool sts_known;
@@ -75,16 +74,16 @@ enum tls_policy_kind {
 };
 struct tls_policy {
     enum tls_policy_kind kind;
-    size_t base; /* of bases: to ask for; of DEMAND_DANE */
+    size_t base; /* index into bases: to look up; of DEMAND_DANE */
     enum tls_demand demand;
-    bool final; /* REFUSE: REQUIRETLS cannot be had there */
+    bool final; /* REFUSE: REQUIRETLS is impossible there */
     enum tls_level level;
     const char *reason; /* a clause: why */
 };
 
 struct tls_policy tls_policy_next(const struct tls_facts *facts);
 
-/* May this record be used for mail (RFC 7672 3.1)? */
+/* True if this record is usable for SMTP (RFC 7672 3.1). */
 bool tls_policy_tlsa_is_usable(const struct dns_record *record);
 
 #endif

@@ -13,7 +13,7 @@ static uint64_t sum_of_strangers(const struct admission *admission)
     return sum;
 }
 
-/* What strangers may have on all ports together. */
+/* Returns the connections that strangers may have on all ports together. */
 static uint32_t strangers_max(const struct admission *admission)
 {
     uint32_t reserved = admission->max / KNOWN_SHARE;
@@ -21,13 +21,13 @@ static uint32_t strangers_max(const struct admission *admission)
     return kept < admission->max ? admission->max - kept : 0;
 }
 
-/* What each port has in any case. */
+/* Returns the connections guaranteed to each port. */
 static uint32_t port_share(const struct admission *admission)
 {
     return strangers_max(admission) / (PORT_SHARE * (uint32_t)admission->port_count);
 }
 
-/* Of the part that is open to any port, so much is in use. */
+/* Returns how much of the part open to any port is in use. */
 static uint64_t beyond_shares(const struct admission *admission, uint32_t share)
 {
     uint64_t beyond = 0;
@@ -81,7 +81,7 @@ void admission_stay_begin(struct admission_stay *stay, enum server_role role, ui
     stay->until_ms = now_ms + budget_ms(stay);
 }
 
-/* Gives time back; never more than the whole budget. */
+/* Adds time to the budget, up to its maximum. */
 static void refill(struct admission_stay *stay, uint64_t gain_ms, uint64_t now_ms)
 {
     uint64_t full = now_ms + budget_ms(stay);

@@ -13,12 +13,12 @@ void content_start(struct content *content, uint64_t size_max, bool binary, bool
 
 static void fault(struct content *content, enum content_fault what)
 {
-    bool ambiguous = what == CONTENT_BARE_NEWLINE; /* who reads laxly may see an end there */
+    bool ambiguous = what == CONTENT_BARE_NEWLINE; /* a lax parser may see the end of the message there */
     if (content->fault == CONTENT_FINE || ambiguous)
         content->fault = what;
 }
 
-/* A header line is known by its first octets: enough of them are kept. */
+/* Header lines are recognized by their first octets, which are stored here. */
 static void check_line_start(struct content *content)
 {
     struct bytes start = bytes_of(content->line_start, content->line_start_length);
@@ -26,9 +26,8 @@ static void check_line_start(struct content *content)
         fault(content, CONTENT_LOOPS);
 }
 
-/* Looks at stored octets for Received fields and for the header's end. A
- * header is text: also of a binary message its lines end in CRLF, else the
- * next server, or whoever encodes it, would see another end than we do. */
+/* Scans stored octets for Received fields and for the header's end. A header is text: its lines end in
+ * CRLF even in a binary message, otherwise the next server, or its encoder, would find another end. */
 static void watch_header(struct content *content, struct bytes octets)
 {
     while (octets.length > 0 && !content->header_done) {
@@ -56,7 +55,7 @@ static void watch_header(struct content *content, struct bytes octets)
     }
 }
 
-/* Counts what is stored, and stores nothing more once there is a fault. */
+/* Counts the octets to store, and stops storing after a fault. */
 static void store(struct content *content, struct bytes octets, struct content_run *run)
 {
     if (content->size + octets.length > content->size_max)
@@ -75,8 +74,8 @@ static void count_line(struct content *content, size_t octets)
     }
 }
 
-/* Octets before the next CR, LF or NUL. Octet by octet: what has only short
- * lines costs about as much as what has long ones. */
+/* Returns the octets before the next CR, LF or NUL. Octet by octet: short lines cost about as much as long
+ * ones. */
 static size_t plain_length(const char *at, size_t length)
 {
     static const bool special[256] = {['\0'] = true, ['\r'] = true, ['\n'] = true};
@@ -86,7 +85,7 @@ static size_t plain_length(const char *at, size_t length)
     return i;
 }
 
-/* What a dot at a line's start means (RFC 5321 4.5.2). */
+/* Meaning of a dot at a line's start (RFC 5321 4.5.2). */
 enum dot { DOT_WAIT, DOT_STUFFED, DOT_END };
 
 static enum dot check_dot(const char *line, size_t length)
@@ -98,19 +97,19 @@ static enum dot check_dot(const char *line, size_t length)
     return DOT_WAIT;
 }
 
-/* Input on its way: [start..at) is read and not among what changed yet. */
+/* Reader position: [start..at) is read and not yet in `changed`. */
 struct content_reader {
     struct bytes input;
     size_t start, at;
     struct buffer *changed;
-    char *room; /* of `changed`, for twice the input; NULL: nothing did */
+    char *room; /* of `changed`, for twice the input; NULL: nothing has changed */
     size_t room_used;
 };
 
-enum { SHORT_COPY = 16 }; /* octets: fewer are copied faster without a call */
+enum { SHORT_COPY = 16 }; /* octets: short runs are copied faster without a call */
 
-/* What was read goes there, `skipped` octets of the input are left out, and
- * `instead`, no more than two for one, stands in their place. */
+/* Copies the octets read so far, skips `skipped` octets of the input, and writes `instead`, at most two
+ * octets for one, in their place. */
 static void change(struct content_reader *reading, size_t skipped, struct bytes instead)
 {
     size_t count = reading->at - reading->start;
@@ -144,10 +143,10 @@ static void end_line(struct content *content, size_t octets, bool whole)
 {
     count_line(content, octets);
     content->line_length = 0;
-    content->inside_line = !whole; /* after a bare LF no line begins: it is never part of the end */
+    content->inside_line = !whole; /* a bare LF ends no line: it is never part of the end */
 }
 
-/* A CR, LF or NUL. False where a CR must wait for what follows it. */
+/* Handles a CR, LF or NUL. False if a CR must wait for the next octet. */
 static bool read_special(struct content *content, struct content_reader *reading)
 {
     const char *left = reading->input.at + reading->at;
@@ -185,7 +184,7 @@ size_t content_feed_data(struct content *content, struct bytes input, struct buf
         size_t length = input.length - reading.at;
         if (!content->inside_line && left[0] == '.') {
             enum dot dot = check_dot(left, length);
-            run->ended = dot == DOT_END && reading.at == 0; /* else the run so far goes first */
+            run->ended = dot == DOT_END && reading.at == 0; /* otherwise the run so far is returned first */
             if (dot != DOT_STUFFED)
                 break;
             content->inside_line = true;
@@ -206,7 +205,7 @@ size_t content_feed_data(struct content *content, struct bytes input, struct buf
     return run->ended ? 3 : reading.at;
 }
 
-/* Bare CR and bare LF in a chunk, whose CRLF may be split between two; NUL. */
+/* Checks a chunk for bare CR and bare LF, where a CRLF may be split between two chunks, and for NUL. */
 static void check_chunk(struct content *content, struct bytes input, bool last)
 {
     for (size_t i = 0; i < input.length;) {

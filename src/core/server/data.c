@@ -30,7 +30,7 @@ static void begin_content(struct server_session *session)
 void server_session_stamp(struct server_session *session, uint64_t now_ms, struct bytes message_id)
 {
     struct server_state *state = session->state;
-    /* Who writes no From is who sends: the envelope's sender was checked. */
+    /* A message without From gets the envelope's sender, which was verified. */
     gate_stamp(&state->gate,
                &(struct header_stamp){.now_ms = now_ms,
                                       .message_id = arena_copy(&state->transaction_arena, message_id),
@@ -46,7 +46,7 @@ static struct server_reply start_data(struct server_session *session)
 
 static struct server_reply start_chunk(struct server_session *session);
 
-/* The envelope is complete: may it be sent? */
+/* The envelope is complete: starts the content, or first asks about sending limits. */
 static struct server_reply begin_or_ask(struct server_session *session)
 {
     if (session->policy->limits_sending) {
@@ -163,7 +163,7 @@ static struct server_reply forged_reply(struct server_session *session)
         BYTES_ARG(session->state->gate.author), BYTES_ARG(session->origin.account));
 }
 
-/* Why what arrives is refused, or code 0. */
+/* Returns why the content is rejected, or code 0. */
 static struct server_reply refusal(struct server_session *session)
 {
     const struct server_state *state = session->state;
@@ -185,8 +185,8 @@ static bool is_refused(const struct server_state *state)
     return state->signed_out || state->content.fault != CONTENT_FINE || state->gate.fault != GATE_FINE;
 }
 
-/* Where newlines are bare, another server may have seen the end elsewhere than
- * we: what stands behind it may be part of the message, and is not listened to. */
+/* Rejects the message. After bare newlines another server may have seen the end elsewhere: the following
+ * input may be part of the message, and is ignored. */
 static void refuse_content(struct server_session *session)
 {
     struct server_state *state = session->state;
@@ -215,14 +215,15 @@ static void end_content(struct server_session *session)
     }
     assert(state->gate.stage == GATE_ENDED);
     state->envelope.size = state->gate.size;
-    /* Who said it out of caution is not refused by servers that lack it; addresses speak for themselves. */
+    /* Drops SMTPUTF8 if only the client's caution set it, so that servers without it accept the message;
+     * addresses are checked separately. */
     state->envelope.smtputf8 = state->envelope.smtputf8 && state->content.header_utf8;
     server_session_ask(session, SERVER_ASK_STORE);
 }
 
-/* ---- through the gate ---- */
+/* ---- gate ---- */
 
-/* What the gate said: its run goes to the shell, its question to auth. */
+/* Acts on the gate's verdict: stores its run, or asks auth its question. */
 static void obey_gate(struct server_session *session, enum gate_verdict verdict, struct bytes run)
 {
     switch (verdict) {
@@ -234,7 +235,7 @@ static void obey_gate(struct server_session *session, enum gate_verdict verdict,
         break;
     case GATE_ASK: server_session_ask(session, SERVER_ASK_SENDER); break;
     case GATE_HOLD:
-    case GATE_REFUSE: break; /* the client is told at the end, when it listens */
+    case GATE_REFUSE: break; /* the client gets the reply at the end of the content */
     }
 }
 
@@ -250,7 +251,7 @@ static void give_run(struct server_session *session, const struct content_run *r
 
 static void end_chunk(struct server_session *session);
 
-/* DATA has ended, or a chunk. One that was refused is nothing but swallowed. */
+/* Ends DATA or a chunk. The content of a rejected one is only skipped. */
 static void end_of_run(struct server_session *session)
 {
     struct server_state *state = session->state;
@@ -274,7 +275,7 @@ static enum gate_author author_of(enum sender_verdict verdict)
     case SENDER_ALLOWED: return GATE_AUTHOR_ALLOWED;
     case SENDER_FORBIDDEN: return GATE_AUTHOR_FORBIDDEN;
     case SENDER_UNAVAILABLE:
-    case SENDER_SIGNED_OUT: break; /* nothing of it passes any more */
+    case SENDER_SIGNED_OUT: break; /* no more content passes */
     }
     return GATE_AUTHOR_UNKNOWN;
 }
@@ -299,7 +300,7 @@ size_t data_feed(struct server_session *session, struct bytes input)
     struct content_run run;
     size_t used = content_feed_data(&session->state->content, input, &session->state->changed, &run);
     give_run(session, &run);
-    if (session->state->run.at != session->state->changed.at) /* nobody pulls it */
+    if (session->state->run.at != session->state->changed.at) /* the run was not pulled */
         buffer_free(&session->state->changed);
     if (run.ended)
         end_of_run(session);
@@ -330,10 +331,10 @@ static void end_chunk(struct server_session *session)
 {
     struct server_state *state = session->state;
     state->phase = PHASE_COMMAND;
-    if (state->chunk == CHUNK_REFUSED) /* its refusal was said when BDAT came */
+    if (state->chunk == CHUNK_REFUSED) /* the rejection was sent when BDAT came */
         return;
     if (is_refused(state)) {
-        /* RFC 3030 2: the transaction has failed; what follows is swallowed. */
+        /* RFC 3030 2: the transaction has failed; further chunks are skipped. */
         refuse_content(session);
         return;
     }
@@ -403,7 +404,7 @@ void server_session_answer_store(struct server_session *session, enum store_verd
         state->progress.messages++;
     }
     state->phase = PHASE_COMMAND;
-    state->arrival = ARRIVAL_NONE; /* it was stored, or dropped by the shell: nothing is left to drop */
+    state->arrival = ARRIVAL_NONE; /* stored, or dropped by the shell: nothing is left to drop */
     switch (verdict) {
     case STORE_DONE:
         server_session_reply(session,

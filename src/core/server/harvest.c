@@ -5,7 +5,7 @@
 
 enum { FORGOTTEN_AFTER_HALVES = 24 };
 
-/* Half for each half-life, in between along a line. */
+/* Halves per half-life, linearly in between. */
 static uint16_t faded(uint16_t count, uint32_t minutes)
 {
     uint32_t left = (uint32_t)count >> (minutes / HARVEST_HALF_LIFE_MIN);
@@ -21,7 +21,7 @@ void harvest_fade(struct harvest *harvest, uint32_t minute)
     }
     uint16_t bad = faded(harvest->bad, minutes), good = faded(harvest->good, minutes);
     if (minutes > 0 && bad == harvest->bad && good == harvest->good && minutes < HARVEST_HALF_LIFE_MIN)
-        return; /* too little to tell yet: the minutes add up */
+        return; /* too short to count yet: the minutes accumulate */
     harvest->bad = bad;
     harvest->good = good;
     harvest->minute = minute;
@@ -35,7 +35,7 @@ static void make_room(struct harvest *harvest, uint32_t parts)
     }
 }
 
-/* Parts of recipients that nothing excuses. */
+/* Returns the parts of unknown recipients that are not offset. */
 static uint32_t unexcused(const struct harvest *harvest, uint32_t fresh)
 {
     uint64_t excused = (harvest->good + (uint64_t)fresh * HARVEST_PART) / HARVEST_GOOD_FOR_BAD;
@@ -50,7 +50,7 @@ static uint32_t block_for_min(uint8_t offences)
     return minutes < HARVEST_BLOCK_MAX_MIN ? minutes : HARVEST_BLOCK_MAX_MIN;
 }
 
-/* When the time is over it begins with what is free used up. */
+/* Blocks the client. After the block it starts with its free number used up. */
 static void block(struct harvest *harvest, uint32_t free, uint32_t minute)
 {
     if (harvest->offences < HARVEST_OFFENCES_MAX)
@@ -83,7 +83,7 @@ static uint32_t parts_of(uint32_t recipients)
     return (recipients < most ? recipients : most) * HARVEST_PART;
 }
 
-/* Parts that mail for the same recipients can come to. */
+/* Returns the maximum credit for repeated mail to the same recipients. */
 static uint32_t repeats_max(uint32_t free)
 {
     uint32_t most = free * HARVEST_REPEATS_EXCUSE * HARVEST_GOOD_FOR_BAD * HARVEST_PART;

@@ -2,9 +2,8 @@
 /* helo: EHLO and HELO (RFC 5321 4.1.1.1). */
 #include "core/server/server_state.h"
 
-/* A domain or an address literal; many honest clients give a name that is
- * none by the letter (underscores, a bare address), so only what could do
- * harm is refused. */
+/* Accepts a domain, an address literal, and invalid names that many legitimate clients send (underscores,
+ * a bare address); rejects only harmful ones. */
 static bool is_acceptable_name(struct bytes name)
 {
     if (name.length == 0 || name.length > DOMAIN_MAX)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * policy: the one table of what the ports allow, verb by verb.
+ * policy: one table of the commands that each port allows.
  */
 #include "core/server/server_state.h"
 
 enum rule_flag {
-    AFTER_HELO = 1,      /* a greeting by EHLO or HELO comes first */
-    AFTER_TLS = 2,       /* on submission: TLS comes first */
-    AFTER_AUTH = 4,      /* on submission: AUTH comes first */
+    AFTER_HELO = 1,      /* requires EHLO or HELO first */
+    AFTER_TLS = 2,       /* on submission: requires TLS */
+    AFTER_AUTH = 4,      /* on submission: requires AUTH */
     SUBMISSION_ONLY = 8, /* never on 25 */
     OUTSIDE_TRANSACTION = 16,
 };
@@ -75,10 +75,9 @@ bool policy_offers_auth(const struct server_session *session)
 }
 
 /*
- * A stranger on port 25 says himself who the sender is: who forges one would
- * have reports of success sent to somebody who wrote nothing. RFC 3461 knows
- * no DSN without them, so it is not offered there, and the server that mail
- * comes from, which knows its sender, tells them that it was relayed (5.2.2).
+ * An unauthenticated client on port 25 names the sender itself: a forger could have success reports sent
+ * to someone else. RFC 3461 has no DSN without them, so DSN is not offered there, and the sending server,
+ * which knows its sender, reports that the message was relayed (5.2.2).
  */
 bool policy_offers_dsn(const struct server_session *session)
 {

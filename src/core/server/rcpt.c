@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rcpt: RCPT (RFC 5321 4.1.1.3); the shell is asked where each one goes. */
+/* rcpt: RCPT (RFC 5321 4.1.1.3); the shell resolves each recipient. */
 #include "core/server/server_state.h"
 
 static struct server_reply argument_reply(enum argument_verdict verdict)
@@ -18,13 +18,13 @@ static struct server_reply argument_reply(enum argument_verdict verdict)
     return REPLY(501, "5.5.4", "Syntax: RCPT TO:<them@example.org>");
 }
 
-/* Who says it although DSN is not offered means no harm; of success nobody is told. */
+/* Clients that use NOTIFY although DSN is not offered are accepted; no success is reported. */
 static uint8_t notify_heeded(const struct server_session *session, uint8_t notify)
 {
     uint8_t left = (uint8_t)(notify & ~NOTIFY_SUCCESS);
     if (policy_offers_dsn(session) || left == notify)
         return notify;
-    return left == NOTIFY_UNSAID ? NOTIFY_NEVER : left; /* of failure they did not want to hear */
+    return left == NOTIFY_UNSAID ? NOTIFY_NEVER : left; /* only reports of failure were excluded */
 }
 
 struct server_reply server_rcpt(struct server_session *session, struct bytes argument)
@@ -41,7 +41,7 @@ struct server_reply server_rcpt(struct server_session *session, struct bytes arg
         return reply;
     if (rcpt.has_parameters && !state->esmtp)
         return REPLY(555, "5.5.4", "Parameters require EHLO, not HELO");
-    /* Those refused take room too. */
+    /* Rejected recipients use memory too. */
     if (state->recipients_accepted >= session->policy->recipients_max ||
         state->recipients_asked >= 2 * session->policy->recipients_max)
         return server_reply_format(
@@ -66,9 +66,9 @@ static bool has_recipient(const struct envelope *envelope, const struct recipien
     return false;
 }
 
-enum { RECIPIENT_FIELDS = 64 }; /* octets of a recipient besides its texts, about */
+enum { RECIPIENT_FIELDS = 64 }; /* octets of a recipient besides its texts, approximately */
 
-/* With an alias come all its members, or none. */
+/* True if all members of an alias fit, or else none is added. */
 static bool fits(struct server_state *state, const struct recipient *targets, size_t count)
 {
     size_t octets = 0;
@@ -107,7 +107,7 @@ static void add_target(struct server_state *state, const struct recipient *targe
     };
 }
 
-/* Who says the same one again and again makes no progress. */
+/* Repeating the same recipient is no progress. */
 static void add_all(struct server_session *session, const struct recipient *targets, size_t count)
 {
     struct server_state *state = session->state;
@@ -122,7 +122,8 @@ static void add_all(struct server_session *session, const struct recipient *targ
         state->progress.recipients++;
 }
 
-/* So many that this is reading out our users, and no list with some that are gone. */
+/* True if the number of unknown recipients indicates a harvest attack, not a list with some dead
+ * addresses. */
 static bool guesses(const struct server_state *state)
 {
     uint64_t reached = state->recipients_served + state->recipients_fresh;

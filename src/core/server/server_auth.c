@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* server_auth: AUTH PLAIN and LOGIN (RFC 4954, RFC 4616), under TLS only; the steps of
- * SCRAM are in server_scram.c. */
+/* server_auth: AUTH PLAIN and LOGIN (RFC 4954, RFC 4616), only under TLS; SCRAM is in server_scram.c. */
 #include "core/server/server_state.h"
 #include "core/smtp/base64.h"
 
@@ -39,8 +38,8 @@ static struct server_reply ask_password(struct server_session *session)
     return NO_REPLY;
 }
 
-/* authorize NUL authenticate NUL password (RFC 4616 2). To act for another
- * is not possible, so the first must be empty or the same as the second. */
+/* Parses authorize NUL authenticate NUL password (RFC 4616 2). Acting for another user is not supported,
+ * so the first must be empty or equal the second. */
 static struct server_reply plain_response(struct server_session *session, struct buffer *decoded)
 {
     struct server_state *state = session->state;
@@ -101,7 +100,7 @@ struct server_reply server_auth_response(struct server_session *session, struct 
     return reply;
 }
 
-/* What each begins with, where the client gave no initial response. */
+/* The first challenge of each mechanism, for clients without an initial response. */
 static const struct server_mechanism {
     const char *name, *challenge;
     enum auth_step step;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server_scram: the server's side of SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802,
- * RFC 7677). The exchange lives here, with the session, and is gone with it;
- * the salt and the verdict on the proof are asked for.
+ * server_scram: the server side of SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677). The exchange
+ * is part of the session and ends with it; the salt and the check of the proof come from auth.
  */
 #include "core/server/server_state.h"
 #include "core/smtp/base64.h"
@@ -20,8 +19,8 @@ void server_scram_forget(struct server_session *session)
     memset(state->scram_proof, 0, sizeof state->scram_proof);
 }
 
-/* Who binds must bind; and who could, but thinks that we cannot, was lied to
- * by somebody between us (RFC 5802 6). */
+/* A PLUS mechanism requires a channel binding; flag y means that the client supports PLUS but did not see
+ * it offered: a downgrade (RFC 5802 6). */
 static struct server_reply check_binding(const struct server_session *session,
                                          const struct scram_client_first *first)
 {
@@ -111,8 +110,8 @@ struct server_reply server_scram_final(struct server_session *session, struct by
     return NO_REPLY;
 }
 
-/* Where it is right the client checks us in turn, says so with an empty line,
- * and only then is signed in (RFC 4954 4: the last word of a mechanism is a challenge). */
+/* After a correct proof the client verifies the server, answers with an empty line, and only then is
+ * authenticated (RFC 4954 4: a mechanism's last message is a challenge). */
 void server_session_answer_proof(struct server_session *session, enum password_verdict verdict,
                                  struct bytes account, struct bytes signature)
 {

@@ -22,7 +22,7 @@ struct server_reply server_reply_format(struct server_session *session, unsigned
 
 enum { REPLY_LINE_TEXT_MAX = 480 }; /* octets of text: a line stays within 512 (RFC 5321 4.5.3.1.5) */
 
-/* What came from the network is echoed without what could forge a reply. */
+/* Appends untrusted text to a reply without characters that could forge one. */
 static void add_reply_text(struct buffer *out, struct bytes text)
 {
     text = bytes_first(text, REPLY_LINE_TEXT_MAX);
@@ -37,12 +37,12 @@ void server_session_push(struct server_session *session, enum server_action_kind
     struct server_state *state = session->state;
     if (action == SERVER_REPLY && state->action_count > 0 &&
         state->actions[state->action_count - 1] == SERVER_REPLY)
-        return; /* replies in a row are one action */
+        return; /* consecutive replies are one action */
     assert(state->action_count < ACTIONS_MAX);
     state->actions[state->action_count++] = action;
 }
 
-/* `text_at`: where its last line's text stands. */
+/* `text_at`: start of the text of its last line. */
 static void note_refusal(struct server_state *state, const struct server_reply *reply, size_t text_at)
 {
     if (state->refusal_count == REFUSALS_MAX)
@@ -106,7 +106,7 @@ void server_session_close(struct server_session *session)
     session->state->phase = PHASE_CLOSED;
 }
 
-/* ---- what holds ---- */
+/* ---- invariants ---- */
 
 static bool content_holds(const struct server_state *state)
 {
@@ -281,7 +281,7 @@ bool server_session_action(struct server_session *session, struct server_action 
     struct server_state *state = session->state;
     server_session_check(session);
     *action = (struct server_action){.kind = SERVER_NOTHING};
-    if (state->run_pulled) { /* its octets lived until now; who sends nothing more holds no memory */
+    if (state->run_pulled) { /* its octets were valid until now; a client that pauses holds no memory */
         buffer_free(&state->changed);
         state->run_pulled = false;
     }
@@ -295,13 +295,13 @@ bool server_session_action(struct server_session *session, struct server_action 
     action->kind = state->actions[0];
     state->action_count--;
     if (action->kind != SERVER_CONTENT && !(state->transfer == TRANSFER_BDAT && action->kind == SERVER_REPLY))
-        state->steps++; /* a chunk of one octet is no step */
+        state->steps++; /* a chunk of one octet is not a step */
     memmove(state->actions, state->actions + 1, state->action_count * sizeof state->actions[0]);
     fill_action(session, action);
     return true;
 }
 
-/* ---- feeding ---- */
+/* ---- input ---- */
 
 static void reply_error(struct server_session *session, struct server_reply reply)
 {
@@ -312,8 +312,8 @@ static void reply_error(struct server_session *session, struct server_reply repl
     server_session_reply_and_close(session, REPLY(421, "4.7.0", "Too many errors; closing connection"));
 }
 
-/* What a web page can make a browser send here must end here: what follows
- * the header is the page's own choice. */
+/* Closes on HTTP: a web page can make a browser send requests here, and what follows the request header is
+ * under the page's control. */
 static bool is_http(struct bytes line)
 {
     static const char *const methods[] = {"GET ",     "POST ",   "PUT ",   "HEAD ", "OPTIONS ",
@@ -335,8 +335,8 @@ static void unknown_command(struct server_session *session, struct bytes line)
         reply_error(session, REPLY(500, "5.5.2", "Command not recognized; send HELP for a list"));
 }
 
-/* Commands that lead to no message keep a connection for nothing. Recipients
- * have limits of their own; chunks must keep the pace. */
+/* True if too many commands came without a message. Recipients have limits of their own; chunks are
+ * subject to the pace. */
 static bool idles(struct server_session *session, enum verb verb)
 {
     struct server_state *state = session->state;
@@ -400,14 +400,14 @@ static void run_line(struct server_session *session, struct bytes line)
         server_auth_count_failure(session);
 }
 
-/* 5.5.6 is for a line of an authentication alone (RFC 4954 6). */
+/* 5.5.6 is only for an AUTH line (RFC 4954 6). */
 static struct server_reply too_long_reply(const struct server_state *state, bool auth)
 {
     return auth || state->phase == PHASE_AUTH ? REPLY(500, "5.5.6", "Authentication exchange line too long")
                                               : REPLY(500, "5.5.2", "Line too long");
 }
 
-/* Why this line cannot be a command at all, or code 0. */
+/* Returns why this line is not a command, or code 0. */
 static struct server_reply check_line(const struct server_state *state, struct bytes line, bool crlf,
                                       size_t line_max)
 {
@@ -425,7 +425,7 @@ static size_t feed_line(struct server_session *session, struct bytes input)
 {
     struct server_state *state = session->state;
     size_t line_max = state->phase == PHASE_AUTH ? AUTH_LINE_MAX : COMMAND_LINE_MAX;
-    /* "AUTH PLAIN response" is as long as a response may be. */
+    /* the limit for "AUTH PLAIN response" is that of a response */
     if (bytes_starts_nocase(input, "AUTH ") && state->secured)
         line_max = AUTH_LINE_MAX;
     size_t newline = bytes_find(input, '\n');
@@ -459,7 +459,7 @@ static size_t feed_line(struct server_session *session, struct bytes input)
     return newline + 1;
 }
 
-/* Content makes steps by its octets. */
+/* Counts content as steps, by octets. */
 static size_t keep_pace(struct server_state *state, uint64_t message_size_max, size_t used)
 {
     state->pace_octets += (uint32_t)used;
@@ -467,7 +467,7 @@ static size_t keep_pace(struct server_state *state, uint64_t message_size_max, s
         state->pace_octets = 0;
         state->steps++;
     }
-    /* What is swallowed, or beyond what a message may have, is no progress. */
+    /* Skipped or excess content is not progress. */
     bool swallows = state->phase == PHASE_CHUNK && state->chunk == CHUNK_REFUSED;
     bool counts = state->arrival != ARRIVAL_NONE && !swallows;
     state->content_octets += used;
@@ -555,7 +555,7 @@ void server_session_drain(struct server_session *session)
         server_session_reply_and_close(session, GOING_DOWN);
 }
 
-/* ---- signed out ---- */
+/* ---- revoked authentication ---- */
 
 void server_session_close_if_signed_out(struct server_session *session)
 {
@@ -570,9 +570,9 @@ void server_session_sign_out(struct server_session *session)
     switch (state->phase) {
     case PHASE_COMMAND:
     case PHASE_AUTH: server_session_reply_and_close(session, SIGNED_OUT); break;
-    case PHASE_DATA: /* what arrives is refused at its end */
+    case PHASE_DATA: /* the message is rejected at its end */
     case PHASE_CHUNK:
-    case PHASE_ASKING: /* whoever answers looks */
+    case PHASE_ASKING: /* the function that takes the answer checks it */
     case PHASE_TLS:
     case PHASE_CLOSED: break;
     }

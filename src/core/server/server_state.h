@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server_state: what a server session remembers, and what its files share. Each
- * verb has a function in a file of its own that checks the state, acts on it
- * and returns its reply; server_session.c writes the reply and keeps the loop.
+ * server_state: the state of a server session, shared by its files. Each verb has a function in a file of
+ * its own that checks the state, acts on it and returns its reply; server_session.c writes the reply and
+ * runs the loop.
  */
 #ifndef MAILBOAT_CORE_SERVER_SERVER_STATE_H
 #define MAILBOAT_CORE_SERVER_SERVER_STATE_H
@@ -20,15 +20,15 @@ enum server_phase {
     PHASE_AUTH,    /* the next line answers a challenge */
     PHASE_DATA,    /* content up to <CRLF>.<CRLF> */
     PHASE_CHUNK,   /* `chunk_left` octets of BDAT */
-    PHASE_TLS,     /* 220 was said; the handshake comes */
-    PHASE_ASKING,  /* a question is open */
-    PHASE_CLOSED,  /* nothing is heard any more */
+    PHASE_TLS,     /* 220 was sent; the handshake follows */
+    PHASE_ASKING,  /* a question is pending */
+    PHASE_CLOSED,  /* input is ignored */
 };
 
-/* code 0: no reply now, a question was asked or the phase says it all. */
+/* code 0: no reply now, a question is pending or the phase implies it. */
 struct server_reply {
     unsigned code;
-    const char *enhanced; /* "2.1.0", or NULL where there is none (EHLO, 354, 334) */
+    const char *enhanced; /* "2.1.0", or NULL for none (EHLO, 354, 334) */
     const char *text;     /* "\n" separates lines */
     enum server_meaning meaning;
 };
@@ -44,26 +44,26 @@ enum auth_step {
     AUTH_SCRAM_END
 };
 
-/* By which command the transaction's content comes; it keeps to one. */
+/* The command that transfers the content; fixed for a transaction. */
 enum content_transfer { TRANSFER_NONE, TRANSFER_DATA, TRANSFER_BDAT };
 
-/* How far the content of the transaction is. */
+/* Progress of the transaction's content. */
 enum content_arrival {
-    ARRIVAL_NONE,      /* CONTENT_BEGIN was not said */
-    ARRIVAL_RUNS,      /* it comes, run by run */
-    ARRIVAL_END_WAITS, /* DATA, or a chunk, has ended, and is answered once an author was asked about */
+    ARRIVAL_NONE,      /* before CONTENT_BEGIN */
+    ARRIVAL_RUNS,      /* in transfer, run by run */
+    ARRIVAL_END_WAITS, /* DATA, or a chunk, has ended, and is answered after the question about an author */
 };
 
-/* What a chunk of BDAT is (RFC 3030 2). */
+/* Kind of a BDAT chunk (RFC 3030 2). */
 enum chunk_kind {
     CHUNK_MORE, /* others follow */
     CHUNK_LAST,
-    CHUNK_REFUSED, /* its octets are swallowed; its refusal was said, or is said when they are */
+    CHUNK_REFUSED, /* its octets are skipped; the rejection was sent, or is sent after them */
 };
 
 enum { ACTIONS_MAX = 6, REPLY_TEXT_MAX = 1024, REFUSALS_MAX = 4 };
 
-/* A refusal among the replies that wait. */
+/* A refusal among the pending replies. */
 struct waiting_refusal {
     enum server_meaning meaning;
     uint32_t code;
@@ -77,77 +77,78 @@ struct server_state {
     bool esmtp;   /* it was EHLO */
     bool secured; /* TLS is up */
     bool signed_in;
-    bool signed_out;     /* and it does not hold any more: the session ends as soon as it can */
+    bool signed_out;     /* the credential was revoked: the session ends as soon as possible */
     bool in_transaction; /* MAIL was accepted */
     enum content_transfer transfer;
     enum content_arrival arrival;
-    enum chunk_kind chunk; /* the one that came last */
-    bool skipping_line;    /* the rest of a line that is too long */
-    bool skipping_http;    /* and it began as a browser's */
-    bool skipping_auth;    /* and it began as an AUTH command's */
+    enum chunk_kind chunk; /* of the last chunk */
+    bool skipping_line;    /* skips the rest of a line that is too long */
+    bool skipping_http;    /* that line began like HTTP */
+    bool skipping_auth;    /* that line began like AUTH */
     bool draining;
     bool close_reported;              /* SERVER_CLOSE was pulled */
-    enum server_action_kind question; /* the open one, SERVER_NOTHING when none */
+    enum server_action_kind question; /* the pending one, SERVER_NOTHING if none */
 
-    /* What waits to be pulled, in order. */
+    /* Pending actions, in order. */
     enum server_action_kind actions[ACTIONS_MAX];
     uint8_t action_count;
-    struct buffer replies;                         /* text of the SERVER_REPLY that waits */
-    bool replies_pulled;                           /* its text can be dropped at the next call */
-    struct waiting_refusal refusals[REFUSALS_MAX]; /* in it; more than these are not told of */
+    struct buffer replies;                         /* text of the pending SERVER_REPLY */
+    bool replies_pulled;                           /* its text can be freed at the next call */
+    struct waiting_refusal refusals[REFUSALS_MAX]; /* refusals in it; more are not logged */
     size_t refusal_count;
-    struct bytes run;      /* of the SERVER_CONTENT that waits */
-    struct buffer changed; /* holds it where it is not as the client sent it; let go once it was pulled */
+    struct bytes run;      /* of the pending SERVER_CONTENT */
+    struct buffer changed; /* holds the run if it differs from the input; freed once pulled */
     bool run_pulled;
 
-    struct arena session_arena;     /* origin's texts */
-    struct buffer helo;             /* origin.client_helo: said again and again it must not grow */
+    struct arena session_arena; /* origin's texts */
+    /* origin.client_helo: a buffer of its own, so that repeated commands do not use more memory */
+    struct buffer helo;
     struct arena transaction_arena; /* envelope's texts */
     struct envelope envelope;
     size_t recipients_capacity;   /* of envelope.recipients */
-    size_t recipients_octets;     /* that they take */
+    size_t recipients_octets;     /* used by them */
     uint32_t recipients_tried;    /* RCPT commands of this transaction */
-    uint32_t recipients_asked;    /* of them, those that the shell was asked about */
-    uint32_t recipients_accepted; /* of them; aliases make more targets */
-    struct content content;       /* off the wire */
-    struct gate gate;             /* and into the queue */
+    uint32_t recipients_asked;    /* of them, sent to the shell */
+    uint32_t recipients_accepted; /* of them; aliases resolve to more */
+    struct content content;       /* decodes the content */
+    struct gate gate;             /* filters it for the queue */
     uint64_t chunk_left;
 
-    /* The recipient or sender that is asked about. */
+    /* The recipient or sender of the question. */
     struct bytes asked_address, asked_orcpt;
     uint8_t asked_notify;
 
     enum auth_step auth_step;
     struct buffer auth_user, auth_password; /* wiped after each use */
 
-    const char *auth_mechanism;               /* its name; NULL before the first */
+    const char *auth_mechanism;               /* its name; NULL before the first AUTH */
     bool auth_binds;                          /* the mechanism is SCRAM-SHA-256-PLUS */
-    struct buffer scram_header, scram_type;   /* of the client's first message, and the binding it names */
-    struct buffer scram_binding;              /* the octets that the connection has for it */
-    struct buffer scram_nonce, scram_message; /* both nonces; AuthMessage so far */
+    struct buffer scram_header, scram_type;   /* of the client's first message, and its binding type */
+    struct buffer scram_binding;              /* the connection's octets for it */
+    struct buffer scram_nonce, scram_message; /* both nonces; the AuthMessage so far */
     uint8_t scram_proof[SCRAM_KEY];
 
-    uint64_t steps;                  /* of the client's, as server_session_steps() has them */
+    uint64_t steps;                  /* of the client, as server_session_steps() returns them */
     uint32_t pace_octets;            /* of content since the last step */
     struct server_progress progress; /* its messages, recipients and octets */
     uint32_t recipients_since;       /* of them, accepted since the last message */
-    uint32_t recipients_fresh;       /* different ones of this transaction */
-    uint64_t recipients_served;      /* fresh ones of messages that were stored */
+    uint32_t recipients_fresh;       /* different recipients of this transaction */
+    uint64_t recipients_served;      /* those of stored messages */
     uint64_t content_octets;         /* of this message */
     uint32_t bad_commands, idle_commands, auth_failures, transactions, recipients_refused;
-    char text[REPLY_TEXT_MAX]; /* of a reply that was made with server_reply_format() */
+    char text[REPLY_TEXT_MAX]; /* text of a reply made by server_reply_format() */
 };
 
-/* ---- what verbs use ---- */
+/* ---- for verbs ---- */
 
 struct server_reply server_reply_format(struct server_session *session, unsigned code, const char *enhanced,
                                         const char *format, ...) __attribute__((format(printf, 4, 5)));
 void server_session_push(struct server_session *session, enum server_action_kind action);
 void server_session_reply(struct server_session *session, struct server_reply reply);
 void server_session_ask(struct server_session *session, enum server_action_kind question);
-/* Nothing more is heard; SERVER_CLOSE follows when all actions are pulled. */
+/* Ignores further input; SERVER_CLOSE follows when all actions are pulled. */
 void server_session_close(struct server_session *session);
-/* A last reply, then the end. */
+/* Sends a last reply, then closes. */
 void server_session_reply_and_close(struct server_session *session, struct server_reply reply);
 #define GOING_DOWN REPLY(421, "4.3.2", "Service restarting; please reconnect")
 #define SENDER_LOOKUP_FAILED \
@@ -155,15 +156,15 @@ void server_session_reply_and_close(struct server_session *session, struct serve
 #define SIGNED_OUT      \
     REPLY(421, "4.7.0", \
           "Credentials changed or revoked; closing connection, reconnect and authenticate again")
-/* Once signed out: nothing more is heard. */
+/* If the credential was revoked: ignores further input and closes. */
 void server_session_close_if_signed_out(struct server_session *session);
-/* Ends the transaction; content that has begun is dropped. */
+/* Ends the transaction; discards content that has begun. */
 void server_session_reset(struct server_session *session);
-/* Asserts what holds between two calls of the shell. */
+/* Asserts the invariants between two calls of the shell. */
 void server_session_check(const struct server_session *session);
-/* The open question is answered. */
+/* Ends the pending question. */
 void server_session_take_answer(struct server_session *session, enum server_action_kind question);
-/* Works out origin.protocol anew (RFC 3848, RFC 6531 4.3). */
+/* Recomputes origin.protocol (RFC 3848, RFC 6531 4.3). */
 void server_session_update_protocol(struct server_session *session);
 
 /* ---- verbs: each returns its reply ---- */
@@ -172,16 +173,16 @@ typedef struct server_reply verb_function(struct server_session *session, struct
 verb_function server_helo, server_ehlo, server_starttls, server_auth, server_mail, server_rcpt, server_data,
     server_bdat, server_rset, server_noop, server_vrfy, server_expn, server_help, server_quit;
 
-/* policy.c: the reply that forbids the verb here and now, code 0 when it is allowed. */
+/* policy.c: the reply that rejects the verb in this state, code 0 if it is allowed. */
 struct server_reply policy_check(const struct server_session *session, enum verb verb);
 verb_function *policy_verb(enum verb verb);
 bool policy_offers_starttls(const struct server_session *session);
 bool policy_offers_auth(const struct server_session *session);
 bool policy_offers_dsn(const struct server_session *session);
 
-/* data.c: the answer about an author of the message that is arriving */
+/* data.c: takes the answer about an author of the message in transfer */
 void data_author_answered(struct server_session *session, enum sender_verdict verdict);
-/* mail.c: as much was sent as may be in an hour */
+/* mail.c: reply for a reached hourly limit */
 struct server_reply mail_limited_reply(struct server_session *session, uint32_t wait_s);
 /* server_auth.c */
 struct server_reply server_auth_response(struct server_session *session, struct bytes line);
@@ -189,19 +190,19 @@ void server_auth_forget(struct server_session *session);
 struct server_reply server_auth_challenge(struct server_session *session, enum auth_step step,
                                           const char *text);
 struct server_reply server_auth_give_up(struct server_session *session, struct server_reply reply);
-/* Signs in as the account, or says why not. */
+/* Authenticates as the account, or replies with the failure. */
 void server_auth_decide(struct server_session *session, enum password_verdict verdict, struct bytes account);
 struct server_reply server_auth_verdict_reply(enum password_verdict verdict);
-/* One more refusal: after AUTH_FAILURES_MAX the session ends. */
+/* Counts a failure: after AUTH_FAILURES_MAX the session ends. */
 void server_auth_count_failure(struct server_session *session);
 /* server_scram.c: the client's messages */
 struct server_reply server_scram_first(struct server_session *session, struct bytes message);
 struct server_reply server_scram_final(struct server_session *session, struct bytes message);
 void server_scram_forget(struct server_session *session);
-/* data.c: content in PHASE_DATA and PHASE_CHUNK; octets used */
+/* data.c: consumes content in PHASE_DATA and PHASE_CHUNK; returns octets used */
 size_t data_feed(struct server_session *session, struct bytes input);
 size_t data_feed_chunk(struct server_session *session, struct bytes input);
-/* bdat that is refused: its octets must still be swallowed */
+/* skips the octets of a rejected BDAT */
 void data_swallow_bdat(struct server_session *session, struct bytes argument);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* simple_commands: the verbs that are a reply and little else (RFC 5321 4.1.1.5 to 4.1.1.10). */
+/* simple_commands: verbs with little more than a reply (RFC 5321 4.1.1.5 to 4.1.1.10). */
 #include "core/server/server_state.h"
 
 struct server_reply server_rset(struct server_session *session, struct bytes argument)

@@ -18,7 +18,7 @@ void server_session_tls_started(struct server_session *session, struct bytes tls
 {
     struct server_state *state = session->state;
     server_session_reset(session);
-    /* RFC 3207 4.2: what the client said before is forgotten. */
+    /* RFC 3207 4.2: the server discards what it learned before. */
     state->greeted = state->esmtp = state->signed_in = false;
     session->origin.client_helo = session->origin.account = bytes_none();
     session->origin.tls = arena_copy(&state->session_arena, tls);
