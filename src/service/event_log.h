@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * event_log: an event (core/event/mail_event.h) as a line of the log. Each process
- * that makes events, or takes them of the queue, writes them with it.
+ * event_log: logs an event (core/event/mail_event.h). Used by all processes that create events, or receive
+ * them from the queue.
  */
 #ifndef MAILBOAT_SERVICE_EVENT_LOG_H
 #define MAILBOAT_SERVICE_EVENT_LOG_H

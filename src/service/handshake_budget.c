@@ -11,10 +11,10 @@
 enum {
     IPV4 = 4,
     IPV6_64 = 6,
-    IPV6_48 = 48,                                        /* kinds of networks: the second half of a key */
-    REFILL_TIMES = 1000 / HANDSHAKE_SHARE_PERMILLE,      /* µs until a µs of CPU has come back */
+    IPV6_48 = 48,                                        /* kinds of networks: the second part of a key */
+    REFILL_TIMES = 1000 / HANDSHAKE_SHARE_PERMILLE,      /* µs until a µs of CPU is refilled */
     BURST_US = HANDSHAKE_BURST_MS * 1000 * REFILL_TIMES, /* until an empty bucket is full */
-    /* more is forgiven: others of that network wait too */
+    /* debt beyond this is forgiven: it would delay other clients of that network */
     DEBT_MAX_US = 2 * BURST_US,
 };
 
@@ -61,7 +61,7 @@ struct bytes handshake_network_text(const struct handshake_network *network,
     return bytes_of_text(buffer);
 }
 
-/* The /48 of a /64; false for all others. */
+/* Widens a /64 to its /48; false for all others. */
 static bool widen(const struct handshake_network *network, struct handshake_network *wide)
 {
     *wide = (struct handshake_network){.key = {0, IPV6_48}};
@@ -87,7 +87,7 @@ static void slots_of(struct handshake_budget *budget, const struct handshake_net
     slots[1] = &budget->full_us[(mark >> 32) % HANDSHAKE_BUDGET_SLOTS];
 }
 
-/* µs until the network's bucket is full. */
+/* Returns µs until the network's bucket is full. */
 static uint64_t debt_us(struct handshake_budget *budget, const struct handshake_network *network,
                         uint64_t now_us)
 {

@@ -40,7 +40,7 @@ void over_quota_table_add(struct over_quota_table *full, struct bytes address, u
     slots_put(&slots, slots_place(&slots, hash, weigh, &now), hash, now);
 }
 
-/* That of another mailbox stays. */
+/* Keeps the entry of another mailbox. */
 void over_quota_table_remove(struct over_quota_table *full, struct bytes address)
 {
     struct slots slots = table_of(full);

@@ -30,8 +30,8 @@ static void add_line(void *owner, const char *const *columns, size_t count)
     buffer_add_format(owner, "%s%s%s\n", columns[0], BETWEEN, columns[1]);
 }
 
-/* Dovecot tells a changed file by its size and the second of
- * its time: each one is a second younger at least. */
+/* Dovecot detects a changed file by its size and mtime in seconds: sets each mtime at least a second
+ * later. */
 static bool make_younger(int folder, int file)
 {
     struct stat before;

@@ -19,7 +19,7 @@ struct bytes recipient_cache_key(struct buffer *scratch, enum recipient_cache_ki
     buffer_clear(scratch);
     buffer_add_octet(scratch, (char)kind);
     buffer_add(scratch, account);
-    buffer_add_octet(scratch, '\n'); /* stands in neither */
+    buffer_add_octet(scratch, '\n'); /* occurs in neither */
     buffer_add(scratch, address);
     return buffer_bytes(scratch);
 }

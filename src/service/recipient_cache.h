@@ -12,7 +12,7 @@
 #include "base/map.h"
 #include "store/accounts.h"
 
-enum { RECIPIENT_CACHE_MAX = 4096 }; /* then all are forgotten, and it begins anew */
+enum { RECIPIENT_CACHE_MAX = 4096 }; /* beyond it all entries are dropped */
 
 struct cached_recipient {
     uint32_t verdict; /* enum accounts_target, or enum sender_verdict */
@@ -23,14 +23,14 @@ struct cached_recipient {
 struct recipient_cache {
     struct map known;
     struct arena arena;
-    uint64_t version; /* of the accounts when they were asked */
+    uint64_t version; /* of the accounts at the lookup */
 };
 
 void recipient_cache_start(struct recipient_cache *recipient_cache, uint64_t seed);
 void recipient_cache_free(struct recipient_cache *recipient_cache);
-/* Forgets all where the accounts have changed since. */
+/* Drops all entries if the accounts have changed since. */
 void recipient_cache_check(struct recipient_cache *recipient_cache, uint64_t version);
-/* A question as octets, in `scratch`: who asks (empty where it does not matter), about whom. */
+/* The key of a lookup, in `scratch`: its asker (empty if irrelevant), and its subject. */
 enum recipient_cache_kind {
     RECIPIENT_CACHE_SENDER = 's',
     RECIPIENT_CACHE_RECIPIENT = 'r',
@@ -38,7 +38,7 @@ enum recipient_cache_kind {
 };
 struct bytes recipient_cache_key(struct buffer *scratch, enum recipient_cache_kind kind, struct bytes account,
                                  struct bytes address);
-/* NULL: not known. */
+/* NULL: not cached. */
 const struct cached_recipient *recipient_cache_find(const struct recipient_cache *recipient_cache,
                                                     struct bytes key);
 /* copies */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * services: the rows of all processes of the server, each defined in its own
- * folder, and the one list of them. CONTRIBUTING.md says what a new one touches.
+ * services: the rows of all services, each defined in its own folder, and their list. CONTRIBUTING.md
+ * explains how to add one.
  */
 #ifndef MAILBOAT_SERVICE_SERVICES_H
 #define MAILBOAT_SERVICE_SERVICES_H
@@ -11,7 +11,7 @@
 extern const struct service smtpd_service, auth_service, queue_service, relay_service, local_service,
     pickup_service, web_service;
 
-/* In the order of the start; NULL behind the last. */
+/* In the order of the start; NULL after the last. */
 extern service_list services[];
 
 #endif

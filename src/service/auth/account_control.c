@@ -49,7 +49,7 @@ static bool refuse_size(struct auth_control_client *client, uint64_t request)
                         -1);
 }
 
-/* An alias's targets can take more than one question; they are one change. */
+/* Collects the targets of an alias, which may need several requests for one change. */
 bool account_control_change(struct auth_control_client *client, const struct ipc_account_change *asked)
 {
     struct account_job *job = client->gathering;

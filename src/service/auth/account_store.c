@@ -89,8 +89,8 @@ void account_store_close(struct account_store *store)
 
 /* ---- accounts of an earlier release ---- */
 
-/* Into the folder of the process that writes them from now on. The file is still in root's
- * folder when its owner changes; in the other one nothing is replaced. */
+/* Moves a file into the folder of its new writer. It is still in root's folder when its owner changes;
+ * nothing is replaced in the other one. */
 static bool move_file(const struct folder *data, const struct folder *to, const struct process_user *user,
                       const char *name, struct error *error)
 {
@@ -110,7 +110,7 @@ static bool move_file(const struct folder *data, const struct folder *to, const 
                                     data->path, name, to->path, name);
 }
 
-/* The journal first: a change that it takes back is taken back from either place. */
+/* The journal first: a change that it rolls back is rolled back from either place. */
 static bool move_files(const struct folder *data, const struct process_user *user, struct error *error)
 {
     static const char *const names[] = {"accounts.db-journal", "accounts.db"};
@@ -140,7 +140,7 @@ bool account_store_move_here(const struct config *config, struct error *error)
 
 /* ---- changes ---- */
 
-/* A change that is being made, and what comes of it. */
+/* A change in progress, and its result. */
 struct account_making {
     struct accounts *accounts;
     const struct ipc_account_change *asked;
@@ -239,7 +239,7 @@ static bool nothing(struct account_making *m, struct error *error)
 
 static const struct {
     bool (*make)(struct account_making *m, struct error *error);
-    bool quotas; /* are written anew behind it */
+    bool quotas; /* are rewritten after it */
 } verbs[ACCOUNT_VERBS] = {
     [ACCOUNT_USER_ADD] = {user_add, true},          [ACCOUNT_USER_PASSWORD] = {user_password, false},
     [ACCOUNT_USER_DISABLE] = {user_disable, false}, [ACCOUNT_USER_ENABLE] = {user_enable, false},

@@ -11,7 +11,7 @@
 struct account_writer {
     struct account_store *store;
     struct accounts_version *version;
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t lock; /* guards the following fields */
     pthread_cond_t given;
     struct account_job *waiting_first, *waiting_last, *done_first, *done_last;
     int event;
@@ -27,12 +27,12 @@ static void learn(struct account_writer *writer, struct account_job *job)
     job->answer.text = arena_copy(&job->arena, bytes_of_text(error.text));
 }
 
-/* What failed may have changed something all the same: its version is another one too. */
+/* A failed job may have changed something too: the version is bumped anyway. */
 static void do_job(struct account_writer *writer, struct account_job *job)
 {
     if (job->learns) {
         learn(writer, job);
-        return; /* nothing that anybody was told of the accounts is another now */
+        return; /* nothing visible to readers has changed */
     }
     account_store_change(writer->store, &job->asked, &job->arena, &job->answer);
     accounts_version_bump(writer->version);
@@ -88,7 +88,7 @@ struct account_writer *account_writer_open(struct account_store *store, struct a
     *descriptor = writer->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (writer->event < 0 || pthread_create(&thread, NULL, write_forever, writer) != 0) {
         error_set(error, EX_OSERR, "cannot start the thread that writes the accounts");
-        return NULL; /* the process ends: nothing to tidy */
+        return NULL; /* the process is ending: no cleanup */
     }
     pthread_detach(thread);
     return writer;

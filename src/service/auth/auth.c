@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * auth: answers smtpd's questions: is this password right, or this proof of
- * one (login.c), may this account send as that address, where does this
- * recipient go. The one writer of the accounts: what subcommands change, and what a
- * sign-in taught for SCRAM (account_writer.h). Touches nothing else.
+ * auth: answers smtpd's questions: whether a password or a proof is right (login.c), whether an account
+ * may send as an address, and where a recipient's mail goes. It is the only writer of the accounts:
+ * changes by subcommands, and SCRAM verifiers learned at logins (account_writer.h). It accesses nothing
+ * else.
  */
 #include "service/auth/auth.h"
 
@@ -21,9 +21,9 @@
 #include "service/auth/account_control.h"
 #include "service/services.h"
 
-/* ---- where mail goes ---- */
+/* ---- recipients and senders ---- */
 
-/* By the configuration, besides what is the account's own. */
+/* True if the configuration grants the sender address in addition to the account's own. */
 static bool is_granted(const struct config *config, struct bytes account, struct bytes address)
 {
     for (size_t i = 0; i < config->submission.send_as_count; i++) {
@@ -94,7 +94,7 @@ static void ask_recipient(struct auth *auth, struct channel *asker, const struct
                                           .verdict = known->verdict,
                                           .targets = known->targets,
                                           .target_count = known->target_count};
-    /* who signed in may write to anybody */
+    /* authenticated users may send to any domain */
     if (known->verdict == RECIPIENT_FOREIGN && asked->account.length > 0) {
         answer.verdict = RECIPIENT_KNOWN;
         answer.targets = &elsewhere;
@@ -106,7 +106,7 @@ static void ask_recipient(struct auth *auth, struct channel *asker, const struct
     arena_clear(&arena);
 }
 
-/* A page of who is behind an address, as the accounts are now. */
+/* Answers with a page of an address's members, from the current accounts. */
 static void ask_expand(struct auth *auth, struct channel *asker, const struct ipc_expand *asked)
 {
     struct arena arena = {0};
@@ -130,7 +130,7 @@ static void ask_expand(struct auth *auth, struct channel *asker, const struct ip
     arena_clear(&arena);
 }
 
-/* What is answered in a user's absence, where its time is now. */
+/* Answers with the user's current vacation reply. */
 static void ask_away(struct auth *auth, struct channel *asker, const struct ipc_away *asked)
 {
     struct arena arena = {0};
@@ -165,7 +165,7 @@ static void auth_message(struct child *child, struct channel *from, enum ipc_kin
     case IPC_RECIPIENT: ask_recipient(auth, from, &message->recipient); break;
     case IPC_EXPAND: ask_expand(auth, from, &message->expand); break;
     case IPC_AWAY: ask_away(auth, from, &message->away); break;
-    default: break; /* the table in ipc/ipc_message.c lets nothing else through */
+    default: break; /* the table in ipc/ipc_message.c allows no other kind */
     }
 }
 
@@ -185,7 +185,7 @@ static void on_lost(void *owner, struct channel *from)
     login_forget(owner, from);
 }
 
-/* ---- what was written ---- */
+/* ---- the accounts' writer ---- */
 
 void auth_end_if_drained(struct auth *auth)
 {
@@ -215,7 +215,7 @@ static void jobs_done(void *owner, bool readable, bool writable)
     auth_end_if_drained(auth);
 }
 
-/* ---- its life ---- */
+/* ---- lifecycle ---- */
 
 static bool auth_open(struct child *child, struct error *error)
 {
@@ -229,11 +229,11 @@ static bool auth_open(struct child *child, struct error *error)
                                                                    child->user.uid, child->user.gid, error);
 }
 
-/* The writer's handle first: it makes what is missing. */
+/* The writer's handle first: it creates missing files. */
 static bool auth_open_own(struct child *child, struct error *error)
 {
     struct auth *auth = child->service_data;
-    struct arena paths = {0}; /* for as long as the process lives */
+    struct arena paths = {0}; /* for the process's whole life */
     const char *folder = account_store_folder(&paths, child->config->data_dir);
     if (!account_store_open(&auth->store, child->config, ACCOUNT_LOCK_WAIT_MS, error))
         return false;
@@ -243,7 +243,7 @@ static bool auth_open_own(struct child *child, struct error *error)
     accounts_host(auth->accounts, child->config->domains, child->config->domain_count);
     sandbox_allow(child->paths, folder, true);
     sandbox_allow(child->paths, arena_format(&paths, "%s/quotas", child->config->data_dir), true);
-    accounts_version_bump(auth->accounts_version); /* a subcommand may have been at them */
+    accounts_version_bump(auth->accounts_version); /* a subcommand may have changed the accounts */
     return true;
 }
 
@@ -286,8 +286,8 @@ static void auth_drain(struct child *child, bool quick)
 
 /* ---- in the supervisor ---- */
 
-/* Makes the accounts where they are missing, and brings them up to date, as their user: what
- * is wrong with them is said before anything starts. While auth runs they are its own. */
+/* Creates missing accounts and upgrades them, as their user: errors are reported before any process
+ * starts. While auth runs only auth uses them. */
 static bool auth_prepare(const struct config *config, struct error *error)
 {
     struct account_store store;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * auth: what the files of the auth process share. auth.c has the process and
- * its questions about senders and recipients; login.c has those who sign in.
+ * auth: shared declarations of the auth process. auth.c is the process, and answers questions about
+ * senders and recipients; login.c authenticates clients.
  */
 #ifndef MAILBOAT_SERVICE_AUTH_AUTH_H
 #define MAILBOAT_SERVICE_AUTH_AUTH_H
@@ -19,7 +19,7 @@
 
 struct login;
 
-/* What outlives the process. */
+/* Memory that outlives the process. */
 struct auth_kept {
     struct login_throttle_kept throttle;
     struct rate_limits_kept rate_limits;
@@ -28,8 +28,8 @@ struct auth_kept {
 struct auth {
     struct child *child;
     struct accounts_version *accounts_version;
-    struct accounts *accounts;  /* for reading: the event loop's */
-    struct account_store store; /* for writing: account_writer's */
+    struct accounts *accounts;  /* for reading, in the event loop */
+    struct account_store store; /* for writing, by account_writer */
     struct account_writer *writer;
     struct watch written_watch;
     struct password_workers *workers;
@@ -38,36 +38,37 @@ struct auth {
     struct auth_control control;
     struct login_cache login_cache;
     struct recipient_cache recipient_cache;
-    struct buffer key;         /* of the question at hand */
-    struct login *logins;      /* under way, and waiting */
-    struct login_queue queue;  /* of those that wait */
-    struct timer turn;         /* for those that wait for a time */
-    unsigned threads, running; /* that check passwords; those that do so now */
+    struct buffer key;         /* of the current question */
+    struct login *logins;      /* in progress, and waiting */
+    struct login_queue queue;  /* of the waiting ones */
+    struct timer turn;         /* for those waiting for a time */
+    unsigned threads, running; /* that check passwords; those busy now */
     struct local_users local_users;
     struct rate_limits rate_limits;
-    struct map noted; /* messages that were counted and have not ended, by asker and question */
+    struct map noted; /* counted messages in progress, by asker and question */
     bool draining;
 };
 
 /* ---- auth.c ---- */
-/* Ends the process that drains, once nobody waits for anything. */
+/* Ends a draining process once no answer is pending. */
 void auth_end_if_drained(struct auth *auth);
 
-/* ---- login.c: who signs in ----
- * Each is answered once, at once or later; unless its asker is forgotten. */
+/* ---- login.c: authentication ---- Each question is answered once, immediately or later, unless its asker
+ * is forgotten. */
 bool login_open(struct auth *auth, struct error *error);
 void login_password(struct auth *auth, struct channel *asker, const struct ipc_password *asked);
 void login_salt(struct auth *auth, struct channel *asker, const struct ipc_salt *asked);
 void login_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked);
 void login_credential(struct auth *auth, struct channel *asker, const struct ipc_credential *asked);
-void login_forget(struct auth *auth, const struct channel *asker); /* it is gone */
-/* No more come: those that wait are told to try again, and when those under way are done the process ends. */
+void login_forget(struct auth *auth, const struct channel *asker); /* the asker is gone */
+/* Accepts no more logins: waiting ones get a temporary failure, and the process ends after those in
+ * progress. */
 void login_drain(struct auth *auth);
 
-/* ---- sending_limits.c: who may send how much ---- */
+/* ---- sending_limits.c: rate limits of accounts ---- */
 void sending_limits_start(struct auth *auth, struct rate_limits_kept *kept);
 void sending_limits_ask(struct auth *auth, struct channel *asker, const struct ipc_limit *asked);
 void sending_limits_ended(struct auth *auth, struct channel *asker, const struct ipc_limit_end *ended);
-void sending_limits_forget(struct auth *auth, const struct channel *asker); /* it is gone */
+void sending_limits_forget(struct auth *auth, const struct channel *asker); /* the asker is gone */
 
 #endif

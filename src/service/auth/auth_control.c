@@ -36,7 +36,7 @@ static void hang_up(struct auth_control_client *client)
     client->connected = false;
     account_control_lost(client);
     client->control->on_lost(client->control->owner, &client->channel);
-    watch_change(&client->control->watch, true, false); /* there is a place again */
+    watch_change(&client->control->watch, true, false); /* a place is free again */
 }
 
 static bool send_locks(struct auth_control_client *client, uint64_t request)
@@ -78,11 +78,11 @@ static bool hear(struct auth_control_client *client, enum ipc_kind kind, const u
         return true;
     case IPC_ACCOUNT_CHANGE: return account_control_change(client, &message->account_change);
     case IPC_ACCOUNT_LIST: return account_control_list(client, &message->account_list);
-    default: return false; /* the table in ipc/ipc_message.c lets nothing else through */
+    default: return false; /* the table in ipc/ipc_message.c allows no other kind */
     }
 }
 
-/* It is heard again when its change is made and what it was told is on its way. */
+/* Reads from the client again once its change is done and its answers are sent. */
 static void watch_client(struct auth_control_client *client)
 {
     watch_change(&client->watch, client->pending == NULL && !channel_is_full(&client->channel),
@@ -116,7 +116,7 @@ static void reopen(void *owner)
     watch_change(&control->watch, true, false);
 }
 
-/* The answer can come turns later. That the channel is broken is seen by its reader. */
+/* The answer can follow turns later. The reader notices a broken channel. */
 void auth_control_say(struct auth_control_client *client, enum ipc_kind kind, const void *message)
 {
     channel_send(&client->channel, kind, message, -1);
@@ -150,9 +150,9 @@ static void welcome(void *owner, bool readable, bool writable)
         channel_start(&client->channel, descriptor, PROCESS_AUTH, PROCESS_CLI, 0);
         watch_start(&client->watch, control->loop, descriptor, true, false, client_ready, client);
     }
-    if (client == NULL) /* hang_up() goes on */
+    if (client == NULL) /* hang_up() accepts again */
         watch_change(&control->watch, false, false);
-    else if (listen_is_exhausted(errno)) { /* whoever calls waits */
+    else if (listen_is_exhausted(errno)) { /* clients wait in the backlog */
         watch_change(&control->watch, false, false);
         timer_set(&control->reopen, LISTEN_PAUSE_MS);
     }

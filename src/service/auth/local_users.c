@@ -7,7 +7,7 @@
 
 #include "io/log.h"
 
-/* ---- who there is ---- */
+/* ---- lookup ---- */
 
 static struct local_user *find(const struct local_users *users, uint32_t uid)
 {
@@ -110,7 +110,7 @@ static bool is_trusted(const struct local_users *users, uint32_t uid)
     return uid == 0 || uid == users->own_uid;
 }
 
-/* ---- how much ---- */
+/* ---- sending limits ---- */
 
 struct rate_limit_max local_users_limits(const struct local_users *users, uint32_t uid)
 {
@@ -124,7 +124,7 @@ struct rate_limit_max local_users_limits(const struct local_users *users, uint32
                                    config->submission.local.recipients_per_hour};
 }
 
-/* ---- as whom ---- */
+/* ---- sender addresses ---- */
 
 bool local_users_sender_matches(struct bytes pattern, struct bytes address)
 {
@@ -136,7 +136,7 @@ bool local_users_sender_matches(struct bytes pattern, struct bytes address)
     return at != SIZE_MAX && bytes_equal_nocase(bytes_from(pattern, 1), bytes_from(address, at));
 }
 
-/* As sendmail names it where nobody says another sender: by its name, at our first domain. */
+/* True for the default sender of sendmail: the user name at the first local domain. */
 static bool is_at_first_domain(const struct config *config, const char *name, struct bytes address)
 {
     const char *domain = config->domain_count > 0 ? config->domains[0] : config->hostname;
@@ -149,8 +149,8 @@ static bool is_at_first_domain(const struct config *config, const char *name, st
     return same;
 }
 
-/* Its name; and root's: cron of Debian runs sendmail as the user of the job,
- * and writes "From: root (Cron Daemon)" for all of them. */
+/* True for the user's own name; and for root's: Debian's cron runs sendmail as the job's user with "From:
+ * root (Cron Daemon)". */
 static bool is_its_own(const struct local_users *users, const struct local_user *user, struct bytes address)
 {
     return is_at_first_domain(users->config, "root", address) ||

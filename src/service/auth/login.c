@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * login: somebody signs in, by a password or by SCRAM's proof of one, from the
- * question to the verdict. An application's key is too long to be guessed: it
- * is looked at first, and others' guesses do not lock it out. All else is
- * counted as a guess before it is checked (login_throttle.h), and waits in a fair
- * order where it cannot be checked at once (login_queue.h). Passwords are
- * checked on threads, by the slow hash; proofs at once.
+ * login: one authentication, by a password or by a SCRAM proof, from the question to the verdict. An
+ * application password is too long to be guessed: it is checked first, and lockouts do not apply to it.
+ * Everything else is counted before it is checked (login_throttle.h), and waits in a fair queue if it
+ * cannot be checked immediately (login_queue.h). Passwords are checked on threads, with the slow hash;
+ * proofs immediately.
  *
- * Unknown users, disabled ones and wrong passwords take the same way: one slow
- * hash, the same words.
+ * Unknown users, disabled ones and wrong passwords are handled alike: one slow hash, the same reply.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -20,22 +18,23 @@
 #include "io/saslprep.h"
 #include "service/auth/auth.h"
 
-enum { TURN_LOOK_MS = 200 }; /* how exactly those who wait for a time are let in */
+enum { TURN_LOOK_MS = 200 }; /* resolution for logins waiting for a time */
 
 struct login {
-    struct queued_login queued; /* first: what the queue hands out is cast back */
+    struct queued_login queued; /* first: entries of the queue are cast back */
     struct login *previous, *next;
     struct auth *auth;
     struct channel *asker; /* NULL once it is gone */
     uint64_t request;
-    bool by_proof; /* by SCRAM; else by the password */
+    bool by_proof; /* by SCRAM; otherwise by password */
     struct throttle_try tried;
     struct arena arena; /* of the texts */
     struct bytes user, password, message, proof;
-    /* while it is checked: */
+    /* while checked: */
     struct password_check check;
-    struct bytes address, hash; /* the account's; address empty where there is none that can be used */
-    struct bytes learned_key;   /* a key's id: its verifier is to be learnt, and nobody waits */
+    struct bytes address, hash; /* of the account; address empty if it does not exist or is disabled */
+    /* id of an application password whose verifier is being made; no client waits */
+    struct bytes learned_key;
 };
 
 /* ---- answers ---- */
@@ -55,7 +54,7 @@ static void answer_proof(struct auth *auth, struct channel *asker, struct ipc_pr
         child_send(auth->child, asker, IPC_PROOF_ANSWER, answer, -1);
 }
 
-/* The account, with the key where it was one; by this verifier of its. */
+/* Answers with the account, and the application password's id if it was one; signed with this verifier. */
 static void answer_right_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked,
                                const struct account *account, const struct verifier *verifier)
 {
@@ -83,7 +82,7 @@ static void answer(const struct login *login, enum password_verdict verdict)
                         &(struct ipc_password_answer){.request = login->request, .verdict = verdict});
 }
 
-/* The password was right for the account that has this hash. */
+/* Answers that the password was right for the account with this hash. */
 static void answer_right_password(const struct login *login)
 {
     struct buffer credential = {0};
@@ -143,7 +142,7 @@ static void refuse(struct login *login, enum password_verdict verdict)
 
 /* ---- verdicts ---- */
 
-/* Who is locked by it is told of. */
+/* Counts a failure, and logs lockouts caused by it. */
 static void fail(struct login *login)
 {
     uint64_t locked_ms = login_throttle_failed(&login->auth->throttle, &login->tried, clock_now_ms());
@@ -161,7 +160,7 @@ static void succeed(struct login *login)
     end_login(login);
 }
 
-/* The accounts cannot be read now: it was no guess. */
+/* Temporary failure to read the accounts: not counted. */
 static void give_up(struct login *login)
 {
     login_throttle_undone(&login->auth->throttle, &login->tried);
@@ -170,7 +169,7 @@ static void give_up(struct login *login)
 
 /* ---- passwords ---- */
 
-/* From now on the password works with SCRAM too. */
+/* Stores a verifier, so that the password works with SCRAM from now on. */
 static void teach_scram(const struct login *login)
 {
     struct auth *auth = login->auth;
@@ -196,7 +195,7 @@ static void give_check(struct login *login)
 {
     struct auth *auth = login->auth;
     bool given = password_workers_give(auth->workers, &login->check);
-    assert(given); /* never more than there are threads */
+    assert(given); /* never more checks than threads */
     auth->running++;
 }
 
@@ -223,7 +222,7 @@ static void check_password(struct login *login)
     bool usable = accounts_find_usable(auth->accounts, login->user, &arena, &account);
     if (accounts_are_unreadable(auth->accounts)) {
         give_up(login);
-    } else if (login->password.length > PASSWORD_MAX) { /* nobody's */
+    } else if (login->password.length > PASSWORD_MAX) { /* no account has such a password */
         fail(login);
     } else if (usable && login_cache_has(&auth->login_cache, account.address, login->password,
                                          account.password, clock_now_ms())) {
@@ -261,7 +260,7 @@ static void finish_check(struct login *login)
 
 /* ---- proofs ---- */
 
-/* A user that is not there is looked up and tried like one that is. */
+/* Treats an unknown user like a known one. */
 static void check_proof(struct login *login)
 {
     static const struct verifier nobodys;
@@ -287,7 +286,7 @@ static void check_proof(struct login *login)
     arena_clear(&arena);
 }
 
-/* ---- in turn ---- */
+/* ---- the queue ---- */
 
 static void check(struct login *login)
 {
@@ -312,7 +311,7 @@ static enum throttle_verdict decide(void *owner, struct queued_login *queued)
     return login_throttle_begin(&auth->throttle, &((struct login *)(void *)queued)->tried, clock_now_ms());
 }
 
-/* As many as threads are free. */
+/* Starts as many as threads are free. */
 static void run_queue(struct auth *auth)
 {
     enum throttle_verdict verdict;
@@ -352,9 +351,9 @@ static void arrive(struct login *login, struct bytes client_address)
     }
 }
 
-/* ---- what is asked ---- */
+/* ---- application passwords ---- */
 
-/* An application password of before there was SCRAM here: learnt now where a thread is free. */
+/* Makes the verifier of an application password created before SCRAM was supported, if a thread is free. */
 static void learn_key(struct auth *auth, const struct ipc_password *asked, const struct account *account)
 {
     if (auth->running >= auth->threads)
@@ -368,7 +367,7 @@ static void learn_key(struct auth *auth, const struct ipc_password *asked, const
     give_check(login);
 }
 
-/* True when it is an application password, and answered. */
+/* True if it is an application password, and answered. */
 static bool answer_key(struct auth *auth, struct channel *asker, const struct ipc_password *asked)
 {
     struct arena arena = {0};
@@ -425,7 +424,7 @@ void login_salt(struct auth *auth, struct channel *asker, const struct ipc_salt 
                -1);
 }
 
-/* True when an application password made it, and it is answered. */
+/* True if the proof was made with an application password, and is answered. */
 static bool answer_key_proof(struct auth *auth, struct channel *asker, const struct ipc_proof *asked)
 {
     struct arena arena = {0};
@@ -463,7 +462,7 @@ void login_proof(struct auth *auth, struct channel *asker, const struct ipc_proo
     arrive(login, asked->client_address);
 }
 
-/* ---- beginning and end ---- */
+/* ---- public functions ---- */
 
 bool login_open(struct auth *auth, struct error *error)
 {
@@ -479,7 +478,7 @@ bool login_open(struct auth *auth, struct error *error)
     return true;
 }
 
-/* Those under way are finished for nobody; those that wait are not checked at all. */
+/* Drops the asker's logins: those in progress finish without an answer; waiting ones are not checked. */
 void login_forget(struct auth *auth, const struct channel *asker)
 {
     for (struct login *login = auth->logins, *next; login != NULL; login = next) {

@@ -25,7 +25,7 @@ void login_cache_free(struct login_cache *login_cache)
     login_cache->slots = NULL;
 }
 
-/* No two triples give the same text: lengths stand before the parts. */
+/* Lengths before the parts make the text of each triple unique. */
 static void digest(const struct login_cache *login_cache, struct bytes user, struct bytes password,
                    struct bytes hash, unsigned char out[LOGIN_CACHE_DIGEST])
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * login_cache: passwords that were right a moment ago, so that a sending
- * application is not slowed by the slow hash on each message. Kept is only
- * HMAC-SHA-256 of user, password and stored hash under a random key of this
- * process: a changed password or a removed user is forgotten by that alone.
+ * login_cache: recently verified passwords, so that a sending application does not pay for the slow hash
+ * with each message. It stores only HMAC-SHA-256 of user, password and stored hash under a random key of
+ * this process: a changed password or a removed user no longer matches.
  */
 #ifndef MAILBOAT_SERVICE_AUTH_LOGIN_CACHE_H
 #define MAILBOAT_SERVICE_AUTH_LOGIN_CACHE_H

@@ -6,9 +6,9 @@
 
 #include "base/arena.h"
 
-/* Those who share a turn: a known pair, or a network. */
+/* Logins that share a turn: of a known pair, or of a network. */
 struct login_group {
-    struct login_group *previous, *next; /* in the ring; the first one's turn is next */
+    struct login_group *previous, *next; /* in the ring; the first is next */
     struct queued_login *first, *last;
     size_t count;
     struct login_ring *ring;
@@ -84,7 +84,7 @@ static struct login_group *group_of(struct login_ring *ring, const struct thrott
     return group;
 }
 
-/* The one behind `before` leaves; with the last one the group is gone. */
+/* Removes the one after `before`; frees the group with its last one. */
 static struct queued_login *take_behind(struct login_group *group, struct queued_login *before)
 {
     struct login_ring *ring = group->ring;
@@ -107,7 +107,7 @@ static struct queued_login *take_behind(struct login_group *group, struct queued
     return login;
 }
 
-/* ---- coming and going ---- */
+/* ---- adding and removing ---- */
 
 static struct queued_login *take_last_of_largest(struct login_ring *ring)
 {
@@ -151,7 +151,7 @@ void login_queue_remove(struct login_queue *queue, struct queued_login *login)
     take_behind(group, before);
 }
 
-/* From this group, whose next turn then comes after all others'. */
+/* Takes the next of this group, whose following turn comes after all others. */
 static struct queued_login *next_of_group(struct login_group *group, login_decide *decide, void *owner,
                                           enum throttle_verdict *verdict)
 {

@@ -12,12 +12,12 @@ static_assert(LOGIN_THROTTLE_SLOTS % LOGIN_THROTTLE_ROW == 0 &&
                   LOGIN_THROTTLE_TRUSTED % LOGIN_THROTTLE_ROW == 0,
               "tables are made of whole rows");
 
-/* Tries that were under way when the predecessor ended may have been looked at: they count. */
+/* Counts the tries in progress when the predecessor ended: their passwords may have been checked. */
 static void close_open(struct login_throttle *throttle)
 {
     for (size_t i = 0; i < LOGIN_THROTTLE_SLOTS; i++) {
         struct throttle_slot *slot = &throttle->slots[i];
-        if (slot->open == 0) /* memory that was never used stays untouched */
+        if (slot->open == 0) /* does not touch unused memory */
             continue;
         slot->failures += slot->open;
         slot->open = 0;
@@ -34,9 +34,9 @@ void login_throttle_start(struct login_throttle *throttle, struct login_throttle
         close_open(throttle);
 }
 
-/* ---- who ---- */
+/* ---- keys ---- */
 
-/* What could disturb a list or a log is not kept. */
+/* Copies a text without characters that could disturb a list or a log. */
 static void keep(char *out, size_t size, struct bytes text)
 {
     text = bytes_first(text, size - 1);
@@ -71,7 +71,7 @@ static void keep_address(struct throttle_try *tried, struct bytes address)
     keep_prefix(tried->network, &six, 48);
 }
 
-/* What surrounds an address where it is typed or pasted: space, brackets, a source route, a final dot. */
+/* Strips what may surround a typed or pasted address: spaces, brackets, a source route, a final dot. */
 static struct bytes bare_address(struct bytes typed)
 {
     while (typed.length > 0 && ((unsigned char)typed.at[0] <= ' ' || typed.at[0] == '<'))
@@ -84,7 +84,7 @@ static struct bytes bare_address(struct bytes typed)
     return typed;
 }
 
-/* Without its tag: "ada+x@example.org" is a way to write ada's name. */
+/* Removes the tag: "ada+x@example.org" is an alias of ada's address. */
 static struct bytes without_tag(struct buffer *canonical)
 {
     struct bytes text = buffer_bytes(canonical);
@@ -182,17 +182,17 @@ bool login_throttle_know(const struct login_throttle *throttle, const struct thr
     return good != NULL && now_ms - good->last_ms <= LOGIN_THROTTLE_TRUSTED_MS;
 }
 
-/* ---- a try ---- */
+/* ---- tries ---- */
 
-/* What a try counts in. */
+/* A counter of a try. */
 struct throttle_counter {
     const char *address, *account;
     uint32_t free_tries;
 };
 enum { COUNTERS_MAX = 4 };
 
-/* The account over all addresses comes last. An old password in a program of
- * somebody who is known is no attack on others. */
+/* Lists the counters; the account over all addresses comes last. An old password in a known client's
+ * program is not an attack on others. */
 static size_t counters_of(const struct throttle_try *tried, struct throttle_counter counters[COUNTERS_MAX])
 {
     size_t count = 0;
@@ -219,7 +219,7 @@ static enum throttle_verdict check_slot(const struct throttle_slot *slot, uint32
     return slot->open < until_lock ? LOGIN_TRY : LOGIN_WAITS;
 }
 
-/* At an account that is locked for strangers, one whose address has not failed at it. */
+/* At an account locked for strangers: grants a turn to an address without failures at it. */
 static enum throttle_verdict take_turn(struct throttle_slot *account, struct throttle_try *tried,
                                        uint64_t now_ms)
 {
@@ -240,7 +240,7 @@ static bool is_newcomer(const struct login_throttle *throttle, const struct thro
     const struct throttle_slot *network = tried->network[0] == '\0' ? NULL
                                                                     : find(throttle, tried->network, "");
     if (network != NULL && !is_old(network, now_ms) && tries_of(network) > LOGIN_THROTTLE_FREE)
-        return false; /* one /48 has no end of new addresses */
+        return false; /* a /48 has unlimited new addresses */
     return pair == NULL || is_old(pair, now_ms) || tries_of(pair) == 0;
 }
 
@@ -279,14 +279,14 @@ enum throttle_verdict login_throttle_begin(struct login_throttle *throttle, stru
     return verdict;
 }
 
-/* ---- how it ends ---- */
+/* ---- results ---- */
 
-/* Returns for how long it is locked now. */
+/* Counts a failure; returns the duration of the resulting lockout. */
 static uint64_t count_failure(struct login_throttle *throttle, const struct throttle_counter *counter,
                               uint64_t now_ms)
 {
     struct throttle_slot *slot = claim(throttle, counter, now_ms);
-    slot->open -= slot->open > 0; /* it may have made room for others meanwhile */
+    slot->open -= slot->open > 0; /* its entry may have been replaced meanwhile */
     if (++slot->failures <= counter->free_tries)
         return 0;
     uint32_t doublings = slot->failures - counter->free_tries - 1;

@@ -65,7 +65,7 @@ struct password_workers *password_workers_open(unsigned threads, int *descriptor
         pthread_t thread;
         if (workers->event < 0 || pthread_create(&thread, &small, check_forever, workers) != 0) {
             error_set(error, EX_OSERR, "cannot start the threads that check passwords");
-            return NULL; /* the process ends: nothing to tidy */
+            return NULL; /* the process is ending: no cleanup */
         }
         pthread_detach(thread);
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * password_workers: threads that run the slow password hash off the event loop. A
- * check is given, and later comes back with its verdict; how many may wait
- * is bounded, so that a flood of guesses is refused and not stored.
+ * password_workers: threads that run the slow password hash outside the event loop. A check is queued, and
+ * later returned with its verdict; the queue is bounded, so that a flood of guesses is rejected, not
+ * stored.
  */
 #ifndef MAILBOAT_SERVICE_AUTH_PASSWORD_WORKERS_H
 #define MAILBOAT_SERVICE_AUTH_PASSWORD_WORKERS_H
@@ -13,12 +13,12 @@
 
 enum { PASSWORD_WORKERS_MAX = 8, CHECKS_WAITING_MAX = 256 };
 
-/* Owned by whoever gave it; the checker only reads the texts and writes what came of it. */
+/* Owned by the caller; the worker only reads the texts and writes the result. */
 struct password_check {
     struct password_check *next;
-    char *hash, *password; /* NUL-terminated; no hash: the password is known to be right */
+    char *hash, *password; /* NUL-terminated; no hash: the password is already verified */
     bool matches;
-    bool wants_verifier; /* for SCRAM, where it matches */
+    bool wants_verifier; /* for SCRAM, if it matches */
     uint8_t salt[VERIFIER_SALT];
     struct verifier verifier;
     void *owner;
@@ -28,9 +28,9 @@ struct password_workers;
 
 /* Starts the threads. `descriptor` becomes readable when checks are done. */
 struct password_workers *password_workers_open(unsigned threads, int *descriptor, struct error *error);
-/* False when too many wait already. */
+/* False if the queue is full. */
 bool password_workers_give(struct password_workers *workers, struct password_check *check);
-/* The next finished check, or NULL. */
+/* Returns the next finished check, or NULL. */
 struct password_check *password_workers_take(struct password_workers *workers);
 
 #endif

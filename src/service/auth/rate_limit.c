@@ -21,7 +21,7 @@ static bool counts(const struct rate_limit_slot *slot, uint64_t part)
     return slot->key != 0 && part < slot->part + RATE_LIMIT_PARTS;
 }
 
-/* Parts that lie more than an hour back count no more. */
+/* Expires parts that are more than an hour old. */
 static void move_to(struct rate_limit_slot *slot, uint64_t part)
 {
     for (uint64_t at = slot->part + 1; at <= part && at < slot->part + 1 + RATE_LIMIT_PARTS; at++)
@@ -43,7 +43,7 @@ static bool fits(uint64_t used, uint32_t more, uint32_t limit)
     return limit == 0 || used + more <= limit;
 }
 
-/* How long until the oldest parts that are in the way count no more. The slot is moved to now. */
+/* Returns the time until enough old parts expire. The slot is moved to now. */
 static uint64_t wait_ms(const struct rate_limit_slot *slot, struct rate_limit_max limits, uint32_t recipients,
                         uint64_t now_ms)
 {
@@ -97,7 +97,7 @@ static struct rate_limit_slot *claim(struct rate_limits *rate_limits, uint64_t k
     return slot;
 }
 
-/* ---- what is asked ---- */
+/* ---- public functions ---- */
 
 static enum rate_limit_verdict check_slot(const struct rate_limit_slot *slot, struct rate_limit_max limits,
                                           uint32_t recipients, uint64_t now_ms, uint32_t *wait_s)
@@ -148,7 +148,7 @@ void rate_limit_give_back(struct rate_limits *rate_limits, const struct rate_lim
 {
     struct rate_limit_slot *slot = taken->key == 0 ? NULL : find(rate_limits, taken->key);
     size_t at = taken->part % RATE_LIMIT_PARTS;
-    /* The part may count no more, and its slot may be another's. */
+    /* The part may have expired, and its slot may belong to another. */
     if (slot == NULL || taken->part > slot->part || taken->part + RATE_LIMIT_PARTS <= slot->part ||
         slot->messages[at] == 0 || slot->recipients[at] < taken->recipients)
         return;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sending_limits: may this account, or this local user, send one more message now?
- * What fits is counted at once (rate_limit.h) and noted under the number of the
- * question, until its asker says how it ended: sent, or not, which gives it
- * back. An asker that is gone has sent nothing of what is still noted. What was
- * noted by a process that is gone counts as sent, for an hour.
+ * sending_limits: whether this account, or this local user, may send one more message now. A message
+ * within the limits is counted immediately (rate_limit.h) and recorded under the number of the question,
+ * until its asker reports the result: sent, or not, which gives it back. If the asker dies, its recorded
+ * messages were not sent. Messages recorded by a dead auth process count as sent, for an hour.
  */
 #include <stdlib.h>
 
@@ -39,7 +38,7 @@ static void note(struct auth *auth, struct channel *asker, uint64_t request,
     map_put(&auth->noted, noted_key(noted), noted);
 }
 
-/* ---- how much ---- */
+/* ---- limits ---- */
 
 static struct rate_limit_max limits_of(const struct auth *auth, struct bytes account)
 {
@@ -99,7 +98,7 @@ void sending_limits_ask(struct auth *auth, struct channel *asker, const struct i
     }
 }
 
-/* ---- how it ended ---- */
+/* ---- results ---- */
 
 void sending_limits_ended(struct auth *auth, struct channel *asker, const struct ipc_limit_end *ended)
 {
@@ -123,7 +122,7 @@ static struct counted_message *noted_by(struct auth *auth, const struct channel 
     return NULL;
 }
 
-/* Few at a time are noted: those that are being sent. */
+/* Few are recorded at a time: those being sent. */
 void sending_limits_forget(struct auth *auth, const struct channel *asker)
 {
     for (struct counted_message *noted; (noted = noted_by(auth, asker)) != NULL; free(noted)) {

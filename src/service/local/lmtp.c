@@ -13,38 +13,38 @@
 #include "service/local/maildir.h"
 #include "service/local/quota_batch.h"
 
-/* A message on its way, with all it needs. */
+/* A message in delivery, with all its data. */
 struct lmtp_message {
     struct lmtp_message *next;
     struct arena arena;
-    struct channel *from; /* NULL: queue is gone; it will ask again */
+    struct channel *from; /* NULL: queue is gone, and will request the delivery again */
     uint64_t delivery;
-    struct envelope envelope;        /* of those recipients that the server can be told of */
-    struct delivery_result *results; /* of all of them */
-    size_t result_count, *places;    /* where in `results` each of the envelope's stands */
-    struct bytes prefix;             /* goes before the content */
+    struct envelope envelope;        /* with only the recipients that LMTP can address */
+    struct delivery_result *results; /* of all recipients */
+    size_t result_count, *places;    /* index in `results` of each of the envelope's recipients */
+    struct bytes prefix;             /* precedes the content */
     struct bytes content;            /* inline */
-    int file;                        /* or here */
-    uint64_t given;                  /* octets handed to the session, the prefix's among them */
+    int file;                        /* or in this file */
+    uint64_t given;                  /* octets passed to the session, including the prefix */
 };
 
 enum lmtp_stage {
-    LMTP_CONNECTING,  /* there is no session yet */
+    LMTP_CONNECTING,  /* no session yet */
     LMTP_TALKING,     /* with or without a message */
-    LMTP_AWAITS_ROOM, /* its message's content waits until the server has taken some of it */
+    LMTP_AWAITS_ROOM, /* the content waits for space in the connection */
     LMTP_IDLE,        /* for the next message */
-    LMTP_ENDED,       /* the loop frees it */
+    LMTP_ENDED,       /* freed by the loop */
 };
 
 struct lmtp_connection {
     struct lmtp *lmtp;
-    struct lmtp_connection *next, *previous; /* all */
+    struct lmtp_connection *next, *previous; /* list of all */
     struct lmtp_connection *idle_next;
     struct released released;
     enum lmtp_stage stage;
     struct conn conn;
     struct client_session session;
-    struct lmtp_message *message; /* NULL: none is under way */
+    struct lmtp_message *message; /* NULL: none in progress */
     size_t messages;
     struct timer idle_timer;
 };
@@ -66,7 +66,7 @@ static struct lmtp_message *lmtp_message_make(struct channel *from, const struct
                                      .results = results,
                                      .result_count = envelope->recipient_count};
     message->envelope.sender = arena_copy(&message->arena, envelope->sender);
-    message->envelope.envid = bytes_none(); /* reports are ours to make: the mailbox is here */
+    message->envelope.envid = bytes_none(); /* no DSN: this server reports, since the mailbox is local */
     message->envelope.ret = RET_UNSAID;
     message->envelope.requiretls = false; /* it does not leave this host */
     message->envelope.recipients = ARENA_ARRAY(&message->arena, struct recipient, envelope->recipient_count);
@@ -93,8 +93,8 @@ static void lmtp_message_free(struct lmtp_message *message)
     free(message);
 }
 
-/* A large message that does not fit says little of the mailbox; a
- * small one, or RCPT refused, that nothing fits any more. */
+/* A large message that does not fit does not show that the mailbox is full; a small one, or a rejected
+ * RCPT, does. */
 static void note_fullness(const struct lmtp *lmtp, const struct lmtp_message *message, struct bytes user,
                           const struct delivery_result *result)
 {
@@ -106,7 +106,7 @@ static void note_fullness(const struct lmtp *lmtp, const struct lmtp_message *me
         over_quota_list_add(lmtp->over_quota_list, user);
 }
 
-/* `results` has one for each recipient of the envelope. */
+/* `results` has one per recipient of the envelope. */
 static void lmtp_message_answer(struct lmtp *lmtp, struct lmtp_message *message,
                                 const struct delivery_result *results)
 {
@@ -116,7 +116,7 @@ static void lmtp_message_answer(struct lmtp *lmtp, struct lmtp_message *message,
                                         .results = message->results};
     for (size_t i = 0; i < message->envelope.recipient_count; i++) {
         message->results[message->places[i]] = results[i];
-        message->results[message->places[i]].peer_reports = false; /* reports are ours to make */
+        message->results[message->places[i]].peer_reports = false; /* this server sends the reports */
         note_fullness(lmtp, message, message->envelope.recipients[i].address, &results[i]);
     }
     if (message->from != NULL)
@@ -132,7 +132,7 @@ static void leave_if_done(struct lmtp *lmtp)
         child_exit(lmtp->child, EX_OK);
 }
 
-/* What there is in each stage. */
+/* Asserts what each stage owns. */
 static void lmtp_check(const struct lmtp_connection *connection)
 {
     enum lmtp_stage stage = connection->stage;
@@ -192,8 +192,8 @@ static bool is_served(const struct lmtp *lmtp)
     return false;
 }
 
-/* Nobody listens, or hangs up at once: those who wait are told, and come
- * again later. Where other connections are at work they wait for those. */
+/* No server listens, or it hangs up immediately: waiting messages are deferred. If other connections are
+ * busy they wait for those. */
 static void turn_away(struct lmtp_connection *connection, struct delivery_result why)
 {
     struct lmtp *lmtp = connection->lmtp;
@@ -236,7 +236,7 @@ static void give_content(struct lmtp_connection *connection)
     struct bytes part;
     bool last;
     if (conn_output_is_full(&connection->conn)) {
-        connection->stage = LMTP_AWAITS_ROOM; /* on_drained goes on */
+        connection->stage = LMTP_AWAITS_ROOM; /* on_drained continues */
         return;
     }
     connection->stage = LMTP_TALKING;
@@ -248,7 +248,7 @@ static void give_content(struct lmtp_connection *connection)
         last = message->given + part.length == before + message->content.length;
     } else {
         ssize_t count = pread(message->file, buffer, sizeof buffer, (off_t)(message->given - before));
-        if (count <= 0) { /* never end a message that is not whole */
+        if (count <= 0) { /* never completes a truncated message */
             client_session_failed(&connection->session, STEP_DATA, BYTES("the content could not be read"));
             return;
         }
@@ -302,7 +302,7 @@ static void act(struct lmtp_connection *connection, const struct client_action *
         break;
     case CLIENT_CLOSE: end(connection); break;
     case CLIENT_NOTHING:
-    case CLIENT_STARTTLS: /* neither is asked of a socket of this host */
+    case CLIENT_STARTTLS: /* neither applies to a socket of this host */
     case CLIENT_ASK_NONCE:
     case CLIENT_ASK_PROOF: break;
     }
@@ -318,7 +318,7 @@ static void run(struct lmtp_connection *connection)
         act(connection, &action);
     lmtp_check(connection);
     if (connection->stage == LMTP_ENDED)
-        send_next(connection->lmtp); /* in its place, where there are messages */
+        send_next(connection->lmtp); /* replaces it if messages are waiting */
     else
         conn_set_timeout(&connection->conn, connection->stage == LMTP_IDLE
                                                 ? 0
@@ -379,7 +379,7 @@ static void lost(struct lmtp_connection *connection, const char *why)
 static void on_end(void *owner, enum conn_end end_kind)
 {
     struct lmtp_connection *connection = owner;
-    on_input(connection); /* what it said before */
+    on_input(connection); /* input received before */
     if (connection->stage != LMTP_ENDED)
         lost(connection, connection->conn.why[0] != '\0' ? connection->conn.why : "the connection ended");
 }
@@ -412,7 +412,7 @@ static void lmtp_connection_start(struct lmtp *lmtp)
 
 /* ---- the service ---- */
 
-/* The configuration has checked all of it. */
+/* The configuration has validated it. */
 socklen_t lmtp_address(const struct config *config, struct sockaddr_storage *address)
 {
     const char *path = config->mailboxes.lmtp_at.path, *host = config->mailboxes.lmtp_at.address;
@@ -453,7 +453,7 @@ void lmtp_start(struct lmtp *lmtp, struct child *child, struct over_quota_list *
     lmtp->waiting_end = &lmtp->waiting;
 }
 
-/* Somebody for whoever waits. */
+/* Starts or reuses a connection for waiting messages. */
 static void send_next(struct lmtp *lmtp)
 {
     if (lmtp->waiting == NULL)
@@ -499,7 +499,7 @@ void lmtp_peer_lost(struct lmtp *lmtp, const struct channel *peer)
 static void drain_limit_passed(void *owner)
 {
     struct lmtp *lmtp = owner;
-    child_exit(lmtp->child, EX_OK); /* what has no answer is tried again */
+    child_exit(lmtp->child, EX_OK); /* deliveries without an answer are tried again */
 }
 
 void lmtp_drain(struct lmtp *lmtp)

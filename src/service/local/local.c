@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The local process: into mailboxes. All that arrives in a turn is written,
- * then synced together, then answered; or it is handed to another program's
- * LMTP server, where the configuration says so. A mailbox takes no more than
- * it may hold (quotas.h), and its user is warned before.
+ * local: the process that delivers into mailboxes. All messages of a turn are written, then synced
+ * together, then answered; or passed to another program's LMTP server, if configured. A mailbox accepts no
+ * more than its quota (quotas.h), and its user is warned before.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,17 +28,17 @@
 #include "service/services.h"
 #include "store/accounts.h"
 
-/* A delivery whose answer waits for the sync. Where it has more recipients
- * than a batch takes, some results are known before. */
+/* A delivery whose answer waits for the sync. If it has more recipients than a batch, some results are
+ * known earlier. */
 struct arrival {
-    struct channel *from; /* NULL: queue is gone; it will ask again */
+    struct channel *from; /* NULL: queue is gone, and will request the delivery again */
     uint64_t delivery;
     struct delivery_result *results;
     size_t result_count;
     struct arrival *next;
 };
 
-/* Whose result an entry of the batch is. */
+/* The result that belongs to an entry of the batch. */
 struct local_place {
     struct arrival *arrival;
     size_t result;
@@ -49,12 +48,12 @@ struct local_place {
 
 struct local {
     struct child *child;
-    struct lmtp lmtp; /* with mailboxes.deliver: lmtp; else what follows */
+    struct lmtp lmtp; /* with mailboxes.deliver: lmtp; otherwise the following */
     bool by_lmtp;
     struct maildir maildir;
     struct quotas quotas;
     struct quota_batch quota_batch;
-    bool quotas_unreadable; /* which has been said */
+    bool quotas_unreadable; /* already logged */
     const struct accounts_version *accounts_version;
     struct over_quota_list over_quota_list;
     struct local_place places[MAILDIR_BATCH_MAX];
@@ -62,7 +61,7 @@ struct local {
     int folder;
 };
 
-static struct local here; /* one a process */
+static struct local here; /* one per process */
 
 static struct delivery_result result_of(const struct maildir_entry *entry)
 {
@@ -93,8 +92,7 @@ static struct delivery_result result_of(const struct maildir_entry *entry)
                                     .text = bytes_of_text(strerror(entry->error))};
 }
 
-/* The warning that goes with a message that arrived. It is put in
- * whatever the limit says: else nobody would be warned. */
+/* Adds the warning for a message that arrived. It ignores the limit: otherwise no user would be warned. */
 static void write_warning(struct local *local, const struct quota_batch_page *page, unsigned mark)
 {
     struct buffer content = {0}, message_id = {0};
@@ -121,7 +119,7 @@ static void write_warning(struct local *local, const struct quota_batch_page *pa
               LOG_U64("percent", quota_warning_percent(warning.octets, page->limit)));
 }
 
-/* One batch more, of warnings alone; nothing depends on them. */
+/* Delivers one more batch, only with warnings, which are best effort. */
 static void warn_users(struct local *local)
 {
     struct quota_batch_page *warned[MAILDIR_BATCH_MAX];
@@ -158,7 +156,7 @@ static void sync_batch(struct local *local)
     quota_batch_close(&local->quota_batch);
 }
 
-/* Is there room? Smtpd is told of who has none at all, and of who has some again. */
+/* Checks the quota. Reports to smtpd which mailboxes are full, and which have space again. */
 static bool admit(struct local *local, struct quota_batch_page *page, struct maildir_entry *entry)
 {
     struct bytes user = bytes_of_text(page->address);
@@ -170,7 +168,7 @@ static bool admit(struct local *local, struct quota_batch_page *page, struct mai
     return admitted || maildir_has(&local->maildir, entry);
 }
 
-/* What one recipient gets: into the batch. What is there from an attempt before was admitted then. */
+/* Adds one recipient to the batch. A file left by an earlier attempt has already passed the quota check. */
 static void put(struct local *local, struct arrival *arrival, size_t result, const struct maildir_message *m)
 {
     if (maildir_is_full(&local->maildir))
@@ -187,10 +185,10 @@ static void put(struct local *local, struct arrival *arrival, size_t result, con
         .arrival = arrival, .result = result, .page = page, .id = m->id, .arrived_ms = m->arrived_ms};
 }
 
-/* Once a turn, before what came in it. */
+/* Once per turn, before its deliveries. */
 static void look_at_quotas(struct local *local)
 {
-    /* first: a quota that changes meanwhile is another version's */
+    /* first: a quota changed meanwhile belongs to another version */
     local->over_quota_list.version = accounts_version_read(local->accounts_version);
     bool unreadable = !quotas_look(&local->quotas);
     if (unreadable && !local->quotas_unreadable)
@@ -213,7 +211,7 @@ static struct arrival *remember(struct local *local, struct channel *from, const
     return arrival;
 }
 
-/* Mailboxes that the LMTP server cannot be told of get theirs from us. */
+/* Delivers by LMTP; mailboxes that the LMTP server cannot address are delivered here. */
 static void deliver_by_lmtp(struct local *local, struct channel *from, const struct ipc_deliver *deliver,
                             int attached)
 {
@@ -231,7 +229,7 @@ static void deliver_by_lmtp(struct local *local, struct channel *from, const str
             continue;
         put(local, &odd, i, &m);
     }
-    sync_batch(local); /* nothing of the batch is left behind; its texts are constants */
+    sync_batch(local); /* keeps nothing of the batch; its texts are constants */
     lmtp_deliver(&local->lmtp, from, deliver, odd.results, attached);
 }
 
@@ -321,8 +319,8 @@ static bool local_open_own(struct child *child, struct error *error)
     if (!quotas_open(&local->quotas, child->config, random_u64(), error))
         return false;
     sandbox_allow(child->paths, local->quotas.folder, false);
-    over_quota_table_clear(child_shared(child, &over_quota_memory)); /* the configuration may give them more
-                                                                        room than it did */
+    /* the new configuration may give them larger quotas */
+    over_quota_table_clear(child_shared(child, &over_quota_memory));
     maildir_start(&local->maildir, local->folder, child->config->hostname);
     quota_batch_start(&local->quota_batch, local->folder);
     return true;
@@ -346,7 +344,7 @@ static void local_drain(struct child *child, bool quick)
         lmtp_drain(&local->lmtp);
         return;
     }
-    local_turn(child); /* nothing is ever left over from one turn to the next */
+    local_turn(child); /* nothing is left over between turns */
     child_exit(child, EX_OK);
 }
 

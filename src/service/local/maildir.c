@@ -31,7 +31,7 @@ void maildir_free(struct maildir *maildir)
 
 /* ---- names ---- */
 
-/* As a name in a folder: no slash, no dot in front, and '%' only for these. */
+/* Encodes a folder name: no slash, no leading dot, and '%' only as an escape. */
 static void add_name(struct buffer *out, struct bytes text)
 {
     for (size_t i = 0; i < text.length; i++) {
@@ -72,8 +72,8 @@ bool maildir_is_plain(struct bytes address)
            bytes_equal(bytes_first(bytes_from(path, domain.length + 1), local.length), local);
 }
 
-/* The same message to the same mailbox has the same name: see the
- * header. What it is in "new" follows when its size is known. */
+/* The same message to the same mailbox has the same name: see the header. Its name in "new" follows once
+ * its size is known. */
 static bool name_entry(struct maildir *maildir, const struct maildir_message *m, struct maildir_entry *entry)
 {
     char mailbox[MAILDIR_PATH_MAX - 300];
@@ -113,8 +113,8 @@ static int sync_folder(int at, const char *path)
     return error;
 }
 
-/* Makes one folder, and syncs the one it stands in: a mailbox must not vanish with the power.
- * Also where it is there: whoever made it may have ended before that sync, or met its failure. */
+/* Creates a folder, and syncs its parent: a mailbox must survive a power loss. Also if it exists: its
+ * creator may have ended before that sync, or the sync may have failed. */
 static int make_folder(int at, char *path)
 {
     if (mkdirat(at, path, 0700) != 0 && errno != EEXIST)
@@ -128,8 +128,8 @@ static int make_folder(int at, char *path)
     return error;
 }
 
-/* "DOMAIN/USER/Maildir/new/..." gets all folders that it needs. Where "tmp" is
- * there nobody looks for the others: it comes last. */
+/* Creates all folders of "DOMAIN/USER/Maildir/new/...". "tmp" comes last: if it exists, the others are not
+ * checked. */
 static int make_mailbox(int at, const struct maildir_entry *entry)
 {
     static const char *const names[] = {"cur", "new", "tmp"};
@@ -197,10 +197,9 @@ static int put(struct maildir *maildir, int file, struct bytes octets)
     return 0;
 }
 
-/* Up to `room` octets of the run with CRLF as LF into `to`: says how many it
- * made, and takes what it read off the run. The CR of a CRLF is written by
- * nobody; one at the run's end waits in *after_cr. Octet by octet, so that
- * short lines cost no more than long ones. */
+/* Copies up to `room` octets of the run into `to`, converting CRLF to LF: returns the number written, and
+ * consumes the input. The CR of a CRLF is dropped; one at the run's end is kept in *after_cr. Octet by
+ * octet, so that short lines cost no more than long ones. */
 static size_t copy_lines(char *to, size_t room, struct bytes *run, bool *after_cr)
 {
     size_t made = 0, i = 0;
@@ -208,7 +207,7 @@ static size_t copy_lines(char *to, size_t room, struct bytes *run, bool *after_c
     for (; i < run->length && made + 2 <= room; i++) {
         char c = run->at[i];
         if (cr && c != '\n')
-            to[made++] = '\r'; /* one that stands alone stays */
+            to[made++] = '\r'; /* a lone CR stays */
         cr = c == '\r';
         if (!cr)
             to[made++] = c;
@@ -218,7 +217,7 @@ static size_t copy_lines(char *to, size_t room, struct bytes *run, bool *after_c
     return made;
 }
 
-/* CRLF as the LF of files here. `after_cr` carries over from one run to the next. */
+/* Converts CRLF to LF. `after_cr` carries over from one run to the next. */
 static int put_lines(struct maildir *maildir, int file, struct bytes run, bool *after_cr)
 {
     int error = 0;
@@ -227,7 +226,7 @@ static int put_lines(struct maildir *maildir, int file, struct bytes run, bool *
         size_t made = copy_lines(room, ROOM - maildir->room_used, &run, after_cr);
         maildir->room_used += made;
         maildir->octets += made;
-        if (run.length > 0) /* there is no room for more */
+        if (run.length > 0) /* the buffer is full */
             error = flush(maildir, file);
     }
     return error;
@@ -304,13 +303,14 @@ static int move(int at, struct maildir_entry *entry)
 {
     if (renameat2(at, entry->tmp, at, entry->new, RENAME_NOREPLACE) == 0)
         return 0;
-    if (errno == EINVAL) { /* this file system has no such rename */
+    if (errno == EINVAL) { /* the file system does not support this rename */
         if (linkat(at, entry->tmp, at, entry->new, 0) == 0)
             return unlinkat(at, entry->tmp, 0) == 0 ? 0 : errno;
     }
     if (errno != EEXIST)
         return errno;
-    /* It is there from before, but if its sync failed then, no later one tells. This one takes its place. */
+    /* It exists from an earlier attempt; if its sync failed then, no later sync reports that. This file
+     * replaces it. */
     entry->again = true;
     return renameat(at, entry->tmp, at, entry->new) == 0 ? 0 : errno;
 }
@@ -320,7 +320,7 @@ static bool same_folder(const struct maildir_entry *a, const struct maildir_entr
     return a->new_folder == b->new_folder && memcmp(a->new, b->new, a->new_folder) == 0;
 }
 
-/* One sync for each folder; its verdict is that of all that came into it. */
+/* Syncs each folder once; the result applies to all its new files. */
 static void sync_new_folders(struct maildir *maildir)
 {
     bool synced[MAILDIR_BATCH_MAX] = {false};
@@ -342,7 +342,7 @@ static void sync_new_folders(struct maildir *maildir)
 
 void maildir_sync(struct maildir *maildir)
 {
-    for (size_t i = 0; i < maildir->count; i++) /* all begin to be written before the first is waited for */
+    for (size_t i = 0; i < maildir->count; i++) /* starts writing all before waiting for the first */
         if (maildir->entries[i].error == 0 && maildir->count > 1)
             sync_file_range(maildir->entries[i].file, 0, 0, SYNC_FILE_RANGE_WRITE);
     for (size_t i = 0; i < maildir->count; i++) {

@@ -18,7 +18,7 @@ static const char file_name[] = "maildirsize";
 
 /* ---- the text ---- */
 
-/* "12S,100C": octets and messages, in any order; what is not said is no limit. */
+/* Matches "12S,100C": octets and messages, in any order; an absent one is unlimited. */
 static bool has_limit(struct bytes line, uint64_t limit)
 {
     uint64_t octets = 0, number;
@@ -27,7 +27,8 @@ static bool has_limit(struct bytes line, uint64_t limit)
         if (part.length < 2 || !bytes_to_u64(bytes_first(part, part.length - 1), INT64_MAX, &number))
             return false;
         char what = part.at[part.length - 1];
-        if ((what != 'S' && what != 'C') || (what == 'C' && number != 0)) /* nobody here limits how many */
+        if ((what != 'S' && what != 'C') || (what == 'C' && number != 0)) /* message counts are not limited
+                                                                             here */
             return false;
         octets = what == 'S' ? number : octets;
     }
@@ -44,7 +45,7 @@ static bool read_signed(struct bytes text, int64_t *value)
     return true;
 }
 
-/* "OCTETS MESSAGES", either may be negative; blanks may stand around them. */
+/* Parses "OCTETS MESSAGES", either may be negative; spaces may surround them. */
 static bool add_line(struct bytes line, int64_t *octets, int64_t *messages)
 {
     int64_t more_octets, more_messages;
@@ -61,7 +62,7 @@ bool maildirsize_parse(struct bytes text, uint64_t limit, struct maildirsize *si
     size_t end = bytes_find_last(text, '\n');
     if (end == SIZE_MAX || bytes_find(text, '\0') != SIZE_MAX)
         return false;
-    text = bytes_first(text, end); /* a line that is not whole yet does not count */
+    text = bytes_first(text, end); /* an incomplete line does not count */
     if (!has_limit(bytes_split(&text, '\n'), limit))
         return false;
     for (*lines = 0; text.length > 0; ++*lines)
@@ -75,11 +76,12 @@ bool maildirsize_parse(struct bytes text, uint64_t limit, struct maildirsize *si
 
 struct maildir_tally {
     uint64_t octets, messages;
-    uint64_t stamp; /* of the folders: another one where something came or went */
+    uint64_t stamp; /* of the folders: changes when messages are added or removed */
     bool stamps_only;
 };
 
-/* "1795862394.M368319P1.host,S=2216,W=2226:2,S": its size stands in its name, else with the file. */
+/* Reads the size from a name like "1795862394.M368319P1.host,S=2216,W=2226:2,S"; otherwise the file is
+ * examined. */
 static bool size_in_name(const char *name, uint64_t *octets)
 {
     const char *at = strstr(name, ",S=");
@@ -95,7 +97,7 @@ static int tally_entry(struct maildir_tally *tally, int folder, const char *name
         return 0;
     if (!size_in_name(name, &octets)) {
         if (fstatat(folder, name, &facts, AT_SYMLINK_NOFOLLOW) != 0)
-            return errno == ENOENT ? 0 : errno; /* gone meanwhile */
+            return errno == ENOENT ? 0 : errno; /* removed meanwhile */
         octets = (uint64_t)facts.st_size;
     }
     tally->octets += octets;
@@ -103,7 +105,7 @@ static int tally_entry(struct maildir_tally *tally, int folder, const char *name
     return 0;
 }
 
-/* NULL with errno; the descriptor is the stream's. */
+/* NULL with errno; the stream owns the descriptor. */
 static DIR *open_folder(int at, const char *path)
 {
     int folder = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -144,7 +146,7 @@ static int tally_both(struct maildir_tally *tally, int at, const char *path)
     return error;
 }
 
-/* The inbox, and each folder beside it: ".Sent". */
+/* Counts the inbox, and each folder beside it: ".Sent". */
 static int tally_mailbox(struct maildir_tally *tally, int at, const char *mailbox)
 {
     DIR *stream = open_folder(at, mailbox);
@@ -175,7 +177,7 @@ static void write_anew(int folder, const char *mailbox, uint64_t limit, const st
     if (file >= 0)
         close(file);
     if (file >= 0 && (!done || renameat(folder, fresh, folder, path) != 0))
-        unlinkat(folder, fresh, 0); /* a disk that is full has no room for it: then it is counted again */
+        unlinkat(folder, fresh, 0); /* the disk is full: it will be counted again */
 }
 
 int maildirsize_count(int folder, const char *mailbox, uint64_t limit, bool keep, struct maildirsize *size)

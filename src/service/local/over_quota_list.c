@@ -19,7 +19,7 @@ static void forget(struct over_quota_list *over_quota_list, struct over_quota_ma
     *mailbox = over_quota_list->mailboxes[--over_quota_list->count];
 }
 
-/* As maildirsize says; what cannot be told has none. */
+/* True if maildirsize shows free space; false if unknown. */
 static bool has_room(const struct over_quota_list *over_quota_list, struct bytes address)
 {
     char path[MAILDIR_PATH_MAX];

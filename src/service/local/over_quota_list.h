@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * over_quota_list: the mailboxes that smtpd refuses because we found them full.
+ * over_quota_list: the mailboxes that smtpd rejects because they are full.
  *
- * over_quota_list_add() when a message did not fit and no small one would;
- * over_quota_list_remove() when one did. Between them what their users delete is seen
- * within seconds, in maildirsize, and then smtpd refuses them no longer. Those
- * that are too many to be watched are refused until over_quota_table.h forgets.
+ * over_quota_list_add() after a message did not fit and no small one would; over_quota_list_remove() after
+ * one did. Between them, deletions by their users are noticed within seconds, in maildirsize, and smtpd
+ * accepts mail again. Mailboxes beyond the list's capacity are rejected until their entry in
+ * over_quota_table.h expires.
  */
 #ifndef MAILBOAT_SERVICE_LOCAL_OVER_QUOTA_LIST_H
 #define MAILBOAT_SERVICE_LOCAL_OVER_QUOTA_LIST_H
@@ -23,8 +23,8 @@ enum over_quota_list_limit {
 struct over_quota_list {
     struct over_quota_table *full;
     const struct quotas *quotas;
-    int folder;       /* of all mailboxes; the caller's */
-    uint64_t version; /* of the accounts, before the quotas were looked at; the caller sets it */
+    int folder;       /* of all mailboxes; owned by the caller */
+    uint64_t version; /* of the accounts, before the quotas were read; set by the caller */
     struct timer look;
     struct over_quota_mailbox {
         char address[MAILDIR_PATH_MAX];

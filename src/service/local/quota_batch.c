@@ -44,7 +44,7 @@ static bool fits(const struct quota_batch_page *page, uint64_t octets)
            !__builtin_add_overflow(wanted, octets, &wanted) && wanted <= page->limit;
 }
 
-/* A file that says "full" is believed only when it is sure. */
+/* A file that says "full" is trusted only if it is sure. */
 bool quota_batch_admits(struct quota_batch *quota_batch, struct quota_batch_page *page, uint64_t octets)
 {
     if (page->limit == 0)
@@ -77,7 +77,7 @@ static unsigned passed(const struct quota_batch_page *page)
     return quota_warning_passed(page->had.octets, page->had.octets + page->arrived, page->limit);
 }
 
-/* Nobody is warned by a file that may have missed what went. */
+/* No warning is based on a file that may have missed deletions. */
 unsigned quota_batch_passed(struct quota_batch *quota_batch, struct quota_batch_page *page)
 {
     struct maildirsize size;

@@ -10,7 +10,7 @@
 
 #include "core/message/drop.h"
 
-enum { FIRST_LOOK = 64 * 1024 }; /* octets in which most heads end */
+enum { FIRST_LOOK = 64 * 1024 }; /* octets that contain most heads */
 
 static enum drop_file_verdict bad(const char **wrong, const char *why)
 {
@@ -25,7 +25,7 @@ static enum drop_file_verdict open_file(struct drop_file *d, int folder, struct 
         return errno == ENOENT   ? DROP_FILE_GONE
                : errno == EACCES ? bad(wrong, "the server may not look at it")
                                  : DROP_FILE_LATER;
-    if (!S_ISREG(facts->st_mode)) /* nothing else is even opened: that may have effects */
+    if (!S_ISREG(facts->st_mode)) /* other types are not even opened, which may have side effects */
         return bad(wrong, "it is not a regular file");
     d->file = openat(folder, d->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (d->file < 0 && errno == ENOENT)
@@ -42,7 +42,7 @@ static enum drop_file_verdict open_file(struct drop_file *d, int folder, struct 
     return DROP_FILE_FINE;
 }
 
-/* As much of its beginning as the head needs. */
+/* Reads as much of its beginning as the head needs. */
 static enum drop_file_verdict read_head(struct drop_file *d, uint64_t size, const char **wrong)
 {
     struct buffer text = {0};
@@ -111,5 +111,5 @@ ssize_t drop_file_read(const struct drop_file *d, uint64_t at, char *room, size_
     do
         count = most == 0 ? 0 : pread(d->file, room, most, (off_t)(d->head + at));
     while (count < 0 && errno == EINTR);
-    return count == 0 && most > 0 ? -1 : count; /* somebody cut it off meanwhile */
+    return count == 0 && most > 0 ? -1 : count; /* it was truncated meanwhile */
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * drop_file: one file of the drop folder. Anybody may have put it there, and
- * nothing of it is believed: it is opened without following a link, must be a
- * regular file of one name, whole, and within the limits; who it belongs to
- * is what the kernel says.
+ * drop_file: one file of the drop directory. Any user may have put it there, and nothing in it is trusted:
+ * it is opened without following a link, must be a complete regular file with one name, within the limits;
+ * its owner is reported by the kernel.
  */
 #ifndef MAILBOAT_SERVICE_PICKUP_DROP_FILE_H
 #define MAILBOAT_SERVICE_PICKUP_DROP_FILE_H
@@ -25,9 +24,9 @@ struct drop_file {
 
 enum drop_file_verdict {
     DROP_FILE_FINE,
-    DROP_FILE_BAD,   /* *wrong says why; it will never be better */
-    DROP_FILE_GONE,  /* nobody is there by this name */
-    DROP_FILE_LATER, /* the machine is out of something */
+    DROP_FILE_BAD,   /* permanently invalid; see *wrong */
+    DROP_FILE_GONE,  /* no file with this name */
+    DROP_FILE_LATER, /* temporarily out of resources */
 };
 
 struct drop_file_limits {
@@ -35,12 +34,12 @@ struct drop_file_limits {
     uint32_t recipients_max;
 };
 
-/* Opens and reads its head; where it is not FINE nothing stays open. */
+/* Opens it and reads its head; unless FINE, nothing stays open. */
 enum drop_file_verdict drop_file_open(struct drop_file *drop_file, int folder, const char *name,
                                       const struct drop_file_limits *limits, const char **wrong);
 void drop_file_close(struct drop_file *drop_file);
 
-/* The next octets of the message from `at` on (0: its first); 0 at its end, -1 when it cannot be read. */
+/* Reads the next octets of the message from `at` on (0: its first); 0 at its end, -1 on a read error. */
 ssize_t drop_file_read(const struct drop_file *drop_file, uint64_t at, char *room, size_t size);
 
 #endif

@@ -24,7 +24,7 @@ void drop_submission_end(struct pickup *p, enum drop_submission_end how, const c
     pickup_submission_ended(p, how, why);
 }
 
-/* ---- where recipients go ---- */
+/* ---- resolving recipients ---- */
 
 static void ask_about(struct pickup *p, struct bytes address)
 {
@@ -89,7 +89,7 @@ static void add_unknown(struct drop_submission *submission, const struct recipie
                                                                               .text = BYTES("User unknown")};
 }
 
-/* Of the report: whoever sent the message. */
+/* The recipient to resolve; of the report: the sender of the message. */
 static const struct recipient *asked_recipient(struct drop_submission *submission, struct recipient *sender)
 {
     *sender = (struct recipient){.address = submission->drop_file.envelope.sender, .notify = NOTIFY_NEVER};
@@ -139,7 +139,7 @@ static const char *fault_text(enum content_fault fault)
     return NULL;
 }
 
-/* One run of the file. False with *wrong where it is bad, without where it cannot be done now. */
+/* Copies one run of the file. False with *wrong if it is invalid, without if it is a temporary failure. */
 static bool copy_run(struct drop_submission *submission, const char **wrong)
 {
     struct content_run run;
@@ -169,7 +169,7 @@ static void submit(struct pickup *p)
     submission_submit(&submission->submission);
 }
 
-/* As far as there is room; the rest follows then. */
+/* Copies while there is space; the rest follows later. */
 static void copy(struct pickup *p)
 {
     struct drop_submission *submission = &p->submission;
@@ -186,7 +186,7 @@ static void copy(struct pickup *p)
         submit(p);
 }
 
-/* As many targets as one message to queue may have. */
+/* Returns the targets that fit into one message to queue. */
 static size_t next_targets(const struct drop_submission *submission)
 {
     size_t octets = 0, count = 0;
@@ -204,7 +204,7 @@ static const struct origin *origin_of(const struct drop_submission *submission)
     return submission->reporting ? &report : &submission->origin;
 }
 
-/* The rest of the targets, or what comes after them. */
+/* Submits the remaining targets, or continues with the report. */
 static void give_some(struct pickup *p)
 {
     struct drop_submission *submission = &p->submission;
@@ -217,7 +217,7 @@ static void give_some(struct pickup *p)
         *envelope = submission->drop_file.envelope;
     envelope->recipients = submission->targets + submission->given;
     envelope->recipient_count = next_targets(submission);
-    if (!submission_has_begun(&submission->submission)) /* the report has, see write_report() */
+    if (!submission_has_begun(&submission->submission)) /* the report has begun, see write_report() */
         submission_begin(&submission->submission, envelope, origin_of(submission));
     submission->copied = 0;
     submission->copying = true;
@@ -263,9 +263,9 @@ static void ended(void *owner, uint64_t id, enum store_verdict verdict)
     give_some(p);
 }
 
-/* ---- who is not there ---- */
+/* ---- unknown recipients ---- */
 
-/* As a submission that has begun: it has its id, and as yet no recipients. */
+/* Writes the report as a submission that has its id and no recipients yet. */
 static bool write_report(struct pickup *p)
 {
     struct drop_submission *submission = &p->submission;
@@ -302,7 +302,7 @@ static void log_unknown(const struct drop_submission *submission)
                   LOG_BYTES("account", submission->origin.account));
 }
 
-/* All that could be given was given. The sender is told of the rest, and that is the end. */
+/* All possible targets are submitted. Reports the unknown ones to the sender, and ends. */
 static void report(struct pickup *p)
 {
     struct drop_submission *submission = &p->submission;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * limited_users: users who have sent as much as they may for now. Their files stay
- * where they are, and are not opened until the user may send again; those of
- * others pass by them.
+ * limited_users: users who have reached their sending limit. Their files stay in place, and are not opened
+ * until the user may send again; other users' files are processed meanwhile.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -22,7 +21,7 @@ static struct limited_user *find(struct pickup *p, uint32_t uid)
 void limited_users_add(struct pickup *p, uint32_t uid, uint32_t wait_s)
 {
     struct limited_user *wait = find(p, uid);
-    /* it is asked about again soon; no more than that */
+    /* it is asked about again soon; no harm otherwise */
     if (wait == NULL && p->wait_count == PICKUP_WAITS_MAX) {
         p->again = true;
         return;

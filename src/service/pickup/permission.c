@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * permission: may the user who dropped a message send it? As whom, by its
- * envelope and by its header, and how much in this hour, is asked of auth as
- * smtpd asks it for who comes to the socket: leaving a file is no way around.
- * What may not be sent is set aside; what is too much for this hour waits.
+ * permission: whether the user who dropped a message may send it. Its sender, by envelope and header, and
+ * the hourly limit are checked by auth as smtpd does for the socket: dropping a file must not bypass them.
+ * A forbidden message is set aside; one beyond the limit waits.
  */
 #include "core/server/server_session.h"
 #include "io/log.h"
@@ -11,7 +10,7 @@
 
 enum { LOOK_OCTETS = 16 * 1024 };
 
-/* ---- how much ---- */
+/* ---- limits ---- */
 
 static void ask_limit(struct pickup *p)
 {
@@ -37,7 +36,7 @@ void permission_limit_answered(struct pickup *p, enum limit_verdict verdict, uin
     }
 }
 
-/* ---- as whom ---- */
+/* ---- senders ---- */
 
 static void ask_sender(struct pickup *p, struct bytes address)
 {
@@ -50,7 +49,7 @@ static const char *header_fault(const struct gate *gate)
                                                : header_fault_sentence(gate->header.fault);
 }
 
-/* Asks about the author that the gate asks about; goes on where it asks about none. */
+/* Asks about the author in question; continues if there is none. */
 static void obey_gate(struct pickup *p, enum gate_verdict verdict)
 {
     struct gate *gate = &p->submission.gate;
@@ -62,8 +61,8 @@ static void obey_gate(struct pickup *p, enum gate_verdict verdict)
         ask_limit(p);
 }
 
-/* The header passes the gate; the body is copied later, as it is. False with
- * *wrong where the file is not whole; without where it cannot be read. */
+/* Passes the header through the gate; the body is copied later, unchanged. False with *wrong if the file
+ * is incomplete; without if it cannot be read. */
 static bool read_header(struct drop_submission *submission, enum gate_verdict *verdict, const char **wrong)
 {
     char buffer[LOOK_OCTETS];
@@ -120,7 +119,7 @@ void permission_sender_answered(struct pickup *p, enum sender_verdict verdict)
         look_at_header(p);
 }
 
-/* Root speaks for whom it likes. */
+/* Root may use any sender. */
 void permission_ask(struct pickup *p)
 {
     if (p->submission.drop_file.uid == 0)

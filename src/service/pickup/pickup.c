@@ -18,16 +18,16 @@
 #include "run/data_dir.h"
 #include "service/services.h"
 
-static struct pickup here; /* one a process */
+static struct pickup here; /* one per process */
 
-/* ---- what is in the folder ---- */
+/* ---- listing the folder ---- */
 
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Whoever wrote it was interrupted. */
+/* Removes unfinished files whose writer was interrupted. */
 static void sweep_unfinished(struct pickup *p, const char *name)
 {
     struct stat facts;
@@ -50,7 +50,7 @@ static bool is_for_us(struct pickup *p, const char *name)
            map_get(&p->ignored, bytes_of_text(name)) == NULL && !limited_users_has(p, name);
 }
 
-/* The oldest first, as far as their names tell. */
+/* Lists the oldest first, by their names. */
 static void list_names(struct pickup *p)
 {
     arena_clear(&p->arena);
@@ -95,7 +95,7 @@ static void ignore(struct pickup *p, const char *name)
     map_put(&p->ignored, bytes_of_text(name), p);
 }
 
-/* Kept for a person to look at, under a name that is not picked up. */
+/* Keeps it for inspection, under a name that is not picked up. */
 static void set_aside(struct pickup *p, const char *name, const char *why)
 {
     char aside[64];
@@ -113,15 +113,14 @@ static void set_aside(struct pickup *p, const char *name, const char *why)
               LOG_TEXT("mend", "inspect it in the drop directory, and remove it"));
 }
 
-/* A file that comes back with the power is taken in twice;
- * should this sync fail, no more than that happens. */
+/* A file that reappears after a power loss is submitted twice; a failed sync has no worse effect. */
 static void sync_removals(struct pickup *p)
 {
     if (p->unsynced > 0 && fsync(p->folder) == 0)
         p->unsynced = 0;
 }
 
-/* Each look costs a look at all files while some wait: then they do not follow each other at once. */
+/* Each scan reads all files while some wait: limits the rate. */
 static uint64_t soonest_look_ms(const struct pickup *p)
 {
     uint64_t since_ms = clock_now_ms() - p->looked_ms;
@@ -160,7 +159,7 @@ static bool is_busy(const struct pickup *p)
     return p->submission.busy;
 }
 
-/* The next one has a turn of its own. */
+/* Each file is processed in a turn of its own. */
 static void look_now(void *owner)
 {
     struct pickup *p = owner;
@@ -175,7 +174,7 @@ void pickup_submission_ended(struct pickup *p, enum drop_submission_end how, con
 {
     struct drop_file *drop_file = &p->submission.drop_file;
     if (how == DROP_SUBMISSION_STORED && ++p->unsynced >= PICKUP_UNSYNCED_MAX)
-        sync_removals(p); /* of those before */
+        sync_removals(p); /* of earlier ones */
     if (how == DROP_SUBMISSION_STORED && unlinkat(p->folder, drop_file->name, 0) != 0 && errno != ENOENT) {
         log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("file", drop_file->name),
                   LOG_TEXT("reason", strerror(errno)),
@@ -197,7 +196,7 @@ void pickup_submission_ended(struct pickup *p, enum drop_submission_end how, con
         timer_set(&p->look, 0);
 }
 
-/* ---- news ---- */
+/* ---- events ---- */
 
 static void news(void *owner, bool readable, bool writable)
 {
@@ -207,7 +206,7 @@ static void news(void *owner, bool readable, bool writable)
         p->arrived = true;
     if (!p->arrived || is_busy(p))
         return;
-    p->name_at = p->name_count; /* look anew */
+    p->name_at = p->name_count; /* list again */
     timer_set(&p->look, soonest_look_ms(p));
 }
 
@@ -228,7 +227,7 @@ static void pickup_peer_lost(struct child *child, struct channel *peer)
 
 /* ---- beginning and end ---- */
 
-/* Names that appear are told by the kernel where it can; else the folder is looked at each second. */
+/* Watches for new names by inotify if available; otherwise scans every second. */
 static void watch_folder(struct pickup *p, const char *path)
 {
     p->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -266,13 +265,12 @@ static bool pickup_start(struct child *child, struct error *error)
 {
     struct pickup *p = child->service_data;
     struct stat facts;
-    /* From now on there is somebody who picks up. As its owner, so
-     * that no right to keep the setgid bit is needed. */
+    /* Opens the folder to users. As its owner, so that no privilege to keep the setgid bit is needed. */
     if (fchmod(p->folder, DROP_FOLDER_MODE) != 0 || fstat(p->folder, &facts) != 0 ||
         (facts.st_mode & 07777) != DROP_FOLDER_MODE)
         return error_set_errno(error, EX_OSERR, "cannot open the drop directory for all users");
     map_start(&p->ignored, random_u64());
-    /* where nobody is there the file waits */
+    /* while a peer is missing the file waits */
     submissions_start(&p->submissions, &question_child_peers, child, child->loop, 0, random_u64());
     p->submissions.ids.slot = PICKUP_SLOT;
     p->submissions.hostname = bytes_of_text(child->config->hostname);
@@ -283,7 +281,7 @@ static bool pickup_start(struct child *child, struct error *error)
     return true;
 }
 
-/* What is not taken in yet stays for the successor. */
+/* Remaining files are left to the successor. */
 static void pickup_drain(struct child *child, bool quick)
 {
     struct pickup *p = child->service_data;
@@ -293,7 +291,7 @@ static void pickup_drain(struct child *child, bool quick)
         child_exit(child, EX_OK);
 }
 
-/* auth or queue is there: something may have waited for it. */
+/* auth or queue is available again: retries waiting files. */
 static void pickup_peer(struct child *child, struct channel *peer)
 {
     struct pickup *p = child->service_data;
@@ -306,7 +304,7 @@ const struct service pickup_service = {
     .stop = STOP_INTAKE,
     .keeps = SANDBOX_READS_FILES | SANDBOX_WRITES_FILES,
     .folder = "drop",
-    .folder_is_shared = true, /* pickup_start() opens it to everybody */
+    .folder_is_shared = true, /* pickup_start() opens it to all users */
     .open = pickup_open,
     .open_own = pickup_open_own,
     .start = pickup_start,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* queue_control: what subcommands ask of the running queue. */
+/* queue_control: requests of subcommands to the running queue. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sys/socket.h>
@@ -53,7 +53,8 @@ static bool is_known(struct queue_control_client *client, uint64_t request, uint
     return verb <= CONTROL_PING;
 }
 
-/* One message at once, all of them turn by turn; the answer follows the commit. */
+/* Handles a request: one message immediately, all of them over several turns; the answer follows the
+ * commit. */
 static void ask(struct queue_control_client *client, const struct ipc_control *asked)
 {
     if (!is_known(client, asked->request, asked->verb))
@@ -162,7 +163,7 @@ static void welcome(void *owner, bool readable, bool writable)
         channel_start(&client->channel, descriptor, PROCESS_QUEUE, PROCESS_CLI, 0);
         watch_start(&client->watch, control->loop, descriptor, true, false, client_ready, client);
     }
-    if (listen_is_exhausted(errno)) { /* whoever calls waits */
+    if (listen_is_exhausted(errno)) { /* clients wait in the backlog */
         watch_change(&control->watch, false, false);
         timer_set(&control->reopen, LISTEN_PAUSE_MS);
     }

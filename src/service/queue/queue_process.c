@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The queue process: its channels, its timer, the control socket, and the
- * turn in which all that arrived is put on disk together and then answered.
+ * The queue process: its channels, its timer, the control socket, and the turn in which all messages
+ * received are committed together and then answered.
  */
 #define _GNU_SOURCE
 #include "service/queue/queue_process.h"
@@ -27,14 +27,14 @@
 #include "store/store_open.h"
 
 enum {
-    STARTS_A_TURN_MAX = 32,     /* deliveries; then what arrived meanwhile has its turn */
-    DRAIN_LIMIT_MS = 10 * 1000, /* for deliveries under way */
-    WAKE_MAX_MS = 60 * 1000,    /* while something waits: until the clock is looked at */
+    STARTS_A_TURN_MAX = 32,     /* deliveries; then new messages have their turn */
+    DRAIN_LIMIT_MS = 10 * 1000, /* for deliveries in progress */
+    WAKE_MAX_MS = 60 * 1000,    /* interval of clock checks while messages wait */
 };
 
-/* Who waits for the commit. */
+/* A submission that waits for the commit. */
 struct waiting_submission {
-    struct channel *asker; /* NULL: gone */
+    struct channel *asker; /* NULL: disconnected */
     uint64_t request;
     enum store_verdict verdict;
 };
@@ -47,7 +47,7 @@ struct queue_process {
     struct queue_control control;
     struct timer wake;
     struct timer drain_limit;
-    struct watch commit_watch; /* while a commit is under way */
+    struct watch commit_watch; /* while a commit is in progress */
     bool committing;
     struct log_throttle full, unreachable, spooling;
     struct waiting_submission *waiting;
@@ -55,9 +55,9 @@ struct queue_process {
     bool draining;
 };
 
-static struct queue_process here; /* one a process */
+static struct queue_process here; /* one per process */
 
-/* ---- what arrives ---- */
+/* ---- messages of other processes ---- */
 
 static void wait_for_commit(struct queue_process *p, struct channel *asker, uint64_t request,
                             enum store_verdict verdict)
@@ -121,7 +121,7 @@ static void queue_process_message(struct child *child, struct channel *from, enu
     case IPC_RECIPIENT_ANSWER:
         queue_looked_up(&p->queue, &message->recipient_answer, queue_clock_now_ms(&p->queue_clock));
         break;
-    default: break; /* the table in ipc/ipc_message.c lets nothing else through */
+    default: break; /* the table in ipc/ipc_message.c allows no other kind */
     }
 }
 
@@ -159,14 +159,14 @@ static void give(struct queue_process *p, struct channel *carrier, enum schedule
         close(content);
 }
 
-/* True when more may be started in another turn. */
+/* True if more can be started in another turn. */
 static bool start_some(struct queue_process *p, enum schedule_transport transport, uint64_t now_ms)
 {
     struct channel *carrier = child_peer(p->child, transports[transport]);
     for (int i = 0; carrier != NULL && i < STARTS_A_TURN_MAX; i++) {
         struct ipc_deliver deliver;
         int content;
-        if (channel_is_full(carrier)) /* a turn follows when it is not any more */
+        if (channel_is_full(carrier)) /* a turn follows when it has drained */
             return false;
         if (!queue_next(&p->queue, transport, now_ms, &deliver, &content))
             return queue_looks_on(&p->queue, transport);
@@ -188,7 +188,7 @@ static void leave_if_done(struct queue_process *p)
     if (!p->draining || queue_in_progress(&p->queue) > 0 || store_is_changed(p->store) ||
         queue_has_kept_results(&p->queue))
         return;
-    child_deafen(p->child); /* what waits unread in the channels is the successor's */
+    child_deafen(p->child); /* messages left in the channels are read by the successor */
     child_exit(p->child, EX_OK);
 }
 
@@ -197,7 +197,7 @@ static void set_wake(struct queue_process *p, bool soon)
     uint64_t now_ms = queue_clock_now_ms(&p->queue_clock), wake_ms = queue_wake_ms(&p->queue);
     if (soon)
         timer_set(&p->wake, 0);
-    else if (wake_ms != 0) /* a timer does not count while the machine sleeps */
+    else if (wake_ms != 0) /* a timer stops while the machine sleeps */
         timer_set(&p->wake, wake_ms <= now_ms                ? 1
                             : wake_ms - now_ms < WAKE_MAX_MS ? wake_ms - now_ms
                                                              : WAKE_MAX_MS);
@@ -205,14 +205,15 @@ static void set_wake(struct queue_process *p, bool soon)
         timer_cancel(&p->wake);
 }
 
-/* What is on disk now. Events are true whatever the verdict: results may have got a batch of their own. */
+/* Logs what is on disk now. Events are true whatever the verdict: results may have been committed in a
+ * separate batch. */
 static void log_batch(struct queue_process *p, enum store_verdict verdict)
 {
     struct mail_event event;
     if (verdict != STORE_DONE)
         log_release(false);
     while (queue_event_next(&p->queue, &event))
-        if (event.kind != EVENT_RECEIVED || event.own != 0) /* else its submitter logs it */
+        if (event.kind != EVENT_RECEIVED || event.own != 0) /* otherwise its submitter logs it */
             event_log_write(&event);
     log_release(true);
 }
@@ -224,8 +225,8 @@ static void commit_ready(void *owner, bool readable, bool writable)
     turn(owner);
 }
 
-/* Puts on disk what arrived. False while that is under way: then submissions wait in their
- * channels, and results of deliveries and questions are heard on. */
+/* Commits the changes. False while that is in progress: then submissions wait in their channels, but
+ * results of deliveries and questions are still read. */
 static bool commit(struct queue_process *p, uint64_t now_ms, enum store_verdict *verdict, struct error *error)
 {
     if (!p->committing) {
@@ -270,7 +271,7 @@ static void turn(struct queue_process *p)
     log_batch(p, verdict);
     answer_all(p, verdict);
     queue_control_committed(&p->control, verdict);
-    if (verdict == STORE_FAILED) { /* what the page cache holds cannot be trusted: begin anew */
+    if (verdict == STORE_FAILED) { /* the page cache cannot be trusted after this: restart */
         log_event(LOG_EVENT_ERROR, "store_failed", LOG_TEXT("reason", error.text));
         child_exit(p->child, EX_IOERR);
         return;
@@ -324,7 +325,7 @@ static void queue_process_peer_lost(struct child *child, struct channel *peer)
 
 /* ---- beginning and end ---- */
 
-/* Each is a connection of the relay process, whose limit of open files is ours. */
+/* Each is a connection of the relay process, which has the same limit of open files. */
 static uint32_t deliveries_at_once(uint32_t wanted)
 {
     struct rlimit limit;
@@ -352,7 +353,7 @@ static bool queue_process_open(struct child *child, struct error *error)
     here = (struct queue_process){.child = child};
     child->service_data = &here;
     queue_clock_open(&here.queue_clock);
-    /* SQLite opens its log by its path, and DATA/queue can be a link to another disk */
+    /* SQLite opens its log by path, and DATA/queue can be a link to another disk */
     child->paths->keeps_root = true;
     return true;
 }
@@ -361,7 +362,7 @@ static bool queue_process_open_own(struct child *child, struct error *error)
 {
     struct queue_process *p = child->service_data;
     static char folder[PATH_MAX];
-    /* Not to run before those who bring mail have brought what they have: larger batches, fewer syncs. */
+    /* Yields to processes that submit messages: larger batches, fewer syncs. */
     sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
     if (snprintf(folder, sizeof folder, "%s/queue", child->config->data_dir) >= (int)sizeof folder)
         return error_set(error, EX_CONFIG, "data_dir is too long");
@@ -380,15 +381,15 @@ static bool queue_process_start(struct child *child, struct error *error)
     queue_start(&p->queue, p->store, &options, random_u64(), queue_clock_now_ms(&p->queue_clock));
     timer_start(&p->wake, child->loop, woken, p);
     queue_control_start(&p->control, child->loop, &p->queue, &p->queue_clock, &p->wake);
-    set_wake(p, true); /* the clock's note */
+    set_wake(p, true); /* reads the clock's record */
     return true;
 }
 
-/* What is under way and has no result yet is tried again by the successor. */
+/* Deliveries without a result are tried again by the successor. */
 static void drain_limit_passed(void *owner)
 {
     struct queue_process *p = owner;
-    turn(p); /* whoever waits for an answer gets it */
+    turn(p); /* pending answers are sent */
     child_exit(p->child, EX_OK);
 }
 
@@ -406,8 +407,8 @@ static void queue_process_drain(struct child *child, bool quick)
 
 enum { OWNER_LOOKS = 40, OWNER_LOOK_MS = 50 };
 
-/* Two servers on one data folder would take each other's sockets. One that
- * was killed a moment ago is given the time to be gone. */
+/* Two servers in one data directory would take each other's sockets. A server just killed gets time to
+ * end. */
 static bool queue_process_check_free(const struct folder *data, struct error *error)
 {
     struct folder queue;

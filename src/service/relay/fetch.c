@@ -22,7 +22,7 @@ static void wake_loop(struct fetch *fetch)
     (void)!write(fetches->event, &one, sizeof one);
 }
 
-/* On its thread: touches nothing of the relay's but this fetch. */
+/* Runs on its thread: accesses nothing of the relay but this fetch. */
 static void *fetch_now(void *owner)
 {
     struct fetch *fetch = owner;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fetch: a small file by HTTPS, fetched on a thread of its own so that the
- * relay's loop never waits. fetch_pool_start() once; then each fetch_start() is
- * answered once, from the loop. So many run at once; the rest wait in line.
+ * fetch: downloads small files by HTTPS on separate threads, so that the relay's loop never blocks.
+ * fetch_pool_start() once; then each fetch_start() is answered once, from the loop. The number of
+ * concurrent fetches is limited; others are queued.
  */
 #ifndef MAILBOAT_SERVICE_RELAY_FETCH_H
 #define MAILBOAT_SERVICE_RELAY_FETCH_H
@@ -16,19 +16,19 @@ enum { FETCHES_AT_ONCE_MAX = 16, FETCH_TIMEOUT_MS = 20 * 1000 };
 
 struct fetch {
     struct fetch_pool *fetches;
-    struct fetch *next;   /* that waits, or is done */
-    char *url, *resolved; /* its own */
+    struct fetch *next;   /* waiting, or finished */
+    char *url, *resolved; /* owned copies */
     size_t size_max;
     struct buffer body;
     struct error error;
     bool fine;
-    void (*on_done)(void *owner, const struct fetch *fetch); /* the fetch lives during the call */
+    void (*on_done)(void *owner, const struct fetch *fetch); /* the fetch is valid during the call */
     void *owner;
 };
 
 struct fetch_pool {
     struct bytes authorities; /* PEM */
-    pthread_mutex_t lock;     /* of `done` */
+    pthread_mutex_t lock;     /* guards `done` */
     struct fetch *done, *waiting_first, *waiting_last;
     unsigned running;
     int event;

@@ -12,7 +12,7 @@
 
 static void run(struct outbound_connection *connection);
 
-/* ---- what holds ---- */
+/* ---- invariants ---- */
 
 static bool has_conn(const struct outbound_connection *connection)
 {
@@ -31,7 +31,7 @@ static bool is_as(int expected, bool is)
     return expected == MAY || (expected == YES) == is;
 }
 
-/* What there is in each stage. */
+/* Asserts what each stage owns. */
 static void outbound_check(const struct outbound_connection *connection)
 {
     // clang-format off
@@ -41,7 +41,7 @@ static void outbound_check(const struct outbound_connection *connection)
         [OUTBOUND_ROUTING]       = {MAY, NO,  NO,  NO},
         [OUTBOUND_AWAITS_PORT]   = {YES, NO,  NO,  NO},
         [OUTBOUND_AWAITS_SECRET] = {YES, NO,  NO,  NO},
-        [OUTBOUND_AWAITS_ANSWER] = {YES, NO,  NO,  MAY}, /* a name that cannot be asked for */
+        [OUTBOUND_AWAITS_ANSWER] = {YES, NO,  NO,  MAY}, /* a name that cannot be looked up */
         [OUTBOUND_CONNECTING]    = {YES, MAY, MAY, NO},
         [OUTBOUND_HANDSHAKING]   = {YES, YES, NO,  NO},
         [OUTBOUND_TALKING]       = {MAY, YES, NO,  NO},
@@ -69,7 +69,7 @@ static void stop_eyeballs(struct outbound_peer *peer, struct loop *loop)
     if (peer->eyeballs == NULL)
         return;
     happy_eyeballs_stop(peer->eyeballs);
-    loop_release(loop, &peer->eyeballs->released, free, peer->eyeballs); /* it may be what calls */
+    loop_release(loop, &peer->eyeballs->released, free, peer->eyeballs); /* it may be the caller */
     peer->eyeballs = NULL;
 }
 
@@ -82,7 +82,7 @@ static void leave_idle(struct outbound_connection *connection)
     connection->stage = OUTBOUND_TALKING;
 }
 
-/* There is no connection any more; another may follow. */
+/* Closes the connection; another may follow. */
 static void hang_up(struct outbound_connection *connection)
 {
     leave_idle(connection);
@@ -133,7 +133,7 @@ void outbound_cut(struct outbound_connection *connection)
 
 /* ---- the connection ---- */
 
-/* What comes next is logged where it is not what was wished for. */
+/* Logs the TLS outcome if it is not as wanted. */
 static void log_clear(const struct outbound_connection *connection)
 {
     struct buffer peer = {0};
@@ -146,7 +146,7 @@ static void log_clear(const struct outbound_connection *connection)
     buffer_free(&peer);
 }
 
-/* run() goes on with what the delivery makes of it. */
+/* Reports a lost connection; run() continues with the delivery's decision. */
 static void lose(struct outbound_connection *connection, bool in_tls, enum tls_loss how, const char *why)
 {
     hang_up(connection);
@@ -226,14 +226,14 @@ static void on_end(void *owner, enum conn_end how_ended)
     bool heard = hears(connection);
     outbound_check(connection);
     snprintf(why, sizeof why, "%s", conn->why[0] != '\0' ? conn->why : "the connection ended");
-    feed(connection); /* what it said before */
+    feed(connection); /* input received before */
     if (heard && !hears(connection) && connection->stage != OUTBOUND_HANDSHAKING)
-        return; /* by that it was over */
+        return; /* the connection ended there */
     if (how_ended == CONN_END_REFUSED)
-        relay_route_reached(connection); /* who refuses answers */
+        relay_route_reached(connection); /* a refusal shows a reachable host */
     else if (how_ended == CONN_END_TIMEOUT && !connection->delivery.connected)
         relay_route_silent(connection);
-    /* After STARTTLS; a port that expects no TLS at once is just the wrong one. */
+    /* After STARTTLS; a port without implicit TLS is merely the wrong one. */
     bool injected = conn_met_clear_text(conn) && !connection->peer.tls_first;
     bool handshaking = connection->stage == OUTBOUND_HANDSHAKING;
     enum tls_loss how = how_ended == CONN_END_TIMEOUT ? TLS_LOSS_SILENT : TLS_LOSS_ENDED;
@@ -244,7 +244,7 @@ static void on_end(void *owner, enum conn_end how_ended)
     run(connection);
 }
 
-/* The peer takes our octets, and not one by one: it need not speak. */
+/* True if the peer accepts output at a useful rate: it need not reply then. */
 static bool is_making_progress(struct outbound_connection *connection)
 {
     struct outbound_message *message = &connection->message;
@@ -281,13 +281,13 @@ static const struct conn_events outbound_events = {.on_connected = on_connected,
                                                    .on_end = on_end,
                                                    .on_timeout = on_timeout};
 
-/* A smarthost whose port we found is expected to be quick until it takes a
- * message: when it is not, another port is looked for. */
+/* Returns the timeout. A smarthost on a detected port has a short one until it accepts a message: on a
+ * timeout another port is searched. */
 static uint32_t patience_ms(const struct outbound_connection *connection, uint32_t usual_ms)
 {
     if (relay_route_is_auto(connection) && !connection->route.by_smarthost &&
         !connection->delivery.has_session)
-        /* there is another way */
+        /* an alternative exists */
         return usual_ms > PORT25_MONITOR_PATIENCE_MS ? PORT25_MONITOR_PATIENCE_MS : usual_ms;
     uint32_t most_ms = connection->delivery.has_session ? RACE_STEP_MS : RACE_CONNECT_MS;
     return smarthost_is_auto(connection) && connection->delivery.messages == 0 && usual_ms > most_ms
@@ -295,7 +295,7 @@ static uint32_t patience_ms(const struct outbound_connection *connection, uint32
                : usual_ms;
 }
 
-/* Remembers what the delivery asks of the peer; its texts are the delivery's. */
+/* Stores the delivery's TLS requirements for the peer; the delivery owns its texts. */
 static void ask_of_peer(struct outbound_connection *connection, const struct delivery_action *action)
 {
     struct outbound_peer *peer = &connection->peer;
@@ -374,14 +374,14 @@ static void start_tls(struct outbound_connection *connection, const struct deliv
 
 /* ---- content ---- */
 
-/* Never ends a message that is not whole. */
+/* Sends content; never completes a truncated message. */
 static void give_content(struct outbound_connection *connection)
 {
     char buffer[CONTENT_READ_MAX];
     struct bytes part;
     bool last;
     if (conn_output_is_full(&connection->peer.conn)) {
-        connection->stage = OUTBOUND_AWAITS_ROOM; /* on_drained goes on */
+        connection->stage = OUTBOUND_AWAITS_ROOM; /* on_drained continues */
         return;
     }
     connection->stage = OUTBOUND_TALKING;
@@ -391,7 +391,7 @@ static void give_content(struct outbound_connection *connection)
         lose(connection, false, TLS_LOSS_ENDED, "the content could not be read");
 }
 
-/* ---- the machine ---- */
+/* ---- actions ---- */
 
 static void on_resolved(void *owner, const struct dns_answer *answer)
 {
@@ -411,7 +411,7 @@ static void on_sts(void *owner, const struct sts_policy *policy)
     run(connection);
 }
 
-/* The message is answered, or goes another way. */
+/* Ends the attempt: answers the message, or restarts it on another route. */
 static void finish_message(struct outbound_connection *connection, const struct delivery_action *action)
 {
     const struct delivery_result *first = &action->results[0];
@@ -427,7 +427,7 @@ static void finish_message(struct outbound_connection *connection, const struct 
     let_message_go(connection);
 }
 
-/* A domain of fifty servers that are all silent holds its place in the queue no longer. */
+/* Limits the time that a domain with fifty silent servers occupies a queue slot. */
 static bool is_out_of_time(const struct outbound_connection *connection, enum delivery_action_kind kind)
 {
     return (kind == DELIVERY_RESOLVE || kind == DELIVERY_CONNECT) &&
@@ -442,7 +442,7 @@ static void act(struct outbound_connection *connection, const struct delivery_ac
         connection->stage = OUTBOUND_AWAITS_ANSWER;
         dns_ask(relay->dns, &connection->question, action->name, action->type, on_resolved, connection);
         break;
-    case DELIVERY_ASK_STS: /* on_sts() comes at once where the policy is known */
+    case DELIVERY_ASK_STS: /* on_sts() is called immediately if the policy is known */
         connection->stage = OUTBOUND_AWAITS_ANSWER;
         sts_policies_ask(&relay->policies, &connection->sts, action->name, on_sts, connection);
         break;
@@ -475,7 +475,7 @@ static void pull(struct outbound_connection *connection)
     }
 }
 
-/* Another port may do, or the smarthost: its delivery begins anew. */
+/* Starts a new delivery through another port or the smarthost. */
 static void restart(struct outbound_connection *connection)
 {
     delivery_free(&connection->delivery);
@@ -492,7 +492,7 @@ static void idle_for_long(void *owner)
     outbound_quit(owner);
 }
 
-/* Its message is answered: what becomes of the connection? */
+/* After the answer: keeps the connection, or closes it. */
 static void rest(struct outbound_connection *connection)
 {
     if (connection->stage == OUTBOUND_ROUTING) {
@@ -506,7 +506,7 @@ static void rest(struct outbound_connection *connection)
     }
 }
 
-/* Pulls what there is to do. A call of it from within leaves that to the outer one. */
+/* Executes actions until one must wait. A nested call leaves the work to the outer one. */
 static void run(struct outbound_connection *connection)
 {
     if (connection->pulling)
@@ -527,7 +527,7 @@ static void run(struct outbound_connection *connection)
     outbound_check(connection);
 }
 
-/* ---- beginning ---- */
+/* ---- start ---- */
 
 void outbound_start(struct relay *relay, struct channel *from, const struct ipc_deliver *deliver, int content)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * outbound_message: the message that a connection of relay carries: taken from queue's
- * question, read piece by piece as the peer takes it, let go once it is answered.
+ * outbound_message: the message of an outbound connection: taken from queue's request, read piece by piece
+ * as the peer accepts it, freed once answered.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -10,8 +10,8 @@
 #include "io/clock.h"
 #include "service/relay/relay.h"
 
-/* An address whose domain alone is international goes in
- * ASCII: every server knows it then (RFC 5890 2.3.2.1). */
+/* An address that is international only in its domain is sent in ASCII, which every server accepts (RFC
+ * 5890 2.3.2.1). */
 static struct bytes copy_address(struct arena *arena, struct bytes address)
 {
     char domain[DOMAIN_MAX + 1], name[DOMAIN_MAX + 1];

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * own_addresses: the addresses of this machine at which the server takes mail for its
- * domains: mail for others that DNS leads there would come back to us, so
- * core/route passes them over. Those of the listeners, and all of the
- * machine's interfaces where a listener takes every address. Interfaces come
- * and go: the list is read again when a delivery begins and it is older than
- * OWN_FRESH_MS.
+ * own_addresses: the addresses of this machine on which the server accepts mail for its domains: mail for
+ * other domains that DNS directs to them would loop, so core/route skips them. These are the listeners'
+ * addresses, and those of all interfaces if a listener has no address. Interfaces change: the list is
+ * refreshed when a delivery begins and it is older than OWN_FRESH_MS.
  *
- * An address that only a router in front has (NAT) is not known here.
+ * An address that exists only on a router (NAT) is not known here.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,16 +34,16 @@ static void add_interface(struct own_list *own, const struct sockaddr *from)
     add(own, &address);
 }
 
-/* Those that listeners name; true when one of them takes every address. */
+/* Adds the listeners' addresses; true if one of them listens on all. */
 static bool add_listeners(struct own_list *own, const struct config *config)
 {
     bool every = false;
     for (size_t i = 0; i < config->listener_count; i++) {
         struct bytes text = bytes_of_text(config->listeners[i].address);
-        if (config->listeners[i].role != ROLE_MX) /* another server may take mail on this machine */
+        if (config->listeners[i].role != ROLE_MX) /* another server may accept mail on this machine */
             continue;
         every = every || text.length == 0 || bytes_is(text, "0.0.0.0") || bytes_is(text, "::");
-        if (text.length > 0) { /* an address, as config has checked */
+        if (text.length > 0) { /* an address, validated by config */
             struct route_address address = route_literal(text);
             add(own, &address);
         }
@@ -53,7 +51,7 @@ static bool add_listeners(struct own_list *own, const struct config *config)
     return every;
 }
 
-/* False: the kernel does not tell; what was known before still holds. */
+/* False if the kernel gives no answer; the previous list still applies. */
 static bool read_own(struct own_list *own, const struct config *config)
 {
     struct ifaddrs *all = NULL;

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * port_self_check: do this server's own ports of submission answer? The web
- * process publishes them and can call nobody; so it asks, and relay, which
- * may call out, tries each as a client would: by the name that is published.
- * Where that name cannot be found nothing is told.
+ * port_self_check: tests whether this server's own submission ports respond. The web process publishes
+ * them but cannot connect out; so it asks relay, which tries each as a client would: by its published
+ * name. If that name does not resolve, nothing is reported.
  */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "service/relay/relay.h"
 
-/* Nobody who speaks SMTP is there. Wrong certificates and busy servers are another matter. */
+/* True if no SMTP server responds. Wrong certificates and busy servers do not count. */
 static bool is_closed(enum port_verdict verdict)
 {
     return verdict == PORT_REFUSED || verdict == PORT_FILTERED || verdict == PORT_SILENT ||
@@ -48,7 +47,7 @@ static void on_decided(void *owner)
     port_self_check_stop(relay);
 }
 
-/* To examine, nobody wins. */
+/* All ports are checked; the winner's connection is not used. */
 static void ignore_line(void *owner) {}
 
 static void ignore_line_end(void *owner, const char *why) {}
@@ -64,7 +63,7 @@ void port_self_check_start(struct relay *relay, struct channel *examiner)
     static_assert(CONFIG_STARTTLS_PORTS + CONFIG_IMPLICIT_PORTS <= RACE_PORTS_MAX,
                   "room for all that is published");
     relay->examiner = examiner;
-    if (relay->examining != NULL) /* its answer is for who asked last */
+    if (relay->examining != NULL) /* the last asker gets the answer */
         return;
     config_submission_ports(config, starttls, implicit);
     for (size_t i = 0; i < CONFIG_STARTTLS_PORTS; i++)

@@ -13,9 +13,9 @@
 #include "io/random.h"
 #include "service/services.h"
 
-static struct relay here; /* one a process */
+static struct relay here; /* one per process */
 
-/* ---- how a destination is reached ---- */
+/* ---- options of a destination ---- */
 
 static enum client_tls smarthost_tls(const struct config *config)
 {
@@ -42,7 +42,7 @@ static void smarthost_options(const struct relay *relay, struct delivery_options
     options->tls = is_auto ? relay->smarthost.tls : smarthost_tls(config);
 }
 
-/* A host that a rule names. */
+/* Sets the options of a host named by a rule. */
 static void host_options(const struct route_rule *rule, struct delivery_options *options)
 {
     static const enum client_tls tls[] = {[RULE_TLS_MAY] = CLIENT_TLS_OPPORTUNISTIC,
@@ -81,7 +81,7 @@ struct delivery_options relay_options(const struct outbound_connection *connecti
 
 /* ---- results ---- */
 
-/* What the connection and its delivery know of its TLS. */
+/* Collects the TLS state from the connection and its delivery. */
 static struct tls_result tls_of(const struct outbound_connection *connection)
 {
     struct tls_result decided = delivery_tls_result(&connection->delivery), tls = connection->peer.tls;
@@ -92,7 +92,7 @@ static struct tls_result tls_of(const struct outbound_connection *connection)
     return tls;
 }
 
-/* What an MTA-STS policy that is tested would have stopped (RFC 8461 5). */
+/* Logs what an MTA-STS policy in testing mode would have prevented (RFC 8461 5). */
 static void log_test(const struct outbound_connection *connection, struct bytes peer,
                      const struct tls_result *tls)
 {
@@ -129,7 +129,7 @@ void relay_answer(struct relay *relay, struct outbound_connection *connection,
     free(answer.results);
 }
 
-/* ---- connections that wait for more ---- */
+/* ---- idle connections ---- */
 
 static struct bytes key_of(const struct outbound_connection *connection)
 {
@@ -162,9 +162,9 @@ void relay_remove_idle(struct relay *relay, struct outbound_connection *connecti
 
 static void begin_anew(struct relay *relay);
 
-/* libunbound counts on the wall clock. Where that jumps back, what it knows
- * (an address, or that nobody answers) holds for as long as the jump was, and
- * its questions wait as long. Its memory cannot be emptied: a fresh process has a fresh one. */
+/* libunbound uses the wall clock. If that jumps back, its cache entries (an address, or a failure) live
+ * longer by the jump, and its queries wait as long. Its cache cannot be emptied: a fresh process starts
+ * with an empty one. */
 static void look_at_clock(struct relay *relay)
 {
     int64_t ahead_ms = (int64_t)clock_epoch_ms() - (int64_t)clock_boot_ms();
@@ -197,7 +197,7 @@ static void relay_message(struct child *child, struct channel *from, enum ipc_ki
     if (!child_has_content(child, from, deliver, attached))
         return;
     look_at_clock(relay);
-    if (relay->anew) { /* without an answer it is the successor's */
+    if (relay->anew) { /* unanswered requests are left to the successor */
         if (attached >= 0)
             close(attached);
         return;
@@ -212,8 +212,8 @@ static void relay_message(struct child *child, struct channel *from, enum ipc_ki
         outbound_start(relay, from, deliver, attached);
 }
 
-/* Its successor will give the same messages again: what the peer cannot have
- * yet is dropped now, so that it does not come twice. */
+/* Its successor will request the same deliveries again: unfinished ones are aborted now, to avoid
+ * duplicates. */
 static void relay_peer_lost(struct child *child, struct channel *peer)
 {
     struct relay *relay = child->service_data;
@@ -230,7 +230,7 @@ static void relay_peer_lost(struct child *child, struct channel *peer)
     }
 }
 
-/* In memory, for once sealed the process opens no file. */
+/* In memory: a sandboxed process opens no file. */
 static bool read_authorities(struct relay *relay, struct error *error)
 {
     const char *name = relay->child->config->relay.ca_file;
@@ -245,7 +245,7 @@ static bool read_authorities(struct relay *relay, struct error *error)
     return name == NULL || file != NULL || error_set(error, EX_CONFIG, "relay.ca_file: cannot read %s", name);
 }
 
-/* By the process that signs in with it, and by no other. */
+/* Only the process that authenticates with it reads the password. */
 static bool read_password(struct relay *relay, struct error *error)
 {
     const char *file = relay->child->config->relay.smarthost.password_file;
@@ -300,7 +300,7 @@ void relay_leave_if_done(struct relay *relay)
         child_exit(relay->child, relay->anew ? EX_TEMPFAIL : EX_OK);
 }
 
-/* The successor of queue or of us tries again what is cut here. */
+/* The successor of queue or relay retries the deliveries aborted here. */
 static void drain_limit_passed(void *owner)
 {
     struct relay *relay = owner;
@@ -322,12 +322,12 @@ static void relay_drain(struct child *child, bool quick)
         if (connection->stage == OUTBOUND_IDLE)
             outbound_quit(connection);
         else if (connection->stage == OUTBOUND_AWAITS_PORT || connection->stage == OUTBOUND_AWAITS_SECRET)
-            outbound_cut(connection); /* no octet of it has left */
+            outbound_cut(connection); /* nothing of it has been sent */
     }
     relay_leave_if_done(relay);
 }
 
-/* What is with a peer already may end; the rest is given to the successor. */
+/* Deliveries connected to a peer may finish; the successor handles the rest. */
 static void begin_anew(struct relay *relay)
 {
     log_event(
@@ -350,7 +350,7 @@ static void relay_supervisor(struct child *child, enum ipc_kind kind, const unio
         smarthost_secret_answered(child->service_data, &message->secret_answer);
 }
 
-/* What prints the smarthost's password or token. */
+/* Returns the command that prints the smarthost's password or token. */
 static struct service_command relay_command(const struct config *config)
 {
     const char *token = config->relay.smarthost.token_command;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relay_route: with `relay.via: auto`, whether a message goes to its own server or
- * by the smarthost: core/route/port25_monitor decides from what attempts come to, and
- * while 25 is blocked a connection now and then sees whether it still is.
+ * relay_route: with `relay.via: auto`, decides between the destination's own server and the smarthost:
+ * core/route/port25_monitor evaluates the results of attempts, and while 25 is blocked a periodic probe
+ * tests it.
  */
 #include <netinet/in.h>
 
@@ -15,8 +15,8 @@ bool relay_route_is_auto(const struct outbound_connection *connection)
     return connection->route.hop == NEXT_HOP_AUTO;
 }
 
-/* It is known to be; or nobody was reached there yet, and this message's server is silent:
- * it does not wait until more are. */
+/* True if 25 is known to be blocked; or if no server was reached there yet, and this message's server is
+ * silent: it need not wait for more evidence. */
 static bool may_be_blocked(const struct outbound_connection *connection)
 {
     const struct port25_monitor *port25_monitor = &connection->relay->port25_monitor;
@@ -83,7 +83,7 @@ bool relay_route_has_other(const struct outbound_connection *connection)
            connection->route.silent && !connection->route.reached && !connection->relay->draining;
 }
 
-/* ---- looking again ---- */
+/* ---- probes ---- */
 
 static void probe_over(struct relay *relay, bool reached)
 {
@@ -101,7 +101,7 @@ static void probe_connected(void *owner)
 
 static void probe_end(void *owner, enum conn_end end)
 {
-    probe_over(owner, end == CONN_END_REFUSED || end == CONN_END_RESET); /* an answer is an answer */
+    probe_over(owner, end == CONN_END_REFUSED || end == CONN_END_RESET); /* any reply shows that 25 works */
 }
 
 static void probe_timeout(void *owner)
@@ -117,7 +117,7 @@ static void probe(void *owner)
     const struct port25_server *server = port25_monitor_probe(&relay->port25_monitor, clock_now_ms());
     if (relay->draining || !relay->port25_monitor.blocked)
         return;
-    if (server == NULL) { /* a moment too early */
+    if (server == NULL) { /* slightly too early */
         timer_set(&relay->probing, 1000);
         return;
     }

@@ -57,7 +57,7 @@ static void not_found(struct relay *relay, struct buffer *words)
               LOG_BYTES("reason", buffer_bytes(words)));
 }
 
-/* Each connection that waited goes on. */
+/* Resumes each waiting connection. */
 static void wake_all(struct relay *relay, struct bytes why)
 {
     for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
@@ -94,7 +94,7 @@ static void on_decided(void *owner)
     buffer_free(&words);
 }
 
-/* The winner's connection is not used: it only showed the way. */
+/* The winner's connection is not used, only its port. */
 static void ignore_line(void *owner) {}
 
 static void ignore_line_end(void *owner, const char *why) {}
@@ -108,7 +108,7 @@ static void find(struct relay *relay)
     port_connect_start(relay->finding, relay->child->loop, &relay->tls, relay->dns, &options, &events, relay);
 }
 
-/* ---- connections that wait ---- */
+/* ---- waiting connections ---- */
 
 bool smarthost_must_wait(struct outbound_connection *connection)
 {
@@ -121,7 +121,7 @@ bool smarthost_must_wait(struct outbound_connection *connection)
     return true;
 }
 
-/* Nothing was said about the message: the way to the server failed. */
+/* True if the server replied nothing about the message: reaching it failed. */
 static bool is_the_winner(const struct delivery_result *result)
 {
     return result->outcome == OUTCOME_DEFERRED && result->code == 0 && result->step <= STEP_AUTH;
@@ -136,7 +136,7 @@ bool smarthost_has_failed(struct outbound_connection *connection, const struct d
     for (size_t i = 1; i < count; i++)
         if (!is_the_winner(&results[i]))
             return false;
-    if (relay->smarthost.port == connection->delivery.options.port) /* nobody found another meanwhile */
+    if (relay->smarthost.port == connection->delivery.options.port) /* no other port was detected meanwhile */
         relay->smarthost.port = 0;
     if (connection->message.waited)
         return false;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * smarthost_secret: what the smarthost is signed in to with, where a program prints it:
- * a password, or a token of OAuth 2. This process can run none; it asks the
- * supervisor, and messages for the smarthost wait meanwhile.
+ * smarthost_secret: the smarthost's password, or OAuth 2 token, printed by a command. The sandboxed relay
+ * cannot run it; it asks the supervisor, and messages for the smarthost wait meanwhile.
  */
 #include <stdlib.h>
 
@@ -42,7 +41,7 @@ void smarthost_secret_forget(struct outbound_connection *connection)
     buffer_wipe(&connection->route.secret);
 }
 
-/* A copy of the connection's own: its session outlives the next secret. */
+/* Copies it into the connection, whose session outlives the next secret. */
 void smarthost_secret_give(struct outbound_connection *connection, struct delivery_options *options)
 {
     if (!is_by_command(connection))
@@ -62,7 +61,7 @@ void smarthost_secret_refused(struct outbound_connection *connection)
 {
     struct bytes was = buffer_bytes(&connection->route.secret);
     if (is_by_command(connection) && bytes_equal(was, buffer_bytes(&connection->relay->secret)))
-        wipe(connection->relay); /* the next message has a new one fetched */
+        wipe(connection->relay); /* the next message requests a new one */
 }
 
 void smarthost_secret_answered(struct relay *relay, const struct ipc_secret_answer *answer)

@@ -17,14 +17,13 @@
 
 static const char file_name[] = "mta-sts", fresh_name[] = "mta-sts.new";
 
-/* What is known of a domain: its policy as a line, empty where there is
- * none but a memory of a fetch that failed. */
+/* Cached facts of a domain: its policy as a line, empty if only a failed fetch is remembered. */
 struct policy_kept {
     struct buffer line;
-    uint64_t checked_ms, failed_ms; /* of the wall clock; 0: never */
+    uint64_t checked_ms, failed_ms; /* by the wall clock; 0: never */
 };
 
-/* A domain that is looked into, and those who wait for what comes of it. */
+/* A lookup for a domain, and the questions waiting for it. */
 struct inquiry {
     struct sts_policies *policies;
     struct sts_policies_question *questions;
@@ -35,7 +34,7 @@ struct inquiry {
     bool any_address;
 };
 
-/* ---- what is kept ---- */
+/* ---- the cache ---- */
 
 static bool read_kept(const struct policy_kept *entry, struct sts_cache_entry *kept)
 {
@@ -50,7 +49,7 @@ static void forget(struct sts_policies *policies, struct bytes domain)
     free(entry);
 }
 
-/* One that does not hold any more, where there is such among the first; else any. */
+/* Removes an expired entry, if one of the first is; otherwise any. */
 static void forget_one(struct sts_policies *policies, uint64_t now_ms)
 {
     struct bytes domain, victim = bytes_none();
@@ -111,8 +110,7 @@ static void add_all(const struct sts_policies *policies, struct buffer *out)
     }
 }
 
-/* A line is added; once there are many old ones the file is written anew.
- * What is torn by a crash is fetched again. */
+/* Appends a line; rewrites the file if it has many old ones. A line truncated by a crash is fetched again. */
 static void save(struct sts_policies *policies, struct bytes line)
 {
     struct buffer text = {0};
@@ -161,7 +159,7 @@ static void read_file(struct sts_policies *policies, const struct folder *folder
     buffer_free(&text);
 }
 
-/* The file anew with what still holds, under its name once it is whole. */
+/* Rewrites the file with valid entries; it gets its name once complete. */
 static bool write_file(struct sts_policies *policies, const struct folder *folder, struct error *error)
 {
     struct buffer text = {0};
@@ -216,7 +214,7 @@ bool sts_policies_start(struct sts_policies *policies, struct loop *loop, struct
 
 /* ---- answers ---- */
 
-/* Those who wait are told; the inquiry may go on for the file's sake. */
+/* Answers the waiting questions; the lookup may continue to update the file. */
 static void answer(struct inquiry *inquiry, const struct sts_policy *policy)
 {
     for (struct sts_policies_question *question = inquiry->questions, *next; question != NULL;
@@ -236,7 +234,7 @@ static void end_inquiry(struct inquiry *inquiry)
     free(inquiry);
 }
 
-/* With what is kept, where it still holds. */
+/* Answers with the cached policy, if still valid. */
 static void answer_with_kept(struct inquiry *inquiry)
 {
     struct sts_cache_entry kept;
@@ -254,7 +252,7 @@ static void fail(struct inquiry *inquiry, const char *why)
     end_inquiry(inquiry);
 }
 
-/* ---- the file of a policy ---- */
+/* ---- fetching a policy ---- */
 
 static void keep(struct inquiry *inquiry, const struct sts_policy *policy)
 {
@@ -298,7 +296,7 @@ static void add_addresses(struct inquiry *inquiry, const struct dns_answer *foun
     for (size_t i = 0; i < count && taken < STS_POLICIES_ADDRESSES_MAX; i++) {
         struct route_address address = {.six = inquiry->step == INQUIRY_SIX};
         memcpy(address.octets, found->records[i].address, sizeof address.octets);
-        if (route_reach(&address, NULL) != REACH_SERVER) /* services here trust who comes from here */
+        if (route_reach(&address, NULL) != REACH_SERVER) /* services on this machine trust local clients */
             continue;
         taken++;
         buffer_add_text(&inquiry->resolved, inquiry->any_address ? "," : "");
@@ -379,7 +377,7 @@ static void ask_next(struct inquiry *inquiry, enum inquiry_step step)
 
 /* ---- questions ---- */
 
-/* In lower case A-labels; false when it is no name. */
+/* Converts to lower case A-labels; false if it is not a name. */
 static bool name_of(struct bytes domain, char name[DOMAIN_NAME_MAX + 1])
 {
     struct buffer text = {0};

@@ -6,7 +6,7 @@
 #include "io/log.h"
 #include "service/smtpd/smtpd.h"
 
-/* ---- counts of all processes ---- */
+/* ---- shared counters ---- */
 
 static struct metrics_port *own_row(const struct smtpd *smtpd)
 {
@@ -23,7 +23,7 @@ static void add_row(struct admission *all, const struct admission_control *admis
         all->known += atomic_load_explicit(&row[i].known, memory_order_relaxed);
         size_t at = 0;
         while (at + 1 < admission->port_count && admission->names[at] != name)
-            at++; /* a port of another time's configuration counts with the last */
+            at++; /* a port from an older configuration counts with the last */
         all->strangers[at] += atomic_load_explicit(&row[i].strangers, memory_order_relaxed);
     }
 }
@@ -48,7 +48,7 @@ static void log_pressure(const struct smtpd *smtpd, bool pressed)
                                        : ""));
 }
 
-/* True under pressure. The first process to notice that it began or ended says so. */
+/* True under pressure. The first process to notice its begin or end logs it. */
 static bool measure(struct smtpd *smtpd)
 {
     struct admission_control *admission = &smtpd->admission;
@@ -77,7 +77,7 @@ static void count(const struct smtp_connection *connection, bool known, int more
     *(known ? &port->known : &port->strangers) += (uint32_t)more; /* no other process writes this row */
 }
 
-/* ---- lines of those who can make room ---- */
+/* ---- lines of connections by last progress ---- */
 
 static void line_join(struct admission_line *line, struct smtp_connection *connection)
 {
@@ -167,7 +167,7 @@ void admission_control_leave(struct smtp_connection *connection)
         count_strangers(&connection->smtpd->admission, connection_limit_network(connection->network), -1);
 }
 
-/* It is no stranger any more. */
+/* Moves it from the strangers to the known clients. */
 static void become_known(struct smtp_connection *connection)
 {
     known_clients_add(connection->smtpd, connection->network);
@@ -196,9 +196,9 @@ void admission_control_progress(struct smtp_connection *connection)
     }
 }
 
-/* ---- who has to go ---- */
+/* ---- making room ---- */
 
-/* Nothing of it waits for us, or was stored and not yet told. */
+/* True if nothing of it is pending here, and no stored message is unanswered. */
 static bool can_be_sent_away(const struct smtp_connection *connection)
 {
     return !smtp_connection_waits(connection) && !connection->held;
@@ -214,7 +214,8 @@ static struct smtp_connection *idlest_of(const struct admission_line *line, uint
     return NULL;
 }
 
-/* Of the network with the most strangers; where all of those work, of the next. */
+/* Returns an idle stranger of the network with the most strangers; if all of those are active, of the
+ * next. */
 static struct smtp_connection *idlest_stranger(struct admission_control *admission, uint64_t now_ms)
 {
     int tries = 0;
@@ -236,7 +237,7 @@ static void send_away(struct smtp_connection *connection)
     smtp_connection_expel(connection, EXPELLED_FOR_ROOM);
 }
 
-/* One line for all of them, once a minute and when it is over. */
+/* Logs one line for all of them, once a minute and at the end. */
 static void log_closed(struct admission_control *admission, bool pressed, uint64_t now_ms)
 {
     if (admission->sent_away == 0 || (pressed && now_ms - admission->logged_ms < ADMISSION_CONTROL_TELL_MS))
@@ -265,13 +266,13 @@ bool admission_control_makes_room(struct smtpd *smtpd, bool for_known)
     return true;
 }
 
-/* Strangers are not spread over the processes as one would like: this one has its part of them. */
+/* True if this process has its part of the strangers, which are not spread evenly. */
 static bool has_its_part(const struct admission_control *admission)
 {
     return (uint64_t)admission->strangers * admission->process_count >= all_strangers(&admission->all);
 }
 
-/* Another process will send one away for the one that comes here. */
+/* Lets another process close one for the client that comes here. */
 static bool borrow(struct smtpd *smtpd)
 {
     _Atomic uint32_t *owed = &smtpd->metrics->owed;
@@ -305,7 +306,7 @@ bool admission_control_lets_in(struct listener *listener, bool known)
            (pressed && borrow(smtpd)) || admission_control_makes_room(smtpd, known);
 }
 
-/* ---- whose time is over ---- */
+/* ---- expired connections ---- */
 
 static void check_stay(struct smtp_connection *connection, bool pressed, uint64_t now_ms)
 {
@@ -353,7 +354,7 @@ static void look(void *owner)
     look_soon(smtpd, next_ms < latest_ms ? next_ms : latest_ms);
 }
 
-/* Not more than once a second, whatever is due. */
+/* At most once a second. */
 static void look_soon(struct smtpd *smtpd, uint64_t at_ms)
 {
     struct admission_control *admission = &smtpd->admission;
@@ -366,7 +367,7 @@ static void look_soon(struct smtpd *smtpd, uint64_t at_ms)
     timer_set(&admission->look, at_ms - now_ms);
 }
 
-/* ---- the start ---- */
+/* ---- start ---- */
 
 static void number_listener(struct smtpd *smtpd, struct listener *listener)
 {

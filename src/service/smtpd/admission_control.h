@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * admission_control: very many connections at once. core/server/admission.h decides what is
- * due; here is counted what it needs to know, over all smtpd processes, and
- * carried out what it says.
+ * admission_control: connection limits under load. core/server/admission.h holds the rules; this module
+ * keeps the counts, over all smtpd processes, and acts on the rules.
  *
- * The listener asks admission_control_lets_in() for each who comes; it makes room where there is
- * none, by sending away the one that has waited longest of the network with the
- * most strangers (connection_limit.c knows networks). A connection that is let in has a
- * place, tells admission_control_progress() whenever something came of it, and leaves by
- * admission_control_leave(). A timer looks at those whose time is over; under pressure once a
- * second.
+ * The listener calls admission_control_lets_in() for each client; if no place is free, it makes room by
+ * closing the connection that has been idle longest in the network with the most strangers
+ * (connection_limit.c defines networks). An accepted connection has a place, calls
+ * admission_control_progress() after each progress, and leaves by admission_control_leave(). A timer ends
+ * expired connections; under pressure once a second.
  *
- * Each process sees its own connections alone. One that has fewer strangers than its
- * part lets a few in beyond the limit; another that has more sends away as many, at
- * its next client or within a second.
+ * Each process sees only its own connections. One that has fewer strangers than its part may exceed the
+ * limit a little; another that has more closes as many, at its next client or within a second.
  */
 #ifndef MAILBOAT_SERVICE_SMTPD_ADMISSION_CONTROL_H
 #define MAILBOAT_SERVICE_SMTPD_ADMISSION_CONTROL_H
@@ -28,54 +25,56 @@ struct counted_network;
 struct smtp_connection;
 
 enum {
-    ADMISSION_CONTROL_LOOK_MS = 10 * 1000, /* while many strangers are here: is there pressure? */
+    /* interval of checks for pressure while there are many strangers */
+    ADMISSION_CONTROL_LOOK_MS = 10 * 1000,
     ADMISSION_CONTROL_LOOK_PRESSED_MS = 1000,
     ADMISSION_CONTROL_TELL_MS = 60 * 1000,
-    ADMISSION_CONTROL_LOOK_PART = 64, /* "many": one part of so many of all connections */
-    ADMISSION_CONTROL_OWED_PART = 32, /* one part of so many of all connections may be borrowed */
-    /* connections that are asked in vain to make room for one */
+    ADMISSION_CONTROL_LOOK_PART = 64, /* "many": one part in so many of all connections */
+    ADMISSION_CONTROL_OWED_PART = 32, /* one part in so many of all connections may be borrowed */
+    /* connections examined in vain to make room for one */
     ADMISSION_CONTROL_TRIES_MAX = 32,
-    /* networks are found by their number of strangers, up to this */
+    /* networks are indexed by their number of strangers, up to this */
     ADMISSION_CONTROL_BUCKETS = 256,
-    ADMISSION_CONTROL_LOCAL_PORT = 0x10000, /* stands for the local socket */
+    ADMISSION_CONTROL_LOCAL_PORT = 0x10000, /* represents the local socket */
 };
 
-/* Connections in the order of their last progress. */
+/* Connections by their last progress. */
 struct admission_line {
     struct smtp_connection *first, *last;
 };
 
-/* Of a connection. */
+/* Place of a connection. */
 struct admission_place {
     struct admission_stay stay;
-    struct admission_line *line; /* where it stands */
+    struct admission_line *line; /* the line that it is in */
     struct smtp_connection *before, *after;
-    bool known; /* it signed in, or its address did before */
+    bool known; /* it authenticated, or its address did before */
 };
 
 struct admission_control {
-    struct admission all; /* of all processes, as it was last measured */
+    struct admission all; /* of all processes, as last measured */
     size_t port_count;
-    uint32_t names[ADMISSION_PORTS_MAX];                        /* of the ports in metrics */
-    uint32_t strangers;                                         /* of this process */
-    uint32_t process_count;                                     /* that have connections; this one, too */
+    uint32_t names[ADMISSION_PORTS_MAX]; /* ports, in metrics */
+    uint32_t strangers;                  /* of this process */
+    /* processes with connections, including this one */
+    uint32_t process_count;
     struct counted_network *buckets[ADMISSION_CONTROL_BUCKETS]; /* networks with strangers, by their number */
-    uint32_t fullest;                                           /* no bucket above has any */
+    uint32_t fullest;                                           /* highest non-empty bucket */
     struct admission_line known_clients, signed_in;
     struct timer look;
-    uint64_t look_at_ms;           /* when the timer rings; 0: it does not */
-    uint64_t sent_away, logged_ms; /* since it was last told, and when that was */
+    uint64_t look_at_ms;           /* when the timer fires; 0: not set */
+    uint64_t sent_away, logged_ms; /* since the last log line, and its time */
 };
 
-/* Once, when the listeners are known: they get their numbers. */
+/* Once, when the listeners are known: numbers them. */
 void admission_control_start(struct smtpd *smtpd);
-/* Is there room behind this listener? Somebody else may have had to go for it. */
+/* True if this listener may accept one more; may close another for it. */
 bool admission_control_lets_in(struct listener *listener, bool known);
-/* Sends one away that does nothing, whoever comes. False: all are at work. */
+/* Closes an idle connection for any client. False: all are active. */
 bool admission_control_makes_room(struct smtpd *smtpd, bool for_known);
 void admission_control_enter(struct smtp_connection *connection, bool known);
 void admission_control_leave(struct smtp_connection *connection);
-/* Something was heard, or answered. */
+/* Records input, or an answer. */
 void admission_control_progress(struct smtp_connection *connection);
 
 #endif

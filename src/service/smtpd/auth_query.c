@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * auth_query: who somebody is, asked of auth: a password, a SCRAM exchange, and
- * whether what a session signed in with holds still. One question at a time;
- * where auth cannot be asked it waits as service/submission/question.h says,
- * and is answered with "unavailable" then, so that the client tries again later.
+ * auth_query: a session's questions to auth: a password, a SCRAM exchange, and whether its credential is
+ * still valid. One question at a time; while auth is unreachable it waits as in
+ * service/submission/question.h, and is then answered with "unavailable", so that the client tries again
+ * later.
  */
 #include "io/log.h"
 #include "io/random.h"
@@ -46,7 +46,7 @@ static void log_verdict(const struct smtp_connection *connection, enum password_
               LOG_TEXT("reason", verdict == PASSWORD_LOCKED ? "locked" : ""));
 }
 
-/* There may be one of a SCRAM exchange that was right, and then cancelled by the client. */
+/* A correct SCRAM exchange that the client cancelled may have left one. */
 static void keep_credential(struct smtp_connection *connection, enum password_verdict verdict,
                             struct bytes account, struct bytes credential)
 {
@@ -105,7 +105,7 @@ static void answered(struct question *question, const union ipc_message *answer,
 static void unavailable(struct question *question)
 {
     struct smtp_connection *connection = question->owner;
-    struct server_action action = connection->query.action; /* the next question takes its place */
+    struct server_action action = connection->query.action; /* the next question reuses its place */
     switch (question->kind) {
     case IPC_PASSWORD:
         server_session_answer_password(&connection->session, PASSWORD_UNAVAILABLE, bytes_none());

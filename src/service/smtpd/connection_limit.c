@@ -20,13 +20,13 @@ enum network_kind {
 
 static const struct network_kind_row {
     uint32_t factor;         /* see connection_limit_factor() */
-    size_t octets;           /* of the address that count */
-    enum network_kind wider; /* itself: there is none */
+    size_t octets;           /* significant octets of the address */
+    enum network_kind wider; /* itself: none */
 } kinds[KINDS] = {
     [KIND_HERE] = {0, 0, KIND_HERE},     [KIND_IP4] = {1, 4, KIND_IP4_24},
     [KIND_IP4_24] = {4, 3, KIND_IP4_24}, [KIND_IP6_64] = {1, 8, KIND_IP6_56},
     [KIND_IP6_56] = {2, 7, KIND_IP6_48}, [KIND_IP6_48] = {4, 6, KIND_IP6_48},
-    [KIND_USER] = {1, 4, KIND_USER},     [KIND_OWN] = {0, 4, KIND_OWN}, /* root and our own user */
+    [KIND_USER] = {1, 4, KIND_USER},     [KIND_OWN] = {0, 4, KIND_OWN}, /* root and the server's own user */
 };
 
 static const struct network_kind_row *kind_of(const struct counted_network *network)
@@ -46,9 +46,9 @@ struct counted_network *connection_limit_network(struct counted_network *network
     return network;
 }
 
-/* ---- counts of all processes ---- */
+/* ---- shared counters ---- */
 
-/* The finisher of splitmix64, keyed by what nobody outside knows. */
+/* The finisher of splitmix64, with a secret key. */
 static uint64_t mix(uint64_t value)
 {
     value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -107,9 +107,9 @@ static void count(const struct smtpd *smtpd, struct counted_network *network, in
         row[slots[i]] += (uint32_t)more;
 }
 
-/* ---- who ---- */
+/* ---- networks of a client ---- */
 
-/* Finds it, or makes it, with the networks around it, and counts one more of each. */
+/* Finds or creates it, with the networks around it, and increments their counts. */
 static struct counted_network *enter(struct smtpd *smtpd, enum network_kind kind, const void *address)
 {
     uint64_t key[2] = {0, kind};

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * credential_check: what the sessions of this process signed in with, and whether
- * it holds still. Sessions that signed in with the same share one entry. When
- * the accounts have changed, auth is asked about each entry once: as soon as
- * one of its sessions begins or ends a message (the session waits for the
- * answer), and within CREDENTIALS_LOOK_MS for all, a few at a time, so that ten
- * thousand entries are no storm. Sessions whose credential has ended are signed
- * out (server_session_sign_out).
+ * credential_check: the credentials of this process's sessions, and whether they are still valid. Sessions
+ * with the same credential share one entry. After a change of the accounts, auth is asked once about each
+ * entry: as soon as one of its sessions begins or ends a message (the session waits for the answer), and
+ * within CREDENTIALS_LOOK_MS for all, a few at a time, to avoid a burst of ten thousand questions.
+ * Sessions with a revoked credential are ended (server_session_sign_out).
  *
- * What no change of the accounts tells, a configuration without the account's
- * domain, is seen when the answer is CREDENTIAL_HOLDS_MS old, or at once by a
- * process whose successor runs already.
+ * A change that does not touch the accounts, a configuration without the account's domain, is noticed when
+ * the answer is CREDENTIAL_HOLDS_MS old, or immediately by a process that already has a successor.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -22,9 +19,9 @@
 struct credential {
     struct credential *previous, *next;
     size_t sessions;
-    uint64_t version;    /* of the accounts when auth was asked last */
-    uint64_t checked_ms; /* and when that was */
-    uint64_t request;    /* of the look that is under way; 0: none */
+    uint64_t version;    /* of the accounts at the last question */
+    uint64_t checked_ms; /* time of that */
+    uint64_t request;    /* of the current check; 0: none */
     bool ended;
     struct bytes account, text;
     struct buffer key; /* account LF text */
@@ -43,7 +40,7 @@ void credential_check_start(struct credential_checks *credentials, struct smtpd 
     timer_start(&credentials->ending, smtpd->child->loop, end_sessions, smtpd);
 }
 
-/* ---- coming and going ---- */
+/* ---- adding and removing ---- */
 
 static struct credential *new_credential(struct smtpd *smtpd, struct bytes account, struct bytes text)
 {
@@ -91,7 +88,7 @@ void credential_take(struct smtp_connection *connection, struct bytes account, s
     assert(connection->credential == NULL);
     buffer_add_format(&key, "%.*s\n%.*s", BYTES_ARG(account), BYTES_ARG(text));
     struct credential *credential = map_get(&all->known, buffer_bytes(&key));
-    /* it holds again: what ended stays ended for its own sessions */
+    /* valid again: sessions of the revoked entry stay revoked */
     if (credential == NULL || credential->ended)
         credential = new_credential(smtpd, account, text);
     buffer_free(&key);
@@ -100,7 +97,7 @@ void credential_take(struct smtp_connection *connection, struct bytes account, s
     credential->checked_ms = clock_now_ms();
     connection->credential = credential;
     if (credential->version != accounts_version_read(smtpd->accounts_version))
-        all->looked_version = ACCOUNTS_VERSION_NONE; /* it may have been told before the change */
+        all->looked_version = ACCOUNTS_VERSION_NONE; /* the answer may precede the change */
 }
 
 void credential_leave(struct smtp_connection *connection)
@@ -111,14 +108,14 @@ void credential_leave(struct smtp_connection *connection)
         free_credential(connection->smtpd, credential);
 }
 
-/* ---- does it hold? ---- */
+/* ---- checks for a message ---- */
 
 bool credential_holds(const struct smtp_connection *connection)
 {
     const struct smtpd *smtpd = connection->smtpd;
     const struct credential *credential = connection->credential;
     if (credential == NULL)
-        return true; /* nobody signed in: port 25, or a local program */
+        return true; /* no authentication: port 25, or a local program */
     return !credential->ended && !smtpd->draining &&
            credential->version == accounts_version_read(smtpd->accounts_version) &&
            clock_now_ms() - credential->checked_ms < CREDENTIAL_HOLDS_MS;
@@ -182,9 +179,9 @@ static void end_sessions(void *owner)
     }
 }
 
-/* ---- all of them, when the accounts have changed ---- */
+/* ---- checks after a change of the accounts ---- */
 
-/* As many as may be asked about at once. False where auth cannot be asked now. */
+/* Asks about as many as allowed. False if auth is unreachable. */
 static bool ask_some(struct smtpd *smtpd)
 {
     struct credential_checks *all = &smtpd->credentials;
@@ -204,7 +201,7 @@ static bool ask_some(struct smtpd *smtpd)
     return true;
 }
 
-/* Goes on until all were asked about; what could not be is tried at the next look. */
+/* Continues until all were checked; failures are retried at the next check. */
 static void go_on(struct smtpd *smtpd)
 {
     struct credential_checks *all = &smtpd->credentials;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handshake_limit: the rules for TLS handshakes (io/handshakes.h) of an smtpd process: what
- * an address may spend on them, which all smtpd processes count together
- * (handshake_budget.h).
+ * handshake_limit: the rules for TLS handshakes (io/handshakes.h) of an smtpd process: a CPU budget per
+ * address, shared by all smtpd processes (handshake_budget.h).
  */
 #include "io/clock.h"
 #include "service/smtpd/smtpd.h"
@@ -53,5 +52,5 @@ void handshake_limit_refund(struct smtp_connection *connection)
 {
     struct handshake_place *place = &connection->conn.handshake;
     charge(connection->smtpd, &place->network, -(int64_t)(place->cpu_us * HANDSHAKE_RETURN_PERCENT / 100));
-    place->cpu_us = 0; /* once */
+    place->cpu_us = 0; /* only once */
 }

@@ -9,7 +9,7 @@
 
 /* ---- the table ---- */
 
-/* A slot's two words: whose it is stands in both, so that half of another's is not taken for one's own. */
+/* A slot has two words: both contain its owner, so that halves of different entries are never combined. */
 enum { COUNT_BITS = 16, MINUTE_BITS = 22, OFFENCE_BITS = 4 };
 
 static uint64_t pack_counts(const struct harvest *harvest)
@@ -33,7 +33,7 @@ static struct harvest unpack(uint64_t counts, uint64_t state)
                             .offences = (uint8_t)(state >> (2 * MINUTE_BITS)) & ((1 << OFFENCE_BITS) - 1)};
 }
 
-/* Minutes since the machine started; never 0. */
+/* Returns minutes since boot; never 0. */
 static uint32_t now_min(void)
 {
     return (uint32_t)(clock_now_ms() / (60 * 1000) + 1) & ((1u << MINUTE_BITS) - 1);
@@ -61,7 +61,7 @@ static uint64_t weigh(const struct slots *slots, const void *slot, const void *m
     return state == 0 ? 0 : (uint64_t)harvest_weight(&harvest) + 1;
 }
 
-/* What is known of it; `slot` is where it stands, or may stand. */
+/* Returns the client's entry; `slot` gets its place, or where to store it. */
 static struct harvest recall(const struct smtpd *smtpd, uint64_t mark, struct harvest_slot **slot)
 {
     struct slots slots = table_of(smtpd);
@@ -82,7 +82,7 @@ static void remember(const struct smtpd *smtpd, struct harvest_slot *slot, uint6
     atomic_store_explicit(&slot->state, pack_state(mark, harvest), memory_order_relaxed);
 }
 
-/* ---- what was named ---- */
+/* ---- named recipients ---- */
 
 /* The value of a slot is the minute. */
 enum { NAMED_MINUTE_BITS = 12, NAMED_MINUTE_MASK = (1 << NAMED_MINUTE_BITS) - 1, NAMED_ROW = 4 };
@@ -115,7 +115,7 @@ static bool is_news(const struct smtpd *smtpd, uint64_t mark, struct bytes addre
     return true;
 }
 
-/* ---- who ---- */
+/* ---- clients ---- */
 
 static uint32_t free_of(const struct smtpd *smtpd, uint32_t factor)
 {
@@ -135,7 +135,7 @@ static uint64_t mark_of_account(const struct smtp_connection *connection)
     return bytes_hash(connection->session.origin.account, secret);
 }
 
-/* Whom the recipients of this connection are counted for: an account, or an address with its networks. */
+/* The keys that a connection's recipients count for: an account, or an address with its networks. */
 struct harvest_counts {
     uint64_t marks[4];
     uint32_t frees[4];
@@ -167,10 +167,10 @@ static struct harvest_counts counted_for(const struct smtp_connection *connectio
                                    .count = 1};
 }
 
-/* ---- what is due ---- */
+/* ---- consequences ---- */
 
-/* A client with a good record of its own is not responsible for its network, unless
- * all that was guessed there came from such as these. */
+/* A client with a good record is not affected by its network, unless all of the network's guesses came
+ * from such clients. */
 static uint32_t blocked_min_of(const struct smtpd *smtpd, const struct harvest_counts *counted)
 {
     uint32_t longest = 0, minute = now_min();
@@ -213,7 +213,7 @@ static void log_news(const struct smtp_connection *connection, enum harvest_news
               LOG_TEXT("hint", "if this client is one of yours: limits.unknown_recipients"));
 }
 
-/* How long its refusal waits; UINT32_MAX where nothing more is answered. */
+/* Returns the delay of its rejection; UINT32_MAX if the client is disconnected. */
 static uint32_t count_refusal(const struct smtp_connection *connection, struct bytes address)
 {
     const struct smtpd *smtpd = connection->smtpd;
@@ -241,7 +241,7 @@ static uint32_t count_refusal(const struct smtp_connection *connection, struct b
     return longest_ms;
 }
 
-/* ---- slow answers ---- */
+/* ---- delayed replies ---- */
 
 static bool can_hold(const struct smtpd *smtpd)
 {
@@ -275,7 +275,8 @@ void harvest_table_release(struct smtp_connection *connection)
     connection->smtpd->held_count--;
 }
 
-/* Who had mail of this client lately is counted as such. An alias is one, however many it reaches. */
+/* Counts recipients that recently got mail of this client as repeats. An alias is one, however many
+ * members it has. */
 static void count_accepted(const struct smtp_connection *connection, const struct envelope *envelope,
                            uint64_t mark, uint32_t free)
 {

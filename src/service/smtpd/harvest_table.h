@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * harvest_table: who names recipients that do not exist, by client address and the
- * networks around it; of those who have signed in, by account. What is due is
- * decided in server/harvest.h; here are the counts, in a table of a fixed size
- * that all smtpd processes share, and the slow answers.
+ * harvest_table: counts unknown recipients, per client address and the networks around it; for
+ * authenticated clients, per account. The rules are in server/harvest.h; this module has the counts, in a
+ * fixed-size table shared by all smtpd processes, and the delayed replies.
  *
- * A refusal that is slow keeps its connection. So only few wait at a time, and
- * under pressure none: who would have to wait then is told to come later.
+ * A delayed reply occupies its connection. So only few are delayed at a time, and none under pressure: the
+ * client then gets a temporary failure instead.
  */
 #ifndef MAILBOAT_SERVICE_SMTPD_HARVEST_TABLE_H
 #define MAILBOAT_SERVICE_SMTPD_HARVEST_TABLE_H
@@ -23,23 +22,22 @@ struct smtp_connection;
 struct envelope;
 
 enum {
-    HARVEST_NAMED_MIN = 60,     /* so long a recipient that a client named is no new one */
-    HARVEST_ROW = 4,            /* slots where a client may stand */
-    HARVEST_ACCOUNT_FACTOR = 4, /* an account may err more often than an address */
-    HELD_PART = 50,             /* one part of so many of all connections may wait for a slow answer */
+    HARVEST_NAMED_MIN = 60,     /* time for which a named recipient does not count again */
+    HARVEST_ROW = 4,            /* possible slots of a client */
+    HARVEST_ACCOUNT_FACTOR = 4, /* an account is allowed more errors than an address */
+    HELD_PART = 50,             /* one part in so many of all connections may wait for a delayed reply */
 };
 
-/* Minutes for which a client is shut out of port 25; 0: it is not. */
+/* Returns the minutes for which a client is blocked on port 25; 0: not blocked. */
 uint32_t harvest_table_blocked_min(const struct smtpd *smtpd, const struct counted_network *network);
-/* The same of a connection: no recipient is looked up for it. */
+/* The same for a connection: no recipient is looked up for it. */
 bool harvest_table_is_blocked(const struct smtp_connection *connection);
-/* A recipient does not exist. The same one again, within an hour, tells nothing new and does
- * not count: a list with some that are gone may be used every minute. True: it is not to be told now, and was
- * seen to. */
+/* Counts an unknown recipient. The same one again, within an hour, does not count: a list with some dead
+ * addresses may be used every minute. True if the reply is delayed. */
 bool harvest_table_refused(struct smtp_connection *connection, struct bytes address);
-/* The answer has waited long enough. */
+/* Sends a delayed reply. */
 void harvest_table_release(struct smtp_connection *connection);
-/* Its message was stored. */
+/* Counts a stored message. */
 void harvest_table_accepted(struct smtp_connection *connection, const struct envelope *envelope);
 
 #endif

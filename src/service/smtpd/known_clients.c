@@ -11,7 +11,7 @@
 #include "service/smtpd/smtpd.h"
 
 enum {
-    /* hours since it last signed in; as long as auth remembers (LOGIN_THROTTLE_TRUSTED_MS) */
+    /* hours since the last authentication; as long as auth remembers (LOGIN_THROTTLE_TRUSTED_MS) */
     KNOWN_CLIENTS_H = 30 * 24,
     HOURS_BITS = 24,
     KNOWN_CLIENTS_ROW = 4,

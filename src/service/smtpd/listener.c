@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* listener: accepts connections, and refuses those that are too many. */
+/* listener: accepts connections, and rejects those over a limit. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
@@ -14,13 +14,13 @@
 struct accepted_connection {
     int descriptor;
     struct sockaddr_storage from;
-    struct counted_network *network; /* NULL until it is counted */
+    struct counted_network *network; /* NULL until counted */
     char buffer[INET6_ADDRSTRLEN];
     struct bytes address;
     char account[32]; /* of a local program: "uid 1000" */
 };
 
-/* Why one cannot come in: what is logged, and the greeting. */
+/* A reason for rejection: its log line, and the greeting. */
 static const struct listener_refusal {
     struct bytes reply;
     const char *reason;
@@ -35,8 +35,8 @@ static const struct listener_refusal {
                             "too many unknown recipients from this address"},
 };
 
-/* With implicit TLS there is no telling before the handshake, and a handshake
- * costs more than it tells. One line a client and a while, not one a connection. */
+/* With implicit TLS no reply is possible before the handshake, which would cost more than it is worth.
+ * Logs once per client and interval, not per connection. */
 static void turn_away(const struct listener *listener, struct accepted_connection *accepted,
                       enum client_log_kind why)
 {
@@ -55,7 +55,7 @@ static void turn_away(const struct listener *listener, struct accepted_connectio
     connection_limit_leave(smtpd, accepted->network);
 }
 
-/* Who comes is counted at once: making room for it must not free what stands for its network. */
+/* Counts the client first: making room for it must not free its network's entry. */
 static bool count_connection(struct listener *listener, struct accepted_connection *accepted)
 {
     struct ucred who;
@@ -64,7 +64,7 @@ static bool count_connection(struct listener *listener, struct accepted_connecti
         accepted->network = connection_limit_enter(listener->smtpd, &accepted->from);
         return accepted->network != NULL;
     }
-    /* A local program is known by its user: the kernel says who. */
+    /* The kernel reports the user of a local program. */
     if (getsockopt(accepted->descriptor, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0)
         return false;
     accepted->network = connection_limit_enter_user(listener->smtpd, who.uid);
@@ -102,10 +102,10 @@ void listener_take_over(struct listener *listener, int descriptor)
     if (getpeername(descriptor, (struct sockaddr *)&accepted.from, &length) == 0)
         receive(listener, &accepted);
     else
-        close(descriptor); /* it is gone already */
+        close(descriptor); /* it has already disconnected */
 }
 
-/* The limit of open files can be lower than that of connections: one that does nothing makes room. */
+/* The limit of open files can be lower than that of connections: then an idle one is closed. */
 static int accept_connection(struct listener *listener, struct accepted_connection *accepted)
 {
     socklen_t length = sizeof accepted->from;
@@ -117,7 +117,7 @@ static int accept_connection(struct listener *listener, struct accepted_connecti
     return accept4(listener->descriptor, (struct sockaddr *)&accepted->from, &length, flags);
 }
 
-/* False when nobody waits, or nobody can be accepted just now. */
+/* False if no client waits, or none can be accepted currently. */
 static bool accept_one(struct listener *listener)
 {
     struct smtpd *smtpd = listener->smtpd;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * message_submission: what a session needs to know of auth about a message, and
- * the message's way to queue. It drives a submission (service/submission/),
- * and adds what is the session's own: whether its credential holds, whether the
- * mailboxes are full, who guesses at addresses, what ran in a circle.
+ * message_submission: a session's questions to auth about a message, and the message's submission to
+ * queue. It drives a submission (service/submission/), and adds checks for the session: whether its
+ * credential is valid, whether mailboxes are full, directory harvesting, mail loops.
  */
 #include <stdio.h>
 
@@ -17,9 +16,9 @@ static struct submission *submission_of(struct smtp_connection *connection)
     return &connection->message.submission;
 }
 
-/* ---- from whom, and how much ---- */
+/* ---- senders and limits ---- */
 
-/* Root speaks for whom it likes. */
+/* Root may use any sender. */
 static bool may_speak_for_all(const struct smtp_connection *connection)
 {
     return connection->listener->policy.role == ROLE_LOCAL &&
@@ -35,7 +34,7 @@ static void ask_about_sender(struct smtp_connection *connection)
         submission_ask_sender(submission_of(connection), action->account, action->address);
 }
 
-/* Where nothing fits any more, the message need not come. */
+/* If the limit is already reached, the message is rejected early. */
 static void ask_about_limits(struct smtp_connection *connection)
 {
     connection->sender_version = accounts_version_read(connection->smtpd->accounts_version);
@@ -45,7 +44,7 @@ static void ask_about_limits(struct smtp_connection *connection)
         ask_about_sender(connection);
 }
 
-/* The sender of MAIL, or somebody in the header of the message that is arriving. */
+/* Asks about the sender of MAIL, or an author in the header of the current message. */
 static void ask_sender(struct smtp_connection *connection, const struct server_action *action)
 {
     if (submission_has_begun(submission_of(connection)))
@@ -69,15 +68,15 @@ static void limit_answered(void *owner, enum limit_verdict verdict, uint32_t num
         server_session_answer_sender(&connection->session, SENDER_UNAVAILABLE);
 }
 
-/* ---- to whom ---- */
+/* ---- recipients ---- */
 
-/* The postmaster can always be written to (RFC 5321 4.5.1). */
+/* True for the postmaster, who must accept mail (RFC 5321 4.5.1). */
 static bool is_postmaster(struct bytes address)
 {
     return bytes_is_nocase(bytes_split(&address, '@'), "postmaster");
 }
 
-/* All of them: what one member of an alias has room for is taken. */
+/* True if all targets are full: mail to an alias is accepted if one member has space. */
 static bool are_full(const struct smtpd *smtpd, const struct recipient *targets, size_t count)
 {
     uint64_t version = accounts_version_read(smtpd->accounts_version), now_ms = clock_now_ms();
@@ -88,7 +87,7 @@ static bool are_full(const struct smtpd *smtpd, const struct recipient *targets,
     return count > 0;
 }
 
-/* Auth knows where it goes, not how full that is: this is looked up each time, and never kept. */
+/* Auth knows where it goes, not whether that is full: checked each time, and never cached. */
 static void recipient_answered(void *owner, enum recipient_verdict verdict, const struct recipient *targets,
                                size_t count)
 {
@@ -111,7 +110,7 @@ static void ask_recipient(struct smtp_connection *connection, const struct serve
 
 /* ---- the content ---- */
 
-/* A message without a name gets that of its queue id. */
+/* Sets a Message-ID derived from the queue id for a message without one. */
 static void stamp(struct smtp_connection *connection)
 {
     char id[QUEUE_ID_TEXT_LENGTH + 1], name[QUEUE_ID_TEXT_LENGTH + 1 + DOMAIN_MAX + 1];
@@ -142,8 +141,8 @@ void message_submission_drop(struct smtp_connection *connection)
     submission_settle(submission_of(connection), false);
 }
 
-/* In what of the content is in memory: refused here, nobody who may be forged
- * is told. What comes back to some alone the queue finds, and tells the sender. */
+/* Searches the part of the content in memory: a rejection here sends no report to a possibly forged
+ * sender. A loop for only some recipients is found by the queue, which reports it. */
 static bool has_come_back(const struct smtp_connection *connection)
 {
     const struct submission *submission = &connection->message.submission;
@@ -176,7 +175,7 @@ static void answer(struct smtp_connection *connection, uint64_t id, enum store_v
     server_session_answer_store(&connection->session, verdict, bytes_of_text(text));
 }
 
-/* It is not stored after all. */
+/* Rejects the message instead of storing it. */
 static void refuse(struct smtp_connection *connection, enum store_verdict verdict)
 {
     uint64_t id = connection->message.submission.id;
@@ -215,7 +214,7 @@ static void sender_answered(void *owner, enum sender_verdict verdict)
         refuse(connection, verdict == SENDER_FORBIDDEN ? STORE_FORBIDDEN : STORE_FAILED);
 }
 
-/* Credential and sender are looked at once more; a file that was asked for comes first. */
+/* Checks credential and sender once more; waits for a requested file first. */
 static void store(struct smtp_connection *connection)
 {
     connection->message.store_waits = submission_waits(submission_of(connection));

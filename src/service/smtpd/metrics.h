@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * metrics: what the smtpd processes know of each other, in memory that all of
- * them share and nobody else sees: the limits are one for all. Each writes its
- * own row, by its number; the supervisor clears those of the dead.
+ * metrics: counters shared by all smtpd processes, and visible to no others, so that limits apply to all
+ * of them together. Each process writes its own row, by its number; the supervisor clears those of dead
+ * ones.
  */
 #ifndef MAILBOAT_SERVICE_SMTPD_METRICS_H
 #define MAILBOAT_SERVICE_SMTPD_METRICS_H
@@ -22,16 +22,17 @@ enum {
 };
 struct shared_metrics {
     _Atomic uint32_t connections[METRICS_SLOTS];
-    /* of them, by address: see smtpd/connection_limit.c */
+    /* connections by address: see smtpd/connection_limit.c */
     _Atomic uint32_t clients[METRICS_SLOTS][METRICS_CLIENTS];
     struct metrics_port {
-        _Atomic uint32_t name;             /* the port, or the local socket's stand-in; 0: the end */
+        /* the port, or the constant for the local socket; 0 ends the list */
+        _Atomic uint32_t name;
         _Atomic uint32_t strangers, known; /* connections: see server/admission.h */
     } ports[METRICS_SLOTS][METRICS_PORTS];
-    _Atomic uint32_t pressed; /* 1 while strangers have little patience */
-    /* places that one process borrowed of another: see smtpd/admission_control.h */
+    _Atomic uint32_t pressed; /* 1 while strangers have short timeouts */
+    /* places that one process borrowed from another: see smtpd/admission_control.h */
     _Atomic uint32_t owed;
-    /* addresses that signed in: see smtpd/known_clients.c */
+    /* addresses that authenticated: see smtpd/known_clients.c */
     _Atomic uint64_t known_clients[METRICS_KNOWN_CLIENTS];
     struct harvest_slot {
         /* of unknown recipients, by address: see smtpd/harvest_table.c */
@@ -40,7 +41,7 @@ struct shared_metrics {
     _Atomic uint64_t named[METRICS_NAMED]; /* recipients that a client named lately: the same */
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
     struct handshake_budget handshakes;                    /* CPU of TLS handshakes, by network */
-    /* how the clients of an address begin: see smtpd/tls_sniff.c */
+    /* TLS detection per client address: see smtpd/tls_sniff.c */
     _Atomic uint64_t tls_history[METRICS_TLS_HISTORY];
 };
 

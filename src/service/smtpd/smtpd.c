@@ -11,9 +11,9 @@
 #include "io/random.h"
 #include "service/services.h"
 
-static struct smtpd smtpd_here; /* one a process */
+static struct smtpd smtpd_here; /* one per process */
 
-/* What an account, or a local user, may send in an hour is limited: auth counts (auth/sending_limits.c). */
+/* True if an account, or a local user, has an hourly limit: auth counts (auth/sending_limits.c). */
 static bool limits_sending(const struct config *config, enum server_role role)
 {
     const struct config_local_user *users = config->submission.local.users;
@@ -43,7 +43,7 @@ static struct server_policy policy_of(const struct config *config, const struct 
                                   .recipients_max = config->limits.recipients};
 }
 
-/* Local programs write lines as they are written on this machine. */
+/* Local programs use this machine's line ends. */
 static struct server_policy local_policy(const struct config *config)
 {
     struct server_policy policy = policy_of(config,
@@ -70,7 +70,7 @@ static bool smtpd_open(struct child *child, struct error *error)
                             .accounts_version = child_shared(child, &accounts_version_memory),
                             .seed = random_u64()};
     child->service_data = smtpd;
-    /* Woken by each octet that arrives, it would push aside whoever sends the next ones. */
+    /* Waking up for each octet would preempt other clients. */
     sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
     map_start(&smtpd->clients, smtpd->seed);
     if (needs_tls(child) && (config->tls.certificate == NULL || config->tls.key == NULL))
@@ -133,7 +133,7 @@ static void smtpd_message(struct child *child, struct channel *from, enum ipc_ki
     else if (attached >= 0 && smtpd->web_listener.port == message->handed_over.port && !smtpd->draining)
         listener_take_over(&smtpd->web_listener, attached);
     else if (attached >= 0)
-        close(attached); /* it comes from another time's configuration; the client tries again */
+        close(attached); /* from an older configuration; the client tries again */
 }
 
 static void smtpd_peer(struct child *child, struct channel *peer)
@@ -142,7 +142,7 @@ static void smtpd_peer(struct child *child, struct channel *peer)
     questions_peer_came(&smtpd->submissions.questions);
 }
 
-/* What was in their files went with it. */
+/* Its files are lost too. */
 static void tell_queue_lost(struct smtpd *smtpd)
 {
     for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL;
@@ -162,7 +162,7 @@ static void smtpd_peer_lost(struct child *child, struct channel *peer)
     questions_peer_lost(&smtpd->submissions.questions, peer->peer);
 }
 
-/* ---- the end ---- */
+/* ---- shutdown ---- */
 
 void smtpd_leave_if_done(struct smtpd *smtpd)
 {
@@ -170,7 +170,7 @@ void smtpd_leave_if_done(struct smtpd *smtpd)
         child_exit(smtpd->child, 0);
 }
 
-/* What lasts too long is cut; the client tries again. */
+/* Disconnects sessions that take too long; the client tries again. */
 static void cut_all(void *owner)
 {
     struct smtpd *smtpd = owner;

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_sniff: a client that was told "SSL" for a port where STARTTLS is the custom
- * says its ClientHello at once, or after a moment (PHP reads its CA
- * certificates first). Who has been greeted in clear before it arrives has
- * lost the connection; so the first octet is looked at for a while. How long,
- * each address teaches for each port: longer where a ClientHello came late,
- * short on this machine where clients wait for the greeting as they should.
- * The table is shared by all smtpd processes, of a fixed size, and forgets.
+ * tls_sniff: TLS detection on ports where STARTTLS is usual. A client configured for implicit TLS sends
+ * its ClientHello immediately, or after a moment (PHP reads its CA certificates first). If the greeting is
+ * sent before it arrives, the connection is lost; so the server first waits for an octet. The wait is
+ * learned per address and port: longer where a ClientHello came late, short on this machine if clients
+ * wait for the greeting. The table is shared by all smtpd processes, has a fixed size, and expires.
  */
 #include <stdatomic.h>
 
@@ -18,7 +16,7 @@
 struct tls_history {
     uint32_t late_ms; /* 10 bits: the latest ClientHello; 0: none came */
     uint32_t patient; /* 4 bits: sessions that waited for the greeting, up to TLS_SNIFF_PATIENT_SESSIONS */
-    uint32_t since_h; /* 26 bits: hours since 1970 when it was learned */
+    uint32_t since_h; /* 26 bits: hours since 1970 of the last update */
 };
 
 static uint64_t tls_history_pack(struct tls_history history)
@@ -33,7 +31,7 @@ static struct tls_history tls_history_unpack(uint64_t value)
                                 .since_h = (uint32_t)value & 0x3ffffff};
 }
 
-/* FNV-1a. Who makes two addresses meet gains a pause for one of them. */
+/* FNV-1a. Colliding addresses only gain a wait. */
 static uint64_t mark_of(const struct listener *listener, struct bytes address)
 {
     uint64_t hash = (14695981039346656037u ^ listener->port) * 1099511628211u;
@@ -64,7 +62,7 @@ static uint64_t weigh(const struct slots *slots, const void *slot, const void *c
     return tls_history_unpack(slots_value(slots, slot)).since_h;
 }
 
-/* What was learned lately, or nothing. */
+/* Returns the recent history, or an empty one. */
 static struct tls_history recall(const struct listener *listener, struct bytes address)
 {
     struct slots slots = table_of(listener);
@@ -96,7 +94,7 @@ void tls_sniff_record_wait(const struct listener *listener, struct bytes address
 {
     struct tls_history history = recall(listener, address);
     if (history.patient >= TLS_SNIFF_PATIENT_SESSIONS)
-        return; /* it is as short as it gets; and forgotten in time, so that it is tried again */
+        return; /* already minimal; it expires, and is then learned again */
     history.patient++;
     remember(listener, address, history);
 }

@@ -25,7 +25,7 @@ static bool child_say(void *context, enum process_role role, enum ipc_kind kind,
 
 const struct question_peers question_child_peers = {.state = child_state, .send = child_say};
 
-/* ---- which answer belongs to which question ---- */
+/* ---- matching answers with questions ---- */
 
 struct question_pair {
     enum ipc_kind question, answer;
@@ -53,7 +53,7 @@ static const struct question_pair question_pairs[] = {
     PAIR(RECIPIENT, recipient_answer),   PAIR(SPOOL, spool_answer), PAIR(SUBMIT, submit_answer),
 };
 
-/* The kind that it answers; IPC_KINDS: none that is asked here. */
+/* Returns the kind that it answers; IPC_KINDS: none that is asked here. */
 static enum ipc_kind question_of(enum ipc_kind answer)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(question_pairs); i++)
@@ -68,7 +68,8 @@ static enum process_role answerer(enum ipc_kind question)
                                                                                          : PROCESS_AUTH;
 }
 
-/* Whether a message was stored cannot be known once queue is gone; all else is asked again. */
+/* False for IPC_SUBMIT: whether a message was stored is unknown once queue has died; other questions are
+ * repeated. */
 static bool can_be_asked_twice(enum ipc_kind question)
 {
     return question != IPC_SUBMIT;
@@ -119,7 +120,7 @@ static void check(const struct question *question)
     assert(question->request == 0 || map_get_u64(&questions->asked, question->request) == question);
 }
 
-/* False when it has to wait. */
+/* False if it has to wait. */
 static bool try_to_ask(struct question *question)
 {
     struct questions *questions = question->questions;
@@ -173,7 +174,7 @@ bool question_send(struct question *question, const void *message)
     return questions->peers->send(questions->context, answerer(question->kind), question->kind, message);
 }
 
-/* Out of all lists; it was answered, or never will be. */
+/* Removes it from all lists: it was answered, or never will be. */
 static void leave(struct question *question)
 {
     struct questions *questions = question->questions;
@@ -199,7 +200,7 @@ static void tell_unavailable(struct question *question)
     question->rules->go_on(question);
 }
 
-/* ---- answers, and peers that come and go ---- */
+/* ---- answers, lost and new peers ---- */
 
 bool questions_answered(struct questions *questions, enum ipc_kind kind, const union ipc_message *message,
                         int attached)
@@ -257,7 +258,7 @@ void questions_peer_lost(struct questions *questions, enum process_role peer)
                                                         : NULL;
     if (list == NULL)
         return;
-    const uint64_t last = questions->last_request; /* what is asked meanwhile is asked its successor */
+    const uint64_t last = questions->last_request; /* new questions are sent to the successor */
     for (struct question *question; (question = list->first) != NULL && question->request <= last;) {
         leave(question);
         question->since_ms = clock_now_ms();
@@ -268,7 +269,7 @@ void questions_peer_lost(struct questions *questions, enum process_role peer)
     }
 }
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 void questions_start(struct questions *questions, const struct question_peers *peers, void *context,
                      struct loop *loop, uint32_t patience_ms, uint64_t seed)

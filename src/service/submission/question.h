@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * question: what a process asks auth or queue, and waits for.
+ * question: a pending question of a process to auth or queue.
  *
- * A process has one struct questions; whoever asks owns a struct question, one
- * for each thing that it may wait for at a time. question_ask() has it said at
- * once or, where the peer is not there (it is being restarted) or its channel
- * is full, lets it wait in line; without a peer for `patience_ms` it is told
- * unavailable(). questions_answered() finds who asked. A peer that is lost
- * takes its questions along: what can be asked twice is asked its successor.
- * question_forget() may come at any time; an answer will find no one.
+ * A process has one struct questions; an asker owns one struct question for each answer that it may wait
+ * for at a time. question_ask() sends it immediately or, if the peer is missing (being restarted) or its
+ * channel is full, queues it; after `patience_ms` without a peer unavailable() is called.
+ * questions_answered() finds the asker. If a peer is lost, its pending questions are sent to its successor
+ * if they can be repeated. question_forget() may be called at any time; a later answer is ignored.
  */
 #ifndef MAILBOAT_SERVICE_SUBMISSION_QUESTION_H
 #define MAILBOAT_SERVICE_SUBMISSION_QUESTION_H
@@ -22,25 +20,25 @@ enum {
     QUESTION_PATIENCE_MS = 5 * 1000,
 };
 
-/* How a peer is spoken to: question_child_peers, or a test's. */
+/* The channel to a peer: question_child_peers, or a test's. */
 enum question_peer_state { QUESTION_PEER_GONE, QUESTION_PEER_FULL, QUESTION_PEER_READY };
 struct question_peers {
     enum question_peer_state (*state)(void *context, enum process_role role);
     bool (*send)(void *context, enum process_role role, enum ipc_kind kind, const void *message);
 };
-/* By the channels of a process; its context is the struct child. */
+/* Uses the channels of a process; its context is the struct child. */
 extern const struct question_peers question_child_peers;
 
 struct question;
 
 struct question_rules {
-    /* Sends it, under question->request; false where it cannot be sent. */
+    /* Sends it, with question->request; false on failure. */
     bool (*say)(struct question *question);
-    /* It is closed then. `attached`: a descriptor, the owner's now; or -1. */
+    /* The question is closed then. `attached`: a descriptor, now owned by the callee; or -1. */
     void (*answered)(struct question *question, const union ipc_message *answer, int attached);
-    /* Nobody can tell now. It is closed then. */
+    /* Temporary failure. The question is closed then. */
     void (*unavailable)(struct question *question);
-    /* Behind those two, where they came in a turn of their own; the question may be gone afterwards. */
+    /* Called after those two, if they came in a turn of their own; the question may be freed in it. */
     void (*go_on)(struct question *question);
 };
 
@@ -48,11 +46,11 @@ struct question {
     struct questions *questions;
     const struct question_rules *rules;
     void *owner;
-    enum ipc_kind kind; /* of the message that asks */
+    enum ipc_kind kind; /* of the request message */
     bool open;
-    uint64_t request; /* 0 while it waits in line */
+    uint64_t request; /* 0 while queued */
     uint64_t since_ms;
-    struct question *next, **link; /* link: what points to it */
+    struct question *next, **link; /* link: the pointer to it */
 };
 
 struct question_list {
@@ -62,7 +60,7 @@ struct question_list {
 struct questions {
     const struct question_peers *peers;
     void *context;
-    uint32_t patience_ms; /* 0: what cannot be said at once is unavailable */
+    uint32_t patience_ms; /* 0: unavailable unless sent immediately */
     uint64_t last_request;
     struct map asked; /* by request */
     struct question_list asked_auth, asked_queue, waiting;
@@ -72,11 +70,11 @@ struct questions {
 void questions_start(struct questions *questions, const struct question_peers *peers, void *context,
                      struct loop *loop, uint32_t patience_ms, uint64_t seed);
 void questions_free(struct questions *questions);
-/* A number for a question that somebody asks without all this. */
+/* Returns a number for a question asked without this module. */
 uint64_t questions_number(struct questions *questions);
-/* Says something that nobody answers; false where it cannot be. */
+/* Sends a message without an answer; false on failure. */
 bool questions_tell(struct questions *questions, enum ipc_kind kind, const void *message);
-/* False when nobody waits for it: `attached` stays the caller's then. */
+/* False if no question waits for it: then the caller keeps `attached`. */
 bool questions_answered(struct questions *questions, enum ipc_kind kind, const union ipc_message *message,
                         int attached);
 void questions_peer_came(struct questions *questions);
@@ -85,9 +83,9 @@ void questions_retry(void *questions);
 
 void question_start(struct question *question, struct questions *questions,
                     const struct question_rules *rules, void *owner);
-/* Told unavailable() before it returns where there is no patience. */
+/* Without patience, unavailable() may be called before it returns. */
 void question_ask(struct question *question, enum ipc_kind kind);
-/* For rules->say(): under its number. */
+/* For rules->say(): sends it with its number. */
 bool question_send(struct question *question, const void *message);
 void question_forget(struct question *question);
 

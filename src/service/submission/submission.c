@@ -27,7 +27,7 @@ static void check(const struct submission *submission)
     assert((stage == SUBMISSION_GIVEN) == (open && kind == IPC_SUBMIT));
 }
 
-/* ---- what auth told before ---- */
+/* ---- cached answers of auth ---- */
 
 static bool has_cache(const struct submissions *all)
 {
@@ -58,7 +58,7 @@ static const struct cached_recipient *find_known(struct submissions *all, enum i
     return recipient_cache_find(&all->recipient_cache, key_of(all, kind, account, address));
 }
 
-/* Only what is good news: strangers could fill the memory with the rest. */
+/* Caches only positive answers: strangers could fill the memory with others. */
 static void keep_answer(struct submission *submission, uint32_t verdict, struct recipient *targets,
                         size_t count)
 {
@@ -67,7 +67,7 @@ static void keep_answer(struct submission *submission, uint32_t verdict, struct 
     if (all->accounts_version == NULL)
         return;
     recipient_cache_check(&all->recipient_cache, version);
-    if (submission->version != version) /* it may have been told before the change */
+    if (submission->version != version) /* the answer may precede the change */
         return;
     struct cached_recipient answer = {.verdict = verdict, .targets = targets, .target_count = count};
     recipient_cache_keep(&all->recipient_cache,
@@ -173,7 +173,7 @@ static void drop_spool(struct submissions *all, uint64_t spool)
     questions_tell(&all->questions, IPC_SPOOL_DROP, &(struct ipc_spool_drop){spool});
 }
 
-/* What is kept of the content, here and in queue, is given back. */
+/* Releases the content, here and in queue. */
 static void let_go(struct submission *submission)
 {
     if (submission->spool != 0)
@@ -227,7 +227,7 @@ static void write_to_file(struct submission *submission, struct bytes octets)
             continue;
         if (written <= 0) {
             bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
-            /* each message's own line follows: not_stored */
+            /* each message has its own line: queue_write_failed */
             if (log_throttle_is_due(&submission->all->spooling, clock_now_ms()))
                 log_event(LOG_EVENT_ERROR, "spool_failed", LOG_ID(submission->id),
                           LOG_TEXT("reason", strerror(errno)));
@@ -283,7 +283,7 @@ bool submission_waits(const struct submission *submission)
     return submission->question.open;
 }
 
-/* The file is there, or will not be: its descriptor gets lost where we have none free. */
+/* The file is available, or the request failed: its descriptor is lost if this process has none free. */
 static void spooled(struct submission *submission, enum store_verdict verdict, uint64_t spool, int file)
 {
     assert(submission->stage == SUBMISSION_WAITING);
@@ -299,7 +299,7 @@ static void spooled(struct submission *submission, enum store_verdict verdict, u
 
 /* ---- to queue ---- */
 
-/* No message is there any more. */
+/* Clears the state of the message. */
 static void reset(struct submission *submission)
 {
     let_go(submission);
@@ -346,7 +346,7 @@ static bool say_submit(struct submission *submission)
                                 .content = buffer_bytes(&submission->content)};
     if (!question_send(&submission->question, &submit))
         return false;
-    buffer_free(&submission->prefix); /* it is with queue now, and so is the file */
+    buffer_free(&submission->prefix); /* queue owns the message and the file now */
     buffer_free(&submission->content);
     submission->spool = 0;
     return true;
@@ -370,7 +370,7 @@ void submission_queue_lost(struct submission *submission)
 {
     if (submission->spool == 0)
         return;
-    submission->spool = 0; /* there is nobody to give it back to */
+    submission->spool = 0; /* the queue that owned it is gone */
     if (submission->stage != SUBMISSION_GIVEN) {
         fail(submission, STORE_FAILED);
         return;
@@ -440,7 +440,7 @@ static void go_on(struct question *question)
 static const struct question_rules rules = {
     .say = say, .answered = answered, .unavailable = unavailable, .go_on = go_on};
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 void submission_start(struct submission *submission, struct submissions *all,
                       const struct submission_events *events, void *owner)
@@ -470,7 +470,7 @@ void submissions_close_cache(struct submissions *all)
     all->cache_closed = true;
 }
 
-/* Whoever asked has left meanwhile: the file is not needed, what was counted was not sent. */
+/* The asker has left meanwhile: releases the file, and gives back what was counted. */
 static void give_back(struct submissions *all, enum ipc_kind kind, const union ipc_message *message)
 {
     if (kind == IPC_SPOOL_ANSWER && message->spool_answer.verdict == STORE_DONE)

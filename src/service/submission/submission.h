@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * submission: one message on its way to queue, whoever brings it: a session of
- * smtpd, a file of pickup.
+ * submission: submits one message to queue, for a session of smtpd or a file of pickup.
  *
- * Its owner asks auth about it, one thing at a time and in any order: may it
- * be from this sender, does it fit into the limits an hour, where does each
- * recipient go. submission_begin() names the envelope and gives the message
- * its queue id; submission_write() takes its content. A small one travels with
- * the message; for a larger one queue is asked for a file, and while
- * submission_waits() the owner should write no more. Header fields that go
- * before the content are its prefix, to which may be added until the end:
- * what is written already stays as it is. submission_submit() hands
- * it over: ended() says whether it is on disk. submission_drop() ends it at
- * any time; what was taken elsewhere is given back: the file, and what was
- * counted. Each answer is an event, told before the call returns or later; in
- * the latter case go_on() follows.
+ * Its owner asks auth about it, one question at a time and in any order: whether the sender is allowed,
+ * whether it fits the hourly limits, where each recipient goes. submission_begin() sets the envelope and
+ * gives the message its queue id; submission_write() takes its content. Small content is sent with the
+ * message; for larger content queue is asked for a file, and while submission_waits() the owner should
+ * write no more. Its prefix is header fields that precede the content, and can be extended until the end,
+ * since written content is not changed. submission_submit() hands it over: ended() reports whether it is
+ * on disk. submission_drop() ends it at any time; it releases the file, and what was counted. Each answer
+ * is an event, called before the function returns or later; in the latter case go_on() follows.
  *
- * Of a process that dies nothing is left in queue, and of a queue that dies
- * no file: submission_queue_lost().
+ * If its process dies, queue cleans up; if queue dies, the file is lost: submission_queue_lost().
  */
 #ifndef MAILBOAT_SERVICE_SUBMISSION_SUBMISSION_H
 #define MAILBOAT_SERVICE_SUBMISSION_SUBMISSION_H
@@ -31,110 +25,111 @@
 #include "service/submission/question.h"
 
 enum {
-    SUBMISSION_GATHERED_OCTETS = 16 * 1024, /* of what arrives in small pieces: written together */
+    SUBMISSION_GATHERED_OCTETS = 16 * 1024, /* of content in small pieces: written together */
 };
 
-/* Those of one process. */
+/* Shared by all submissions of a process. */
 struct submissions {
     struct questions questions;
     struct queue_id_maker ids;
     struct bytes hostname;
-    /* What auth told before, where the process can see that it holds still:
-     * `accounts_version` is auth's, or NULL. */
+    /* Cached answers of auth, if the process can see that they are still valid: `accounts_version` is
+     * auth's, or NULL. */
     const struct accounts_version *accounts_version;
     struct recipient_cache recipient_cache;
     bool cache_closed;
-    struct buffer key; /* of the question at hand */
+    struct buffer key; /* of the current question */
     struct log_throttle spooling;
 };
 
-/* None of them may free the submission but the last. */
+/* Only the last of them may free the submission. */
 struct submission_events {
     void (*sender)(void *owner, enum sender_verdict verdict);
     /* `number` as in ipc_limit_answer */
     void (*limit)(void *owner, enum limit_verdict verdict, uint32_t number);
-    /* KNOWN has at least one target; they live until the return. */
+    /* KNOWN has at least one target; they are valid until it returns. */
     void (*recipient)(void *owner, enum recipient_verdict verdict, const struct recipient *targets,
                       size_t count);
-    /* DONE: `id` is on disk. The submission can begin with the next message. */
+    /* DONE: `id` is on disk. The submission can begin the next message. */
     void (*ended)(void *owner, uint64_t id, enum store_verdict verdict);
-    /* Behind each of those that came in a turn of its own, and when there is room for content again. */
+    /* Called after each of those that came in a turn of its own, and when there is space for content
+     * again. */
     void (*go_on)(void *owner);
 };
 
 enum submission_stage {
-    SUBMISSION_NONE,    /* no message began */
+    SUBMISSION_NONE,    /* no message has begun */
     SUBMISSION_INLINE,  /* its content is in memory */
-    SUBMISSION_WAITING, /* as before, and a file was asked for */
-    SUBMISSION_FILE,    /* it is in the file; the last of it perhaps in memory still */
-    SUBMISSION_FAILED,  /* the rest is swallowed; submission_submit() will say `verdict` */
-    SUBMISSION_GIVEN,   /* queue is asked to store it */
+    SUBMISSION_WAITING, /* as before, and a file was requested */
+    SUBMISSION_FILE,    /* it is in the file, the end perhaps still in memory */
+    SUBMISSION_FAILED,  /* further content is skipped; submission_submit() will report `verdict` */
+    SUBMISSION_GIVEN,   /* queue was asked to store it */
 };
 
 struct submission {
     struct submissions *all;
     const struct submission_events *events;
     void *owner;
-    struct question question;      /* the one that is open */
-    struct bytes account, address; /* whom it is about; the owner's, until it is answered */
-    uint64_t version;              /* of the accounts when it was asked */
-    uint32_t recipients;           /* that are asked about limits for; 0: nothing is counted */
-    uint64_t counted;              /* the request by which the message was counted; 0: it was not */
-    enum submission_stage stage;   /* of the message, as all that follows */
+    struct question question;      /* the pending one */
+    struct bytes account, address; /* its subject; owned by the caller until the answer */
+    uint64_t version;              /* of the accounts at the question */
+    uint32_t recipients;           /* to check against limits; 0: nothing is counted */
+    uint64_t counted;              /* the request that counted the message; 0: none */
+    enum submission_stage stage;   /* of the message, like the following fields */
     const struct envelope *envelope;
     const struct origin *origin;
     uint64_t id;
-    uint64_t size;         /* octets of the prefix and of what was written so far */
-    struct buffer prefix;  /* header fields before the content, each with its CRLF */
-    struct buffer content; /* what is in memory of the content */
-    uint64_t spool;        /* queue's name for the file; 0: there is none */
-    int file;              /* -1: there is none */
+    uint64_t size;         /* octets of the prefix and the content so far */
+    struct buffer prefix;  /* header fields to prepend, each with its CRLF */
+    struct buffer content; /* the content in memory */
+    uint64_t spool;        /* queue's number of the file; 0: none */
+    int file;              /* -1: none */
     enum store_verdict verdict;
 };
 
-/* As questions_start(). Hostname, slot of the ids and accounts page are set behind it. */
+/* As questions_start(). Hostname, slot of the ids and accounts page are set afterwards. */
 void submissions_start(struct submissions *all, const struct question_peers *peers, void *context,
                        struct loop *loop, uint32_t patience_ms, uint64_t seed);
 void submissions_free(struct submissions *all);
-/* From now on auth is asked each time: its successor may know better. */
+/* Disables the cache, since auth's successor may answer differently. */
 void submissions_close_cache(struct submissions *all);
-/* An answer to a submission or to another question of the process. */
+/* Handles an answer to a submission or to another question of the process. */
 void submissions_answered(struct submissions *all, enum ipc_kind kind, const union ipc_message *message,
                           int attached);
 
 void submission_start(struct submission *submission, struct submissions *all,
                       const struct submission_events *events, void *owner);
 
-/* ---- what auth is asked; account and address stay where they are until the answer ---- */
+/* ---- questions to auth; account and address must not move until the answer ---- */
 void submission_ask_sender(struct submission *submission, struct bytes account, struct bytes address);
-/* recipients 0: would anything fit? Else the message is counted. */
+/* recipients 0: would a message fit? Otherwise it is counted. */
 void submission_ask_limit(struct submission *submission, struct bytes account, uint32_t recipients);
 void submission_ask_recipient(struct submission *submission, struct bytes account, struct bytes address);
-/* The message that was counted was sent, or not: then it is given back. */
+/* Reports that the counted message was sent, or gives it back. */
 void submission_settle(struct submission *submission, bool sent);
 
-/* ---- the message; envelope and origin stay where they are until it ended ---- */
+/* ---- the message; envelope and origin must not move until it ended ---- */
 void submission_begin(struct submission *submission, const struct envelope *envelope,
                       const struct origin *origin);
-/* Header fields, each with its CRLF, above those that are in the prefix. One that grows
- * past STORE_PREFIX_MAX fails the message. */
+/* Adds header fields, each with its CRLF, above those of the prefix. Beyond STORE_PREFIX_MAX the message
+ * fails. */
 void submission_add_prefix(struct submission *submission, struct bytes fields);
-/* The same of our Received field. */
+/* The same for this server's Received field. */
 void submission_add_received(struct submission *submission);
 void submission_write(struct submission *submission, struct bytes octets);
-/* It has begun, and not ended. */
+/* True from its begin to its end. */
 bool submission_has_begun(const struct submission *submission);
-/* What is in memory of the content. */
+/* Returns the content in memory. */
 struct bytes submission_gathered(const struct submission *submission);
-/* A question is open. */
+/* True while a question is pending. */
 bool submission_waits(const struct submission *submission);
-/* No question is open. envelope.size is what was said by then. */
+/* No question may be pending. envelope.size must be final. */
 void submission_submit(struct submission *submission);
-/* The message is dropped; what auth is asked goes on, and what was counted stays so. */
+/* Discards the message; questions to auth continue, and counted messages stay counted. */
 void submission_abandon(struct submission *submission);
-/* Nobody is told anything any more; what was counted is given back. */
+/* Discards it without further events; gives back what was counted. */
 void submission_drop(struct submission *submission);
-/* The queue process died, and what was in its file with it. ended() follows where it was given already. */
+/* The queue process died, and its file is lost. ended() follows if the message was already handed over. */
 void submission_queue_lost(struct submission *submission);
 
 #endif

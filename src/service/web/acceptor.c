@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* acceptor: accepts at a listening socket, and leaves it alone for a while where no descriptor is free. */
+/* acceptor: accepts connections on a listening socket, and pauses while no descriptor is free. */
 #define _GNU_SOURCE
 #include <errno.h>
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * alpn_demux: the first look at a connection to the port with TLS. The
- * ClientHello is looked at and left unread (core/port/tls_client_hello judges it), so
- * whoever gets the connection reads it from its beginning.
+ * alpn_demux: peeks at connections to the TLS port. The ClientHello is examined but left unread (see
+ * core/port/tls_client_hello), so that the receiver of the connection reads it from the start.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,19 +16,19 @@
 #include "service/web/web.h"
 
 struct tls_client {
-    struct web_connection caller; /* first: a caller is one of these */
+    struct web_connection caller; /* first: callers are cast to it */
     struct alpn_demux *demux;
     int descriptor;
     struct sockaddr_storage from;
     socklen_t length;
     struct watch watch;
-    struct timer deadline, again; /* again: what is known has not grown */
-    size_t heard;                 /* octets of the hello that have come */
-    bool ready;                   /* it waits for the web service */
+    struct timer deadline, again; /* again: the ClientHello has not grown */
+    size_t heard;                 /* octets of the ClientHello received */
+    bool ready;                   /* waiting for the web service */
     struct tls_client *previous_ready, *next_ready;
 };
 
-static struct handshake_budget budget_here; /* one a process */
+static struct handshake_budget budget_here; /* one per process */
 
 /* ---- clients ---- */
 
@@ -44,7 +43,7 @@ static void leave_ready(struct tls_client *client)
     client->ready = false;
 }
 
-/* The client is gone; its connection is the caller's. */
+/* Frees the client; the caller gets its connection. */
 static int let_go(struct tls_client *client)
 {
     struct alpn_demux *demux = client->demux;
@@ -63,11 +62,11 @@ static void give_up(void *owner)
     close(let_go(owner));
 }
 
-/* ---- where it goes ---- */
+/* ---- dispatch ---- */
 
 static void wait_for_more(struct tls_client *client, size_t heard)
 {
-    int wanted = (int)heard + 1; /* so the loop is not woken for what was seen */
+    int wanted = (int)heard + 1; /* does not wake the loop for octets already seen */
     if (heard == client->heard) {
         watch_change(&client->watch, false, false);
         timer_set(&client->again, WEB_PAUSE_MS);
@@ -85,10 +84,10 @@ static void hand_over(struct web *web, int descriptor)
         !child_send(web->child, smtpd, IPC_HANDED_OVER, &client, descriptor))
         log_event(LOG_EVENT_WARN, "refused", LOG_TEXT("reason", "no smtpd process takes connections"),
                   LOG_U64("port", client.port));
-    close(descriptor); /* smtpd has its own */
+    close(descriptor); /* smtpd has a copy */
 }
 
-/* ---- the web service, one client a turn ---- */
+/* ---- the web service, one client per turn ---- */
 
 static void serve(struct tls_client *client, const struct handshake_network *network)
 {
@@ -150,7 +149,7 @@ static void await_turn(struct tls_client *client)
         timer_soon(&demux->turn);
 }
 
-/* ---- the first look ---- */
+/* ---- peeking ---- */
 
 static void sort(struct tls_client *client, bool offers_smtp)
 {
@@ -179,7 +178,7 @@ static void look(struct tls_client *client)
     if (verdict == TLS_CLIENT_HELLO_MORE)
         wait_for_more(client, (size_t)got);
     else if (verdict == TLS_CLIENT_HELLO_NO_HELLO)
-        give_up(client); /* nothing in it could be answered, and in clear there is nothing to say */
+        give_up(client); /* nothing in it can be answered, and there is no plain text reply */
     else
         sort(client, verdict == TLS_CLIENT_HELLO_OFFERS);
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * published_ports: a port is published only while it answers. Relay tries them, now
- * and every few minutes. Where none answers it may be the way from this
- * machine to itself that is missing (a router that does not lead back in),
- * so then all stay published, as they do while nothing is known.
+ * published_ports: publishes a port only while it responds. Relay tests them, at the start and every few
+ * minutes. If none responds, possibly only the route from this machine to itself is missing (a router
+ * without hairpin NAT), so then all stay published, as they do before the first result.
  */
 #include "io/log.h"
 #include "service/web/web.h"
@@ -25,7 +24,7 @@ static bool has_port(const uint16_t *ports, size_t count, uint16_t port)
     return false;
 }
 
-/* Those of `configured` that are not shut, in their order; tells what has changed. */
+/* Lists the ports of `configured` that respond, in order; logs changes. */
 static void keep_open(const uint16_t *configured, uint16_t *published, size_t count, struct bytes closed)
 {
     size_t kept = 0;

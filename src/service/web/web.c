@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The web process: the settings that mail programs fetch by HTTP and HTTPS
- * (core/domain/published says what stands in them). It knows which domains
- * are hosted and which ports serve them, read before the seal, and nothing of
- * accounts: every address of a domain gets the same answer.
+ * The web process: serves the settings that mail programs fetch by HTTP and HTTPS (content:
+ * core/domain/published). It knows the hosted domains and the ports that serve them, read before the
+ * sandbox, and no accounts: every address of a domain gets the same answer.
  *
- * HTTP itself is libmicrohttpd's; its descriptor is watched by our loop.
+ * HTTP is implemented by libmicrohttpd; its descriptor is watched by this process's loop.
  */
 #define _GNU_SOURCE
 #include "service/web/web.h"
@@ -25,17 +24,17 @@
 #include "service/auth/account_store.h"
 #include "service/services.h"
 
-/* A request on its way: what was uploaded. */
+/* A request in progress: its upload. */
 struct web_request {
     struct buffer body;
     bool too_large;
 };
 
-static struct web here; /* one a process */
+static struct web here; /* one per process */
 
-/* ---- who asks for what ---- */
+/* ---- requests ---- */
 
-/* In whatever script it is written; *domain becomes its name as DNS has it. */
+/* Accepts any script; *domain becomes its A-label form. */
 static bool is_hosted(struct web *web, struct bytes *domain)
 {
     buffer_clear(&web->name);
@@ -48,8 +47,8 @@ static bool is_hosted(struct web *web, struct bytes *domain)
     return false;
 }
 
-/* Facts for an address, or for a host's name without the word before it;
- * false where its domain is not hosted here. */
+/* Fills in the facts for an address, or for a host name without its first label; false if its domain is
+ * not hosted here. */
 static bool facts_for(struct web *web, struct bytes address, struct bytes host, struct published *facts)
 {
     static const char *const words[] = {"autoconfig.", "autodiscover.", "mail.", ""};
@@ -85,7 +84,7 @@ static const struct {
     {"/", FORM_PAGE, "text/html; charset=utf-8"},
 };
 
-/* ---- answers ---- */
+/* ---- responses ---- */
 
 static enum MHD_Result send_answer(struct MHD_Connection *connection, unsigned code, const char *type,
                                    struct bytes body)
@@ -121,7 +120,7 @@ static struct bytes host_of(struct MHD_Connection *connection)
     return host == NULL ? bytes_none() : bytes_of_text(host);
 }
 
-/* The last part of /autodiscover/autodiscover.json/v1.0/ADDRESS. */
+/* Returns the last part of /autodiscover/autodiscover.json/v1.0/ADDRESS. */
 static struct bytes address_in_path(struct bytes path)
 {
     size_t slash = bytes_find_last(path, '/');
@@ -258,12 +257,12 @@ void web_serve(void *owner, int descriptor, const struct sockaddr_storage *from,
         return;
     }
     web_timeouts_make_room(&listener->timeouts);
-    /* closes it where it cannot be */
+    /* closes it on failure */
     MHD_add_connection(listener->daemon, descriptor, (const struct sockaddr *)from, length);
     go_on(listener);
 }
 
-/* As smtpd speaks TLS (io/tls.c), in GnuTLS' words. */
+/* The same TLS settings as smtpd's (io/tls.c), for GnuTLS. */
 static const char priorities[] =
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA"
     ":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1"
@@ -296,12 +295,12 @@ static bool start_listener(struct web *web, struct web_listener *listener, bool 
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     timer_start(&listener->timer, web->child->loop, go_on, listener);
     watch_start(&listener->watch, web->child->loop, info->epoll_fd, true, false, on_ready, listener);
-    if (!in_tls) /* in TLS others come first: see alpn_demux.c */
+    if (!in_tls) /* with TLS others come first: see alpn_demux.c */
         acceptor_start(&listener->acceptor, web->child->loop, listener->listening, web_serve, listener);
     return true;
 }
 
-/* ---- beginning and end ---- */
+/* ---- start and end ---- */
 
 static bool listen_on(const char *text, uint16_t port, int *listening, struct error *error)
 {
@@ -359,7 +358,7 @@ static void add_line(void *owner, const char *const *columns, size_t count)
     buffer_add_format(owner, "%s\n", columns[0]);
 }
 
-/* This process knows no account: the hashes beside the domains are read by another one. */
+/* This process must not see accounts: another one reads the domains and the hashes beside them. */
 static bool list_domains(void *owner, struct buffer *out, struct error *error)
 {
     const struct config *config = owner;
@@ -434,7 +433,7 @@ static void web_message(struct child *child, struct channel *from, enum ipc_kind
                         union ipc_message *message, int attached)
 {
     if (attached >= 0)
-        close(attached); /* nobody has anything to give to it */
+        close(attached); /* no message has a descriptor for this process */
     if (kind == IPC_EXAMINED)
         published_ports_answered(child->service_data, message->examined.closed);
 }
@@ -447,7 +446,7 @@ static void web_peer(struct child *child, struct channel *peer)
 
 static void web_drain(struct child *child, bool quick)
 {
-    child_exit(child, EX_OK); /* an answer that is cut is asked for again */
+    child_exit(child, EX_OK); /* interrupted requests are repeated by clients */
 }
 
 static uint32_t web_count(const struct config *config)

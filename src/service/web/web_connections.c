@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* The first so many octets of an address; with their number, so that kinds differ. */
+/* Returns the first octets of an address, with their number, so that network sizes differ. */
 static uint64_t first_octets(const unsigned char *address, size_t count)
 {
     uint64_t octets = 0;

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * web_connections: those who are connected to the web's ports, the oldest first. One
- * address (of IPv6 a /64) has so many connections, the network around it (of
- * IPv4 the /24, of IPv6 the /48) some more; and where all places are taken,
- * the oldest of a network that has many makes room, so that a crowd keeps
- * nobody out.
+ * web_connections: the connections to the web ports, oldest first. Limits apply per address (IPv6: per
+ * /64) and, higher, per network around it (IPv4: /24, IPv6: /48); when all places are in use, the oldest
+ * connection of a network with many is closed, so that a flood keeps no other client out.
  */
 #ifndef MAILBOAT_SERVICE_WEB_WEB_CONNECTIONS_H
 #define MAILBOAT_SERVICE_WEB_WEB_CONNECTIONS_H
@@ -18,7 +16,7 @@ enum {
     WEB_CONNECTIONS_MAX = 500,
     WEB_CONNECTIONS_PER_CLIENT_MAX = 20,
     WEB_CONNECTIONS_PER_NETWORK_MAX = 80,
-    WEB_CONNECTIONS_ASKED_MAX = 32, /* of the oldest, when one has to make room */
+    WEB_CONNECTIONS_ASKED_MAX = 32, /* of the oldest, examined to close one */
 };
 
 struct web_connection {
@@ -34,9 +32,9 @@ struct web_connections {
 void web_connections_add(struct web_connections *callers, struct web_connection *caller,
                          const struct sockaddr *from);
 void web_connections_remove(struct web_connections *callers, struct web_connection *caller);
-/* One more from there is too many, however much room there is. */
+/* True if another connection from there exceeds a limit, regardless of free places. */
 bool web_connections_are_too_many(const struct web_connections *callers, const struct sockaddr *from);
-/* Who makes room for one more; NULL: there is room. */
+/* Returns the connection to close for another one; NULL: a place is free. */
 struct web_connection *web_connections_to_close(const struct web_connections *callers);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * web_timeouts: how long each connection of the web service has been there. The
- * library ends those that are silent; who sends an octet now and then would
- * stay for ever, so after a while each is hung up on.
+ * web_timeouts: limits the duration of the web service's connections. The library ends silent ones; a
+ * client that sends an octet now and then would never be ended, so each connection has a deadline.
  */
 #include <stdlib.h>
 
@@ -10,11 +9,11 @@
 #include "service/web/web.h"
 
 struct timed_connection {
-    struct web_connection caller; /* first: a caller is one of these */
+    struct web_connection caller; /* first: callers are cast to it */
     struct web_timeouts *timeouts;
     int descriptor;
     uint64_t since_ms;
-    bool served; /* it has asked for something */
+    bool served; /* had a request */
 };
 
 static struct timed_connection *oldest_of(const struct web_timeouts *timeouts)
@@ -71,7 +70,7 @@ void web_timeouts_changed(void *owner, struct MHD_Connection *connection, void *
     *context = NULL;
 }
 
-/* The library closes what was hung up on, and says so. */
+/* The library then closes the connection, and reports that. */
 static void hang_up(struct timed_connection *timed)
 {
     web_connections_remove(&timed->timeouts->callers, &timed->caller);
