@@ -128,7 +128,7 @@ static bool put(const struct line *line, const char *text, size_t length)
     return true;
 }
 
-/* Says something, or nothing, and reads one reply: does it begin with `code`? */
+/* Sends a line, or nothing, and reads one reply; true if it begins with `code`. */
 static bool turn(const struct line *line, const char *text, size_t length, const char *code)
 {
     char reply[4096];

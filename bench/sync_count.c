@@ -49,7 +49,7 @@ int fdatasync(int file)
     return (int)syscall(SYS_fdatasync, file);
 }
 
-/* Without waiting it only begins what a sync behind it ends. */
+/* Without waiting it only starts writing, which a later sync completes. */
 int sync_file_range(int file, off64_t offset, off64_t length, unsigned int flags)
 {
     if (flags & SYNC_FILE_RANGE_WAIT_AFTER)

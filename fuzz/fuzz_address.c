@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is an address stays one in its canonical form, which is its own. */
+/* An address stays valid in its canonical form, which is stable. */
 #include "choices.h"
 #include "core/smtp/address.h"
 

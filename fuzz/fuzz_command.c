@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One command line: what its parts may be once they are taken as fine. */
+/* Command lines: the properties of accepted arguments. */
 #include "choices.h"
 #include "core/smtp/command.h"
 

@@ -55,7 +55,7 @@ static void tell_policy(struct delivery_world *world)
     delivery_sts(&world->delivery, choose(&world->choices, 2) == 0 ? NULL : &policy);
 }
 
-/* Nothing of a message leaves in clear where more is demanded. */
+/* No plain text of a message is sent where TLS is required. */
 static void check_sent(const struct delivery_world *world, struct bytes sent)
 {
     enum tls_demand demand = world->delivery.tls.policy.demand;
@@ -132,7 +132,7 @@ static void hear(struct delivery_world *world)
         delivery_lost(&world->delivery, false, TLS_LOSS_ENDED, BYTES("the connection ended"));
 }
 
-/* What people are told of it. */
+/* The text for users about it. */
 static void check_words(const struct delivery *delivery)
 {
     struct buffer peer = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is read as the head of a dropped message can be written, and is read as the same again. */
+/* A parsed head of a dropped message can be written, and parses back the same. */
 #include "choices.h"
 #include "core/message/drop.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A ClientHello that comes in pieces: once it is judged, what follows changes
- * nothing; who offers no "smtp" anywhere in his octets is never given to smtpd; and how
- * it is cut does not change whether it is too long. */
+/* A ClientHello in pieces: once it is decided, further input changes nothing; input without "smtp" is
+ * never passed to smtpd; and the split does not change whether it is too long. */
 #include "choices.h"
 #include "core/port/tls_client_hello.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What decodes, encodes again to the same octets; the rest is refused. */
+/* Decoded messages encode to the same octets; others are rejected. */
 #include <stdlib.h>
 
 #include "ipc/ipc_message.h"

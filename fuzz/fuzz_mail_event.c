@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events as octets: whatever is read as one is written as the same octets, and can be shown. */
+/* Events as octets: any decoded event encodes to the same octets, and can be shown. */
 #include "choices.h"
 #include "core/event/mail_event.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever stands in an Outlook request or in an address: what is published
- * for it has no markup of the asker's, and is read back as it was meant. */
+/* For any Outlook request or address: the published settings contain no markup of the requester, and read
+ * back as intended. */
 #include "choices.h"
 #include "core/domain/published.h"
 #include "io/autoconfig.h"
@@ -56,7 +56,7 @@ static void check_settings(struct choices *choices)
     buffer_free(&out);
 }
 
-/* What has no place for an address is written whatever is served. */
+/* Formats without an address are written in any configuration. */
 static void check_page(struct choices *choices, struct published facts)
 {
     struct buffer out = {0};

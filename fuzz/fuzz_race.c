@@ -65,10 +65,10 @@ static void feed(struct race_world *world)
     size_t i = choose(&world->choices, (unsigned)world->race.attempt_count);
     size_t used = race_feed(&world->race, i, piece, world->now_ms);
     INSIST(used <= piece.length);
-    world->stream = bytes_from(world->stream, used > 0 ? used : piece.length); /* what nobody reads is lost */
+    world->stream = bytes_from(world->stream, used > 0 ? used : piece.length); /* unread octets are lost */
 }
 
-/* What is said of each port, and of all, is one line for people. */
+/* The text about each port, and about all, is one line. */
 static void check_verdicts(const struct race_world *world)
 {
     struct buffer text = {0};

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whatever DNS says of a domain, it is judged, and what is shown of it is fit
- * for a terminal. Each record that we name is right when DNS says it back; an
- * SPF record is read as a second reader of networks reads it; and the policy
- * for MTA-STS that we publish is one that we would believe.
+ * For any DNS answers a domain's records are checked, and the output is safe for a terminal. Each record
+ * that this server proposes matches when DNS returns it; an SPF record is interpreted as by a second
+ * parser of networks; and the published MTA-STS policy is accepted by the client side.
  */
 #include <arpa/inet.h>
 

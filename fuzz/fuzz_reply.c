@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server's reply: whole or not, however it arrives; and clean for people. */
+/* A server's reply: parsed the same for all splits; and clean when printed. */
 #include "choices.h"
 #include "core/smtp/reply.h"
 
@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum reply_verdict verdict = reply_parse(bytes_of(data, size), &reply, &used);
     if (verdict == REPLY_COMPLETE)
         check_whole(bytes_of(data, size), &reply, used);
-    /* Whoever waits for more does not wait for ever. */
+    /* A reader that waits for more does not wait forever. */
     INSIST(verdict != REPLY_INCOMPLETE || size <= (size_t)(REPLY_LINE_MAX + 2) * REPLY_LINES_MAX);
     return 0;
 }

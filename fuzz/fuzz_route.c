@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever DNS says, a route ends, and never leads back to ourselves. */
+/* For any DNS answers a route ends, and never leads to this machine. */
 #include "choices.h"
 #include "core/route/route.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The schedule under any order of events: whose turn it is may start; nobody
- * who may start waits longer than all others take one turn; no limit and no
- * rate is exceeded; and what it says of times lies in its bounds.
+ * The schedule under any order of events: a destination in turn may start; none that may start waits
+ * longer than one turn of all others; no limit and no rate is exceeded; and the computed times are within
+ * their bounds.
  */
 #include "choices.h"
 #include "core/queue/schedule.h"
@@ -122,7 +122,7 @@ static void check(struct schedule_world *world)
     }
 }
 
-/* What is said of times. */
+/* Checks the bounds of times. */
 static void check_times(struct choices *choices, const struct schedule_retry *retry, struct bytes text)
 {
     uint32_t attempts = choose(choices, 40);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a person types to choose among waiting recipients: read or refused with
- * one clean line; what was read can be asked about anything. */
+/* Filters as typed by a user: parsed or rejected with one clean line; parsed ones can be matched against
+ * anything. */
 #include "choices.h"
 #include "cli/queue/selection.h"
 

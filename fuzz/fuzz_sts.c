@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What strangers publish for MTA-STS: the first octet says whether the rest
- * is a TXT record, a policy file or a line of the file of kept policies. What
- * is read as a policy is kept and read back the same.
+ * Untrusted data for MTA-STS: the first octet selects a TXT record, a policy file or a line of the policy
+ * cache. A policy that is accepted is cached and read back the same.
  */
 #include "choices.h"
 #include "core/route/sts.h"

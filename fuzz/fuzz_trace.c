@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any header, and any addresses that sent a message on: what is written in
- * front of it is found again, one line each, and nothing else is. */
+/* Any header, and any addresses that forwarded a message: the added fields are found again, one line each,
+ * and nothing else is. */
 #include <string.h>
 
 #include "choices.h"

@@ -18,7 +18,7 @@ static void interrupted(int signal)
 void command_end_on_interrupt(void)
 {
     struct sigaction before, action = {.sa_handler = interrupted};
-    /* who is called by another subcommand leaves that one's way */
+    /* keeps the handling of a calling subcommand */
     if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
         sigaction(SIGINT, &action, NULL);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * command: one subcommand of `mailboat`. Each has a file of its own, named
- * after it, that defines a `const struct command NAME_command`; the table of
- * them all is in main.c.
+ * command: one subcommand of `mailboat`. Each has a file of its own, named after it, that defines a `const
+ * struct command NAME_command`; main.c lists them all.
  */
 #ifndef MAILBOAT_CLI_COMMAND_H
 #define MAILBOAT_CLI_COMMAND_H
@@ -14,10 +13,11 @@
 struct command {
     const char *name;    /* "ports" */
     const char *summary; /* one line for `mailboat --help` */
-    const char *help;    /* the whole of `mailboat NAME --help`, with an example */
+    const char *help;    /* the full text of `mailboat NAME --help`, with an example */
     /* argv[0] is the subcommand's name. Returns an exit code of sysexits.h. */
     int (*run)(int argc, char **argv);
-    bool own_arguments; /* they are another program's: --help counts only when it is the one argument */
+    /* arguments of another program follow: --help is recognized only as the single argument */
+    bool own_arguments;
 };
 
 extern const struct command *const commands[]; /* ends with NULL */
@@ -27,7 +27,7 @@ int command_fail(const struct command *command, const struct error *error);
 /* The same from a format, with EX_USAGE and a pointer to --help. */
 int command_usage(const struct command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* ^C ends the process with 130, and leaves the terminal's cursor at the start of a line. */
+/* ^C ends the process with 130, with the cursor at the start of a line. */
 void command_end_on_interrupt(void);
 
 #endif

@@ -61,7 +61,7 @@ void control_client_close(struct control_client *control)
     channel_close(&control->channel);
 }
 
-/* Until the socket is ready; the wait is not longer because a signal came. */
+/* Waits until the socket is ready; signals do not extend the timeout. */
 static bool wait_ready(struct control_client *control, short events, uint64_t deadline_ms)
 {
     struct pollfd ready = {.fd = control->channel.descriptor, .events = events};
@@ -181,7 +181,7 @@ bool control_client_password(struct control_client *control, struct bytes user, 
     return true;
 }
 
-/* ---- what is under way ---- */
+/* ---- deliveries in progress ---- */
 
 static int compare_chosen(const void *left, const void *right)
 {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * control_client: what subcommands ask of the running queue and auth processes,
- * through their control sockets. control_client_open(), questions, control_client_close().
- * What fails is said in `error`: 69 when no server runs, 77 without the
- * permission, 75 when it gave no answer.
+ * control_client: requests of subcommands to the running queue and auth processes, through their control
+ * sockets. control_client_open(), requests, control_client_close(). Failures are reported in `error`: 69
+ * if no server runs, 77 without permission, 75 if it did not answer.
  */
 #ifndef MAILBOAT_CLI_CONTROL_CLIENT_H
 #define MAILBOAT_CLI_CONTROL_CLIENT_H
@@ -21,46 +20,46 @@ bool control_client_open(struct control_client *control, const char *folder, str
 bool control_client_open_auth(struct control_client *control, const char *data_dir, struct error *error);
 void control_client_close(struct control_client *control);
 
-/* Says it and waits for the answer, which must be of this kind; its texts live until the
- * next question. */
+/* Sends a request and waits for the answer, which must be of this kind; its texts live until the next
+ * request. */
 bool control_client_ask(struct control_client *control, enum ipc_kind kind, const void *asked,
                         enum ipc_kind answer_kind, union ipc_message *answer, struct error *error);
 
-/* A person's word on one message (0: on all); `count` gets the recipients it touched. */
+/* Applies an operator action to one message (0: to all); `count` gets the affected recipients. */
 bool control_client_control(struct control_client *control, enum control_verb verb, uint64_t id,
                             uint64_t *count, struct error *error);
-/* On these recipients, at most CHOSEN_MAX; adds to `count`. */
+/* Applies it to these recipients, at most CHOSEN_MAX; adds to `count`. */
 bool control_client_choose(struct control_client *control, enum control_verb verb, struct chosen *chosen,
                            size_t chosen_count, uint64_t *count, struct error *error);
-/* What goes on; texts and arrays live until the next question. */
+/* Gets the queue's activity; texts and arrays live until the next request. */
 bool control_client_status(struct control_client *control, bool with_in_progress,
                            struct ipc_status_answer *answer, struct error *error);
 
-/* Of auth: who is locked for guessing, until the next question; and to undo
- * it for an account or a client's address, `count` gets the locks that were. */
+/* For auth: lists lockouts, valid until the next request; and clears those of an account or client
+ * address, `count` gets their number. */
 bool control_client_locks(struct control_client *control, struct ipc_locks_answer *answer,
                           struct error *error);
 bool control_client_unlock(struct control_client *control, struct bytes who, uint64_t *count,
                            struct error *error);
 
-/* Is this password right? Counted as a guess of the client's where it is not.
- * The account's address, where it is, lives until the next question. */
+/* Verifies a password; a wrong one counts as the client's failure. The account's address, if it is right,
+ * lives until the next request. */
 bool control_client_password(struct control_client *control, struct bytes user, struct bytes password,
                              struct bytes client_address, struct ipc_password_answer *answer,
                              struct error *error);
 
-/* Recipients that are being delivered now; none where no server runs. */
+/* Recipients of deliveries in progress; none if no server runs. */
 struct in_progress {
-    bool served; /* a server was asked, and answered */
+    bool served; /* a server answered */
     bool all_held, disk_full;
-    struct chosen *chosen; /* in order */
+    struct chosen *chosen; /* sorted */
     size_t count;
     struct arena arena;
 };
 void control_client_in_progress(struct in_progress *in_progress, const char *folder);
 void control_client_in_progress_free(struct in_progress *in_progress);
 bool control_client_in_progress_has(const struct in_progress *in_progress, uint64_t id, uint32_t number);
-/* Any recipient of this message. */
+/* True for any recipient of this message. */
 bool control_client_in_progress_has_any(const struct in_progress *in_progress, uint64_t id);
 
 #endif

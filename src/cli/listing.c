@@ -40,7 +40,7 @@ static void row_as_json(const struct listing *listing, const char *const *column
     json_decref(row);
 }
 
-/* "(quota 1 GiB)", "(quota none)". */
+/* Formats "(quota 1 GiB)", "(quota none)". */
 static void size_as_text(const char *name, const char *text)
 {
     struct buffer size = {0};
@@ -65,7 +65,7 @@ static void row_as_text(const struct listing *listing, const char *const *column
         else if (name[strlen(name) - 1] == '#')
             size_as_text(name, columns[i]);
         else
-            format_print(bytes_of_text(columns[i] == NULL ? "" : columns[i])); /* a terminal is spared */
+            format_print(bytes_of_text(columns[i] == NULL ? "" : columns[i])); /* safe for a terminal */
     }
     putchar('\n');
 }
@@ -85,7 +85,7 @@ void listing_end(struct listing *listing)
         fputs("]\n", stdout);
 }
 
-/* Begun with its first row, so that nothing is printed where none can be had. */
+/* Starts with the first row, so that nothing is printed if the list fails. */
 static void each_row(void *owner, const char *const *columns, size_t count)
 {
     struct listing *listing = owner;
@@ -98,7 +98,7 @@ static void each_row(void *owner, const char *const *columns, size_t count)
 
 struct listed_domains {
     const struct config *config;
-    struct buffer names; /* of the accounts: each ends with NUL */
+    struct buffer names; /* of the accounts: each NUL-terminated */
 };
 
 static void note_domain(void *owner, const char *const *columns, size_t count)
@@ -108,7 +108,7 @@ static void note_domain(void *owner, const char *const *columns, size_t count)
         buffer_add(&domains->names, bytes_of(columns[0], strlen(columns[0]) + 1));
 }
 
-/* Those of the configuration come first. */
+/* Lists those of the configuration first. */
 static bool list_domains(const struct config *config, struct listing *listing, struct error *error)
 {
     struct listed_domains domains = {.config = config};

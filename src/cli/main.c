@@ -46,7 +46,7 @@ static int run(const struct command *command, int argc, char **argv)
     return command->run(argc, argv);
 }
 
-/* Called by a link that is named like a program of sendmail's. */
+/* True if called through a link named like a program of sendmail's. */
 static bool is_sendmail(const char *path)
 {
     static const char *const names[] = {"sendmail", "mailq", "newaliases"};

@@ -48,7 +48,7 @@ static bool take_value(const struct command *command, const struct option_rule *
     return true;
 }
 
-/* argv[*at] is a flag; its value may be in it or behind it. */
+/* Reads the flag argv[*at]; its value may be in it or in the next argument. */
 static bool read_flag(const struct command *command, int argc, char **argv, int *at,
                       const struct option_rule *rules, uint64_t *given)
 {
@@ -103,7 +103,7 @@ bool options_read(const struct command *command, int argc, char **argv, const st
 
 /* ---- arguments and verbs ---- */
 
-/* The next word of "ADDRESS [TARGET...]"; empty at the end. */
+/* Returns the next word of "ADDRESS [TARGET...]"; empty at the end. */
 static struct bytes next_word(struct bytes *rest)
 {
     return bytes_split(rest, ' ');
@@ -181,7 +181,7 @@ int options_run_verb(const struct command *command, int argc, char **argv, const
     return verb->run(&call);
 }
 
-/* ---- what they open ---- */
+/* ---- resources ---- */
 
 bool options_config(const struct command *command, const char *file, struct config *config, int *exit_code)
 {
@@ -194,12 +194,12 @@ bool options_config(const struct command *command, const char *file, struct conf
 
 /* ---- passwords ---- */
 
-/* The first line, up to one octet more than a password may have: what is too
- * long is refused as such, and never cut. */
+/* Reads the first line, up to one octet more than the limit of a password: a longer one is rejected, never
+ * cut. */
 static bool read_line(FILE *from, struct buffer *out)
 {
     int c = EOF;
-    buffer_reserve(out, PASSWORD_MAX + 2); /* no copies are left behind by growing */
+    buffer_reserve(out, PASSWORD_MAX + 2); /* growing would leave copies behind */
     while (out->length <= PASSWORD_MAX && (c = getc(from)) != EOF && c != '\n')
         buffer_add_octet(out, (char)c);
     bool got = out->length > 0 || c == '\n';
@@ -222,8 +222,8 @@ static void interrupted(int number)
     interrupted_by = number;
 }
 
-/* A line stands there; false when a signal came first. Signals come through
- * here alone, so that none is missed between the prompt and the wait. */
+/* Waits for a line; false if a signal came first. Signals are enabled only here, so that none is missed
+ * between the prompt and the wait. */
 static bool line_is_there(const sigset_t *open)
 {
     struct pollfd terminal = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -233,7 +233,7 @@ static bool line_is_there(const sigset_t *open)
     return false;
 }
 
-/* Without echo; the terminal is put back also when ^C ends the question. */
+/* Prompts without echo; restores the terminal also on ^C. */
 static bool ask(const char *prompt, struct buffer *out)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * options: a subcommand's flags and arguments by one table each, and what
- * many subcommands begin with: the configuration, a password.
+ * options: parses a subcommand's flags and arguments by one table each, and provides common resources: the
+ * configuration, a password.
  *
- * Flags may stand before, between and behind arguments; "--" ends them;
- * values follow as "--flag VALUE" or "--flag=VALUE". What is wrong is said in
- * one line that points to --help.
+ * Flags may precede, follow and separate arguments; "--" ends them; values follow as "--flag VALUE" or
+ * "--flag=VALUE". Errors are one line that points to --help.
  */
 #ifndef MAILBOAT_CLI_OPTIONS_H
 #define MAILBOAT_CLI_OPTIONS_H
@@ -35,39 +34,38 @@ struct arguments {
     uint64_t given; /* bit i: the flag of rules[i] */
 };
 
-/* argv[0] is skipped. False when something was wrong and has been said. */
+/* Skips argv[0]. False after an error has been printed. */
 bool options_read(const struct command *command, int argc, char **argv, const struct option_rule *rules,
                   struct arguments *arguments);
 
-/* What stands behind the flags is as `wanted` has it: "ADDRESS TARGET...", where
- * [TARGET] may be missing and what ends in ... may be there any number of times.
- * `whose` is the verb, or NULL. False when that has been said. */
+/* True if the arguments match `wanted`: "ADDRESS TARGET...", where [TARGET] is optional and a trailing ...
+ * allows any number. `whose` is the verb, or NULL. False after printing an error. */
 bool options_arguments_fit(const struct command *command, const char *whose, const char *wanted,
                            const char *const *at, size_t count);
 
-/* A verb of a subcommand, as `add` of `mailboat user`: all that it takes. */
+/* A verb of a subcommand, as `add` of `mailboat user`, with its arguments. */
 struct command_verb;
 struct verb_call {
     const struct command_verb *verb;
-    void *wish; /* what the flags filled in */
+    void *wish; /* filled in by the flags */
     const char *const *arguments;
     size_t count;
 };
 struct command_verb {
-    const char *name;      /* NULL ends a table */
-    const char *arguments; /* as options_arguments_fit() wants them */
-    const char *flags;     /* its own, by name, with a space between; --config is everybody's */
+    const char *name;      /* NULL ends the table */
+    const char *arguments; /* as for options_arguments_fit() */
+    const char *flags;     /* its own flags, by name, separated by spaces; --config is common */
     int (*run)(const struct verb_call *call); /* returns the exit code */
 };
-/* Reads the flags into `wish` by the rules and runs the verb; says what is
- * wrong, a flag of another verb among it. Returns the exit code. */
+/* Reads the flags into `wish` by the rules and runs the verb; reports errors, including a flag of another
+ * verb. Returns the exit code. */
 int options_run_verb(const struct command *command, int argc, char **argv, const struct option_rule *rules,
                      const struct command_verb *verbs, void *wish);
 
-/* The configuration of --config, or the default one; says what is wrong. */
+/* Loads the configuration of --config, or the default one; reports errors. */
 bool options_config(const struct command *command, const char *file, struct config *config, int *exit_code);
-/* A password: from `file`, prompted for twice on a terminal, or standard
- * input's first line. Appended to `out`; false when it has been said why not. */
+/* Reads a password: from `file`, by two prompts on a terminal, or the first line of standard input.
+ * Appends to `out`; false after an error has been printed. */
 bool options_password(const struct command *command, const char *file, struct buffer *out, int *exit_code);
 /* Overwrites and frees it. */
 void options_wipe(struct buffer *secret);

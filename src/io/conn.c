@@ -10,10 +10,10 @@
 
 #include "io/conn_tls.h"
 
-/* Everything is read here first; only what stays unread costs memory. One
- * loop runs in a process, so one is enough. */
+/* Input is read here first; only unread octets cost memory. A process runs one loop, so one buffer is
+ * enough. */
 static char scratch[CONN_INPUT_MAX];
-/* The conn whose callback runs; NULL once it was closed there. */
+/* The conn whose callback is running; NULL once it was closed there. */
 static struct conn *running;
 
 static void watch_interest(struct conn *conn);
@@ -54,7 +54,7 @@ void conn_start(struct conn *conn, struct loop *loop, int descriptor, const stru
     watch_start(&conn->watch, loop, descriptor, true, false, on_ready, conn);
 }
 
-/* Remembers how the conn ended; on_end follows from the loop. */
+/* Records how the conn ended; on_end follows from the loop. */
 static void end_with(struct conn *conn, enum conn_end end, const char *why)
 {
     if (conn->ended)
@@ -104,7 +104,7 @@ void conn_close(struct conn *conn)
     event_del(&conn->timeout);
     if (conn->ssl != NULL) {
         if (!conn->handshaking && !conn->ended)
-            SSL_shutdown(conn->ssl); /* close_notify, as far as the socket takes it */
+            SSL_shutdown(conn->ssl); /* close_notify, if the socket accepts it */
         SSL_free(conn->ssl);
         ERR_clear_error();
     }
@@ -127,8 +127,7 @@ struct bytes conn_input(const struct conn *conn)
     return conn->fresh.length > 0 ? conn->fresh : buffer_bytes(&conn->input);
 }
 
-/* A line's beginning that waits for its end must not hold the memory of all
- * that stood before it. */
+/* Releases input capacity: an incomplete line must not keep the memory of all input before it. */
 static void input_shrink(struct conn *conn)
 {
     struct buffer small = {0};
@@ -160,7 +159,7 @@ bool conn_input_is_tls(const struct conn *conn)
     return input.length >= 3 && input.at[0] == 0x16 && input.at[1] == 0x03;
 }
 
-/* Octets read, 0 when there are none now, -1 when the conn ended. */
+/* Returns octets read, 0 if none are available, -1 if the conn ended. */
 static ssize_t read_clear(struct conn *conn, char *room, size_t size)
 {
     ssize_t got;
@@ -203,14 +202,14 @@ static ssize_t read_tls(struct conn *conn, char *room, size_t size)
             total += (size_t)got;
             conn->tls.vain = 0;
             if (got < TLS_RECORD_MAX && !SSL_has_pending(conn->ssl))
-                return (ssize_t)total; /* a dialogue: what follows will wake us, no need to ask the socket */
+                return (ssize_t)total; /* interactive: the next input wakes the loop, no need to poll */
             continue;
         }
         int problem = SSL_get_error(conn->ssl, got);
         if (problem == SSL_ERROR_WANT_READ || problem == SSL_ERROR_WANT_WRITE)
             return (ssize_t)total;
         if (total > 0)
-            break; /* the end is met again once this is read */
+            break; /* the end is found again after this is consumed */
         if (conn->tls.vain > TLS_VAIN_RECORDS_MAX)
             end_with(conn, CONN_END_TLS, "too many TLS records without content");
         else if (problem == SSL_ERROR_ZERO_RETURN)
@@ -221,11 +220,11 @@ static ssize_t read_tls(struct conn *conn, char *room, size_t size)
             end_with_tls(conn);
         return -1;
     }
-    wake(conn, true, false); /* what OpenSSL holds already, the kernel does not tell */
+    wake(conn, true, false); /* octets buffered in OpenSSL do not make the socket readable */
     return (ssize_t)total;
 }
 
-/* Reads again where reading had stopped. */
+/* Resumes reading after a pause. */
 static void read_on(struct conn *conn)
 {
     if (conn->loop == NULL || conn->ended)
@@ -235,7 +234,7 @@ static void read_on(struct conn *conn)
         wake(conn, true, false);
 }
 
-/* Reads once and tells the owner. */
+/* Reads once and notifies the owner. */
 static void read_input(struct conn *conn)
 {
     size_t room = CONN_INPUT_MAX - conn->input.length;
@@ -270,7 +269,7 @@ void conn_pause(struct conn *conn, bool paused)
         return;
     conn->paused = paused;
     if (paused)
-        return; /* the socket is left alone until it has octets: most pauses end before */
+        return; /* watches the socket again only when it has octets: most pauses end before */
     conn->deaf = false;
     read_on(conn);
 }
@@ -284,7 +283,7 @@ void conn_write(struct conn *conn, struct bytes b)
     buffer_add(&conn->output, b);
     conn->full = conn->full || conn_output_is_full(conn);
     if (running != conn)
-        wake(conn, false, true); /* sent at the next turn unless conn_flush() comes first */
+        wake(conn, false, true); /* sent in the next turn unless conn_flush() comes first */
 }
 
 size_t conn_unsent(const struct conn *conn)
@@ -292,7 +291,7 @@ size_t conn_unsent(const struct conn *conn)
     return conn->output.length;
 }
 
-/* Octets sent, 0 when there is no room now, -1 when the conn ended. */
+/* Returns octets sent, 0 if the socket is full, -1 if the conn ended. */
 static ssize_t write_clear(struct conn *conn, struct bytes b)
 {
     ssize_t sent;
@@ -338,7 +337,7 @@ void conn_flush(struct conn *conn)
     }
     if (conn->output.length == 0)
         buffer_free(&conn->output);
-    if (conn->output.length == 0 && conn->full) { /* also where the kernel took all of it at once */
+    if (conn->output.length == 0 && conn->full) { /* also if the kernel accepted everything immediately */
         conn->full = false;
         conn->drained = true;
         wake(conn, false, true);
@@ -353,7 +352,7 @@ void conn_begin_tls(struct conn *conn, struct tls_context *context)
     assert(conn->ssl == NULL);
     conn->fresh = bytes_none();
     conn_flush(conn);
-    buffer_free(&conn->input); /* RFC 3207 4.2: what came in clear behind STARTTLS is not heard */
+    buffer_free(&conn->input); /* RFC 3207 4.2: plain text after STARTTLS is discarded */
     conn->ssl = SSL_new(context->ssl);
     if (conn->ssl == NULL || !tls_socket_start(&conn->tls, conn->descriptor, conn->ssl)) {
         SSL_free(conn->ssl);
@@ -374,7 +373,7 @@ void conn_start_tls_server(struct conn *conn, struct tls_context *context)
         SSL_set_accept_state(conn->ssl);
 }
 
-/* True once all that was written before STARTTLS is on its way. */
+/* True once all output before STARTTLS has been sent. */
 static bool clear_is_sent(struct conn *conn)
 {
     while (conn->clear_left > 0) {
@@ -396,7 +395,8 @@ static void finish_handshake(struct conn *conn)
     conn->handshaking = false;
     conn->tls.counts = true;
     if (conn->context != NULL && SSL_session_reused(conn->ssl) == 1)
-        conn->verify_error = conn->resumed_error; /* no certificate came: that of the session counts */
+        /* resumed without a certificate: the session's result applies */
+        conn->verify_error = conn->resumed_error;
     if (conn->verify && conn_tls_certificate(conn) != TLS_CERTIFICATE_VALID) {
         end_with(conn, CONN_END_TLS, conn_certificate_sentence(conn_tls_certificate(conn)));
         return;
@@ -421,7 +421,7 @@ void conn_handshake(struct conn *conn)
     size_t most = SSL_is_server(conn->ssl) ? CONN_HELLO_MAX : CONN_CHAIN_MAX;
     tls_socket_turn(&conn->tls, most - conn->tls.heard);
     int done = SSL_do_handshake(conn->ssl);
-    if (!SSL_is_server(conn->ssl) && conn_met_clear_text(conn)) { /* one octet of it is enough */
+    if (!SSL_is_server(conn->ssl) && conn_met_clear_text(conn)) { /* its first octet is enough */
         end_with(conn, CONN_END_TLS, "the peer sent plain text where TLS was expected");
         ERR_clear_error();
         return;
@@ -449,20 +449,20 @@ void conn_queue_handshakes(struct conn *conn, struct handshakes *handshakes,
     conn->handshake = (struct handshake_place){.handshakes = handshakes, .network = *network};
 }
 
-/* Something may have come for the handshake; it is done at once, or in its turn. */
+/* Handshake data may have arrived; runs a step now or queues it. */
 static void handshake_ready(struct conn *conn, bool woken)
 {
     if (conn->handshake.handshakes == NULL)
         conn_handshake(conn);
     else if (conn->handshake.lane != NULL)
-        watch_change(&conn->watch, false, false); /* its turn has not come: no need to hear of it again */
+        watch_change(&conn->watch, false, false); /* waits for its turn: stops watching until then */
     else if (!woken)
         handshakes_queue(conn);
-    else if (clear_is_sent(conn)) /* the client's octets are awaited */
+    else if (clear_is_sent(conn)) /* waits for the client's octets */
         watch_change(&conn->watch, true, false);
 }
 
-/* ---- the loop's news ---- */
+/* ---- events of the loop ---- */
 
 static void watch_interest(struct conn *conn)
 {
@@ -470,7 +470,7 @@ static void watch_interest(struct conn *conn)
         return;
     watch_change(&conn->watch, !conn->deaf && (conn->input.length < CONN_INPUT_MAX),
                  (conn->output.length > 0));
-    if (conn->wake_read || conn->wake_write) /* a change forgets it */
+    if (conn->wake_read || conn->wake_write) /* changing the watch clears pending wake-ups */
         event_active(&conn->watch.event, EV_READ, 1);
 }
 
@@ -501,7 +501,7 @@ static void finish_connect(struct conn *conn)
     watch_interest(conn);
 }
 
-/* False when the owner closed the conn. */
+/* False if the owner closed the conn. */
 static bool write_ready(struct conn *conn)
 {
     bool waited = conn->output.length > 0;
@@ -519,7 +519,7 @@ static bool write_ready(struct conn *conn)
     return true;
 }
 
-enum { TLS_HANDSHAKE_RECORD = 0x16 }; /* RFC 8446 5.1; no command begins so */
+enum { TLS_HANDSHAKE_RECORD = 0x16 }; /* RFC 8446 5.1; no SMTP command starts with it */
 
 void conn_await_first(struct conn *conn)
 {
@@ -531,7 +531,7 @@ void conn_end_await(struct conn *conn)
     conn->awaiting_first = false;
 }
 
-/* False when the owner closed the conn, or went on with TLS. */
+/* False if the owner closed the conn or started TLS. */
 static bool look_at_first(struct conn *conn)
 {
     unsigned char first = 0;
@@ -540,7 +540,7 @@ static bool look_at_first(struct conn *conn)
         return false;
     conn->awaiting_first = false;
     if (got <= 0)
-        return true; /* reading tells what happened */
+        return true; /* reading reports the result */
     running = conn;
     conn->events->on_first(conn->owner, first == TLS_HANDSHAKE_RECORD);
     if (running != conn)

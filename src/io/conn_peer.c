@@ -65,8 +65,8 @@ bool conn_tls_resumed(const struct conn *conn)
 
 /* ---- the handshake ---- */
 
-/* Does a star among the certificate's names cover the host, with two labels or more behind it (RFC 9525 6.3)?
- */
+/* True if a wildcard among the certificate's names covers the host, followed by two labels or more (RFC
+ * 9525 6.3). */
 static bool has_star_for(X509 *certificate, struct bytes host)
 {
     struct bytes tail = host, label = bytes_split(&tail, '.');
@@ -84,8 +84,8 @@ static bool has_star_for(X509 *certificate, struct bytes host)
     return found;
 }
 
-/* OpenSSL knows no underscore, neither where the star stands nor behind it; a
- * host may have them (core/dns/host.h). */
+/* OpenSSL rejects underscores, both under the wildcard and after it; host names may have them
+ * (core/dns/host.h). */
 static bool star_covers_underscore(X509_STORE_CTX *store)
 {
     const char *host;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* deliveries: those under way, and how the next one is made. */
+/* deliveries: the deliveries in progress, and the selection of the next one. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ void deliveries_drop(struct queue *queue, struct queue_delivery *delivery)
     delivery_free(delivery);
 }
 
-/* The destination may be another by now: the configuration changed. */
+/* True if the destination has changed with the configuration. */
 static bool goes_elsewhere(struct queue *queue, const struct active_destination *active,
                            const struct store_recipient *r, uint64_t id, uint64_t now_ms)
 {
@@ -68,7 +68,7 @@ static bool goes_elsewhere(struct queue *queue, const struct active_destination 
     return true;
 }
 
-/* Those that still go to this destination. */
+/* Takes the recipients that still have this destination. */
 static void take_recipients(struct queue *queue, const struct active_destination *active,
                             const struct store_delivery *due, uint64_t now_ms,
                             struct queue_delivery *delivery)
@@ -81,7 +81,7 @@ static void take_recipients(struct queue *queue, const struct active_destination
                                                                                &due->recipients[i]);
 }
 
-/* The content goes out and is forgotten; the rest stays until the result, and the prefix with it. */
+/* The content is sent and then freed; the rest stays until the result, including the prefix. */
 static bool take_message(struct queue *queue, const struct store_delivery *due,
                          struct queue_delivery *delivery, struct bytes *content)
 {
@@ -95,7 +95,7 @@ static bool take_message(struct queue *queue, const struct store_delivery *due,
     return true;
 }
 
-/* Those whose time is over are not tried any more, unless they never were. True: there were some. */
+/* Expires recipients instead of attempting them, unless they were never attempted. True if there were any. */
 static bool give_up_some(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms)
 {
     struct store_recipient over[DELIVERY_RECIPIENTS_MAX];
@@ -113,7 +113,7 @@ static bool give_up_some(struct queue *queue, struct queue_delivery *delivery, u
     return count > 0;
 }
 
-/* All of the message whom it came back to, up to `max`, so that their sender is told once. */
+/* Collects all recipients of the message with this loop, up to `max`, so that the sender gets one report. */
 static size_t gather_returned(struct queue *queue, uint64_t id, struct bytes content, struct arena *arena,
                               struct store_recipient *returned, size_t max)
 {
@@ -130,7 +130,7 @@ static size_t gather_returned(struct queue *queue, uint64_t id, struct bytes con
     return total;
 }
 
-/* Has it come back to somebody who sent it on? Then they go, and the sender is told. */
+/* Handles a mail loop: removes the recipients, and sends a report. */
 static bool came_back(struct queue *queue, struct queue_delivery *delivery, struct bytes content,
                       uint64_t now_ms)
 {
@@ -145,7 +145,7 @@ static bool came_back(struct queue *queue, struct queue_delivery *delivery, stru
     struct store_recipient returned[DELIVERY_RECIPIENTS_MAX];
     size_t count = gather_returned(queue, delivery->message.id, content, &delivery->arena, returned,
                                    DELIVERY_RECIPIENTS_MAX);
-    if (count > 0) /* else the store is away, and what was begun here is undone with its batch */
+    if (count > 0) /* otherwise the store is unreachable, and changes made here are undone with its batch */
         delivery_result_looped(queue, &delivery->message, returned, count, who, now_ms);
     return true;
 }
@@ -164,7 +164,7 @@ struct queue_delivery *deliveries_make(struct queue *queue, struct active_destin
     }
     bool over = delivery->message.expires_ms + SCHEDULE_GRACE_MS <= now_ms &&
                 give_up_some(queue, delivery, now_ms);
-    if (over && delivery->recipient_count > 0) /* the report on them took the room of the content */
+    if (over && delivery->recipient_count > 0) /* the report used the memory of the content */
         take_message(queue, due, delivery, content);
     if (delivery->recipient_count == 0 || came_back(queue, delivery, *content, now_ms)) {
         delivery_free(delivery);
@@ -176,14 +176,14 @@ struct queue_delivery *deliveries_make(struct queue *queue, struct active_destin
 
 /* ---- starting ---- */
 
-/* Who sent it on stands above what was put before the content when it was accepted. */
+/* Delivered-To fields of forwarders precede the prefix stored at acceptance. */
 static void add_prefix(struct queue_delivery *delivery, struct ipc_deliver *deliver)
 {
     struct buffer prefix = {0};
     if (delivery->transport == SCHEDULE_AWAY)
         loop_detection_add(&prefix, delivery->recipients[0].recipient.via);
     deliver->prefix = delivery->message.prefix;
-    deliver->envelope.size += prefix.length; /* the rest of the prefix is counted there */
+    deliver->envelope.size += prefix.length; /* the stored prefix is already counted */
     if (prefix.length > 0) {
         buffer_add(&prefix, delivery->message.prefix);
         deliver->prefix = arena_copy(&delivery->arena, buffer_bytes(&prefix));
@@ -227,7 +227,7 @@ static void defer_unread(struct queue *queue, const struct queue_delivery *deliv
     store_settle(queue->store, delivery->message.id, results, delivery->recipient_count);
 }
 
-/* A content that cannot be read now is not a reason to lose it. */
+/* A content that cannot be read now must not be lost. */
 static bool open_content(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms, int *content)
 {
     *content = -1;
@@ -237,11 +237,12 @@ static bool open_content(struct queue *queue, struct queue_delivery *delivery, u
     if (*content >= 0)
         return true;
     int number = errno;
-    if (store_verdict(queue->store, NULL) == STORE_UNREACHABLE) { /* nobody said that it is not there */
+    if (store_verdict(queue->store, NULL) == STORE_UNREACHABLE) { /* its absence is not confirmed */
         deliveries_drop(queue, delivery);
         return false;
     }
-    bool gone = number == ENOENT; /* the rest passes: no descriptor, no memory, a disk that is mended */
+    /* other errors are temporary: no descriptor, no memory, a disk to be repaired */
+    bool gone = number == ENOENT;
     log_event(LOG_EVENT_ERROR, gone ? "content_missing" : "content_unreadable", LOG_ID(delivery->message.id),
               LOG_TEXT("reason", strerror(number)),
               LOG_TEXT("mend", "the content file in queue/content cannot be read"));

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* delivery_result: what becomes of recipients after an attempt, and who is told. */
+/* delivery_result: applies the results of an attempt to its recipients, and sends reports. */
 #include <unistd.h>
 
 #include "core/client/client_session.h"
 #include "core/message/dsn.h"
 #include "queue/queue_state.h"
 
-/* ---- what happened ---- */
+/* ---- events ---- */
 
 struct mail_event delivery_result_event(enum event_kind kind, const struct store_message *message,
                                         const struct store_recipient *recipient, uint64_t now_ms)
@@ -43,7 +43,7 @@ void delivery_result_received(struct queue *queue, const struct store_message *m
     events_add(queue, &event, now_ms);
 }
 
-/* For a report; what happened to `recipient`. */
+/* Returns the report's entry for `recipient`. */
 static struct dsn_recipient dsn_entry(const struct mail_event *event, const struct recipient *recipient)
 {
     static const enum dsn_action actions[] = {[EVENT_CLASS_DEFERRED] = DSN_DELAYED,
@@ -113,7 +113,7 @@ void delivery_result_report(struct queue *queue, const struct store_message *mes
                             const struct dsn_recipient *about, size_t count, uint64_t now_ms)
 {
     struct buffer content = {0};
-    uint64_t ahead_ms = (uint64_t)queue->wall_ahead_ms; /* modulo 2^64: it may be behind */
+    uint64_t ahead_ms = (uint64_t)queue->wall_ahead_ms; /* modulo 2^64: it may be negative */
     struct dsn dsn = {.hostname = queue->options.hostname,
                       .now_ms = now_ms + ahead_ms,
                       .envelope = &message->envelope,
@@ -125,11 +125,12 @@ void delivery_result_report(struct queue *queue, const struct store_message *mes
     bool any = false;
     struct envelope headers_only = message->envelope;
     headers_only.ret = RET_HEADERS;
-    if (headers_only.requiretls) /* RFC 8689 5: what needed TLS is not shown to more eyes by its report */
+    if (headers_only.requiretls) /* RFC 8689 5: the content of a REQUIRETLS message is not exposed by its
+                                    report */
         dsn.envelope = &headers_only;
     for (size_t i = 0; i < count; i++)
         any = any || dsn_wanted(about[i].recipient, about[i].action);
-    if (!any || message->envelope.sender.length == 0) /* a report is never reported on */
+    if (!any || message->envelope.sender.length == 0) /* no report is sent about a report */
         return;
     dsn.id = queue_id_next(&queue->ids, now_ms * 1000);
     dsn.content = delivery_result_beginning(queue, message, DSN_RETURNED_MAX, &dsn.content_is_whole);
@@ -140,7 +141,7 @@ void delivery_result_report(struct queue *queue, const struct store_message *mes
 
 /* ---- aliases ---- */
 
-/* How many from `first` on stand for the same address that was given. */
+/* Returns how many, from `first` on, are members of the same original address. */
 static size_t members_from(const struct envelope *envelope, size_t first)
 {
     const struct recipient *r = envelope->recipients;
@@ -185,8 +186,7 @@ void delivery_result_expanded(struct queue *queue, const struct store_message *m
 
 /* ---- one recipient ---- */
 
-/* This attempt is the first that fails after the time to warn:
- * so each sender is warned once, across restarts too. */
+/* True for the first failure after warn_after: each sender is warned once, even across restarts. */
 static bool warning_due(const struct queue *queue, const struct store_message *message,
                         const struct store_recipient *r, uint64_t now_ms)
 {
@@ -194,7 +194,7 @@ static bool warning_due(const struct queue *queue, const struct store_message *m
     return queue->options.warn_after_ms > 0 && now_ms >= warn_ms && r->last.when_ms < warn_ms && !r->held;
 }
 
-/* When to try again; `local_early`: its mailbox could not be reached. */
+/* Returns the next due time; `local_early`: its mailbox could not be reached. */
 static uint64_t due_again_ms(const struct queue *queue, const struct mail_event *event, uint64_t expires_ms,
                              bool local_early, uint64_t random, uint64_t now_ms)
 {
@@ -204,7 +204,7 @@ static uint64_t due_again_ms(const struct queue *queue, const struct mail_event 
     if (greylist_ms > 0 && now_ms + greylist_ms < due_ms)
         due_ms = now_ms + greylist_ms;
     if (local_early && now_ms + SCHEDULE_LOCAL_RETRY_MS < due_ms)
-        due_ms = now_ms + SCHEDULE_LOCAL_RETRY_MS; /* the mailboxes' server is down: not for long */
+        due_ms = now_ms + SCHEDULE_LOCAL_RETRY_MS; /* the LMTP server is down: usually briefly */
     return due_ms;
 }
 
@@ -226,7 +226,7 @@ static struct store_result defer(struct queue *queue, struct mail_event *event, 
                                  .last = last};
 }
 
-/* No answer came from those who could tell where it goes. */
+/* The recipient could not be resolved: defers it. */
 static void defer_lookup(struct queue *queue, struct mail_event *event, uint64_t expires_ms, uint64_t now_ms)
 {
     event->enhanced = BYTES("4.3.0");
@@ -267,7 +267,7 @@ static struct mail_event attempt_event(const struct queue_delivery *d, size_t i,
     return event;
 }
 
-/* What becomes of the recipient. True when the sender may want to know; `dsn` says what. */
+/* Decides the recipient's state. True if the sender may want a report; `dsn` is its entry. */
 static bool decide(struct queue *queue, const struct queue_delivery *d, size_t i, uint64_t random,
                    uint64_t now_ms, struct store_result *settled, struct dsn_recipient *dsn)
 {
@@ -285,7 +285,7 @@ static bool decide(struct queue *queue, const struct queue_delivery *d, size_t i
     events_add(queue, &event, now_ms);
     if (event.mailbox && r->recipient.away)
         vacation_queue_consider(queue, &d->message, r);
-    /* RFC 3461 5.2.2: relayed is said only where the next server says nothing */
+    /* RFC 3461 5.2.2: `relayed` is reported only if the next server sends no reports */
     return mail_event_class(event.kind) != EVENT_CLASS_DELIVERED || !result->peer_reports;
 }
 
@@ -304,7 +304,7 @@ void delivery_result_apply(struct queue *queue, struct queue_delivery *d, uint64
             (expands ? expansion_apply : apply_lookup)(queue, d, now_ms);
         return;
     }
-    uint64_t random = queue_random(queue); /* one for all: they stay together */
+    uint64_t random = queue_random(queue); /* one value for all: they stay together */
     for (size_t i = 0; i < d->recipient_count; i++)
         if (d->gone == NULL || !d->gone[i])
             count += decide(queue, d, i, random, now_ms, &results[settled++], &about[count]);
@@ -312,16 +312,16 @@ void delivery_result_apply(struct queue *queue, struct queue_delivery *d, uint64
     store_settle(queue->store, d->message.id, results, settled);
 }
 
-/* It goes without an attempt; whoever has read it ahead reads anew. */
+/* Removes it without an attempt; pages read ahead are discarded. */
 static struct store_result finish(struct queue *queue, const struct store_recipient *recipient)
 {
     destinations_changed(queue, recipient->destination);
     return (struct store_result){.number = recipient->number, .fate = STORE_FINISHED};
 }
 
-/* ---- what runs in a circle ---- */
+/* ---- mail loops ---- */
 
-/* Somebody who is written to in one way is told of once, however many are behind. */
+/* Reports an original address once, however many members it has. */
 static bool wants_dsn(const struct dsn_recipient *about, size_t count, const struct recipient *recipient)
 {
     struct bytes said = recipient->original.length > 0 ? recipient->original : recipient->address;
@@ -358,7 +358,7 @@ void delivery_result_looped(struct queue *queue, const struct store_message *mes
     arena_clear(&arena);
 }
 
-/* ---- questions about an address ---- */
+/* ---- lookups ---- */
 
 void delivery_result_unanswered(struct queue *queue, struct queue_delivery *d, uint64_t now_ms)
 {
@@ -369,7 +369,7 @@ void delivery_result_unanswered(struct queue *queue, struct queue_delivery *d, u
         defer_lookup(queue, &event, d->message.expires_ms, now_ms);
 }
 
-/* ---- where a report goes ---- */
+/* ---- recipients of reports ---- */
 
 static void drop_report(struct queue *queue, struct mail_event *event, struct bytes why, uint64_t now_ms)
 {
@@ -380,7 +380,7 @@ static void drop_report(struct queue *queue, struct mail_event *event, struct by
     store_remove(queue->store, event->message);
 }
 
-/* It is one of ours: the report goes on under a new id, to the mailboxes behind the address. */
+/* The sender is local: the report continues under a new id, to the mailboxes of the address. */
 static void requeue_report(struct queue *queue, const struct queue_delivery *d, uint64_t now_ms)
 {
     struct store_message message;
@@ -424,7 +424,7 @@ static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t
     case RECIPIENT_UNKNOWN:
         drop_report(queue, &event, BYTES("no such mailbox: report discarded"), now_ms);
         break;
-    case RECIPIENT_FULL: /* nobody says so to the queue */
+    case RECIPIENT_FULL: /* auth never says so to the queue */
     case RECIPIENT_UNAVAILABLE:
         if (now_ms >= d->message.expires_ms) {
             drop_report(queue, &event, BYTES("account lookups failed until the message expired"), now_ms);
@@ -459,8 +459,8 @@ void delivery_result_expire(struct queue *queue, const struct store_message *mes
     store_settle(queue->store, message->id, results, count);
 }
 
-/* Held ones wait for a person, those under way for their result, some for an
- * attempt they are owed. False when none but held ones are left. */
+/* Expires its recipients, except held ones, those in progress, and those with an attempt left. False if
+ * only held ones remain. */
 static bool expire_message(struct queue *queue, uint64_t id, uint64_t now_ms)
 {
     bool left = false;
@@ -510,7 +510,7 @@ void delivery_result_expire_due(struct queue *queue, uint64_t now_ms)
         if (!queue->sweep_left)
             queue->sweep_from = ids[i];
     }
-    bool more = count == STORE_READ_MAX && i == count; /* ids grow with time: what follows expires later */
+    bool more = count == STORE_READ_MAX && i == count; /* ids grow with time: later ids expire later */
     queue->sweep_after = more ? ids[count - 1] : queue->sweep_from;
     queue->sweep_left = more && queue->sweep_left;
     queue->sweep_ms = now_ms + (more ? 1 : EXPIRY_SWEEP_MS);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * destinations: those in memory. One enters when something of it is due, and
- * leaves when what is left of it is due later: the store remembers when. One
- * without any mail stays as idle, since more may come, until another needs
- * the room.
+ * destinations: the destinations in memory. One enters when some of its mail is due, and leaves when its
+ * remaining mail is due later: the store keeps that time. One without mail stays as idle, since more may
+ * come, until another needs its place.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -108,7 +107,7 @@ static void enter(struct queue *queue, struct bytes name, uint32_t failures)
     assert(destinations_is_sound(queue, a));
 }
 
-/* The memory goes later: something of it may be on its way out. */
+/* Releases the memory later: some of it may be in use by a delivery. */
 static void forget_page(struct active_destination *a)
 {
     a->page_at = a->page.count;
@@ -151,7 +150,7 @@ void destinations_due(struct queue *queue, struct bytes name, uint64_t now_ms, b
     if (a != NULL) {
         if (forgive)
             schedule_reset_failures(&queue->schedule, &a->scheduled);
-        if (forgive || now_ms < a->cursor.due_ms) /* what is due now stands before what was read */
+        if (forgive || now_ms < a->cursor.due_ms) /* mail due now sorts before the page read */
             forget_page(a);
         if (a->rowless) {
             store_destination_put(queue->store, name, now_ms, a->scheduled.failures);
@@ -167,7 +166,7 @@ void destinations_due(struct queue *queue, struct bytes name, uint64_t now_ms, b
     bool known = store_destination(queue->store, name, &row);
     uint32_t failures = known && !forgive ? row.failures : 0;
     if (known && failures >= SCHEDULE_FAILURES_MAX && row.due_ms > now_ms)
-        return; /* put off: nobody answers there */
+        return; /* deferred: the destination does not respond */
     if (!known || row.due_ms > now_ms || forgive)
         store_destination_put(queue->store, name, now_ms, failures);
     if (has_room(queue))
@@ -176,9 +175,9 @@ void destinations_due(struct queue *queue, struct bytes name, uint64_t now_ms, b
         queue->outside = true;
 }
 
-/* ---- what is due of one ---- */
+/* ---- due mail of a destination ---- */
 
-/* What is under way is left out: its rows say that it is due until its result is there. */
+/* Removes deliveries in progress: their rows are still due until the result is stored. */
 static void leave_out_in_progress(struct queue *queue, struct store_page *page)
 {
     size_t kept = 0;
@@ -195,7 +194,7 @@ static void leave_out_in_progress(struct queue *queue, struct store_page *page)
     page->count = kept;
 }
 
-/* True when there was something, though it may be all under way. */
+/* True if rows were read, though all may be in progress. */
 static bool read_page(struct queue *queue, struct active_destination *a, uint64_t now_ms)
 {
     struct store_due_question question = {
@@ -216,7 +215,7 @@ static bool read_page(struct queue *queue, struct active_destination *a, uint64_
     return any;
 }
 
-/* The page behind the cursor has something to deliver, or nothing more is due. */
+/* Reads pages after the cursor until one has something to deliver, or nothing more is due. */
 static void turn_page(struct queue *queue, struct active_destination *a, uint64_t now_ms)
 {
     while (read_page(queue, a, now_ms) && a->page.count == 0)
@@ -232,7 +231,7 @@ const struct store_delivery *destinations_next(struct queue *queue, struct activ
     return a->page_at == a->page.count ? NULL : &a->page.deliveries[a->page_at++];
 }
 
-/* All of it waits for later: the store tells us when. */
+/* All of its mail is due later: the store keeps the time. */
 static void leave_until(struct queue *queue, struct active_destination *a, uint64_t due_ms)
 {
     put(queue, a->scheduled.name, due_ms, a->scheduled.failures);
@@ -241,7 +240,7 @@ static void leave_until(struct queue *queue, struct active_destination *a, uint6
 
 void destinations_rest(struct queue *queue, struct active_destination *a, uint64_t now_ms)
 {
-    if (a->scheduled.until_ms != 0) { /* put off */
+    if (a->scheduled.until_ms != 0) { /* deferred */
         if (a->scheduled.in_progress == 0)
             leave_until(queue, a, a->scheduled.until_ms);
         return;
@@ -255,7 +254,7 @@ void destinations_rest(struct queue *queue, struct active_destination *a, uint64
             queue->look_ms = next_ms;
         return;
     }
-    if (a->cursor.due_ms != 0) { /* nothing is under way: look once more from the beginning */
+    if (a->cursor.due_ms != 0) { /* nothing is in progress: reads once more from the beginning */
         forget_page(a);
         turn_page(queue, a, now_ms);
         if (a->page.count > 0) {
@@ -274,7 +273,7 @@ void destinations_rest(struct queue *queue, struct active_destination *a, uint64
 
 /* ---- waking ---- */
 
-/* Those in memory of which something is due again. */
+/* Wakes active destinations with mail that has become due. */
 static void look(struct queue *queue, uint64_t now_ms)
 {
     if (queue->look_ms == 0 || queue->look_ms > now_ms)
@@ -292,7 +291,7 @@ static void look(struct queue *queue, uint64_t now_ms)
     }
 }
 
-/* Those in the store of which something is due. */
+/* Loads destinations with due mail from the store. */
 static void fetch(struct queue *queue, uint64_t now_ms)
 {
     struct store_destination page[STORE_READ_MAX], after;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * events: what happens to messages, in the batch with what it tells of. They
- * are kept as octets (core/event/mail_event.h); with the commit they become true:
- * the numbers that people see are counted, and the shell takes them.
+ * events: events of messages, added to the batch together with the change that they report. They are
+ * stored encoded (core/event/mail_event.h); after the commit they are counted in the stats, and passed to
+ * the shell.
  */
 #include "queue/queue_state.h"
 

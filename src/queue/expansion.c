@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * expansion: an address that stands for more than fit at RCPT, or for one who
- * is not there, was accepted as itself. Auth tells its members page by page;
- * each page is put into one batch together with how far it has come, so that
- * a crash neither loses nor repeats a member, and the address goes with the
- * last of them. A member that expands itself waits for its own turn: however
- * deep, one page is in memory. Whoever is named and is not there is told of
- * in the log, to whom runs the server, and in a report, to the sender, from
- * whom the members stay hidden.
+ * expansion: an address with more members than fit at RCPT, or with a missing one, is accepted unexpanded.
+ * Auth lists its members page by page; each page is committed together with the progress, so that a crash
+ * neither loses nor repeats a member, and the address is removed with the last of them. A member that
+ * expands itself waits for its own turn: at any depth, one page is in memory. Missing members are logged
+ * for the operator, and reported to the sender without revealing the other members.
  */
 #include "core/message/dsn.h"
 #include "core/message/loop_detection.h"
 #include "io/log.h"
 #include "queue/queue_state.h"
 
-/* What the sender wrote to. */
+/* Returns the original recipient. */
 static struct recipient written_to(const struct recipient *row)
 {
     struct recipient said = *row;
@@ -32,7 +29,7 @@ static void fail(struct queue *queue, const struct queue_delivery *d, struct byt
     delivery_result_report(queue, &d->message, &about, 1, now_ms);
 }
 
-/* Where it goes, with what is asked of the address whose member it is. */
+/* Adds a member with the options of the address that it belongs to. */
 static bool add_member(struct queue *queue, const struct queue_delivery *d, const struct recipient *found,
                        uint64_t now_ms)
 {
@@ -86,7 +83,7 @@ static void apply_page(struct queue *queue, const struct queue_delivery *d, uint
         struct store_result advanced = {.number = row->number,
                                         .fate = STORE_ADVANCED,
                                         .progress = page->after,
-                                        .due_ms = now_ms + 1}; /* behind what was read of those due */
+                                        .due_ms = now_ms + 1}; /* after the page of due mail already read */
         store_settle(queue->store, d->message.id, &advanced, 1);
         destinations_due(queue, DESTINATION_LOOKUP, now_ms, false);
         return;
@@ -95,7 +92,7 @@ static void apply_page(struct queue *queue, const struct queue_delivery *d, uint
                  &(struct store_result){.number = row->number, .fate = STORE_EXPANDED}, 1);
 }
 
-/* Between acceptance and now the alias or the user was removed. */
+/* The alias or the user was removed after acceptance. */
 static void apply_unknown(struct queue *queue, const struct queue_delivery *d, uint64_t now_ms)
 {
     const struct store_recipient *row = &d->recipients[0];

@@ -6,7 +6,7 @@
 #include "io/log.h"
 #include "queue/queue_state.h"
 
-/* splitmix64: for spreading retries, not for secrets; the same seed gives the same run. */
+/* splitmix64: to spread retries, not for secrets; deterministic for a seed. */
 uint64_t queue_random(struct queue *queue)
 {
     uint64_t z = queue->random += UINT64_C(0x9e3779b97f4a7c15);
@@ -30,10 +30,10 @@ void queue_start(struct queue *queue, struct store *store, const struct queue_op
         queue->schedule.transports[SCHEDULE_AWAY].max = options->deliveries;
     map_start(&queue->deliveries, seed);
     map_start(&queue->messages, seed);
-    queue->wake_ms = now_ms; /* what waits from before */
+    queue->wake_ms = now_ms; /* mail stored before */
 }
 
-/* Each delivery that was made is under way at its destination, or its result waits to be stored. */
+/* Each delivery is in progress at its destination, or its result waits to be stored. */
 bool queue_is_sound(const struct queue *queue)
 {
     size_t in_progress = queue_in_progress(queue);
@@ -69,9 +69,9 @@ void queue_free(struct queue *queue)
     buffer_free(&queue->events);
 }
 
-/* ---- in ---- */
+/* ---- accepting ---- */
 
-/* Reports read the stored message into the scratch arena, where these lie. */
+/* Reports read the stored message into the scratch arena, which holds these. */
 static void report_expansions(struct queue *queue, const struct store_message *message, const uint8_t *asked,
                               uint64_t now_ms)
 {
@@ -123,7 +123,7 @@ enum store_verdict queue_accept(struct queue *queue, const struct store_message 
 
 /* ---- the batch ---- */
 
-/* Those that were in the batch are on disk; others came while it was committed. */
+/* Removes the results that are on disk; others came during the commit. */
 static void results_saved(struct queue *queue)
 {
     for (struct queue_delivery **at = &queue->unsaved; *at != NULL;) {
@@ -138,7 +138,7 @@ static void results_saved(struct queue *queue)
     assert(queue_is_sound(queue));
 }
 
-/* Their destinations went to rest without knowing of them: when it is due again is looked up anew. */
+/* Their destinations left memory without these results: recomputes when they are due. */
 static void apply_results(struct queue *queue, uint64_t now_ms)
 {
     for (struct queue_delivery *d = queue->unsaved; d != NULL; d = d->next_unsaved)
@@ -169,10 +169,10 @@ void queue_commit_start(struct queue *queue, uint64_t now_ms)
     if (queue->stuck || queue->unsaved != NULL || store_is_changed(queue->store))
         start(queue);
     else
-        events_committed(queue); /* a retry of what is due changes nothing on disk */
+        events_committed(queue); /* a retry of due mail changes nothing on disk */
 }
 
-/* None of the batch is on disk, nor of what came behind it. */
+/* Neither the batch nor later changes are on disk. */
 static void undo(struct queue *queue, enum store_verdict verdict, uint64_t now_ms)
 {
     destinations_undone(queue, queue->committing_batch);
@@ -181,13 +181,13 @@ static void undo(struct queue *queue, enum store_verdict verdict, uint64_t now_m
         d->applied = false;
     if (verdict != STORE_UNREACHABLE)
         return;
-    /* Questions may have found nothing only because nobody answered. */
+    /* Lookups may have found nothing only because the store was unreachable. */
     queue->wake_ms = now_ms;
     queue->sweep_after = queue->sweep_from = 0;
     queue->sweep_left = false;
 }
 
-/* Until the store has room again, or is there again. */
+/* Pauses until the store has space again, or is reachable again. */
 static void get_stuck(struct queue *queue, enum store_verdict verdict, uint64_t now_ms)
 {
     queue->stuck = true;
@@ -195,8 +195,8 @@ static void get_stuck(struct queue *queue, enum store_verdict verdict, uint64_t 
     queue->stuck_ms = now_ms + STUCK_RETRY_MS;
 }
 
-/* Results are known only here: where there is no room for all, they go into a
- * batch of their own, again and again until there is. */
+/* Results are only in memory: if the whole batch does not fit, they are committed in a separate batch,
+ * repeatedly until it succeeds. */
 bool queue_commit_done(struct queue *queue, uint64_t now_ms, enum store_verdict *verdict, struct error *error)
 {
     *verdict = queue->stuck ? queue->stuck_as : STORE_DONE;
@@ -251,7 +251,7 @@ static struct queue_delivery *in_progress(struct queue *queue, uint64_t number)
     return delivery == NULL || delivery->active == NULL ? NULL : delivery;
 }
 
-/* Somebody said something about the message, has no time, or was not reached? */
+/* Classifies the result for the schedule: the server replied, was busy, or was not reached. */
 static enum schedule_news news_of(const struct ipc_deliver_answer *answer)
 {
     enum schedule_news news = SCHEDULE_UNREACHABLE;
@@ -389,13 +389,13 @@ void queue_transport_lost(struct queue *queue, enum schedule_transport transport
         if (d->active == NULL || d->transport != transport)
             continue;
         end_delivery(queue, d, SCHEDULE_UNKNOWN, now_ms);
-        deliveries_drop(queue, d); /* the map allows the visited one to go */
+        deliveries_drop(queue, d); /* the map allows removing the visited one */
     }
     destinations_forget_pages(queue);
     assert(queue_is_sound(queue));
 }
 
-/* ---- a person's word ---- */
+/* ---- operator actions ---- */
 
 static void place(struct queue *queue, uint64_t id, const struct store_recipient *r, uint64_t due_ms,
                   bool held, uint64_t now_ms)
@@ -409,7 +409,7 @@ static void place(struct queue *queue, uint64_t id, const struct store_recipient
     destinations_due(queue, r->destination, now_ms, true);
 }
 
-/* What is due already stays due since then: who says it again and again puts the end off for none. */
+/* Keeps the due time of a recipient that is already due: repeated `queue retry` does not postpone expiry. */
 static void retry(struct queue *queue, uint64_t id, const struct store_recipient *r, uint64_t now_ms)
 {
     if (r->due_ms > now_ms)
@@ -418,7 +418,7 @@ static void retry(struct queue *queue, uint64_t id, const struct store_recipient
         destinations_due(queue, r->destination, now_ms, true);
 }
 
-/* True when that changed anything. */
+/* True if it changed anything. */
 static bool control_recipient(struct queue *queue, enum control_verb verb, uint64_t id,
                               const struct store_recipient *r, uint64_t now_ms)
 {
@@ -441,7 +441,7 @@ static bool control_recipient(struct queue *queue, enum control_verb verb, uint6
     return false;
 }
 
-/* A delivery that is under way learns of it: its result will mean something else. */
+/* Marks the recipients of a delivery in progress: its result then has another meaning. */
 static void apply_to_delivery(struct queue_delivery *d, size_t i, enum control_verb verb)
 {
     if (verb == CONTROL_HOLD || verb == CONTROL_RELEASE)
@@ -461,7 +461,7 @@ static void apply_to_deliveries(struct queue *queue, enum control_verb verb, uin
                 apply_to_delivery(d, i, verb);
 }
 
-/* `one`: of that recipient alone. */
+/* `one`: only about that recipient. */
 static void add_control_event(struct queue *queue, enum control_verb verb, uint64_t id,
                               const struct store_recipient *one, size_t count, uint64_t now_ms)
 {

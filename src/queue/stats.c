@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stats: what people see of the queue at work. Delivered mail costs
- * a count; the rest is put together when somebody asks. */
+/* stats: public statistics of the queue. A delivery costs one counter; everything else is computed on
+ * request. */
 #include <stdio.h>
 
 #include "core/smtp/status.h"
 #include "queue/queue_state.h"
 
-/* ---- as results come ---- */
+/* ---- counting ---- */
 
-/* The destination's own place, or a free one, or the one that is oldest. */
+/* Returns the destination's entry, or a free one, or the oldest. */
 static struct stats_reason *reason_place(struct delivery_stats *stats, struct bytes name)
 {
     struct stats_reason *oldest = &stats->reasons[0];
@@ -53,14 +53,14 @@ void stats_note(struct queue *queue, const struct mail_event *event)
     }
 }
 
-/* ---- when somebody asks ---- */
+/* ---- on request ---- */
 
 static bool is_busier(const struct schedule_destination *a, const struct schedule_destination *b)
 {
     return a->in_progress != b->in_progress ? a->in_progress > b->in_progress : a->wanting && !b->wanting;
 }
 
-/* The busiest first; at most QUEUE_STATS_DESTINATIONS_MAX. */
+/* Finds the busiest; at most QUEUE_STATS_DESTINATIONS_MAX. */
 static size_t find_busiest(const struct queue *queue, const struct schedule_destination **found)
 {
     size_t count = 0;
@@ -99,7 +99,7 @@ static bool is_among(const struct destination_status *list, size_t count, struct
     return false;
 }
 
-/* Those that are not at work, but whose mail was put off last. */
+/* Adds inactive ones with the most recent deferrals. */
 static size_t add_quiet(struct queue *queue, uint64_t now_ms, struct destination_status *list, size_t count)
 {
     size_t busy = count;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vacation_queue: who is away answers (message/vacation.h). A delivery into such a
- * mailbox is considered; where an answer is due, auth is asked what it says;
- * the answer and the memory of it go into one batch. What waits for auth is
- * in memory alone: an answer may get lost with the process, none comes twice.
+ * vacation_queue: sends vacation replies (message/vacation.h). After a delivery to a user with one, auth
+ * is asked for its text if a reply is due; the reply and the record of it are in one batch. Pending
+ * questions are only in memory: a crash may lose a reply, but never repeats one.
  */
 #include <stdlib.h>
 
@@ -112,7 +111,7 @@ static void compose(struct queue *queue, const struct vacation_reply *reply,
     buffer_free(&message_id);
 }
 
-/* Whom this user answered is a note of its own: lines of vacation_remember(). */
+/* The senders that a user has answered are a separate note: lines of vacation_remember(). */
 static void answer(struct queue *queue, const struct vacation_reply *reply,
                    const struct ipc_away_answer *said, uint64_t now_ms)
 {
@@ -147,7 +146,7 @@ void vacation_queue_answered(struct queue *queue, const struct ipc_away_answer *
         at = &(*at)->next;
     if (*at == NULL)
         return;
-    if (queue->committing) { /* nothing is accepted now: asked again */
+    if (queue->committing) { /* accepting is not allowed now: asks again */
         (*at)->asked = false;
         return;
     }

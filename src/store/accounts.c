@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* accounts: who is there, and with which passwords and keys. */
+/* accounts: users, their passwords and application passwords. */
 #define _GNU_SOURCE
 #include <assert.h>
 #include <crypt.h>
@@ -47,7 +47,7 @@ bool accounts_canonical(struct buffer *out, struct bytes address)
 
 /* ---- queries ---- */
 
-/* The next row; failure is remembered. */
+/* Steps to the next row; records a failure. */
 bool accounts_next(struct accounts *accounts, sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);
@@ -186,7 +186,7 @@ bool accounts_password_matches(const char *hash, const char *password)
 const char *accounts_dummy_hash(void)
 {
     static char hash[CRYPT_OUTPUT_SIZE];
-    if (hash[0] == '\0') { /* made once, before there are threads */
+    if (hash[0] == '\0') { /* created once, before threads start */
         struct buffer password = {0};
         char setting[CRYPT_GENSALT_OUTPUT_SIZE];
         struct crypt_data *data = memory_new(sizeof *data);
@@ -201,7 +201,7 @@ const char *accounts_dummy_hash(void)
     return hash;
 }
 
-/* mb_ID_SECRET: the id finds it without a slow hash. */
+/* Splits mb_ID_SECRET: the id finds it without a slow hash. */
 static bool split_secret(struct bytes secret, struct bytes *id, struct bytes *rest)
 {
     if (secret.length != 3 + KEY_ID_LENGTH + 1 + KEY_SECRET_LENGTH || !bytes_starts_nocase(secret, "mb_") ||

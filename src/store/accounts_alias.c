@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* accounts_alias: targets of an alias, many at once, and what may be one: what would lose mail is refused. */
+/* accounts_alias: adds targets of an alias, many at once, and rejects those that would lose mail. */
 #include <sysexits.h>
 
 #include "base/map.h"
@@ -9,13 +9,13 @@ struct alias_addition {
     struct accounts *accounts;
     struct arena *arena;
     struct bytes alias;  /* canonical */
-    struct map followed; /* aliases from which no way leads back */
-    struct bytes *ahead; /* those that are still to be followed */
+    struct map followed; /* aliases that do not lead back */
+    struct bytes *ahead; /* targets still to be followed */
     size_t ahead_count, ahead_capacity;
     sqlite3_stmt *insert;
 };
 
-/* A target that is of a hosted domain must be somebody. */
+/* Rejects a target in a hosted domain that does not exist. */
 static bool somebody_or_fail(struct accounts *accounts, struct bytes target, struct error *error)
 {
     struct arena arena = {0};
@@ -28,7 +28,7 @@ static bool somebody_or_fail(struct accounts *accounts, struct bytes target, str
                               BYTES_ARG(target), BYTES_ARG(target));
 }
 
-/* By its own address an alias means the mailbox of that name, besides others. */
+/* A target equal to the alias means the mailbox of that name. */
 static bool own_name_or_fail(struct alias_addition *a, struct error *error)
 {
     struct account account;
@@ -69,8 +69,8 @@ static void follow(struct alias_addition *a, struct bytes alias)
     a->ahead[a->ahead_count++] = alias;
 }
 
-/* From one target through aliases alone: a forwarding that
- * leads back is a matter of its user, whose mail stays. */
+/* Follows one target through aliases only: a forwarding that leads back affects only its user, whose mail
+ * stays. */
 static bool leads_back(struct alias_addition *a, struct bytes target)
 {
     struct recipient place;
@@ -120,7 +120,7 @@ static bool insert(struct alias_addition *a, struct bytes target, size_t *added,
     return true;
 }
 
-/* All stand there before the first is looked at: they may need each other. */
+/* Inserts all before checking the first: they may refer to each other. */
 static bool add_targets(struct alias_addition *a, const struct bytes *targets, size_t count, size_t *added,
                         struct error *error)
 {
@@ -161,7 +161,7 @@ bool accounts_alias_add_all(struct accounts *accounts, struct bytes address, con
                 read_targets(&arena, targets, count, canonical, error);
     struct alias_addition adding = {.accounts = accounts, .arena = &arena, .alias = buffer_bytes(&alias)};
     *added = 0;
-    map_start(&adding.followed, 0); /* people's own aliases */
+    map_start(&adding.followed, 0); /* trusted keys: aliases of this server */
     if (done) {
         done = (sqlite3_exec(accounts->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK ||
                 accounts_fail(accounts, error)) &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* accounts_change: what people change. */
+/* accounts_change: changes the accounts. */
 #define _GNU_SOURCE
 #include <assert.h>
 #include <crypt.h>
@@ -16,8 +16,8 @@ struct accounts_value {
     bool is_blob;
 };
 
-/* Runs one change with up to four texts; false when it failed or, with
- * `what`, when no row was changed ("there is no WHAT"). */
+/* Runs one change with up to four texts; false if it failed or, with `what`, if no row was changed ("there
+ * is no WHAT"). */
 static bool change(struct accounts *accounts, const char *sql, const struct accounts_value *values,
                    size_t count, const char *what, struct error *error)
 {
@@ -88,7 +88,7 @@ static bool hash_password(struct bytes password, struct buffer *hash, struct err
     return done || error_set(error, EX_SOFTWARE, "the password cannot be hashed");
 }
 
-/* With the salt that the address has anyway. */
+/* Uses the fixed salt of the address. */
 static struct verifier verifier_of(const struct accounts *accounts, struct bytes address,
                                    struct bytes password)
 {
@@ -149,7 +149,7 @@ bool accounts_user_password(struct accounts *accounts, struct bytes address, str
     return done;
 }
 
-/* A change that takes one address alone. */
+/* Runs a change whose only argument is an address. */
 static bool change_address(struct accounts *accounts, const char *sql, struct bytes address, const char *what,
                            struct error *error)
 {
@@ -185,7 +185,7 @@ bool accounts_user_disable(struct accounts *accounts, struct bytes address, bool
                           address, "user", error);
 }
 
-/* Its own address is no place to forward to, with a tag neither. */
+/* Rejects forwarding to the user's own address, also with a tag. */
 static bool elsewhere_or_fail(struct accounts *accounts, struct bytes user, struct bytes target,
                               struct error *error)
 {
@@ -274,7 +274,7 @@ bool accounts_user_away(struct accounts *accounts, struct bytes address, const s
     return done;
 }
 
-/* All of it or nothing. */
+/* In one transaction. */
 bool accounts_user_remove(struct accounts *accounts, struct bytes address, struct error *error)
 {
     static const char *const besides[] = {"DELETE FROM key WHERE user = ?1",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* accounts_credential: what a session signed in with, and whether it holds still. */
+/* accounts_credential: a session's credential, and whether it is still valid. */
 #include <assert.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -12,8 +12,8 @@ enum { MARK_OCTETS = 16 };
 #define BY_KEY "key:"
 #define BY_PASSWORD "password:"
 
-/* Of the hash that a password is kept as, whose salt is new with each change.
- * Who has the mark has nothing of the hash. */
+/* Adds a digest of the password's hash, whose salt is new with each change. The digest reveals nothing of
+ * the hash. */
 static void add_mark(struct buffer *out, const struct accounts *accounts, const struct account *account)
 {
     struct buffer text = {0};

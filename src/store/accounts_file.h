@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * accounts_file: what the files behind accounts.h share: accounts_open.c (the
- * file and its schema), accounts.c (who is there), accounts_resolve.c (where
- * mail goes), accounts_change.c and accounts_list.c. Nobody else includes it.
+ * accounts_file: shared by the files that implement accounts.h: accounts_open.c (the file and its schema),
+ * accounts.c (users), accounts_resolve.c (routing), accounts_change.c and accounts_list.c; included only
+ * there.
  */
 #ifndef MAILBOAT_STORE_ACCOUNTS_FILE_H
 #define MAILBOAT_STORE_ACCOUNTS_FILE_H
@@ -36,41 +36,41 @@ struct accounts {
     sqlite3_stmt *statements[STATEMENTS];
     const char *const *domains; /* of the configuration */
     size_t domain_count;
-    uint8_t secret[SECRET]; /* of the salts */
-    bool unreadable;        /* a question failed since it was last looked at */
+    uint8_t secret[SECRET]; /* for the salts */
+    bool unreadable;        /* a query has failed since the last check */
 };
 
-/* False, with what SQLite says in words for people. */
+/* Returns false, with SQLite's message as the reason. */
 bool accounts_fail(const struct accounts *accounts, struct error *error);
 
-/* The statement, begun anew with its first text. */
+/* Resets the statement, and binds its first text. */
 sqlite3_stmt *accounts_bind(struct accounts *accounts, enum accounts_statement which, struct bytes first);
-/* The next row; failure is remembered. */
+/* Steps to the next row; records a failure. */
 bool accounts_next(struct accounts *accounts, sqlite3_stmt *statement);
 struct bytes accounts_column(sqlite3_stmt *statement, int i, struct arena *arena);
-/* Is there a row of this key? */
+/* True if a row with this key exists. */
 bool accounts_has(struct accounts *accounts, enum accounts_statement which, struct bytes key);
 
-/* What is asked for is in the canonical form already. */
+/* The argument must be in canonical form. */
 bool accounts_is_hosted_ascii(struct accounts *accounts, struct bytes domain);
 bool accounts_find_canonical(struct accounts *accounts, struct bytes address, struct arena *arena,
                              struct account *account);
 
-/* Where mail for a canonical address goes first: a mailbox, somebody elsewhere,
- * or what stands for others. False when it is of a hosted domain and nobody has it. */
+/* Finds the first place of a canonical address: a mailbox, an address elsewhere, or one that expands.
+ * False if it is of a hosted domain and does not exist. */
 bool accounts_place(struct accounts *accounts, struct bytes address, struct arena *arena,
                     struct recipient *place);
 
-/* A page of its members as they are named, wherever they lead. */
+/* Returns a page of its members by name, unresolved. */
 struct accounts_page accounts_members(struct accounts *accounts, const struct recipient *place,
                                       struct bytes after, size_t max, struct arena *arena);
 
 bool accounts_canonical_or_fail(struct buffer *out, struct bytes address, struct error *error);
-/* Of an alias: an address, or "@example.org" for all that nobody has there. */
+/* For an alias: an address, or "@example.org" for all unknown addresses of it. */
 bool accounts_alias_or_fail(struct buffer *out, struct bytes address, struct error *error);
 bool accounts_hosted_or_fail(struct accounts *accounts, struct bytes canonical, struct error *error);
 
-/* `length` random characters of base 32; at most 64. */
+/* Appends `length` random base 32 characters; at most 64. */
 void accounts_add_random(struct buffer *out, size_t length);
 void accounts_digest(struct bytes text, unsigned char out[DIGEST]);
 

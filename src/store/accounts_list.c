@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* accounts_list: what people see of the accounts, a page at a time. */
+/* accounts_list: lists the accounts, a page at a time. */
 #include <sysexits.h>
 
 #include "store/accounts_file.h"
 
-enum { KEY_PARTS = 3 }; /* texts that a row is found by again, at most */
+enum { KEY_PARTS = 3 }; /* texts that identify a row, at most */
 
-/* The last column is where the next page begins, its parts apart by a newline: no address has one. */
+/* The last column is the start of the next page, its parts separated by a newline, which no address
+ * contains. */
 static const char *const texts[LISTS] = {
     [LIST_USERS] = "SELECT address, disabled, strftime('%Y-%m-%dT%H:%M:%SZ', created, 'unixepoch'), forward, "
                    "forward IS NOT NULL AND keeps, EXISTS(SELECT 1 FROM away WHERE away.user = address), "
@@ -25,7 +26,7 @@ static const char *const texts[LISTS] = {
     [LIST_DOMAIN] = "SELECT name, '' FROM domain WHERE name = ?1 LIMIT ?4",
 };
 
-/* An address or a domain as it is kept; what is none is nobody's. */
+/* Returns an address or a domain in its stored form; an invalid one matches nothing. */
 static struct bytes kept_form(enum accounts_list list, struct bytes name, struct buffer *form)
 {
     if (list == LIST_ACCOUNT)
@@ -43,7 +44,7 @@ static void bind_after(sqlite3_stmt *statement, struct bytes after)
     }
 }
 
-/* The next row goes to `each`; false at the end, or where it failed. */
+/* Passes the next row to `each`; false at the end, or on failure. */
 static bool next_row(sqlite3_stmt *statement, int *step, accounts_row *each, void *owner, struct buffer *next)
 {
     const char *columns[LIST_COLUMNS_MAX];

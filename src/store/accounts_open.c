@@ -40,7 +40,7 @@ static const char *const statement_texts[STATEMENTS] = {
     "INTEGER NOT NULL,"                                                                                     \
     " subject TEXT NOT NULL, text TEXT NOT NULL) WITHOUT ROWID;"
 
-/* What leads from each version to the next; the empty file to the last. */
+/* Migrations from each version to the next; from the empty file to the last. */
 static const char *const migrations[SCHEMA_VERSION] = {
     [0] = "CREATE TABLE user (address TEXT PRIMARY KEY, password TEXT NOT NULL, disabled INTEGER NOT NULL "
           "DEFAULT 0, created INTEGER NOT NULL, scram BLOB,"
@@ -89,7 +89,7 @@ static int64_t pragma_number(struct accounts *accounts, const char *text)
     return number;
 }
 
-/* All of it or nothing; somebody else may have done it a moment ago. */
+/* In one transaction; another process may just have done it. */
 static bool bring_up_to_date(struct accounts *accounts, struct error *error)
 {
     bool done = sqlite3_exec(accounts->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
@@ -146,8 +146,8 @@ static bool open_file(struct accounts *accounts, bool writable, struct error *er
     if (sqlite3_open_v2(accounts->path, &accounts->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return accounts_fail(accounts, error);
     sqlite3_busy_timeout(accounts->db, BUSY_MS);
-    /* EXTRA: that the journal is gone must be on disk too, or the next to open it takes the change back.
-     * What a large change does not need to spill keeps readers waiting for its commit alone. */
+    /* EXTRA: the removal of the journal must be on disk too, otherwise the next process to open it rolls
+     * the change back. A large change that fits the cache blocks readers only during its commit. */
     if (writable && sqlite3_exec(accounts->db,
                                  "PRAGMA synchronous = EXTRA; PRAGMA cache_spill = OFF; "
                                  "PRAGMA temp_store = MEMORY",
@@ -162,8 +162,8 @@ static bool open_file(struct accounts *accounts, bool writable, struct error *er
     return true;
 }
 
-/* SQLite would follow a symbolic link, and wait at a FIFO. A missing file is made by it. The
- * descriptor is closed before SQLite opens its own: closing one drops a process's locks. */
+/* SQLite would follow a symbolic link, and block on a FIFO. It creates a missing file. The descriptor is
+ * closed before SQLite opens its own: closing one drops a process's locks. */
 static bool look_first(struct accounts *accounts, struct error *error)
 {
     struct stat facts;

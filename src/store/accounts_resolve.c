@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * accounts_resolve: where mail for an address goes, and who may send as it.
+ * accounts_resolve: resolves addresses to destinations, and decides who may send as an address.
  *
- * An address is found at a place: a mailbox, an address elsewhere, or one
- * that stands for others, an alias or a user whose mail is forwarded. Places
- * of the last kind have members, which are places again. However they lead to
+ * An address resolves to a place: a mailbox, an address elsewhere, or one that expands, an alias or a user
+ * with a forwarding. Places of the last kind have members, which are places again. However they lead to
  * each other, each is visited once.
  */
 #include <stdlib.h>
@@ -13,7 +12,7 @@
 #include "core/message/loop_detection.h"
 #include "store/accounts_file.h"
 
-enum { LOOK_PAGE = 16 }; /* members that are read at once where one that is somebody will do */
+enum { LOOK_PAGE = 16 }; /* members read at a time when one that exists suffices */
 
 struct bytes accounts_without_tag(struct bytes address, struct arena *arena)
 {
@@ -31,7 +30,7 @@ static struct recipient mailbox_of(const struct account *account)
     return (struct recipient){.address = account->address, .local = true, .away = account->away};
 }
 
-/* The user's mailbox, or what says where its mail is forwarded. */
+/* Finds the user's mailbox, or its forwarding. */
 static bool find_user(struct accounts *accounts, struct bytes address, struct arena *arena,
                       struct recipient *place)
 {
@@ -50,9 +49,8 @@ static bool find_alias(struct accounts *accounts, struct bytes address, struct r
     return accounts_has(accounts, HAS_ALIAS, address);
 }
 
-/* RFC 5321 4.5.1: postmaster is always taken. Without a mailbox or alias of
- * that name somebody else reads it: the first user of the domain, else the
- * first of all, else it is kept in a mailbox of its own. */
+/* RFC 5321 4.5.1: postmaster is always accepted. Without a mailbox or alias of that name it goes to the
+ * first user of the domain, else the first of all, else it is stored in a mailbox of its own. */
 static bool find_postmaster(struct accounts *accounts, struct bytes address, struct arena *arena,
                             struct recipient *place)
 {
@@ -68,7 +66,7 @@ static bool find_postmaster(struct accounts *accounts, struct bytes address, str
     return true;
 }
 
-/* What nobody has goes where the domain's catch-all says, an alias without a local part. */
+/* Resolves unknown addresses by the domain's catch-all, an alias without a local part. */
 static bool find_besides(struct accounts *accounts, struct bytes address, struct arena *arena,
                          struct recipient *place)
 {
@@ -78,7 +76,7 @@ static bool find_besides(struct accounts *accounts, struct bytes address, struct
            find_postmaster(accounts, address, arena, place);
 }
 
-/* An address in a domain that is hosted here; false when nobody has it. */
+/* Resolves an address in a hosted domain; false if it does not exist. */
 static bool find_here(struct accounts *accounts, struct bytes address, struct arena *arena,
                       struct recipient *place)
 {
@@ -105,7 +103,7 @@ static void add_member(struct accounts_page *page, const struct recipient *membe
     page->members[page->member_count++] = *member;
 }
 
-/* One target of an alias, which by its own address means the mailbox. */
+/* Adds a target of an alias; its own address means the mailbox. */
 static void add_target(struct accounts *accounts, struct bytes alias, struct bytes target,
                        struct arena *arena, struct accounts_page *page)
 {
@@ -135,7 +133,7 @@ static void page_of_alias(struct accounts *accounts, struct bytes alias, struct 
     page->known = count > 0 || (after.length > 0 && accounts_has(accounts, HAS_ALIAS, alias));
 }
 
-/* A forwarding that leads nowhere loses nothing: the mail stays here. */
+/* A forwarding without a mailbox at its end loses nothing: the mail stays here. */
 static void page_of_user(struct accounts *accounts, struct bytes user, struct arena *arena,
                          struct accounts_page *page)
 {
@@ -164,13 +162,13 @@ struct accounts_page accounts_members(struct accounts *accounts, const struct re
     return page;
 }
 
-/* ---- a way through places ---- */
+/* ---- walking through places ---- */
 
 struct alias_walk {
     struct accounts *accounts;
     struct arena *arena;
     struct map seen;
-    struct recipient *places; /* that expand, in the order in which they were met */
+    struct recipient *places; /* that expand, in the order in which they were found */
     size_t count, capacity, at;
 };
 
@@ -192,7 +190,7 @@ static void walk_start(struct alias_walk *walk, struct accounts *accounts, struc
                        const struct recipient *from)
 {
     *walk = (struct alias_walk){.accounts = accounts, .arena = arena};
-    map_start(&walk->seen, 0); /* what is in it are people's own aliases */
+    map_start(&walk->seen, 0); /* trusted keys: aliases of this server */
     walk_add(walk, from);
 }
 
@@ -202,7 +200,7 @@ static void walk_free(struct alias_walk *walk)
     free(walk->places);
 }
 
-/* Is anybody at the end? Where that cannot be seen within ROAD_PLACES_MAX nobody is. */
+/* True if a mailbox is at the end, within ROAD_PLACES_MAX places. */
 static bool leads_to_somebody(struct accounts *accounts, const struct recipient *from)
 {
     struct arena arena = {0};
@@ -227,7 +225,7 @@ static bool leads_to_somebody(struct accounts *accounts, const struct recipient 
     return found;
 }
 
-/* What leads back to nobody but itself is as good as missing; a user's mail stays with the user. */
+/* A target that only leads into a loop counts as missing; a user's mail stays with the user. */
 static void drop_circles(struct accounts *accounts, const struct recipient *place, struct arena *arena,
                          struct accounts_page *page)
 {
@@ -247,7 +245,7 @@ static void drop_circles(struct accounts *accounts, const struct recipient *plac
                    &(struct recipient){.address = account.address, .local = true, .away = account.away});
 }
 
-/* ---- what auth asks ---- */
+/* ---- queries of auth ---- */
 
 struct accounts_page accounts_expand(struct accounts *accounts, const struct recipient *place,
                                      struct bytes after, size_t max, struct arena *arena)
@@ -256,7 +254,7 @@ struct accounts_page accounts_expand(struct accounts *accounts, const struct rec
     struct accounts_page page = accounts_members(accounts, place, after, max, arena);
     if (!page.known && after.length == 0 && place->address.at[0] != '@' &&
         accounts_place(accounts, place->address, arena, &now)) {
-        add_member(&page, &now); /* it is something else by now */
+        add_member(&page, &now); /* it has changed meanwhile */
         page.known = true;
     }
     drop_circles(accounts, place, arena, &page);
@@ -286,8 +284,8 @@ static void take_member(struct resolution *r, const struct recipient *from, cons
         r->targets[r->count++] = target;
 }
 
-/* All there is behind one place; what is too much, or names somebody who is
- * not there, is left to the queue, which can tell the sender. */
+/* Resolves one place completely; an address with too many or missing members is left to the queue, which
+ * can report to the sender. */
 static void take_place(struct resolution *r)
 {
     struct alias_walk *walk = &r->walk;
@@ -342,11 +340,11 @@ enum accounts_target accounts_resolve(struct accounts *accounts, struct bytes ad
     enum accounts_target found = TARGETS_FOREIGN;
     *targets = NULL;
     *target_count = 0;
-    /* "postmaster" without a domain is that of our first one. */
+    /* "postmaster" without a domain is that of the first domain. */
     if (bytes_is_nocase(address, "postmaster") && accounts->domain_count > 0)
         address = bytes_of_text(arena_format(arena, "postmaster@%s", accounts->domains[0]));
     if (bytes_is_nocase(address, "postmaster"))
-        address = BYTES("postmaster@localhost"); /* nothing is hosted: the first user reads it */
+        address = BYTES("postmaster@localhost"); /* no domain is hosted: the first user gets it */
     if (address_split(address, &local, &domain) &&
         (accounts_is_hosted(accounts, domain) || bytes_is(address, "postmaster@localhost")))
         found = accounts_canonical(&canonical, address)
@@ -359,14 +357,14 @@ enum accounts_target accounts_resolve(struct accounts *accounts, struct bytes ad
 
 /* ---- sending ---- */
 
-/* Does the alias name this account, with a tag or without? */
+/* True if the alias names this account, with or without a tag. */
 static bool names(struct accounts *accounts, struct bytes alias, struct bytes account)
 {
     struct bytes local, domain;
     struct arena arena = {0};
     address_split(account, &local, &domain);
-    struct bytes first = bytes_of_text(
-        arena_format(&arena, "%.*s+", BYTES_ARG(local))); /* and ',' is the octet behind '+' */
+    struct bytes first = bytes_of_text(arena_format(&arena, "%.*s+", BYTES_ARG(local))); /* and ',' is the
+                                                                                            octet after '+' */
     struct bytes last = bytes_of_text(arena_format(&arena, "%.*s,", BYTES_ARG(local)));
     sqlite3_stmt *statement = accounts_bind(accounts, ALIAS_NAMES, alias);
     sqlite3_bind_text(statement, 2, account.at, (int)account.length, SQLITE_TRANSIENT);
@@ -379,8 +377,7 @@ static bool names(struct accounts *accounts, struct bytes alias, struct bytes ac
     return found;
 }
 
-/* Through aliases of aliases, as many as there are; where mail is
- * forwarded to says nothing about whose address it is. */
+/* Follows aliases of aliases, all of them; a forwarding does not grant the right to send. */
 static bool leads_to_account(struct accounts *accounts, struct bytes alias, struct bytes account)
 {
     struct arena arena = {0};

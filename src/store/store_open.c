@@ -10,7 +10,7 @@
 
 static const struct {
     struct store *(*open)(const char *folder, enum store_access access, struct error *error);
-    const char *file; /* in the folder: there is no store without it */
+    const char *file; /* in the folder: without it there is no store */
 } kinds[STORE_KINDS] = {
     [STORE_SQLITE] = {sqlite_store_open, SQLITE_STORE_FILE},
 };

@@ -27,7 +27,7 @@ struct ground {
     struct arena arena;
 };
 
-/* Empties the folder open at `at`, whose descriptor it closes. */
+/* Empties the folder open at `at`, and closes the descriptor. */
 static inline void empty_folder(int at)
 {
     DIR *folder = fdopendir(at);
@@ -58,7 +58,7 @@ static inline struct store *open_store(const struct ground *ground)
     return store;
 }
 
-/* What was committed is there again, the rest is lost. */
+/* Keeps committed changes, discards the rest. */
 static inline void crash(struct ground *ground)
 {
     if (!ground->on_disk) {
@@ -108,7 +108,7 @@ static inline void commit(struct ground *ground)
         fail_msg("%s", error.text);
 }
 
-/* A plain letter for `count` recipients, all of them waiting for `destination`. */
+/* Adds a plain message for `count` recipients of `destination`. */
 static inline bool put_letter(struct ground *ground, uint64_t id, const char *destination, uint64_t due_ms,
                               size_t count)
 {
@@ -127,7 +127,7 @@ static inline bool put_letter(struct ground *ground, uint64_t id, const char *de
     return store_accept(ground->store, &message, destinations, due_ms, 0);
 }
 
-/* ---- one result at a time; true when the message went with it ---- */
+/* ---- one result at a time; true if the message was removed ---- */
 
 static inline bool finish(struct ground *ground, uint64_t id, uint32_t number)
 {
@@ -165,7 +165,7 @@ static inline void advance(struct ground *ground, uint64_t id, uint32_t number, 
     assert_false(store_settle(ground->store, id, &result, 1));
 }
 
-/* The places of what is due, each recipient by itself. */
+/* Finds due recipients, one by one. */
 static inline size_t find_due(struct ground *ground, struct bytes destination, uint64_t now_ms,
                               const struct store_due *after, size_t max, struct store_due *found)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What store.h promises, asked of every kind of store. */
+/* The contract of store.h, for every kind of store. */
 #include "ground.h"
 
 /* ---- accepting ---- */
@@ -11,7 +11,7 @@ static void assert_same(struct bytes a, struct bytes b)
         assert_memory_equal(a.at, b.at, a.length);
 }
 
-/* Every member said, octets of every kind in the content. */
+/* Returns a message with every member set, and octets of every kind in the content. */
 static struct store_message full_message(struct ground *ground, size_t content_length)
 {
     char *content = arena_take(&ground->arena, content_length + 1);
@@ -148,7 +148,7 @@ static void changes_are_seen_before_they_are_committed(void **state)
     assert_int_equal(waiting(ground, 1), 1);
 }
 
-/* One of each change, uncommitted: after a crash all is as it was. */
+/* One of each change, uncommitted: a crash undoes all of them. */
 static void a_crash_loses_the_batch_and_nothing_else(void **state)
 {
     struct ground *ground = *state;
@@ -220,7 +220,7 @@ static void a_deferred_recipient_keeps_what_was_said(void **state)
     assert_true(bytes_is(found[0].destination, "d"));
 }
 
-/* What the attempt number `n` says. */
+/* Returns the record of attempt number `n`. */
 static struct attempt_record attempt_says(struct ground *ground, unsigned n)
 {
     return (struct attempt_record){
@@ -636,7 +636,7 @@ static void members_come_in_the_place_of_an_alias(void **state)
     assert_int_equal(found[0].recipient.expands, EXPANDS_ALIAS);
     assert_same(found[0].recipient.via, BYTES("all@example.org"));
     assert_int_equal(found[0].progress.length, 0);
-    assert_false(add_member(ground, "ada@example.org", true)); /* she was written to by name */
+    assert_false(add_member(ground, "ada@example.org", true)); /* she was a recipient by name */
     assert_true(add_member(ground, "ada@example.org", false)); /* that is another one */
     assert_true(add_member(ground, "bob@example.org", true));
     assert_false(add_member(ground, "bob@example.org", true));
@@ -655,7 +655,7 @@ static void members_come_in_the_place_of_an_alias(void **state)
     assert_int_equal(waiting(ground, 7), 3);
 }
 
-/* Whoever was there does not come in again, nor is a number used again: a result may be on its way to it. */
+/* A former member is not added again, nor is its number reused: a result for it may be in progress. */
 static void a_member_that_went_is_remembered(void **state)
 {
     struct ground *ground = *state;
@@ -770,7 +770,7 @@ static void a_dropped_spool_is_gone(void **state)
     struct ground *ground = *state;
     write_spool(ground, 5);
     enum store_verdict verdict;
-    assert_int_equal(store_spool(ground->store, 5, &verdict), -1); /* the number is taken */
+    assert_int_equal(store_spool(ground->store, 5, &verdict), -1); /* the number is in use */
     assert_int_equal(verdict, STORE_FAILED);
     store_spool_drop(ground->store, 5);
     store_spool_drop(ground->store, 5);
@@ -826,12 +826,12 @@ static void a_message_may_come_and_go_in_one_batch(void **state)
 static void limit(struct ground *ground, bool full)
 {
     if (ground->on_disk)
-        sqlite_store_limit_pages(ground->store, full ? 1 : 0); /* SQLite makes it what is there already */
+        sqlite_store_limit_pages(ground->store, full ? 1 : 0); /* Limits SQLite to its current size. */
     else
         memory_store_limit(ground->store, full ? 200 : 0);
 }
 
-/* Letters until one does not fit; the id of that one. */
+/* Adds messages until one does not fit; returns the id of that one. */
 static uint64_t fill(struct ground *ground, uint64_t id)
 {
     struct error error = {0};
@@ -858,7 +858,7 @@ static void a_full_store_says_so_and_recovers(void **state)
     assert_false(store_is_changed(ground->store)); /* the batch is gone */
     assert_false(is_there(ground, refused));
     assert_true(is_there(ground, refused - 1));
-    for (uint64_t id = 1; id < refused; id++) { /* what is delivered goes although it is full */
+    for (uint64_t id = 1; id < refused; id++) { /* delivered messages are removed even when full */
         assert_true(finish(ground, id, 0));
     }
     commit(ground);
@@ -880,7 +880,7 @@ static void a_batch_fits_or_does_not(void **state)
     commit(ground);
     limit(ground, true);
     for (uint64_t id = 2; id < 2000; id++)
-        assert_true(put_letter(ground, id, "d", 1, 1)); /* told by the commit */
+        assert_true(put_letter(ground, id, "d", 1, 1)); /* reported by the commit */
     finish(ground, 1, 0);
     assert_int_equal(store_commit(ground->store, &error), STORE_FULL);
     assert_int_equal(waiting(ground, 1), 1);

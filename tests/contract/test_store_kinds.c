@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is true of one kind of store only: its files, its lock, its plans. */
+/* Features of one kind of store: its files, its lock, its query plans. */
 #include <sqlite3.h>
 #include <sysexits.h>
 
@@ -35,7 +35,7 @@ static void write_at(const struct ground *ground, const char *name, off_t at, st
     close(file);
 }
 
-/* Refused with EX_DATAERR and a mend, and every octet stays. */
+/* Asserts EX_DATAERR with a hint, and an unchanged file. */
 static void assert_refused_untouched(struct ground *ground, const char *says)
 {
     struct error error = {0};
@@ -88,7 +88,7 @@ static void a_database_of_another_version_is_refused(void **state)
     assert_refused_untouched(ground, "run the matching Mailboat");
 }
 
-/* What version 1 made, with a message that waits in it. */
+/* A database of version 1, with a queued message. */
 static const char version_1[] =
     "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL;"
     "CREATE TABLE message(id INTEGER PRIMARY KEY, arrived_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
@@ -138,7 +138,7 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
     assert_int_equal(sqlite3_open(path, &old), SQLITE_OK);
     assert_int_equal(sqlite3_exec(old, version_1, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(old);
-    /* who only reads cannot, and says who can */
+    /* a reader cannot migrate, and names the command that can */
     assert_null(sqlite_store_open(ground->folder, STORE_READ, &error));
     assert_int_equal(error.exit_code, EX_TEMPFAIL);
     assert_non_null(strstr(error.text, "restart"));
@@ -163,7 +163,7 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
     store_close(reader);
 }
 
-/* Damage that shows only later fails the batch for good, and says how to mend it. */
+/* Damage that is detected later fails the batch permanently, with a repair hint. */
 static void damage_that_shows_later_fails_the_store(void **state)
 {
     struct ground *ground = *state;
@@ -180,7 +180,7 @@ static void damage_that_shows_later_fails_the_store(void **state)
     for (off_t at = 16384; at < facts.st_size; at += 16384)
         write_at(ground, "mailboat.db", at, bytes_of(noise, sizeof noise));
     ground->store = sqlite_store_open(ground->folder, STORE_WRITE, &error);
-    if (ground->store == NULL) { /* seen at once: as good */
+    if (ground->store == NULL) { /* detected at open: as good */
         assert_int_equal(error.exit_code, EX_DATAERR);
         return;
     }

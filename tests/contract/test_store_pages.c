@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pages of what is due, and results in lists: what store.h promises of them, asked of every kind of store. */
+/* Pages of due mail, and batched results: the contract of store.h, for every kind of store. */
 #include "ground.h"
 
 enum { NOW_MS = 1000 };
@@ -123,7 +123,7 @@ static void who_was_sent_on_by_others_is_a_delivery_of_its_own(void **state)
     assert_int_equal(page.deliveries[1].recipients[0].number, 1);
 }
 
-/* The first content is there however large, so that each page brings something on its way. */
+/* The first content is included however large, so that each page makes progress. */
 static void contents_have_a_limit(void **state)
 {
     struct ground *ground = *state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A message is a prefix and a content: what store.h promises of the prefix, asked of every kind of store. */
+/* A message is a prefix and a content: the contract of store.h about prefixes, for every kind of store. */
 #include "ground.h"
 
 enum { LARGE = 300 * 1000 };

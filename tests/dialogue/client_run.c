@@ -33,11 +33,11 @@ struct client_play {
     struct client_session session;
     struct envelope envelope;
     struct recipient recipients[RECIPIENTS_MAX];
-    struct buffer input;             /* said by the server and not used yet */
-    size_t there;                    /* of it, what has arrived */
-    struct buffer said;              /* by the client, and not asked for yet */
-    enum client_action_kind waiting; /* an event; CLIENT_NOTHING when none */
-    struct buffer event;             /* as the transcript writes it */
+    struct buffer input;             /* sent by the server and not consumed yet */
+    size_t there;                    /* part of it that has arrived */
+    struct buffer said;              /* sent by the client, and not expected yet */
+    enum client_action_kind waiting; /* an event; CLIENT_NOTHING if none */
+    struct buffer event;             /* in the form of the transcript */
     bool gave_content;
     struct buffer results; /* lines of the last transaction */
 };
@@ -130,7 +130,7 @@ static void take_event(struct client_play *play, const struct client_action *act
     }
 }
 
-/* One step of the machine; false when nothing moves any more. */
+/* Makes one step of the machine; false if nothing changes any more. */
 static bool step(struct client_play *play)
 {
     struct client_action action;
@@ -150,7 +150,7 @@ static bool step(struct client_play *play)
     play->there -= used;
     if (used > 0)
         return true;
-    /* clear text behind STARTTLS fails without being used */
+    /* plain text after STARTTLS fails without being consumed */
     if (client_session_action(&play->session, &action)) {
         take_event(play, &action);
         return true;
@@ -173,7 +173,7 @@ static void complain(struct client_play *play, const struct script_line *line)
                     play->waiting == CLIENT_NOTHING ? BYTES("nothing") : buffer_bytes(&play->event));
 }
 
-/* What the client says stands before what it waits for. */
+/* The client's output precedes the event that it waits for. */
 static void expect_said(struct client_play *play, const struct script_line *line)
 {
     struct buffer wanted = {0};
@@ -267,7 +267,7 @@ static void play_dialogue(struct script *script)
 {
     struct client_play play;
     const struct script_line *line, *last = &script->lines[script->next - 1];
-    bool listening = false; /* the line before expected something */
+    bool listening = false; /* the previous line expected something */
     start(&play, script);
     while (!script->failed && (line = script_next_line(script)) != NULL) {
         bool says = line->mark.at[0] == 'S';

@@ -29,11 +29,11 @@ struct play {
     struct script *script;
     struct server_policy policy;
     struct server_session session;
-    struct buffer input;   /* said by the client and not used yet */
-    size_t there;          /* of it, what has arrived */
-    struct buffer replies; /* said by the server and not asked for yet */
+    struct buffer input;   /* sent by the client and not consumed yet */
+    size_t there;          /* part of it that has arrived */
+    struct buffer replies; /* sent by the server and not expected yet */
     struct buffer content;
-    struct server_action waiting; /* a question or another event; kind SERVER_NOTHING when none */
+    struct server_action waiting; /* a question or another event; SERVER_NOTHING if none */
 };
 
 static void start(struct play *play, struct script *script)
@@ -67,7 +67,7 @@ static void finish(struct play *play)
     buffer_free(&play->content);
 }
 
-/* One step of the machine; false when nothing moves any more. */
+/* Makes one step of the machine; false if nothing changes any more. */
 static bool step(struct play *play)
 {
     struct server_action action;
@@ -97,7 +97,7 @@ static bool step(struct play *play)
     return true;
 }
 
-/* ---- what comes back ---- */
+/* ---- output ---- */
 
 static void add_address(struct buffer *out, const char *name, struct bytes address)
 {
@@ -127,7 +127,7 @@ static void envelope_text(struct buffer *out, const struct envelope *e)
     }
 }
 
-/* The event as the transcript writes it, without an answer. */
+/* Formats the event like the transcript, without an answer. */
 static void event_text(struct buffer *out, const struct server_action *a)
 {
     switch (a->kind) {
@@ -240,7 +240,7 @@ static void give_answer(struct play *play, const struct server_action *asked, st
     static const char *const passwords[] = {"right", "wrong", "locked", "unavailable", NULL};
     struct bytes rest = answer;
     if (asked->kind == SERVER_STARTTLS) {
-        buffer_clear(&play->input); /* as the shell does */
+        buffer_clear(&play->input); /* like the shell */
         play->there = 0;
         server_session_tls_started(&play->session, BYTES("TLSv1.3 X"));
     } else if (asked->kind == SERVER_ASK_RECIPIENT) {
@@ -313,7 +313,7 @@ static void interrupt(struct play *play, const struct script_line *line)
                     bytes_is(word, "protocol") ? play->session.origin.protocol : BYTES("otherwise"));
 }
 
-/* Nothing may have come that was not expected. */
+/* Fails on unexpected output. */
 static void expect_silence(struct play *play, const struct script_line *line)
 {
     while (step(play))
@@ -326,7 +326,7 @@ static void play_dialogue(struct script *script)
 {
     struct play play;
     const struct script_line *line, *last = &script->lines[script->next - 1];
-    bool listening = true; /* the line before expected something */
+    bool listening = true; /* the previous line expected something */
     start(&play, script);
     while (!script->failed && (line = script_next_line(script)) != NULL) {
         bool says = bytes_is(line->mark, "C:") || bytes_is(line->mark, "C-");

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * script: a transcript as a file: what is said, and what must come back.
+ * script: parses and plays a transcript: the peer's input, and the expected output.
  *
- *   # a comment
- *   key: value           holds for every dialogue of the file; behind a title, for that one
- *   == a title           a dialogue begins
- *   * 5                  what stands up to the next lone * is said five times
+ * # a comment
+ *   key: value           applies to every dialogue of the file; after a title, to that one
+ *   == a title           begins a dialogue
+ *   * 5                  repeats the lines up to the next lone * five times
  *
- * In all lines \r \n \t \0 \\ and \xNN stand for octets, {x*100} for a hundred x.
- * Each dialogue is played twice: all at once, and octet by octet.
+ * In all lines \r \n \t \0 \\ and \xNN stand for octets, {x*100} for a hundred x. Each dialogue is played
+ * twice: in one piece, and octet by octet.
  */
 #ifndef MAILBOAT_TESTS_SCRIPT_H
 #define MAILBOAT_TESTS_SCRIPT_H
@@ -103,7 +103,7 @@ static inline void script_add(struct script *script, unsigned number, struct byt
     script->lines[script->count++] = (struct script_line){number, mark, script_expand(script, line)};
 }
 
-/* Lines of the file; what stands between "* N" and "*" N times. */
+/* Reads the lines of the file; repeats those between "* N" and "*" N times. */
 static inline void script_parse(struct script *script, struct bytes file)
 {
     size_t repeat_from = 0;
@@ -172,7 +172,7 @@ static inline void script_keys(struct script *script, struct script_key *keys, s
     }
 }
 
-/* The next dialogue: its title and keys are read, its lines come next. */
+/* Starts the next dialogue: reads its title and keys. */
 static inline bool script_next_dialogue(struct script *script)
 {
     if (script->next == 0)
@@ -190,7 +190,7 @@ static inline bool script_next_dialogue(struct script *script)
     return true;
 }
 
-/* The next line of this dialogue, or NULL. */
+/* Returns the next line of this dialogue, or NULL. */
 static inline const struct script_line *script_next_line(struct script *script)
 {
     if (script->next == script->count || script_is_title(&script->lines[script->next]))
@@ -198,11 +198,11 @@ static inline const struct script_line *script_next_line(struct script *script)
     return &script->lines[script->next++];
 }
 
-/* The value of a key, `other` where it is not said. With `nth` a key may be said again and again. */
+/* Returns the value of a key, `other` if it is not set. With `nth`, the key may be repeated. */
 static inline struct bytes script_nth(const struct script *script, const char *name, size_t nth,
                                       const char *other)
 {
-    bool own = false; /* then the common ones do not count */
+    bool own = false; /* then the file's are not used */
     for (size_t i = 0; i < script->own_count; i++) {
         bool found = bytes_is(script->own[i].name, name);
         own = own || found;
@@ -226,7 +226,7 @@ static inline uint64_t script_number(const struct script *script, const char *na
     return other;
 }
 
-/* The place of the value in a list of words; exits when it is not there. */
+/* Returns the index of the value in a list of words; exits if it is missing. */
 static inline unsigned script_word(const struct script *script, struct bytes value, const char *const *words)
 {
     for (unsigned i = 0; words[i] != NULL; i++)
@@ -236,7 +236,7 @@ static inline unsigned script_word(const struct script *script, struct bytes val
     exit(2);
 }
 
-/* Plays every dialogue of every file named, in both ways. */
+/* Plays every dialogue of the given files, in both ways. */
 static inline int script_play_all(int argc, char **argv, void (*play)(struct script *))
 {
     unsigned failures = 0, dialogues = 0;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shim: between the program and the C library (LD_PRELOAD), for the tests of
- * faults alone. It makes chosen calls fail, or do only a part, for as long as
- * a board says so, moves the wall clock, and lets time pass at once. The board is a file that the
- * test writes and all processes of a server share: it is mapped before they
- * are sealed, so that those who may open no file see it as well.
+ * shim: fault injection between the program and the C library (LD_PRELOAD), for the fault tests. It makes
+ * selected calls fail, or complete partially, while a rule is active, moves the wall clock, and skips
+ * time. The board is a file written by the test and shared by all processes of a server: it is mapped
+ * before the sandbox, so that processes without file access see it too.
  *
- * FAULTS_BOARD names the file; struct board is what tests/e2e/faults.py packs.
- * Without it, or while no rule is on, every call goes straight through.
+ * FAULTS_BOARD names the file; tests/e2e/faults.py packs struct board. Without it, or without an active
+ * rule, every call passes unchanged.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -34,26 +33,26 @@ enum { RULES = 16, DESCRIPTORS = 4096, PATH_KEPT = 96 };
 
 struct rule {
     _Atomic uint32_t on;
-    uint32_t skip;           /* so many calls that match go through first */
-    uint32_t times;          /* then so many fail; 0: all, while the rule is on */
-    int32_t error;           /* the errno; 0: do a part only */
-    uint32_t octets_max;     /* of that part */
-    _Atomic uint32_t met;    /* calls that matched */
-    _Atomic uint32_t failed; /* calls that were made to fail */
+    uint32_t skip;           /* matching calls that pass first */
+    uint32_t times;          /* then so many fail; 0: all, while the rule is active */
+    int32_t error;           /* the errno; 0: complete partially */
+    uint32_t octets_max;     /* size of that part */
+    _Atomic uint32_t met;    /* matching calls */
+    _Atomic uint32_t failed; /* calls that failed */
     char role[16];           /* of the process: "queue"; empty: any */
     char call[16];
-    char path[64]; /* a part of the file's path, or with '$' behind it its end; empty: any */
+    char path[64]; /* a part of the file's path, or its end if followed by '$'; empty: any */
 };
 
 struct board {
-    _Atomic int64_t clock_offset_ms; /* of the wall clock alone */
-    _Atomic int64_t passed_ms;       /* of all clocks: so much time has passed at once */
+    _Atomic int64_t clock_offset_ms; /* only of the wall clock */
+    _Atomic int64_t passed_ms;       /* of all clocks: skipped time */
     struct rule rules[RULES];
 };
 
 static struct board *board;
 static char role[16] = "supervisor";
-static char paths[DESCRIPTORS][PATH_KEPT]; /* of the files that are open; the end of each path */
+static char paths[DESCRIPTORS][PATH_KEPT]; /* end of the path of each open file */
 
 __attribute__((constructor)) static void map_board(void)
 {
@@ -84,7 +83,7 @@ static bool matches(const struct rule *rule, const char *call, const char *path)
            names(rule->path, path);
 }
 
-/* The rule by which this call fails, NULL when it goes through. */
+/* Returns the rule by which this call fails, NULL if it passes. */
 static const struct rule *rule_for(const char *call, const char *path)
 {
     for (size_t i = 0; board != NULL && i < RULES; i++) {
@@ -100,7 +99,7 @@ static const struct rule *rule_for(const char *call, const char *path)
     return NULL;
 }
 
-/* True when it fails outright, with errno. */
+/* True if it fails completely, with errno. */
 static bool fails(const char *call, const char *path)
 {
     const struct rule *rule = rule_for(call, path);
@@ -114,7 +113,7 @@ static const char *path_of(int descriptor)
     return descriptor >= 0 && descriptor < DESCRIPTORS ? paths[descriptor] : "";
 }
 
-/* False when it fails; else *count may have shrunk. */
+/* False if it fails; otherwise *count may have shrunk. */
 static bool may_move(const char *call, int descriptor, size_t *count)
 {
     const struct rule *rule = rule_for(call, path_of(descriptor));
@@ -183,7 +182,7 @@ int openat64(int folder, const char *path, int flags, ...)
     return open_at(folder, path, flags, mode);
 }
 
-/* What the compiler makes of them where it watches the sizes (_FORTIFY_SOURCE). */
+/* Variants used by the compiler with _FORTIFY_SOURCE. */
 int __open_2(const char *path, int flags);
 int __open64_2(const char *path, int flags);
 int __openat_2(int folder, const char *path, int flags);
@@ -273,10 +272,10 @@ ssize_t send(int descriptor, const void *octets, size_t count, int flags)
                : -1;
 }
 
-/* What arrives with a descriptor while none is free: the octets come, the descriptor does not (unix(7)). */
+/* A message with a descriptor while none is free: the octets arrive, the descriptor is lost (unix(7)). */
 ssize_t recvmsg(int descriptor, struct msghdr *message, int flags)
 {
-    if (rule_for("forbidden", NULL) != NULL) /* as one does that was taken over */
+    if (rule_for("forbidden", NULL) != NULL) /* like a compromised process */
         syscall(SYS_chroot, "/");
     ssize_t got = syscall(SYS_recvmsg, descriptor, message, flags);
     struct cmsghdr *header = got < 0 ? NULL : CMSG_FIRSTHDR(message);
@@ -312,7 +311,7 @@ pid_t fork(void)
     return fails("fork", NULL) ? -1 : real();
 }
 
-/* A process is known by the name that it takes. */
+/* Records the name that a process sets. */
 int prctl(int option, ...)
 {
     va_list more;

@@ -75,7 +75,7 @@ static void forget_changes(struct disk_node *file)
     file->change_count = 0;
 }
 
-/* Nothing leads to it, now or after a power loss. */
+/* True if nothing leads to it, now or after a power loss. */
 static void drop_if_gone(struct disk *disk, struct disk_node *node)
 {
     if (node == NULL || node == disk->root || node->names > 0 || node->held > 0 || node->step_count > 0)
@@ -268,7 +268,7 @@ void disk_sync(struct disk *disk, struct disk_node *node, bool data_only)
 
 /* ---- the end ---- */
 
-/* How much of what was not synced a power loss keeps. */
+/* How much unsynced data a power loss keeps. */
 enum disk_mercy { KEEPS_NOTHING, KEEPS_BEGINNING, KEEPS_SOME, KEEPS_ALL, MERCIES };
 
 static enum disk_mercy mercy_of(struct disk *disk)
@@ -290,7 +290,7 @@ static size_t kept_of(struct disk *disk, const struct disk_node *file, enum disk
     }
 }
 
-/* As it was synced; each change then knows what it brought. */
+/* Restores the synced state; each change then holds its new octets. */
 static void take_back(struct disk_node *file)
 {
     for (size_t i = file->change_count; i-- > 0;) {
@@ -346,7 +346,7 @@ static void settle_content(struct disk *disk, struct disk_node *file)
     forget_changes(file);
 }
 
-/* Which steps are on the disk: the same answer for both halves of a rename. */
+/* Which steps are durable: the same for both halves of a rename. */
 struct disk_fate {
     enum disk_mercy mercy;
     uint64_t last_kept, salt;
@@ -375,7 +375,7 @@ static void settle_names(struct disk *disk, struct disk_node *folder, const stru
     }
 }
 
-/* What was removed for good, and is there again. */
+/* Reports removed names that are back. */
 static void tell_back(struct disk *disk, const struct disk_node *folder, const char *path,
                       const struct disk_fate *fate)
 {

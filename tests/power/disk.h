@@ -29,7 +29,7 @@
 
 enum { DISK_SECTOR = 512, DISK_ROOT = 1 };
 
-/* Which syncs do nothing, and say that they did: for the test of the test. */
+/* Syncs that do nothing, but report success: for testing the test. */
 enum disk_lie { DISK_HONEST = 0, DISK_LIES_ABOUT_FILES = 1, DISK_LIES_ABOUT_FOLDERS = 2 };
 
 struct disk_facts {
@@ -76,7 +76,7 @@ struct disk {
 /* An empty one, whose root belongs to the caller. */
 void disk_start(struct disk *disk);
 
-/* An operation begins: false when the disk is dead, or dies of it. */
+/* Begins an operation: false if the disk is dead, or dies now. */
 bool disk_survives(struct disk *disk);
 
 struct disk_node *disk_node(const struct disk *disk, uint64_t number);
@@ -89,17 +89,17 @@ void disk_link(struct disk *disk, struct disk_node *node, struct disk_node *fold
 void disk_unlink(struct disk *disk, struct disk_node *folder, const char *name);
 void disk_rename(struct disk *disk, struct disk_node *from, const char *old, struct disk_node *to,
                  const char *new);
-/* The kernel does not know it any more. */
+/* The kernel has dropped it. */
 void disk_forget(struct disk *disk, struct disk_node *node, uint64_t times);
 
 void disk_write(struct disk_node *file, uint64_t offset, struct bytes octets);
 void disk_resize(struct disk_node *file, uint64_t size);
 
-/* What it is now is on the disk; with `data_only` (fdatasync) its owner and rights need not be. */
+/* Makes its current state durable; with `data_only` (fdatasync) not its owner and rights. */
 void disk_sync(struct disk *disk, struct disk_node *node, bool data_only);
 
-/* The machine is off, and on again: what is left is chosen by the seed, and all of it is on the disk.
- * By seed 0 nothing is left of what was not synced. */
+/* Simulates a power cycle: the seed chooses what is left, which is then durable. With seed 0 nothing
+ * unsynced is left. */
 void disk_lose_power(struct disk *disk, uint64_t seed);
 
 #endif

@@ -262,7 +262,7 @@ static void remove_name(fuse_req_t request, fuse_ino_t folder, const char *name)
     done(request, 0);
 }
 
-/* Nobody here moves folders, or exchanges two names. */
+/* Moving folders and exchanging names are not needed. */
 static void rename_file(fuse_req_t request, fuse_ino_t from, const char *old, fuse_ino_t to, const char *new,
                         unsigned flags)
 {
@@ -292,7 +292,7 @@ static void write_file(fuse_req_t request, fuse_ino_t number, const char *octets
         fuse_reply_write(request, count);
 }
 
-/* Of a file or a folder. One that the disk dies of has not been done. */
+/* Syncs a file or a folder. If the disk dies in it, it was not done. */
 static void sync_node(fuse_req_t request, fuse_ino_t number, int data_only, struct fuse_file_info *file)
 {
     if (!disk_survives(&disk))
@@ -346,7 +346,7 @@ static struct fuse_session *mount_at(const char *folder)
     exit(1);
 }
 
-/* Whatever is under way there fails. */
+/* Operations in progress fail. */
 static void unmount(struct fuse_session **session)
 {
     if (*session == NULL)

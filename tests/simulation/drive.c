@@ -433,7 +433,7 @@ void drive_revive(struct drive *drive)
     drive->operations_left = 0;
 }
 
-/* How much of what was not synced a power loss keeps. */
+/* How much unsynced data a power loss keeps. */
 enum mercy { KEEPS_NOTHING, KEEPS_BEGINNING, KEEPS_SECTORS, KEEPS_ALL, MERCIES };
 
 /* The changes up to which one sector is on the disk. */

@@ -54,7 +54,7 @@ static bool is_report(struct bytes content)
     return bytes_search(content, BYTES("multipart/report")) != SIZE_MAX;
 }
 
-/* What a mailbox holds must be what was written, behind the fields that servers add. */
+/* True if a mailbox holds what was written, after the fields that servers add. */
 static bool is_whole(const struct letter *letter, struct bytes content)
 {
     if (content.length < letter->content.length)

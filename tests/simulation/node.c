@@ -127,7 +127,7 @@ static enum far_policy policy_of(const struct node_carrier *carrier)
     return carrier->node->policies[bytes_is(carrier->destination, "there.test") ? 0 : 1];
 }
 
-/* What DNS may say at worst. Only of a domain's MX can that be final. */
+/* The worst DNS answers. Only those about a domain's MX can be final. */
 static enum dns_status dns_trouble(struct node_carrier *carrier)
 {
     bool final = carrier->type == DNS_MX && world_random(carrier->node->world, 8) == 0;
@@ -217,7 +217,7 @@ static void shaken_hands(struct node_carrier *carrier)
                   BYTES("no handshake"));
 }
 
-/* What DNS, connecting or a handshake brings, after a while. */
+/* Delivers the result of DNS, a connection or a handshake, after a while. */
 static void stepped(void *owner)
 {
     struct node_carrier *carrier = owner;
@@ -243,7 +243,7 @@ static void answer(struct node_carrier *carrier, const struct delivery_action *a
         results[i] = *r;
         any_delivered = any_delivered || r->outcome == OUTCOME_DELIVERED;
         if (r->outcome == OUTCOME_FAILED) {
-            /* Far servers refuse those named so; all others only where one misbehaves. */
+            /* Far servers reject names with "reject"; others only if the server misbehaves. */
             struct bytes address = carrier->envelope.recipients[i].address;
             bool founded = r->code == 0 ? carrier->nowhere
                                         : bytes_starts_nocase(address, "reject@") || carrier->said_never;
@@ -463,7 +463,7 @@ static void plan_crash(void *owner)
     alarm_set(&node->crash, world_random(node->world, node->calm_ms));
 }
 
-/* The store far away: most of the time it is there. */
+/* The remote store: reachable most of the time. */
 static void store_goes_or_comes(void *owner)
 {
     struct node *node = owner;
@@ -522,7 +522,7 @@ static void start_some(struct node *node, enum schedule_transport transport)
     }
 }
 
-/* What was given while a commit was under way. */
+/* Submissions that arrived during a commit. */
 static void take_in_given(struct node *node)
 {
     size_t count = node->given_count;

@@ -83,14 +83,13 @@ static void talk_without_lines(struct peer *peer)
     buffer_free(&text);
 }
 
-/* Whether a reply is the one by which the peer binds itself: to the content,
- * the sender, a recipient. */
+/* True if by this reply the peer takes responsibility: for the content, the sender, a recipient. */
 static bool binds(enum peer_step step, const char *reply)
 {
     return reply[0] == (step == PEER_DATA ? '3' : '2') && strchr(reply, '\n') != NULL && reply[3] != '-';
 }
 
-/* Answers at a step, rightly or as its fault has it; true when it said yes. */
+/* Answers at a step, correctly or with its fault; true for a positive reply. */
 static bool answer(struct peer *peer, enum peer_step step, const char *right)
 {
     if (step != peer->step || peer->patience-- > 0) {
@@ -141,7 +140,7 @@ static void recipient(struct peer *peer, struct bytes line)
         peer->accepted[peer->accepted_count++] = arena_copy(&peer->world->memory, address);
 }
 
-/* The final reply: what it binds itself to has arrived, even where the reply does not. */
+/* The final reply: the peer has taken responsibility, even if the reply gets lost. */
 static void end_of_content(struct peer *peer)
 {
     struct bytes content = buffer_bytes(&peer->content);

@@ -44,7 +44,7 @@ static void shaky_commit_start(struct store *store)
                            (shaky->far && !shaky->dead ? world_random(shaky->world, 400) : 0);
 }
 
-/* None of the batch was stored: the store far away has forgotten it. */
+/* None of the batch was stored: the remote store has dropped it. */
 static enum store_verdict miss(struct shaky *shaky, struct error *error)
 {
     shaky->missed = false;

@@ -87,7 +87,7 @@ static bool history(uint64_t seed, const struct simulate_options *wish, struct t
                           (unsigned long long)node.queue.look_ms, (unsigned long long)node.queue.wake_ms,
                           (unsigned long long)world.now_ms);
     add_to_tally(tally, &letters);
-    /* What is still on its way is let run out, so that its memory is given back. */
+    /* Messages still in progress are completed, so that their memory is freed. */
     for (size_t i = 0; i < letters.count; i++)
         client_end(&clients[i]);
     node_free(&node);

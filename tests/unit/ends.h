@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ends: connections for tests. An end is a conn that remembers what it met;
- * TURN_UNTIL runs the loop until something holds, and fails after some
- * seconds.
+ * ends: connections for tests. An end is a conn that records its events; TURN_UNTIL runs the loop until a
+ * condition holds, and fails after some seconds.
  */
 #ifndef MAILBOAT_TEST_ENDS_H
 #define MAILBOAT_TEST_ENDS_H
@@ -68,7 +67,7 @@ static int ends_teardown(void **state)
     return 0;
 }
 
-/* A server's context with a certificate that was made for it, and where wanted a client's that trusts it. */
+/* Makes a server's context with a fresh certificate, and on request a client's that trusts it. */
 static inline bool ends_tls(struct tls_context *server, struct tls_context *client)
 {
     char path[] = "/tmp/mailboat-ends-XXXXXX", certificate[64], key[64];

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * race_ground: where the races of test_race.c run: in virtual time, against
- * servers that do as a test says. prepare() and clean_up() stand around each
- * test; it says how the peers behave, calls run(), and asks winner(),
- * verdict(), explains().
+ * race_ground: virtual time and simulated servers for test_race.c. prepare() and clean_up() surround each
+ * test, which sets the peers' behaviour, calls run(), and checks winner(), verdict(), explains().
  */
 #ifndef MAILBOAT_TESTS_UNIT_RACE_GROUND_H
 #define MAILBOAT_TESTS_UNIT_RACE_GROUND_H
@@ -155,7 +153,7 @@ static void pull(void)
         act(&action);
 }
 
-/* Until it is decided; how long that took. */
+/* Runs to the decision; returns the time it took. */
 static uint64_t run(void)
 {
     uint64_t started_ms = g.now_ms;

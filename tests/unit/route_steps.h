@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* route_steps: what a route is told, and what it must answer. */
+/* route_steps: passes facts to a route, and asserts its steps. */
 #ifndef MAILBOAT_TESTS_ROUTE_STEPS_H
 #define MAILBOAT_TESTS_ROUTE_STEPS_H
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The accounts' one writer: each change from its question to its answer, lists in pages, the lock, the
- * thread. */
+/* The accounts' writer: each change from request to answer, pages of lists, the lock, the thread. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <ftw.h>
@@ -69,7 +68,7 @@ static void add_user(const char *address)
         .verb = ACCOUNT_USER_ADD, .name = bytes_of_text(address), .value = BYTES("secret")});
 }
 
-/* The first cell of the first row, and how many rows there are, page after page. */
+/* The first cell of the first row, and the number of rows over all pages. */
 struct seen {
     char first[256];
     size_t rows, pages;

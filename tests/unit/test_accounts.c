@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Users, domains, aliases and keys: who is meant by an address, and who may send as whom. */
+/* Users, domains, aliases and keys: resolution of addresses, and the right to send. */
 #define _GNU_SOURCE
 #include <ftw.h>
 #include <sqlite3.h>
@@ -47,7 +47,7 @@ static void add_alias(const char *address, const char *target)
     assert_true(accounts_alias_add(accounts, bytes_of_text(address), bytes_of_text(target), &error));
 }
 
-/* As somebody could before it was refused, or with a user who was there then. */
+/* Adds an alias directly, as an earlier version allowed, or when the user still existed. */
 static void put_alias(const char *address, const char *target)
 {
     char path[128],
@@ -60,7 +60,7 @@ static void put_alias(const char *address, const char *target)
     sqlite3_free(sql);
 }
 
-/* "ada@example.org local, x@far.net": where mail for an address goes. */
+/* Returns the resolution of an address as "ada@example.org local, x@far.net". */
 static const char *resolved(const char *address)
 {
     static char text[512];
@@ -179,7 +179,7 @@ static void an_alias_of_the_most_members_is_told_at_once_and_one_more_expands(vo
     assert_string_equal(resolved("ada@example.org"), "ada@example.org expands");
 }
 
-/* All members behind a place, page by page; those missing too. */
+/* Expands an address page by page; includes missing members. */
 static size_t expand_all(const char *address, uint8_t how, size_t max, size_t *missing)
 {
     struct recipient place = {.address = bytes_of_text(address), .expands = how};
@@ -372,7 +372,7 @@ static void a_key_signs_in_as_its_user_alone(void **state)
     buffer_free(&secret);
 }
 
-/* As text, of the account as it is now; of a key where one is given. */
+/* Returns the account's current credential, or a key's, as text. */
 static struct bytes credential(const char *user, struct bytes secret)
 {
     struct account account;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses and paths, and the addresses that isemail has collected. */
+/* Addresses and paths, and the test addresses of isemail. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -79,7 +79,7 @@ static void one_address_has_one_canonical_text(void **state)
     }
 }
 
-/* As Postfix takes it: nothing is harmed by an underscore. */
+/* Like Postfix: underscores are harmless. */
 static void domains_may_have_underscores(void **state)
 {
     static const char *const taken[] = {"user@my_domain.example", "user@_dmarc.example.org",
@@ -135,7 +135,7 @@ static void paths_drop_their_source_route(void **state)
 
 /* ---- isemail ---- */
 
-/* Where RFC 5321 and we judge otherwise than the category alone says. */
+/* Cases where RFC 5321 and this parser differ from the category. */
 static const struct {
     unsigned id;
     bool valid;
@@ -157,7 +157,7 @@ static struct bytes element(struct bytes test, const char *name)
     return found;
 }
 
-/* XML's references, and the pictures of control octets (U+2400 and up) that stand for them. */
+/* Decodes XML references, and the symbols of control octets (U+2400 and up). */
 static void add_plain(struct buffer *out, struct bytes xml)
 {
     static const struct {

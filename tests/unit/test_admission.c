@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Floods of connections and hours of waiting, with numbers and a clock of the test's own. */
+/* Connection floods and hours of waiting, with simulated numbers and time. */
 #include "core/server/admission.h"
 #include "unit.h"
 
@@ -7,7 +7,7 @@ enum { MAX = 10000 };
 enum { PORT_25, P587, P465, P2525, LOCAL, PORTS };
 #define MINUTES(n) ((uint64_t)(n)*60 * 1000)
 
-/* As many as get in, of so many who come. */
+/* Returns how many connections of a flood are accepted. */
 static uint32_t flood(struct admission *all, size_t port, bool known, uint32_t come)
 {
     uint32_t in = 0;
@@ -84,7 +84,7 @@ static void pressure_begins_later_than_it_ends(void **state)
 
 /* ---- stays ---- */
 
-/* How long a client stays that does something every so often, in minutes; `most` where it outlasts that. */
+/* Returns how long an active client stays, in minutes; `most` if longer. */
 static uint64_t stays_min(enum server_role role, bool signs_in, uint64_t every_ms,
                           struct server_progress each, uint64_t most)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much an account may send, which passwords were right a moment ago, and what is known of recipients. */
+/* Sending limits of an account, the login cache, and the recipient cache. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -68,7 +68,7 @@ static void what_was_not_sent_is_given_back(void **state)
     assert_int_equal(rate_limit_look(&successor, ada, limits, now, &wait_s), RATE_LIMIT_REACHED);
     rate_limit_give_back(&successor, &taken);
     assert_int_equal(rate_limit_take(&successor, ada, limits, 5, now, &taken, &wait_s), RATE_LIMIT_FITS);
-    /* Given back much later, it takes nothing from what was sent since. */
+    /* Given back much later, it does not reduce what was sent since. */
     assert_int_equal(rate_limit_take(&successor, ada, limits, 5, now + 65 * MINUTE, &none, &wait_s),
                      RATE_LIMIT_FITS);
     rate_limit_give_back(&successor, &taken);
@@ -80,7 +80,7 @@ static void what_was_not_sent_is_given_back(void **state)
     free(kept);
 }
 
-/* Accounts that meet do not push each other out, nor do all that there is room for. */
+/* Accounts with colliding slots do not evict each other, nor does a full table. */
 static void who_has_sent_all_is_not_forgotten_for_others(void **state)
 {
     struct rate_limits rate_limits;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The words everyone uses: bytes, buffer, arena, map, error. */
+/* The base types: bytes, buffer, arena, map, error. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tricks with the names in certificates, all signed by a CA that the client
- * trusts: which of them are for the host that was asked for? */
+/* Tricks with names in certificates, all signed by a trusted CA: only those for the requested host are
+ * accepted. */
 #include <openssl/x509v3.h>
 
 #include "ends.h"
@@ -39,7 +39,7 @@ static void add_alternative(GENERAL_NAMES *names, const struct name *name)
     sk_GENERAL_NAME_push(names, one);
 }
 
-/* What is not said is nobody in particular. */
+/* Without names, it is for no host. */
 static X509 *certificate_for(const struct name *names, size_t count)
 {
     struct bytes subject = BYTES("somebody");
@@ -85,7 +85,7 @@ static int teardown(void **state)
     return ends_teardown(state);
 }
 
-/* Is a certificate with these names taken for `host`? */
+/* True if a certificate with these names is accepted for `host`. */
 static bool is_taken(const char *host, const struct name *names, size_t count)
 {
     struct unit_end client, server;
@@ -133,7 +133,7 @@ static void a_name_is_the_whole_name(void **state)
         {"mx.example.org", false, {DNS("")}},
         {"mx.example.org", false, {DNS("mx.example.org ")}},
         {"mx.example.org", false, {DNS(".example.org")}},
-        /* NUL, which ends a name for who reads it as C text */
+        /* NUL, which ends a name for C code */
         {"mx.example.org", false, {DNS("mx.example.org\0.evil.example")}},
         {"mx.example.org", false, {DNS("mx.example.org\0")}},
         {"mx.example.org", false, {DNS("\0mx.example.org")}},
@@ -177,7 +177,7 @@ static void a_star_is_one_whole_label_at_the_left(void **state)
         {"localhost", false, DNS("*")},
         {"xn--mx-bja.example.org", false, DNS("xn--*.example.org")},
         {"mx.example.org", false, DNS("*.example.org\0.evil.example")},
-        /* underscores, which OpenSSL alone would not let a star stand for */
+        /* underscores, which OpenSSL does not match with a wildcard */
         {"my_host.example.org", true, DNS("my_host.example.org")},
         {"my_host.example.org", true, DNS("*.example.org")},
         {"_dc-mx.0123abcd.example.com", true, DNS("*.0123abcd.Example.com")},

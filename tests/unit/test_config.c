@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration: defaults, each type right and wrong, where
- * errors are, and that what is shown can be read back. */
+/* The configuration: defaults, valid and invalid values of each type, error positions, and the round trip
+ * through config show. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ static bool parse(const char *text)
     return config_parse(&config, "test.conf", bytes_of_text(text), &error);
 }
 
-/* Refused at this line, with all these words in one line. */
+/* Asserts an error at this line, with all these words in one line. */
 static void refused_at(const char *file, int test_line, const char *text, int line, const char *word,
                        const char *another)
 {
@@ -89,7 +89,7 @@ static void what_is_shown_can_be_read_back(void **state)
     buffer_free(&second);
 }
 
-/* The socket that follows from it is too long, and is asked for by nobody. */
+/* The default socket path is too long, but not used. */
 static void a_long_data_folder_is_read_back(void **state)
 {
     struct buffer text = {0}, written = {0};
@@ -293,14 +293,14 @@ static void every_key_is_documented(void **state)
 
 enum { MARK = 48, PIECE = 12, VEIL = 0x55, REGION_MAX = 64 << 20, LINE_ROOM = 512 };
 
-/* Made so that the mark itself stands nowhere in this program. */
+/* Veiled, so that the mark itself does not occur in this program. */
 static void make_mark(char veiled[MARK])
 {
     for (int i = 0; i < MARK; i++)
         veiled[i] = (char)(("abcdefghijklmnopqrstuvwxyz0123456789"[(i * 7 + i / 5) % 36]) ^ VEIL);
 }
 
-/* Any piece of it: what outgrew its memory leaves its beginning behind. */
+/* Searches any piece of it: a reallocated buffer leaves its beginning behind. */
 static bool holds_a_piece(const char *at, size_t length, const char veiled[MARK])
 {
     for (size_t i = 0; i + PIECE <= length; i++)
@@ -314,7 +314,7 @@ static bool holds_a_piece(const char *at, size_t length, const char veiled[MARK]
     return false;
 }
 
-/* In whatever this process can write to. */
+/* Searches all writable memory of this process. */
 static bool memory_holds_a_piece(const char veiled[MARK])
 {
     char line[LINE_ROOM], rights[8];

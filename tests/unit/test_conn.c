@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections in clear and in TLS: all octets arrive, in order, and each end is told of. */
+/* Connections with and without TLS: all octets arrive in order, and each end is reported. */
 #include <arpa/inet.h>
 #include <malloc.h>
 #include <netinet/in.h>
@@ -155,7 +155,7 @@ static void much_passes_a_slow_reader_in_tls(void **state)
     pass_much(true);
 }
 
-/* OpenSSL reads ahead: what it holds is known to no epoll. */
+/* OpenSSL reads ahead: epoll does not see what it has buffered. */
 static void nothing_is_left_behind_in_tls(void **state)
 {
     struct unit_end client, server;
@@ -368,7 +368,7 @@ static void the_last_words_are_heard_before_the_end(void **state)
     end_close(&server);
 }
 
-/* close_notify without FIN: the kernel has no news of it. */
+/* close_notify without FIN: the kernel reports no event. */
 static void the_end_of_tls_is_told(void **state)
 {
     struct unit_end client, server;
@@ -405,7 +405,7 @@ static void silence_is_told_and_input_puts_it_off(void **state)
     end_close(&server);
 }
 
-/* Slowly spoken words, octet by octet, do not put a deadline off. */
+/* Trickled octets do not extend a deadline. */
 static void octets_do_not_put_off_a_deadline(void **state)
 {
     struct unit_end server;
@@ -543,7 +543,7 @@ static void who_leaves_before_it_begins_is_told_of(void **state)
     end_close(&server);
 }
 
-/* An octet now and then must not keep a handshake open for ever. */
+/* Trickled octets must not keep a handshake open. */
 static void octets_do_not_put_off_the_end_of_a_handshake(void **state)
 {
     static const char hello[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";

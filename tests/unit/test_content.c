@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Content off the wire and onto it: the same at every split of the input. */
+/* Decoding and encoding of content: the same result for every split of the input. */
 #include "core/client/encoder.h"
 #include "core/server/content.h"
 #include "core/server/server_session.h"
@@ -141,13 +141,13 @@ static void sizes_have_a_limit(void **state)
         content_start(&content, max, false, false);
         assert_int_equal(content_feed_data(&content, BYTES("ab\r\n"), &changed, &run), 4);
         assert_int_equal(content.fault, max < 4 ? CONTENT_TOO_LARGE : CONTENT_FINE);
-        assert_int_equal(run.octets.length, max < 4 ? 0 : 4); /* nothing is given of what is too large */
+        assert_int_equal(run.octets.length, max < 4 ? 0 : 4); /* no content is returned above the limit */
         assert_int_equal(content_feed_data(&content, BYTES(".\r\n"), &changed, &run), 3);
         assert_true(run.ended);
     }
 }
 
-/* What a run costs does not depend on its lines: one run a call, all of the input. */
+/* The cost of a run is independent of its lines: one run per call, all of the input. */
 static void a_call_gives_one_run_whatever_the_lines_are(void **state)
 {
     static const struct {
@@ -177,7 +177,7 @@ static void a_call_gives_one_run_whatever_the_lines_are(void **state)
     }
 }
 
-/* What is right as it is, is not copied. */
+/* Correct input is not copied. */
 static void what_needs_no_change_is_the_input_itself(void **state)
 {
     struct buffer changed = {0};

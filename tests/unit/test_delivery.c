@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One message to one destination: which address comes next, and when it is enough. */
+/* One message to one destination: the order of addresses, and the end of an attempt. */
 #include "core/client/delivery.h"
 #include "unit.h"
 
@@ -159,7 +159,7 @@ static void the_next_host_follows_one_that_refuses_to_talk(void **state)
     end(&delivery);
 }
 
-/* The reason is of the server that said something, and names it. */
+/* The reason is from the server that replied, and names it. */
 static void a_server_that_cannot_be_reached_hides_nothing_that_another_said(void **state)
 {
     static const char *const said[] = {"554 5.7.1 not you\r\n", "421 5.7.1 later\r\n"};
@@ -370,7 +370,7 @@ static void dane_is_asked_for_and_demanded(void **state)
     assert_text(action.name, "a.example.org");
     assert_text(action.names[0], "example.org");
     assert_int_equal(delivery_tls_result(&delivery).level, TLS_LEVEL_DANE);
-    /* The certificate does not fit: no clear text, the next host. */
+    /* The certificate is invalid: no plain text, the next host. */
     delivery_lost(&delivery, true, TLS_LOSS_ENDED, BYTES("the certificate does not fit"));
     expect(&delivery, DELIVERY_CLOSE);
     address(&delivery, "b.example.org", 2);
@@ -454,7 +454,7 @@ static void requiretls_fails_where_nobody_can(void **state)
     }
     expect_results(&delivery, OUTCOME_FAILED, OUTCOME_FAILED, "5.7.30");
     end(&delivery);
-    /* One could not be reached: who knows what it can. */
+    /* One could not be reached: its capabilities are unknown. */
     start_secure(&delivery, &required);
     address(&delivery, "a.example.org", 1);
     learn(&delivery, DNS_TLSA, "_25._tcp.a.example.org", DNS_FOUND, true, &fits, 1);
@@ -487,7 +487,7 @@ static void a_message_that_requires_tls_does_not_take_any_connection(void **stat
     delivery_free(&delivery);
 }
 
-/* Junk does not crowd out the record that fits. */
+/* Unusable records do not displace the matching one. */
 static void of_many_tlsa_records_those_that_can_be_used_count(void **state)
 {
     static struct dns_record records[TLSA_RECORDS_MAX * 2 + 1];
@@ -508,7 +508,7 @@ static void of_many_tlsa_records_those_that_can_be_used_count(void **state)
     }
 }
 
-/* Whoever can forge an MX shall not get round the domain's policy by an address in the place of a name. */
+/* A forged MX that is an address must not bypass the domain's policy. */
 static void an_mx_that_is_an_address_is_not_free_of_the_policy(void **state)
 {
     static const struct sts_policy policy = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the server of a mail address is found, and what a domain publishes about it. */
+/* Discovery of a mail address's server, and a domain's published settings. */
 #include "core/port/discovery.h"
 #include "io/autoconfig.h"
 #include "unit.h"
@@ -108,7 +108,7 @@ static void a_url_is_never_cut(void **state)
     buffer_free(&address);
 }
 
-/* DNS_A for "smtp." before a domain that is as long as can be: there is no such host, whoever answers. */
+/* DNS_A for "smtp." before a domain of maximum length: no such host can exist. */
 static void a_name_that_became_too_long_is_no_host(void **state)
 {
     const struct dns_record record = {.address = {192, 0, 2, 1}};
@@ -200,7 +200,7 @@ static void a_published_file_is_read(void **state)
     assert_true(is_done());
     assert_string_equal(d.host, "mail.example.org");
     assert_string_equal(d.user, "ada");
-    assert_int_equal(d.port_count, 2); /* what is in clear is passed over */
+    assert_int_equal(d.port_count, 2); /* servers without TLS are skipped */
     assert_int_equal(d.ports[0].port, 465);
     assert_int_equal(d.ports[1].port, 587);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What DNS says of a domain: judged by what it means, and fit to be shown. */
+/* DNS answers about a domain: compared by meaning, and safe to print. */
 #include "core/domain/dns_records.h"
 #include "unit.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The head of a dropped message, and the addresses that header fields hold. */
+/* The head of a dropped message, and the addresses in header fields. */
 #include <stdio.h>
 
 #include "core/message/address_list.h"

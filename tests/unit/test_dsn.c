@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reports on deliveries: who wants one, what stands in it, and what cannot be forged. */
+/* Reports on deliveries: who gets one, its content, and its protection from forgery. */
 #include <stdio.h>
 
 #include "core/message/dsn.h"
@@ -64,7 +64,7 @@ static void a_delay_says_how_long_it_is_tried_and_that_nothing_is_to_do(void **s
     assert_true(!has("Will-Retry-Until") && has("Check the address"));
 }
 
-/* The Status field is of the action's class, the diagnosis of the server's own codes. */
+/* The Status field has the action's class, the diagnostic the server's own codes. */
 static void what_a_server_says_is_told_as_it_said_it(void **state)
 {
     static const struct {
@@ -128,7 +128,7 @@ static void members_of_an_alias_that_fail_alike_are_one_sentence(void **state)
     assert_int_equal(times("Final-Recipient: "), 5);
 }
 
-/* A server on this host has no name, and what nobody said is nobody's. */
+/* A server on this host has no name, and this server's own reasons name no server. */
 static void what_no_server_on_the_network_said_names_none(void **state)
 {
     about_bob.peer = BYTES("lmtp");

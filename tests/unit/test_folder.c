@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Folders and files that others may have prepared: what is planted leads nowhere. */
+/* Folders and files prepared by other users: planted ones have no effect. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -262,7 +262,7 @@ static void removing_stays_below(void **state)
     expect_victim();
 }
 
-/* What a user may do who is not root. */
+/* Becomes a user other than root. */
 static void be_ada(void)
 {
     assert_int_equal(setresgid(ADA, ADA, ADA), 0);

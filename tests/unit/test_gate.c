@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a message's content passes on its way into the queue, and what observers see of it. */
+/* A message's content passes the gate into the queue, and observers see it. */
 #include "core/message/gate.h"
 #include "unit.h"
 
@@ -26,7 +26,7 @@ static void see(void *state, enum gate_part part, struct bytes octets)
     }
 }
 
-/* What became of a message: what passed, whom was asked about ("a@b c@d "), what observers saw. */
+/* The result for a message: passed octets, authors asked about ("a@b c@d "), observed octets. */
 struct passage {
     struct gate gate;
     struct seen seen, second;

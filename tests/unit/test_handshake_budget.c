@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What TLS handshakes of a network may cost: at each limit and one past it, by a clock of the test's own. */
+/* The CPU budget of a network's TLS handshakes: at each limit and one past it, in simulated time. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -172,7 +172,7 @@ static void this_machine_has_no_limit(void **state)
     assert_int_equal(wait_ms("::1", true), 0);
 }
 
-/* A thousand addresses that are past their limit leave others alone. */
+/* A thousand addresses over their limit do not affect others. */
 static void strangers_do_not_pay(void **state)
 {
     char address[64];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS handshakes wait for their turns: others come first,
- * networks alternate, each step is told and charged. */
+/* The queue of TLS handshakes: other events come first, networks take turns, each step is reported and
+ * charged. */
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <setjmp.h>
@@ -17,7 +17,7 @@
 static struct tls_context server_tls;
 static struct handshakes handshakes;
 
-/* What the rules were asked and told. */
+/* Calls of the rules. */
 static uint64_t steps_of[4], failures_of[4], wait_for[4];
 static size_t asked_begun;
 
@@ -68,7 +68,7 @@ static int queue_teardown(void **state)
 
 /* ---- clients ---- */
 
-/* A client by hand: its octets go where the test wants them. */
+/* A client controlled by hand: the test routes its octets. */
 struct handshake_client {
     struct unit_end server; /* ours */
     int descriptor;         /* theirs */
@@ -90,7 +90,7 @@ static void client_start(struct handshake_client *client, uint64_t network)
     conn_start_tls_server(&client->server.conn, &server_tls);
 }
 
-/* As far as the client gets by what has come: its ClientHello, then its Finished. */
+/* Continues the client as far as its input allows: its ClientHello, then its Finished. */
 static bool client_goes_on(struct handshake_client *client)
 {
     return SSL_do_handshake(client->ssl) == 1;
@@ -240,7 +240,7 @@ static void a_handshake_that_fails_is_told_once(void **state)
     assert_int_equal(failures_of[3], 0); /* it has cost nothing */
 }
 
-/* Its ClientHello came whole; to answer it would cost a signature that nobody waits for. */
+/* Its ClientHello is complete; answering it would cost a signature for a closed connection. */
 static void who_hung_up_has_no_handshake(void **state)
 {
     struct handshake_client clients[2];
@@ -253,7 +253,7 @@ static void who_hung_up_has_no_handshake(void **state)
     end_all(clients, 2);
 }
 
-/* They do not pile up before those who are there. */
+/* They do not pile up before active clients. */
 static void many_who_hung_up_are_done_in_one_turn(void **state)
 {
     struct handshake_client clients[20];
@@ -293,7 +293,7 @@ static void a_conn_may_be_closed_while_it_waits_and_when_it_is_done(void **state
 
 /* ---- what a client may send ---- */
 
-/* A ClientHello that begins and never ends, in records of so many octets. */
+/* Sends an endless ClientHello, in records of so many octets. */
 static void a_hello_without_end(size_t record)
 {
     struct handshake_client client;
@@ -319,7 +319,7 @@ static void a_hello_has_an_end(void **state)
     a_hello_without_end(8);
 }
 
-/* OpenSSL makes room for what is announced: nine octets tell. */
+/* OpenSSL allocates the announced length: nine octets suffice to reject it. */
 static void a_hello_that_is_to_be_long_is_refused_before_it_comes(void **state)
 {
     struct handshake_client client;
@@ -331,7 +331,7 @@ static void a_hello_that_is_to_be_long_is_refused_before_it_comes(void **state)
     end_all(&client, 1);
 }
 
-/* Of what comes at once, so much is taken in before others have their turn. */
+/* Only so much of large input is read before others have their turn. */
 static void a_turn_takes_in_so_much(void **state)
 {
     struct handshake_client client;
@@ -350,7 +350,7 @@ static void a_turn_takes_in_so_much(void **state)
     end_all(&client, 1);
 }
 
-/* Also where something stands between them: keys, a word, keys, a word. */
+/* The same with other records in between: keys, data, keys, data. */
 static void a_turn_has_so_many_records(void **state)
 {
     enum { WORDS = 1500, AHEAD = TLS_SMALL_AHEAD / 23 };
@@ -472,7 +472,7 @@ static void in_tls_12(struct handshake_client *client, struct writer *writer)
     TURN_UNTIL(client->server.heard.length == 5);
 }
 
-/* One kind of record after the other, as often as may be, and once more. */
+/* Sends the limit of one kind of record, and one more. */
 static void records_in_vain(unsigned char kind, struct bytes content, unsigned char other_kind,
                             struct bytes other)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who reads out addresses, and who has a list with some that are gone; hours go by in no time. */
+/* Harvest attacks against mailing lists with some dead addresses, in simulated time. */
 #include "core/server/harvest.h"
 #include "unit.h"
 
@@ -26,7 +26,7 @@ static void addresses_are_not_read_out(void **state)
     assert_int_equal(harvest_blocked_min(&harvest, 1 + HARVEST_BLOCK_FIRST_MIN), 0);
 }
 
-/* Again and again as soon as it may: what it learns in a day. */
+/* Guesses as fast as allowed; returns what a day reveals. */
 static void a_day_of_guessing_tells_little(void **state)
 {
     struct harvest harvest = {.minute = 1};
@@ -74,7 +74,7 @@ static void real_senders_are_never_slow(void **state)
     assert_true(slowest_of_a_day(10, 45) > 0);
 }
 
-/* A list of a thousand in one message, five of a hundred gone, and those first. */
+/* A list of a thousand in one message, five of a hundred dead, and those first. */
 static void a_list_with_stale_addresses_is_not_slow(void **state)
 {
     struct harvest harvest = {.minute = 1};
@@ -87,7 +87,7 @@ static void a_list_with_stale_addresses_is_not_slow(void **state)
             assert_int_equal(harvest_refused(&harvest, FREE, fresh, 1), HARVEST_NOTHING_NEW);
 }
 
-/* Two messages to the one address it knows for each guess, as fast as it can. */
+/* Sends two messages to the one known address for each guess, as fast as possible. */
 static void mail_to_one_address_does_not_pay_for_all_others(void **state)
 {
     struct harvest harvest = {.minute = 1};
@@ -110,7 +110,7 @@ static void mail_to_one_address_does_not_pay_for_all_others(void **state)
     assert_true(harvest_is_hopeless(&harvest, FREE));
 }
 
-/* Nor does it lower what mail for different people came to. */
+/* Nor does it lower the count of mail to different recipients. */
 static void repeats_never_lower_the_count(void **state)
 {
     struct harvest harvest = {.minute = 1};

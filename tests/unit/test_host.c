@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What stands where a host is meant; and base64 beside it. */
+/* Host names and addresses; and base64. */
 #include "core/dns/host.h"
 #include "core/smtp/base64.h"
 #include "unit.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How programs call sendmail: each of the calls that are known, and what is wrong in others. */
+/* Command lines of sendmail: known callers, and errors. */
 #include <stdio.h>
 
 #include "core/smtp/command.h"

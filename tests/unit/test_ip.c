@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mail that would come back to us, or go nowhere: whom an address reaches, and what a route does with it. */
+/* Addresses that would cause a loop, or reach no server: their classes, and a route's decision. */
 #include "route_steps.h"
 
 static const struct {

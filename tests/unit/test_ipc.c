@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one process says, the other hears: whole, in order, and nothing else. */
+/* Messages between processes arrive complete, in order, and nothing else does. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -191,7 +191,7 @@ static void what_became_of_a_delivery_arrives_whole(void **state)
                 bytes_is(result->enhanced, "5.1.1"));
     assert_true(heard.deliver_answer.results[0].peer_reports && !result->peer_reports);
 
-    /* What is none of an enum's is no message. */
+    /* A value outside of an enum is malformed. */
     struct buffer octets = {0};
     results[0].outcome = OUTCOME_FAILED + 1;
     ipc_encode(&octets, IPC_DELIVER_ANSWER, &said);
@@ -246,7 +246,7 @@ static void what_people_ask_and_are_told_arrives_whole(void **state)
     arena_clear(&arena);
 }
 
-/* A cell that is empty is another thing than one that is not there. */
+/* An empty cell differs from an absent one. */
 static void what_is_asked_of_the_accounts_arrives_whole(void **state)
 {
     struct arena arena = {0};
@@ -275,7 +275,7 @@ static void what_is_asked_of_the_accounts_arrives_whole(void **state)
     arena_clear(&arena);
 }
 
-/* ---- descriptors, as a peer that was taken over may send them ---- */
+/* ---- descriptors, as a compromised peer may send them ---- */
 
 enum { DESCRIPTORS_MAX = 253 }; /* the kernel takes no more with one message */
 
@@ -388,8 +388,8 @@ static void encode(struct buffer *out, enum ipc_kind kind, bool announces, union
     ipc_encode(out, kind, message);
 }
 
-/* True if the message came through; with what belongs to it, if anything came along. Nothing is left open. */
-/* The channels of the server: one between two, and only where something is asked. */
+/* True if the message was accepted; counts accepted descriptors. Leaves none open. */
+/* The channels of the server: one per pair, and only for pairs with questions. */
 static void who_asks_whom_follows_from_the_table(void **state)
 {
     static const struct {
@@ -481,7 +481,7 @@ static void no_descriptor_comes_but_the_one_that_is_announced(void **state)
     close_things();
 }
 
-/* A descriptor comes with the last fragment: one with an earlier one is none of ours. */
+/* Only the last fragment carries a descriptor: one with an earlier fragment is rejected. */
 static void a_fragment_carries_no_descriptor(void **state)
 {
     enum ipc_kind kind;
@@ -518,8 +518,7 @@ static void credentials_are_not_taken_for_a_descriptor(void **state)
     close_things();
 }
 
-/* With no descriptor free the octets come and the descriptor
- * does not (unix(7)): the owner is told so by -1. */
+/* Without a free descriptor the octets arrive and the descriptor is lost (unix(7)): the owner gets -1. */
 static void a_descriptor_that_got_lost_is_told(void **state)
 {
     struct buffer octets = {0};

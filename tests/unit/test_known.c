@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is known of providers and networks, and how a mail address's server is found. */
+/* The tables of providers and networks, and the lookup of a mail address's server. */
 #include "core/port/discovery.h"
 #include "core/port/interceptor.h"
 #include "core/port/network.h"
@@ -414,7 +414,7 @@ static const struct {
     {"-sas", "microsoft", ""},
     {"-sss", "microsoft",
      "587 is silent: " MOST_AND_ALL "use HTTPS: Microsoft 365 accepts mail at https://graph.microsoft.com"},
-    /* Nobody's: nothing is claimed. */
+    /* No match: nothing is claimed. */
     {"aaaa", "", ""},
     {"----", "", ""},
     {"aaas", "", ""},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What fails again and again is told once, each minute, and when it is over. */
+/* A persistent failure is logged once, then each minute, then its recovery. */
 #include "io/log_throttle.h"
 #include "unit.h"
 

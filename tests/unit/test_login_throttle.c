@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How auth slows down who guesses passwords, and in which order sign-ins are checked. */
+/* The login throttle, and the order of password checks. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@ static const struct bytes here = {"192.0.2.1", 9}, there = {"192.0.2.2", 9}, ada
 
 /* ---- guesses ---- */
 
-/* What a try would be told now; nothing is counted. */
+/* Returns the current verdict on a try; counts nothing. */
 static enum throttle_verdict verdict(struct login_throttle *throttle, struct bytes address,
                                      struct bytes account, uint64_t now_ms)
 {
@@ -32,7 +32,7 @@ static bool login_throttle_locked(struct login_throttle *throttle, struct bytes 
     return verdict(throttle, address, account, now_ms) == LOGIN_LOCKED;
 }
 
-/* A wrong password, where one may be tried. */
+/* Fails a try, if one is allowed. */
 static bool wrong(struct login_throttle *throttle, struct bytes address, struct bytes account,
                   uint64_t now_ms)
 {
@@ -198,7 +198,7 @@ static void a_lock_is_seen_and_undone(void **state)
     free(kept);
 }
 
-/* As many are under way as are free, however many come at once; each waits for the outcome of those. */
+/* As many tries as are free are in progress at once; others wait for their results. */
 static void login_throttle_in_parallel_win_nothing(void **state)
 {
     struct login_throttle throttle;
@@ -226,7 +226,7 @@ static void login_throttle_in_parallel_win_nothing(void **state)
     free(kept);
 }
 
-/* A program that opens many connections at once has the right password in all of them. */
+/* A program that opens many connections sends the right password in all of them. */
 static void right_passwords_in_parallel_are_never_locked(void **state)
 {
     struct login_throttle throttle;
@@ -294,7 +294,7 @@ static void each_spelling_of_an_account_is_the_same_account(void **state)
     }
 }
 
-/* Names that nobody can have are one name, and lock none that somebody has. */
+/* Texts that are not addresses share one name, and lock no real account. */
 static void what_is_no_address_is_one_name(void **state)
 {
     static const char *const names[] = {"ada",   "ada@", "@example.org",     "",     "ada@[192.0.2.1]",
@@ -348,8 +348,7 @@ static void many_64s_of_one_48_are_locked_together(void **state)
     free(kept);
 }
 
-/* While a botnet guesses at an account, its owner gets in
- * from a new place, and not all of the botnet does. */
+/* While a botnet attacks an account, its owner can log in from a new place, but few of the botnet can try. */
 static void newcomers_have_turns_at_an_account_that_is_attacked(void **state)
 {
     struct login_throttle throttle;
@@ -418,8 +417,8 @@ static struct caller *next_caller(struct login_queue *queue)
     return (struct caller *)(void *)login_queue_next(queue, as_said, NULL, &verdict);
 }
 
-/* Three hundred guesses from thirty /48s: a known user is next,
- * another stranger soon, and no network has more than its part. */
+/* Three hundred guesses from thirty /48s: a known user is next, another stranger soon, and no network
+ * exceeds its share. */
 static void known_ones_come_first_and_networks_in_turn(void **state)
 {
     enum { NETWORKS = 30, EACH = 10 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is handed to the loop to be freed outlives the callback that did so, and not the turn. */
+/* An object passed to loop_release() outlives the running callback, but not the turn. */
 #include "io/loop.h"
 #include "unit.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What happens to a message, as a struct, a line and octets. */
+/* A mail event as a struct, a line and octets. */
 #include "core/event/mail_event.h"
 #include "unit.h"
 
@@ -71,7 +71,7 @@ static void octets_give_the_same_event(void **state)
     buffer_free(&octets);
 }
 
-/* What is kept today is read tomorrow: these octets never change. */
+/* Stored events must stay readable: these octets never change. */
 static void version_one_stays_as_it_is(void **state)
 {
     static const char octets[] = "\1\4\41\0\0\0" /* version 1, delivered, 33 octets */

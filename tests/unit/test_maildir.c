@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Into mailboxes: bytes, names, folders, and the same message twice. */
+/* Delivery into mailboxes: contents, names, folders, and repeated delivery. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -54,7 +54,7 @@ static struct maildir_message message(uint64_t id, const char *address, struct b
                                     .file = -1};
 }
 
-/* Delivers one; its error. */
+/* Delivers one; returns its error. */
 static int deliver(const struct maildir_message *m)
 {
     size_t place = maildir_write(&g.maildir, m);
@@ -64,7 +64,7 @@ static int deliver(const struct maildir_message *m)
     return error;
 }
 
-/* How many files a folder below ours has; the text of the last one read. */
+/* Returns the number of files in a folder, and the text of the last. */
 static size_t files_in(const char *below)
 {
     char path[512];
@@ -249,7 +249,7 @@ static void a_full_disk_leaves_nothing_behind(void **state)
     assert_int_equal(umount(path), 0);
 }
 
-/* Whoever made it ended before all of it was there. */
+/* Its creator ended before it was complete. */
 static void a_half_made_mailbox_is_mended(void **state)
 {
     static const char *const steps[] = {"", "/Maildir", "/Maildir/cur", "/Maildir/new"};
@@ -267,7 +267,7 @@ static void a_half_made_mailbox_is_mended(void **state)
     }
 }
 
-/* Its folder may not have been synced then: the copy at hand is the one that is. */
+/* Its folder may not have been synced then: the new copy replaces it. */
 static void one_that_is_there_already_is_written_once_more(void **state)
 {
     struct maildir_message m = message(9, "ada@example.org", BYTES("Subject: hi\r\n\r\n"));

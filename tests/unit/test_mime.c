@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Composing: header fields, text and attachments as bytes.
- * That other programs read them is tested with them. */
+/* Composing: header fields, text and attachments as octets. Other tests check that other programs can read
+ * them. */
 #include "core/message/mime.h"
 #include "unit.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The next hop: of a recipient that comes in, and of a name that the store kept. */
+/* The next hop: of a new recipient, and of a stored destination name. */
 #include "core/route/plan.h"
 #include "unit.h"
 

@@ -78,7 +78,7 @@ static bool next(enum schedule_transport transport)
     return true;
 }
 
-/* All recipients of the last delivery have this fate. */
+/* Ends the last delivery with this outcome for all recipients. */
 static void fate_of(uint64_t delivery, size_t count, enum client_outcome outcome, enum client_step step)
 {
     struct delivery_result results[DELIVERY_RECIPIENTS_MAX];
@@ -107,7 +107,7 @@ static size_t waiting(void)
     return store_ids(g.store, 0, STORE_READ_MAX, ids, NULL);
 }
 
-/* Time passes until something is to do; false when nothing ever is. */
+/* Advances to the next due time; false if there is none. */
 static bool sleep_until_woken(void)
 {
     uint64_t wake_ms = queue_wake_ms(&g.queue);
@@ -189,7 +189,7 @@ static void a_deferred_one_comes_again_later_and_later(void **state)
     }
 }
 
-/* Defers the message until its age is `until_ms`; how many reports were made meanwhile. */
+/* Defers the message until its age is `until_ms`; returns the reports made meanwhile. */
 static size_t reports_while_deferred(uint64_t until_ms)
 {
     size_t before = waiting();
@@ -651,7 +651,7 @@ static void a_lost_way_is_tried_again_at_once(void **state)
     uint64_t lost = g.deliver.delivery;
     queue_transport_lost(&g.queue, SCHEDULE_AWAY, g.now_ms);
     assert_true(next(SCHEDULE_AWAY));
-    fate_of(lost, 1, OUTCOME_FAILED, STEP_RCPT); /* a late answer of the dead one means nothing */
+    fate_of(lost, 1, OUTCOME_FAILED, STEP_RCPT); /* a late answer of the dead one has no effect */
     fate(OUTCOME_DELIVERED, STEP_DATA);
     commit();
     assert_int_equal(waiting(), 0);
@@ -698,8 +698,7 @@ static void more_destinations_than_fit_in_memory_have_their_turn(void **state)
     assert_int_equal(waiting(), 0);
 }
 
-/* Those under way stay in their turn until they are looked at:
- * more of them than one turn looks at hide nobody. */
+/* Deliveries in progress stay due until examined: more of them than one turn examines hide no others. */
 static void many_that_are_under_way_hide_nobody(void **state)
 {
     char address[40];
@@ -839,7 +838,7 @@ static void an_alias_is_expanded_page_by_page(void **state)
                 bytes_is(front, "Delivered-To: inner@here.org\r\nDelivered-To: all@here.org\r\n"));
     fate(OUTCOME_DELIVERED, STEP_DATA);
     commit();
-    assert_true(next(SCHEDULE_AWAY)); /* what another address sent on goes alone */
+    assert_true(next(SCHEDULE_AWAY)); /* forwarded mail is delivered separately */
     assert_false(bytes_equal(g.deliver.prefix, front));
     fate(OUTCOME_DELIVERED, STEP_DATA);
     commit();
@@ -922,7 +921,7 @@ static void what_comes_back_to_who_sent_it_on_ends(void **state)
     assert_false(next(SCHEDULE_LOOKUP) && g.deliver.envelope.sender.length > 0);
     assert_non_null(strstr(g.told, "Status: 5.4.6"));
     commit();
-    assert_true(next(SCHEDULE_LOCAL)); /* u was written to by name */
+    assert_true(next(SCHEDULE_LOCAL)); /* u was a recipient by name */
     assert_int_equal(g.deliver.envelope.recipient_count, 1);
     assert_int_equal(rows(g.deliver.id), 1);
 }

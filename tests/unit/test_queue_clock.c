@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The queue's own time, from one process to the next. */
+/* The queue's time, across processes. */
 #include <stdio.h>
 #include <sysexits.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The queue over a store that is far away: its commits take time, and at times nobody reaches it. */
+/* The queue with a remote store: commits take time, and it is sometimes unreachable. */
 #include <string.h>
 #include <unistd.h>
 
@@ -181,7 +181,7 @@ static void a_result_that_comes_meanwhile_is_in_the_next_batch(void **state)
     assert_int_equal(waiting(), 1);
 }
 
-/* Its destination had gone to rest when the result was stored. */
+/* Its destination had left memory when the result was stored. */
 static void who_is_deferred_meanwhile_is_woken_in_time(void **state)
 {
     enum store_verdict verdict;
@@ -260,7 +260,7 @@ static void a_content_out_of_reach_is_not_a_missing_one(void **state)
     assert_int_equal(g.deliver.envelope.recipient_count, 1);
 }
 
-/* That nothing was found is no reason to rest. */
+/* An empty result is no reason to stop asking. */
 static void what_was_asked_in_vain_is_asked_again(void **state)
 {
     assert_int_equal(accept("bob@there.net"), STORE_DONE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the queue tells of: after the commit, once, with all that was known. */
+/* Events of the queue: after the commit, once, with all known facts. */
 #include "core/client/client_session.h"
 #include "queue/queue.h"
 #include "store/queue/memory.h"
@@ -160,8 +160,8 @@ static void a_deferral_says_when_and_the_end_that_it_is_one(void **state)
     assert_int_equal(g.queue.stats.failed, 1);
 }
 
-/* Without room the results are put into a batch of their own, which is on
- * disk before the next: they are told of then, and once. */
+/* Results that do not fit are committed in a separate batch, before the next: their events follow that,
+ * once. */
 static void what_found_no_room_is_not_told_of(void **state)
 {
     accept_one("bob@there.net", false);

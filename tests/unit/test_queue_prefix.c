@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was put before a content when it was accepted: wherever the message goes, it stands there, once. */
+/* The prefix added to a content at acceptance: it precedes the message everywhere, once. */
 #include <stdio.h>
 
 #include "core/client/client_session.h"
@@ -83,7 +83,7 @@ static void fate(enum client_outcome outcome)
     commit();
 }
 
-/* The one message that is there besides `id`. */
+/* Returns the only message other than `id`. */
 static struct bytes other_content(uint64_t id, struct arena *arena)
 {
     uint64_t ids[4];
@@ -161,7 +161,7 @@ static void it_may_be_so_long_and_no_longer(void **state)
     assert_int_equal(g.deliver.envelope.size, STORE_PREFIX_MAX + strlen(CONTENT));
 }
 
-/* The report on one whose time is over is made while the other's message is under way. */
+/* The report about an expired recipient is made while another's delivery is in progress. */
 static void a_report_in_between_leaves_the_message_whole(void **state)
 {
     struct arena arena = {0};

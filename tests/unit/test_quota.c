@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How full a mailbox is: the file that says so, counting, the ledger of a batch, the warning's words. */
+/* The usage of a mailbox: the cache file, counting, a batch, the warning's text. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -283,7 +283,7 @@ static void full_is_believed_only_of_a_file_that_is_sure(void **state)
     page = quota_batch_page(&quota_batch, BYTES("ada@example.org"), 100);
     assert_false(quota_batch_admits(&quota_batch, page, 20));
     quota_batch_close(&quota_batch);
-    /* And nobody is warned by one that missed what went. */
+    /* No warning is based on a file that missed deletions. */
     put(BOX "/maildirsize", "100S\n70 1\n0 0\n");
     page = quota_batch_page(&quota_batch, BYTES("ada@example.org"), 100);
     assert_true(quota_batch_admits(&quota_batch, page, 15));

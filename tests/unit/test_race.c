@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The race for the port that works, in virtual time, against servers that do as the test says. */
+/* The race for a working port, in virtual time, against simulated servers. */
 #include "race_ground.h"
 
 /* ---- the races ---- */
@@ -233,7 +233,7 @@ static unsigned dice(unsigned sides)
     return (dice_state >> 16) % sides;
 }
 
-/* From the start of an attempt until it is ready: one delay a step. */
+/* Returns the time from the start of an attempt until it is ready: one delay per step. */
 static uint64_t ready_after_ms(size_t port)
 {
     return g.peers[port].delay_ms * (g.options.ports[port].tls == CLIENT_TLS_IMPLICIT ? 4 : 6);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much a domain may make us do: hosts and addresses at the limits, past them, and far past them. */
+/* Limits of the work that a domain can cause: hosts and addresses at, above, and far above them. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,7 +23,7 @@ static struct many *many_hosts(size_t count, uint16_t preference, uint16_t step)
     return &many;
 }
 
-/* All that is tried, as the numbers in the names; how many they are. */
+/* Returns all hosts tried, by the numbers in their names, and their count. */
 static size_t try_all(struct route *route, size_t *tried, size_t tried_max)
 {
     size_t count = 0, asked = 0;
@@ -84,7 +84,7 @@ static void of_many_equals_each_has_its_turn_in_some_attempt(void **state)
         assert_in_range(turns[i], 15, 110); /* 50 on average */
 }
 
-/* What fifty of them are says nothing of the others: the message waits. */
+/* Failures of fifty of them say nothing about the others: the message waits. */
 static void none_of_too_many_is_not_the_end(void **state)
 {
     static const struct {
@@ -122,7 +122,7 @@ static void a_host_named_twice_is_tried_once(void **state)
     route_free(&route);
 }
 
-/* The addresses of one host that are tried, of so many that DNS tells. */
+/* Returns the addresses tried of one host with so many. */
 static size_t try_addresses(struct route *route, size_t sixes, size_t fours, uint64_t random, bool *seen,
                             size_t *six_count)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The seal of each process, proved by trying: for each attempt a child seals
- * itself like the role and tries what it must not be able to do. It is ended
- * by SIGSYS, or refused where libraries try the same and go on without. An
- * unsealed child attempts the same, so that a failure means the seal and not a
- * typing error.
+ * The sandbox of each process, tested by attempts: for each, a child enters the sandbox of the role and
+ * tries a forbidden action. It is killed by SIGSYS, or gets an error where libraries try the same and
+ * continue without. An unsandboxed child makes the same attempt, so that a failure shows the sandbox and
+ * not a typo.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -39,7 +38,7 @@
 #include "service/services.h"
 #include "unit.h"
 
-/* What the child needs for its attempts, made before it is sealed. */
+/* Targets of the child's attempts, created before the sandbox. */
 struct prey {
     pid_t victim;    /* another process of the same user */
     char secret[16]; /* in the victim's memory, at the same address */
@@ -427,7 +426,7 @@ static bool call_in_thread(void)
     return started;
 }
 
-/* Who may do it, besides an unsealed process. */
+/* Roles that are allowed to, besides an unsandboxed process. */
 enum may {
     SMTPD = 1 << PROCESS_SMTPD,
     AUTH = 1 << PROCESS_AUTH,
@@ -450,7 +449,7 @@ enum needs {
     NET = 8,      /* without Landlock of Linux 6.7 whoever may call at all may call everywhere */
 };
 
-/* `refused`: those who get an errno; all others, who may not, are ended. */
+/* `refused`: roles that get an errno; other forbidden roles are killed. */
 static const struct attempt {
     const char *what;
     bool (*try)(void);
@@ -531,7 +530,7 @@ static const struct attempt {
     {"load a program into the kernel", load_program, 0, 0, 0, SYS_bpf},
 };
 
-/* What the child tells, without a system call. */
+/* Result of the child, without a system call. */
 struct told {
     bool sealed, could;
     _Atomic int forbidden_call;
@@ -609,7 +608,7 @@ static void unsealed_all_of_it_works(void **state)
     }
 }
 
-/* May the machine let it through although the process must not? */
+/* True if the machine may allow it although the process must not. */
 static bool is_out_of_reach(const struct attempt *attempt, const struct service *service, unsigned who)
 {
     bool opens = has_folder(service);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When to try again, and whose turn it is. */
+/* Retry times, and the turns of destinations. */
 #include <stdio.h>
 
 #include "core/queue/schedule.h"
@@ -90,7 +90,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Starts what comes next; its index. */
+/* Starts the next delivery; returns its index. */
 static size_t start_next(struct schedule_ground *ground, enum schedule_transport transport)
 {
     struct schedule_destination *next = schedule_next(&ground->schedule, transport);
@@ -268,7 +268,7 @@ static void a_destination_keeps_to_its_limits(void **state)
     assert_int_equal(ground->d[1].limit, 100); /* and more than is usual, where that is said */
 }
 
-/* Takes what may leave at each moment of a time; how many. */
+/* Starts deliveries as they become allowed; returns their number. */
 static size_t run_for(struct schedule_ground *ground, size_t i, uint64_t from_ms, uint64_t to_ms)
 {
     size_t count = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SCRAM's messages and arithmetic, by the example of RFC 7677 3. */
+/* SCRAM messages and cryptography, by the example of RFC 7677 3. */
 #include "core/sasl/scram.h"
 #include "core/smtp/base64.h"
 #include "io/saslprep.h"
@@ -166,7 +166,7 @@ static void the_salt_of_a_name_is_stable_and_its_own(void **state)
     assert_memory_not_equal(one, elsewhere, VERIFIER_SALT);
 }
 
-/* RFC 4013 3, and what passwords meet besides. */
+/* RFC 4013 3, and typical passwords. */
 static void each_password_has_one_form(void **state)
 {
     static const struct {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The messages of which a selection takes something: page by page, whether it
- * looks at recipients or not. */
+/* Search for messages that match a selection: page by page, with and without recipient filters. */
 #include <stdio.h>
 
 #include "cli/queue/search.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which recipients a filter means. */
+/* Recipients that match a filter. */
 #include <stdio.h>
 #include <sysexits.h>
 

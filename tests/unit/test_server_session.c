@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What transcripts cannot say of the server session: time, and very long ones. */
+/* Aspects of the server session beyond transcripts: time, and very long sessions. */
 #include <malloc.h>
 
 #include "core/server/server_session.h"
@@ -20,7 +20,7 @@ static void start(struct server_session *session)
     assert_false(server_session_action(session, &action));
 }
 
-/* One command; its reply's code. */
+/* Sends one command; returns its reply's code. */
 static unsigned say(struct server_session *session, const char *line)
 {
     struct server_action action;
@@ -64,7 +64,7 @@ static void a_connection_carries_so_many_messages(void **state)
     server_session_free(&session);
 }
 
-/* How many unknown recipients are told of, once so many messages were stored. */
+/* Returns the number of rejected recipients until the end, after so many messages. */
 static unsigned refusals_after(unsigned messages)
 {
     struct server_session session;
@@ -119,7 +119,7 @@ static void what_comes_of_a_session_is_told(void **state)
     server_session_free(&session);
 }
 
-/* What was refused is told as facts, one a refusal; of a wrong password it is said that it was one. */
+/* Refusals are reported as facts, one each; a wrong password is marked as such. */
 static void refusals_are_told_as_facts(void **state)
 {
     static const struct server_policy submission = {.role = ROLE_SUBMISSION,
@@ -165,7 +165,7 @@ static void refusals_are_told_as_facts(void **state)
     server_session_free(&session);
 }
 
-/* Aliases with a hundred members each, until no more fit; the message goes with those that did. */
+/* Adds aliases with a hundred members each, until no more fit; the message includes the others. */
 static void recipients_and_their_members_have_a_size(void **state)
 {
     enum { MEMBERS = 100, ADDRESS = 250 };
@@ -222,7 +222,7 @@ static void content_may_take_longer_than_a_command(void **state)
     server_session_free(&session); /* once is enough, twice does no harm */
 }
 
-/* A question is open: the clock does not end what others work on. */
+/* A pending question does not count as idle time of the client. */
 static void nobody_times_out_while_we_think(void **state)
 {
     struct server_session session;
@@ -242,7 +242,7 @@ static void nobody_times_out_while_we_think(void **state)
     server_session_free(&session);
 }
 
-/* However often it is reset, a session does not grow. */
+/* Repeated resets do not make a session grow. */
 static void a_long_session_stays_small(void **state)
 {
     struct server_session session;
@@ -264,7 +264,7 @@ static void a_long_session_stays_small(void **state)
     server_session_free(&session);
 }
 
-/* Single octets are no step: whoever sends them now and then is let go when the time is over. */
+/* Single octets are not a step: a client that trickles them times out. */
 static void octets_are_no_steps(void **state)
 {
     struct server_session session;
@@ -273,7 +273,7 @@ static void octets_are_no_steps(void **state)
     assert_int_equal(server_session_feed(&session, BYTES("EHLO a")), 0);
     assert_true(server_session_steps(&session) == steps);
     char line[COMMAND_LINE_MAX + 1];
-    memset(line, 'x', sizeof line); /* nor is a line that never ends, though its octets are used up */
+    memset(line, 'x', sizeof line); /* nor is an endless line, though its octets are consumed */
     for (int i = 0; i < 100; i++)
         assert_int_equal(server_session_feed(&session, bytes_of(line, sizeof line)), sizeof line);
     assert_true(server_session_steps(&session) == steps);
@@ -282,7 +282,7 @@ static void octets_are_no_steps(void **state)
     server_session_free(&session);
 }
 
-/* Content makes a step each CONTENT_PACE_OCTETS, by DATA and by however many chunks. */
+/* Each CONTENT_PACE_OCTETS of content is a step, by DATA and by any number of chunks. */
 static void content_must_keep_the_pace(void **state)
 {
     static const struct server_policy roomy = {.role = ROLE_MX,
@@ -314,8 +314,7 @@ static void content_must_keep_the_pace(void **state)
     }
 }
 
-/* Lines that begin with a dot are one run for the shell to
- * write, as others are, and hold no memory behind it. */
+/* Lines that begin with a dot form one run like others, and leave no memory allocated. */
 static void dots_are_one_run_and_hold_no_memory(void **state)
 {
     static const struct server_policy roomy = {.role = ROLE_MX,
@@ -347,7 +346,7 @@ static void dots_are_one_run_and_hold_no_memory(void **state)
     server_session_free(&session);
 }
 
-/* Commands that lead to no message, at the limit and one past. */
+/* Commands without a message, at the limit and one past it. */
 static void idle_commands_have_an_end(void **state)
 {
     static const char *const lines[] = {"NOOP\r\n", "RSET\r\n", "HELP\r\n", "VRFY a\r\n", "EHLO a\r\n"};

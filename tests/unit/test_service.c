@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A process of the server is a row: toys of which nothing in run/ knows are
- * started as their users, sealed, joined by a channel that nobody lists,
- * restarted when the seal ends one, replaced by a reload, and drained in order.
+ * A service is a row: test services unknown to run/ are started as their users, sandboxed, connected by an
+ * unlisted channel, restarted after a forbidden call, replaced by a reload, and drained in order.
  *
- * Three rows: `asker` asks `answerer` each time that the test says so through a
- * FIFO; `sessions` overlaps, as smtpd does. They borrow the roles of which the
- * table of ipc/ says that they ask each other.
+ * Three rows: `asker` asks `answerer` on a command of the test through a FIFO; `sessions` overlaps, as
+ * smtpd does. They use roles that ask each other in the table of ipc/.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -68,7 +66,7 @@ static bool prepare(const struct config *config, struct error *error)
     return true;
 }
 
-/* Of the first question it dies: its row keeps no call that makes a socket. */
+/* Dies of the first question: its row does not allow creating sockets. */
 static void answer(struct child *child, struct channel *from, enum ipc_kind kind, union ipc_message *message,
                    int attached)
 {
@@ -254,7 +252,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* How many lines of the log are this process's (NULL: anybody's) and hold both texts. */
+/* Counts log lines of this process (NULL: any) that contain both texts. */
 static unsigned lines(const char *process, const char *event, const char *part)
 {
     unsigned count = 0;

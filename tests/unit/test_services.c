@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of the server's processes, beside the roles and the table of ipc/. */
+/* The rows of all services, compared with the roles and the table of ipc/. */
 #include "service/services.h"
 #include "unit.h"
 
@@ -21,7 +21,7 @@ static void each_process_has_one_row(void **state)
             fail_msg("%s has no row in service/services.c", ipc_role_name((enum process_role)role));
 }
 
-/* But deliverers end before the one that records their results. */
+/* Except that delivering services end before the one that records their results. */
 static void whoever_asks_ends_before_whoever_answers(void **state)
 {
     for (service_list *asker = services; *asker != NULL; asker++)
@@ -31,7 +31,7 @@ static void whoever_asks_ends_before_whoever_answers(void **state)
                 fail_msg("%s asks %s and ends after it", service_name(*asker), service_name(*answerer));
 }
 
-/* What one writes and another reads has one writer alone, or is a service's own. */
+/* Memory shared by several services has a single writing service. */
 static void shared_memory_has_one_service_that_writes(void **state)
 {
     for (service_list *one = services; *one != NULL; one++)
@@ -45,7 +45,7 @@ static void shared_memory_has_one_service_that_writes(void **state)
             }
 }
 
-/* No two work in one folder, or take each other's socket. */
+/* No two use the same folder or socket. */
 static void folders_and_sockets_are_apart(void **state)
 {
     for (service_list *one = services; *one != NULL; one++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the codes of a reply mean, and what a report makes of them. */
+/* The meaning of reply codes, and the status in a report. */
 #include "core/smtp/status.h"
 #include "unit.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MTA-STS: what strangers write into TXT records and policy files (RFC 8461). */
+/* MTA-STS: untrusted TXT records and policy files (RFC 8461). */
 #include "core/route/sts.h"
 #include "unit.h"
 

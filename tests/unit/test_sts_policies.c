@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file of MTA-STS policies: what still holds is read, all else is left behind. */
+/* The file of MTA-STS policies: valid lines are read, others dropped. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>

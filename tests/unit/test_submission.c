@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A message on its way to queue: what is asked, what is given back, what a lost peer takes along. */
+/* A message's submission to queue: questions, refunds, and lost peers. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -11,7 +11,7 @@
 
 enum { SAID_MAX = 32, LARGE = INLINE_CONTENT_MAX + 1 };
 
-/* The peers: what was said to them. */
+/* The peers, and the messages sent to them. */
 struct peers {
     enum question_peer_state auth, queue;
     struct said {
@@ -23,7 +23,7 @@ struct peers {
     size_t count;
 };
 
-/* What the owner was told. */
+/* Events of the owner. */
 struct owner {
     enum ipc_kind told;
     uint32_t verdict;
@@ -336,7 +336,7 @@ static void a_large_message_goes_into_a_file(void **state)
     assert_int_equal(peers.count, 2); /* the file is queue's */
 }
 
-/* What is known only when the content has ended goes before what is in the file already. */
+/* Fields known only at the end of the content still precede the content in the file. */
 static void a_prefix_grows_until_the_end(void **state)
 {
     begin_large();
@@ -504,7 +504,7 @@ static void without_patience_nothing_waits(void **state)
     assert_told(IPC_SUBMIT, STORE_FAILED, 4);
 }
 
-/* Whether it was stored cannot be known: it is not asked again. */
+/* Whether it was stored is unknown: the question is not repeated. */
 static void a_lost_queue_ends_what_was_given(void **state)
 {
     submission_begin(&submission, &envelope, &origin);

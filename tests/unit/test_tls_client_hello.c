@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a ClientHello offers, however it is cut into records and pieces. */
+/* The protocols offered in a ClientHello, for all splits into records and pieces. */
 #include "core/port/tls_client_hello.h"
 #include "unit.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What follows where STARTTLS was offered and no TLS came about: another try,
- * clear text where nothing forbids it, and what is remembered of the host. */
+/* The fallback after STARTTLS failed: another try, no TLS where nothing requires it, and the memory of the
+ * host. */
 #include <stdio.h>
 
 #include "core/client/delivery.h"
@@ -244,7 +244,7 @@ static void clear_text_in_the_place_of_tls_leads_to_no_clear_text(void **state)
     waits(CLEAR_TEXT_AFTER_STARTTLS);
 }
 
-/* Octets that arrive together: replies ahead of what they answer. */
+/* Octets that arrive together: replies before their commands. */
 static void an_answer_ahead_of_its_question_ends_it(void **state)
 {
     static const struct {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Servers of every age that are called: what they need, and what they may not cost. */
+/* Servers of all ages: a client must reach them, without excessive cost. */
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -35,7 +35,7 @@ static int teardown(void **state)
     return ends_teardown(state);
 }
 
-/* A server by OpenSSL: these suites of TLS 1.2, or these groups of TLS 1.3. */
+/* Makes a server's context: these TLS 1.2 suites, or these TLS 1.3 groups. */
 static SSL_CTX *server_context(const char *suites, const char *groups, const char *group_of_dh)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -61,7 +61,7 @@ static SSL_CTX *server_context(const char *suites, const char *groups, const cha
     return context;
 }
 
-/* Does a client of ours get through? */
+/* True if a client connects. */
 static bool gets_through(SSL_CTX *context)
 {
     struct unit_end client;

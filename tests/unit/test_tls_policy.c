@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a host must be secured: the table of facts and decisions (RFC 7672, RFC 8461, RFC 8689). */
+/* The TLS policy of a host: the table of facts and decisions (RFC 7672, RFC 8461, RFC 8689). */
 #include "core/route/tls_policy.h"
 #include "unit.h"
 
@@ -135,7 +135,7 @@ static void each_row_is_decided_so(void **state)
     }
 }
 
-/* No decision sends a message in clear that should not be. */
+/* No decision sends a message without TLS where it must not. */
 static void only_these_may_go_in_clear(void **state)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -166,7 +166,7 @@ static void facts_are_asked_for_one_by_one(void **state)
     assert_int_equal(tls_policy_next(&facts).kind, TLS_POLICY_ASK_STS);
     facts.sts_known = true;
     assert_int_equal(tls_policy_next(&facts).kind, TLS_POLICY_DECIDED);
-    /* What is not wanted is not asked for. */
+    /* Facts that are not needed are not requested. */
     facts.sts_known = false;
     facts.wish = WISH_VERIFY;
     assert_int_equal(tls_policy_next(&facts).kind, TLS_POLICY_DECIDED);

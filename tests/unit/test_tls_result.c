@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What people read of a connection's TLS, and when it counts as verified. */
+/* A connection's TLS state as text, and when it counts as verified. */
 #include "core/route/tls_result.h"
 #include "unit.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a message leaves behind: ids, dates, Received fields, lines in the log. */
+/* Traces of a message: ids, dates, Received fields, log lines. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
@@ -106,7 +106,7 @@ static void ids_grow_whatever_the_clock_does(void **state)
     }
 }
 
-/* What another version made a unit of time ago is older; and the time can be read from an id. */
+/* An id of an earlier version, made one unit earlier, sorts before; and the time can be read from an id. */
 static void ids_of_several_nodes_differ_and_stand_in_the_order_of_time(void **state)
 {
     struct queue_id_maker makers[QUEUE_ID_NODES];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What becomes of a message on its way to a server that takes less, cut anywhere. */
+/* Conversion of a message for servers with fewer extensions, for all splits. */
 #include "core/message/transfer_encoding.h"
 #include "unit.h"
 

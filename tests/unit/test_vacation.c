@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who gets an answer in somebody's absence, how often, and what it looks like. */
+/* Vacation replies: recipients, frequency, and format. */
 #include <stdio.h>
 
 #include "core/message/vacation.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* unit: what cmocka wants to be included before it, and comparing octets. */
+/* unit: the headers that cmocka requires, and comparison of octets. */
 #ifndef MAILBOAT_TESTS_UNIT_H
 #define MAILBOAT_TESTS_UNIT_H
 

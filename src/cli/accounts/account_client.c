@@ -16,24 +16,24 @@
 #include "store/queue/store_lock.h"
 
 enum {
-    TRIES = 5,           /* a server that starts or stops at this moment is found in one of them */
-    LOCK_WAIT_MS = 2000, /* in each */
+    TRIES = 5,           /* covers a server that starts or stops at this moment */
+    LOCK_WAIT_MS = 2000, /* per try */
 };
 
-/* A question and its answer, as both ways take them. */
+/* A request and its answer, for both backends. */
 struct account_asking {
     const struct config *config;
     enum ipc_kind kind;
     union ipc_message asked;
-    bool makes; /* what is missing of the data directory, where no server runs */
+    bool makes; /* create missing parts of the data directory if no server runs */
     struct arena arena;
     union ipc_message answer;
 };
 
 /* ---- without a server ---- */
 
-/* Root over the data of somebody who runs the server without root is that somebody from
- * here on, so that what is made stays theirs and their links lead root nowhere. */
+/* Root, in the data directory of a server that runs without root, becomes that user, so that new files
+ * belong to them and their links cannot mislead root. */
 static bool become_starter(const struct config *config, struct error *error)
 {
     struct stat owner;
@@ -55,7 +55,7 @@ static bool move_accounts(const struct config *config, struct error *error)
     return !old || account_store_move_here(config, error);
 }
 
-/* Where auth's user cannot pass through the folders above, the directory is the root. */
+/* Changes the root to the directory, if auth's user cannot enter the folders above. */
 static bool enter_closed(struct config *config, struct error *error)
 {
     struct error closed = {0};
@@ -91,7 +91,7 @@ static void list_alone(const struct account_asking *asking, struct arena *arena,
     ipc_encode(out, IPC_ACCOUNT_ROWS, &answer);
 }
 
-/* A look at what is there alone makes nothing, and waits for nobody. */
+/* Only reads: creates nothing, and waits for no lock. */
 static bool look(const struct account_asking *asking, const struct config *config, struct buffer *out,
                  struct error *error)
 {
@@ -106,7 +106,7 @@ static bool look(const struct account_asking *asking, const struct config *confi
     return accounts != NULL;
 }
 
-/* In a process of its own, which answers as auth does. */
+/* Runs in a child process, which answers as auth does. */
 static bool do_auths_part(void *owner, struct buffer *out, struct error *error)
 {
     const struct account_asking *asking = owner;
@@ -145,9 +145,9 @@ static bool ask_oneself(struct account_asking *asking, struct error *error)
            error_set(error, EX_SOFTWARE, "the process that did it answered what nobody understands");
 }
 
-/* ---- of the server ---- */
+/* ---- with a server ---- */
 
-/* An alias's targets are as many questions as they need, and one change. */
+/* Sends an alias's targets, in as many requests as needed for one change. */
 static bool send_targets(struct control_client *control, struct account_asking *asking, struct error *error)
 {
     struct ipc_account_change page = asking->asked.account_change;
@@ -169,7 +169,7 @@ static bool send_targets(struct control_client *control, struct account_asking *
                               error);
 }
 
-/* The answer's texts outlive the channel. */
+/* Copies the answer, whose texts must outlive the channel. */
 static void keep_answer(struct account_asking *asking, enum ipc_kind kind)
 {
     struct buffer encoded = {0};
@@ -194,9 +194,9 @@ static bool ask_server(struct control_client *control, struct account_asking *as
     return done;
 }
 
-/* ---- whoever has the accounts ---- */
+/* ---- selecting the backend ---- */
 
-/* Who starts or ends in between has the lock, or will listen. */
+/* Retries: a server that starts or ends meanwhile holds the lock, or will listen soon. */
 static bool ask(struct account_asking *asking, struct error *error)
 {
     for (int i = 0; i < TRIES; i++) {

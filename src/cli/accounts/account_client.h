@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * account_client: what subcommands ask of the accounts. The auth process of the running
- * server is asked, through its control socket; where none runs, a process of our own does
- * auth's part, as auth's user and with its lock (service/auth/account_store.h). Nothing
- * is written as root, and each change is done as a whole or not at all.
+ * account_client: requests of subcommands about the accounts. They go to the auth process of the running
+ * server, through its control socket; without a server, a child process replaces auth, as auth's user and
+ * with its lock (service/auth/account_store.h). Nothing is written as root, and each change is atomic.
  */
 #ifndef MAILBOAT_CLI_ACCOUNTS_ACCOUNT_CLIENT_H
 #define MAILBOAT_CLI_ACCOUNTS_ACCOUNT_CLIENT_H
@@ -13,34 +12,35 @@
 #include "ipc/ipc_message.h"
 #include "store/accounts.h"
 
-/* What came of a change. */
+/* The result of a change. */
 struct account_outcome {
-    uint64_t count;       /* targets that were not there before */
-    struct buffer secret; /* the application password that was made */
-    struct buffer user;   /* whose application password was revoked */
+    uint64_t count;       /* new targets */
+    struct buffer secret; /* the new application password */
+    struct buffer user;   /* owner of the revoked application password */
 };
 
-/* False with a reason: 69 when the accounts are another process's just now, 77 without
- * the permission, else as the accounts say. `outcome` may be NULL. */
+/* False with a reason: 69 if another process has locked the accounts, 77 without permission, otherwise
+ * from the accounts. `outcome` may be NULL. */
 bool account_client_change(const struct config *config, const struct ipc_account_change *asked,
                            struct account_outcome *outcome, struct error *error);
-/* Wipes what was secret. */
+/* Wipes the secret. */
 void account_outcome_free(struct account_outcome *outcome);
 
-/* Row after row of a list. `of`: whose, for LIST_ACCOUNT and LIST_DOMAIN; else empty. */
+/* Calls back for each row of a list. `of`: the account or domain, for LIST_ACCOUNT and LIST_DOMAIN; else
+ * empty. */
 bool account_client_each(const struct config *config, enum accounts_list list, struct bytes of,
                          accounts_row *each, void *owner, struct error *error);
 
-/* The same, where what is missing is not made: for those who only look. */
+/* The same, without creating missing files. */
 bool account_client_look(const struct config *config, enum accounts_list list, accounts_row *each,
                          void *owner, struct error *error);
 
-/* Is it hosted by the accounts? False too where they cannot be read. */
+/* True if the accounts host the domain. False also if they cannot be read. */
 bool account_client_is_hosted(const struct config *config, struct bytes domain);
 
-/* Becomes the user who writes the accounts, for good, in a process that ends; what is
- * missing of the data directory is made before, where `makes`. `config` is a copy: where
- * the data directory is may be another name afterwards. */
+/* Permanently becomes the user who writes the accounts, in a short-lived process; with `makes` first
+ * creates missing parts of the data directory. `config` is a copy: the path of the data directory may
+ * change. */
 bool account_client_become_writer(struct config *config, bool makes, struct error *error);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* alias: addresses whose mail goes to others. */
+/* alias: addresses whose mail is sent to others. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 extern const struct command alias_command;
 
-/* What is to be added or removed. */
+/* Targets to add or remove. */
 struct alias_targets {
     struct arena arena;
     struct bytes *at;
@@ -33,7 +33,7 @@ static void targets_free(struct alias_targets *targets)
     arena_clear(&targets->arena);
 }
 
-/* One a line; empty lines and those that begin with # say nothing. */
+/* Reads one target per line; ignores empty lines and those that begin with #. */
 static bool read_line(struct alias_targets *targets, struct bytes line, const char *file, size_t number,
                       struct error *error)
 {

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * checkpassword: lets another program ask whether a user's password is right,
- * by the interface of that name: user and password come on descriptor 3, each
- * ended by NUL; when they are right the program that follows is run, with USER
- * in its environment. Dovecot asks so, at each sign-in: what is changed here
- * counts there at once.
+ * checkpassword: verifies a user's password for another program, by the interface of that name: user and
+ * password come on descriptor 3, each ended by NUL; if they are right the given program is run, with USER
+ * in its environment. Dovecot uses it at each login, so that changes take effect there immediately.
  *
- * The running server is asked, so that a guess counts there whichever way it
- * came; where none runs the accounts are looked at here, and nothing counts.
+ * The running server verifies it, so that wrong passwords count in its login throttle; without a server
+ * the accounts are read here, and nothing is counted.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -26,11 +24,11 @@
 
 extern const struct command checkpassword_command;
 
-/* The interface's own codes (https://cr.yp.to/checkpwd/interface.html). */
+/* Exit codes of the interface (https://cr.yp.to/checkpwd/interface.html). */
 enum { CHECKPASSWORD_WRONG = 1, CHECKPASSWORD_MISUSED = 2, CHECKPASSWORD_LATER = 111 };
 enum { ASKED_DESCRIPTOR = 3, ASKED_MAX = 2048 };
 
-/* False where it is not two texts that end in NUL. */
+/* False unless it is two NUL-terminated texts. */
 static bool read_asked(char buffer[ASKED_MAX], struct bytes *user, struct bytes *password)
 {
     size_t length = 0;
@@ -47,11 +45,12 @@ static bool read_asked(char buffer[ASKED_MAX], struct bytes *user, struct bytes 
     size_t second = bytes_find(rest, '\0');
     if (second == SIZE_MAX)
         return false;
-    *password = bytes_first(rest, second); /* room[] holds its NUL */
+    *password = bytes_first(rest, second); /* room[] contains its NUL */
     return true;
 }
 
-/* An application password, or the user's own; unknown and disabled users take as long as wrong passwords. */
+/* Verifies an application password, or the user's own; unknown and disabled users take as long as wrong
+ * passwords. */
 static bool is_right(struct accounts *accounts, struct bytes user, struct bytes password, struct arena *arena,
                      struct account *account)
 {
@@ -62,11 +61,11 @@ static bool is_right(struct accounts *accounts, struct bytes user, struct bytes 
     return accounts_password_matches(hash, password.at) && usable;
 }
 
-/* By the running server. False where there is none. */
+/* Asks the running server. False if there is none. */
 static bool ask_server(const struct config *config, struct bytes user, struct bytes password,
                        struct arena *arena, enum password_verdict *verdict, struct bytes *address)
 {
-    const char *client = getenv("TCPREMOTEIP"); /* as tcpserver and Dovecot tell it */
+    const char *client = getenv("TCPREMOTEIP"); /* set by tcpserver and Dovecot */
     struct control_client control;
     struct ipc_password_answer answer = {.verdict = PASSWORD_UNAVAILABLE};
     struct error error = {0};
@@ -88,8 +87,8 @@ struct password_look {
     struct bytes user, password;
 };
 
-/* In a process that ends, as the user whose the accounts are. Answers with the account's
- * address where it is right. */
+/* In a short-lived process, as the owner of the accounts. Answers with the account's address if the
+ * password is right. */
 static bool look(void *owner, struct buffer *out, struct error *error)
 {
     const struct password_look *wanted = owner;
@@ -133,7 +132,7 @@ static int exit_code_of(enum password_verdict verdict)
     switch (verdict) {
     case PASSWORD_RIGHT: return EX_OK;
     case PASSWORD_WRONG: return CHECKPASSWORD_WRONG;
-    case PASSWORD_LOCKED: /* it may be the right one: programs shall not ask their people for another */
+    case PASSWORD_LOCKED: /* it may be the right one: programs must not prompt for another */
     case PASSWORD_UNAVAILABLE: break;
     }
     return CHECKPASSWORD_LATER;
@@ -152,7 +151,7 @@ static int check(const char *config_file, struct arena *arena, const char **addr
         return CHECKPASSWORD_LATER;
     if (password.length <= PASSWORD_MAX && !ask_server(&config, user, password, arena, &verdict, &account))
         verdict = look_oneself(&config, user, password, arena, &account);
-    /* its folder is not where Dovecot would look */
+    /* its folder is not where Dovecot expects it */
     if (verdict == PASSWORD_RIGHT && !maildir_is_plain(account)) {
         fprintf(stderr,
                 "mailboat checkpassword: %.*s cannot read mail here: choose an address without / and %%\n",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* domain: the domains whose mail is delivered here. */
+/* domain: the hosted domains. */
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -23,7 +23,7 @@ static bool add_domain(const struct config *config, const char *domain, struct e
     return ask(config, ACCOUNT_DOMAIN_ADD, domain, error);
 }
 
-/* What the configuration says stays; a second mention in the accounts goes. */
+/* Removes it from the accounts only; one in the configuration stays. */
 static bool remove_domain(const struct config *config, const char *domain, struct error *error)
 {
     bool configured = listing_is_configured(config, domain);

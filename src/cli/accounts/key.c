@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* key: random passwords for programs, one each, that can be taken back. */
+/* key: application passwords, one per program, which can be revoked. */
 #include <jansson.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -24,8 +24,7 @@ static void show(const char *address, const char *secret, bool json)
     json_decref(facts);
 }
 
-/* Which of the user's sessions were opened with it nobody knows:
- * all end, and programs with another password come back. */
+/* Which sessions used the key is unknown: ends all, and programs with another password reconnect. */
 static void say_done(const struct config *config, bool add, const char *what, bool json,
                      const struct account_outcome *outcome)
 {

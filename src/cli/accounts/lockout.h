@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lockout: who is locked for guessing passwords, for people; and to undo it. */
+/* lockout: lists and clears lockouts after wrong passwords. */
 #ifndef MAILBOAT_CLI_ACCOUNTS_LOCKOUT_H
 #define MAILBOAT_CLI_ACCOUNTS_LOCKOUT_H
 
@@ -7,9 +7,9 @@
 
 #include "cli/command.h"
 
-/* Both print, say what fails, and return the exit code. */
+/* Both print, report errors, and return the exit code. */
 int lockout_list(const struct command *command, const char *config_file, bool json);
-/* `who` is a user's address or a client's. */
+/* `who` is a user's address or a client address. */
 int lockout_clear(const struct command *command, const char *config_file, const char *who);
 
 #endif

@@ -18,16 +18,16 @@
 #include "service/quotas.h"
 #include "service/services.h"
 
-/* A mailbox as people ask about it. */
+/* A mailbox and its usage. */
 struct mailbox_usage {
     struct arena arena;
-    struct bytes address; /* canonical; empty: nobody's */
+    struct bytes address; /* canonical; empty: not a user's */
     uint64_t limit;       /* octets; 0: none */
-    bool own;             /* the account says so, else the configuration */
+    bool own;             /* set in the account, not by default */
     struct maildirsize size;
 };
 
-/* As the one whose the mailboxes are, for good, also when root asks. */
+/* Opens it permanently as the owner of the mailboxes, also if root calls. */
 static int open_mail(const struct config *config, struct error *error)
 {
     struct process_user owner;
@@ -45,7 +45,7 @@ static void note_account(void *owner, const char *const *columns, size_t count)
     found->own = columns[1] != NULL && bytes_to_u64(bytes_of_text(columns[1]), UINT64_MAX, &found->limit);
 }
 
-/* Counted anew: whoever asks wants to know, and reads alone. */
+/* Counts the messages, for an exact result; only reads. */
 static bool look(const struct config *config, const char *address, struct mailbox_usage *found,
                  struct error *error)
 {
@@ -99,7 +99,7 @@ static void print_json(const struct mailbox_usage *found)
     json_decref(facts);
 }
 
-/* *octets: NULL where the configuration shall hold. */
+/* *octets: NULL for the configured default. */
 static bool read_wish(const char *size, uint64_t *capacity, const uint64_t **octets, struct error *error)
 {
     *octets = NULL;
@@ -180,7 +180,7 @@ static bool put_warning(int folder, const struct config *config, const char *add
     return done;
 }
 
-/* As the one whose the mailboxes are: that one may read the quotas, not the accounts. */
+/* As the owner of the mailboxes, who may read the quotas, not the accounts. */
 static bool warn(const struct config *config, const char *address, unsigned mark, struct error *error)
 {
     struct quotas quotas = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quota: how much a user's mailbox may hold, and holds; and the warning when it fills. */
+/* quota: the quota and usage of a user's mailbox; and the warning when it fills up. */
 #ifndef MAILBOAT_CLI_ACCOUNTS_QUOTA_H
 #define MAILBOAT_CLI_ACCOUNTS_QUOTA_H
 
@@ -9,8 +9,8 @@
 int quota_command(const struct command *command, const char *config_file, const char *address,
                   const char *size, bool json);
 
-/* Dovecot says that a mailbox went past a mark: puts the warning into it, as the
- * user whose the mailboxes are. Nothing where it is not that full. */
+/* Dovecot reports a crossed threshold: delivers the warning, as the owner of the mailboxes. Does nothing
+ * if the mailbox is below it. */
 int quota_warn(const struct command *command, const char *config_file, const char *percent,
                const char *address);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* user: the people who have a mailbox and may send. */
+/* user: users with a mailbox, who can also send. */
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -19,7 +19,8 @@ struct user_options {
     struct vacation_options vacation;
 };
 
-/* Who reads mail under what does not hold any more signs in again, if they can. */
+/* Ends the user's IMAP and POP3 sessions, whose credentials may be outdated; clients log in again if they
+ * can. */
 static void sign_out(const struct config *config, const char *address)
 {
     struct buffer canonical = {0};

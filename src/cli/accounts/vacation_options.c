@@ -43,14 +43,14 @@ int vacation_forward(const struct command *command, const struct vacation_option
 
 /* ---- vacation ---- */
 
-/* "2026-12-24", midnight of UTC. */
+/* Parses "2026-12-24", midnight UTC. */
 static bool read_date(const char *name, const char *text, uint64_t *epoch_ms, struct error *error)
 {
     struct tm calendar = {0};
     const char *end = strlen(text) == strlen("2026-12-24") ? strptime(text, "%Y-%m-%d", &calendar) : NULL;
     struct tm wanted = calendar;
     time_t seconds = end != NULL && *end == '\0' ? timegm(&calendar) : -1;
-    if (seconds < 0 || calendar.tm_mday != wanted.tm_mday) /* 31 February becomes another day */
+    if (seconds < 0 || calendar.tm_mday != wanted.tm_mday) /* 31 February is normalized to another day */
         return error_set(error, EX_USAGE, "--%s: '%.40s' is not a date; use YYYY-MM-DD", name, text);
     *epoch_ms = (uint64_t)seconds * 1000;
     return true;
@@ -89,7 +89,7 @@ static bool read_wish(const struct vacation_options *wish, struct buffer *text, 
         (wish->days != NULL && !read_days(wish->days, &away->days, error)) ||
         !read_text(wish->message, text, error))
         return false;
-    away->until_ms += wish->until == NULL ? 0 : DAY_MS; /* that day is still one */
+    away->until_ms += wish->until == NULL ? 0 : DAY_MS; /* that day is included */
     if (away->until_ms != 0 && away->until_ms <= away->since_ms)
         return error_set(error, EX_USAGE, "--until is before --since");
     away->text = buffer_bytes(text);
@@ -115,7 +115,7 @@ static uint64_t number_of(const char *text)
 
 enum { COLUMN_ADDRESS, COLUMN_QUOTA, COLUMN_SINCE, COLUMN_UNTIL, COLUMN_DAYS, COLUMN_SUBJECT, COLUMN_TEXT };
 
-/* A user, and what is answered; whose command named them. */
+/* A user and the reply, for the command given. */
 struct vacation_shown {
     const char *address;
     bool known;

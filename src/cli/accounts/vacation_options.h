@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vacation_options: where a user's mail goes on to, and what is answered meanwhile. */
+/* vacation_options: a user's forwarding and vacation reply. */
 #ifndef MAILBOAT_CLI_ACCOUNTS_VACATION_OPTIONS_H
 #define MAILBOAT_CLI_ACCOUNTS_VACATION_OPTIONS_H
 
 #include "cli/command.h"
 
 struct vacation_options {
-    const char *config, *message, *subject, *since, *until, *days; /* NULL: not said */
+    const char *config, *message, *subject, *since, *until, *days; /* NULL: not given */
     bool no_keep;
 };
 
 /* `target` is an address or "off". Both return the exit code. */
 int vacation_forward(const struct command *command, const struct vacation_options *wish, const char *address,
                      const char *target);
-/* `off`: no answer any more; without a message: shows what there is. */
+/* `off`: removes the reply; without a message: shows it. */
 int vacation_reply(const struct command *command, const struct vacation_options *wish, const char *address,
                    bool off);
 

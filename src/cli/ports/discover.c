@@ -49,7 +49,7 @@ static void ask_dns(struct discover_query *query, struct dns *dns, const struct 
 static void fetch(struct discovery *discovery, const struct discovery_question *wanted, const char *ca_file)
 {
     struct buffer body = {0};
-    struct error ignored; /* not to publish a file is no fault */
+    struct error ignored; /* a missing file is not an error */
     struct autoconfig *found = memory_new(sizeof *found);
     if (https_fetch(wanted->url.at, ca_file, AUTOCONFIG_SIZE_MAX, FETCH_MS, &body, &ignored) &&
         autoconfig_read(found, buffer_bytes(&body)))

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * doctor: can this machine send mail? Tries outgoing 25, 587, 465 and 2525 at
- * the same time, sees whether it stands in a cloud that is known to block
- * some of them, and says what to do. Where Mailboat is configured: is it in
- * order as a mail server (health.c)?
+ * doctor: checks whether this machine can send mail. Tries outgoing 25, 587, 465 and 2525 concurrently,
+ * detects clouds that are known to block some of them, and recommends what to do. With a configuration, it
+ * also checks the mail server (health.c).
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -22,7 +21,7 @@ extern const struct command doctor_command;
 
 enum { PROBES_MAX = 8, DOCTOR_MS = 6 * 1000 };
 
-/* Public servers that are meant to be called on these ports by anybody. */
+/* Public servers intended for connections from anywhere on these ports. */
 static const struct {
     uint16_t port;
     const char *host;
@@ -48,11 +47,11 @@ struct doctor_run {
     size_t count, decided;
     char vendor[512];
     const struct network *cloud;
-    struct health health; /* of the server; empty where none is configured */
+    struct health health; /* of the server; empty without a configuration */
     bool is_auto;         /* relay.via */
 };
 
-/* ---- asking ---- */
+/* ---- probes ---- */
 
 static void on_decided(void *owner)
 {
@@ -90,7 +89,7 @@ static const struct race_attempt *attempt_of(const struct doctor_probe *probe)
     return probe->port_connect.has_race ? race_verdict(&probe->port_connect.race, probe->port) : NULL;
 }
 
-/* The way is open when the server itself is reached, whatever it thinks of us. */
+/* The port is open if the server itself is reached, whatever it replies. */
 static bool is_open(const struct doctor_probe *probe)
 {
     const struct race_attempt *a = attempt_of(probe);
@@ -150,7 +149,7 @@ static bool resolves(const struct doctor_run *e)
     return false;
 }
 
-/* With relay.via: auto: the way that mail takes from here now. */
+/* With relay.via: auto: the current route from this machine. */
 static const char *route_of(const struct doctor_run *e)
 {
     return any_open(e, true) ? "mx (outgoing port 25 is open)"
@@ -190,7 +189,7 @@ static bool is_ill(const struct doctor_run *e)
     return false;
 }
 
-/* ---- telling ---- */
+/* ---- output ---- */
 
 static void print(const struct doctor_run *e)
 {
@@ -255,7 +254,7 @@ static void add(struct doctor_run *e, uint16_t port, const char *host)
         e->probes[e->count++] = (struct doctor_probe){.port = port, .host = host};
 }
 
-/* One host for all the four ports, or host:port for one. */
+/* Adds one host for all four ports, or host:port for one. */
 static bool add_target(struct doctor_run *e, struct target *target, const char *text, struct error *error)
 {
     uint64_t port;

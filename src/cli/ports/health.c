@@ -53,7 +53,7 @@ static void note(struct health *health, enum health_state how, const char *what,
 
 /* ---- ports ---- */
 
-/* NULL when somebody answers there, else why not. */
+/* Returns NULL if a server accepts the connection, else the reason. */
 static const char *connect_to(const struct sockaddr_storage *to, socklen_t length)
 {
     int descriptor = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), problem = 0;
@@ -75,7 +75,7 @@ static const char *connect_to(const struct sockaddr_storage *to, socklen_t lengt
                                                           : strerror(problem);
 }
 
-/* The same of a port of this machine. */
+/* The same for a port of this machine. */
 static const char *connect_once(const char *address, uint16_t port)
 {
     struct sockaddr_storage to = {0};
@@ -197,7 +197,7 @@ static void examine_clock(struct health *health)
         note(health, HEALTH_FINE, "clock", "is synchronized", NULL);
 }
 
-/* Whose the data directory is, and who the server's processes are. */
+/* Checks the owner of the data directory, and the users of the server's processes. */
 static void examine_owners(struct health *health, const struct config *config)
 {
     struct error error = {0};
@@ -246,7 +246,7 @@ struct mailboxes_look {
     size_t full;
 };
 
-/* By the file that says so alone: nothing is counted, and nobody without one is looked at. */
+/* Reads the usage file only: counts nothing, and skips mailboxes without one. */
 static void examine_mailbox(void *owner, const char *const *columns, size_t count)
 {
     struct mailboxes_look *look = owner;
@@ -256,7 +256,7 @@ static void examine_mailbox(void *owner, const char *const *columns, size_t coun
     if (columns[USER_QUOTA] != NULL && !bytes_to_u64(bytes_of_text(columns[USER_QUOTA]), UINT64_MAX, &limit))
         return;
     if (limit == 0 || !maildir_path(bytes_of_text(columns[0]), mailbox, sizeof mailbox) ||
-        !users_borrow(look->owner)) /* the mailboxes are not root's */
+        !users_borrow(look->owner)) /* root does not own the mailboxes */
         return;
     bool known = maildirsize_peek(look->folder, mailbox, limit, &size);
     users_return();

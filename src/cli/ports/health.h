@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * health: is this machine in order as a mail server? Ports that answer, the
- * certificate, the clock, the disk, Dovecot, mailboxes that are nearly full, DNS; each with what to do.
+ * health: checks this machine as a mail server: ports, the certificate, the clock, the disk, Dovecot,
+ * nearly full mailboxes, DNS; each with a hint.
  */
 #ifndef MAILBOAT_CLI_PORTS_HEALTH_H
 #define MAILBOAT_CLI_PORTS_HEALTH_H
@@ -24,7 +24,7 @@ struct health {
     struct health_item {
         enum health_state how;
         const char *what, *words; /* "port 587", "answers" */
-        const char *hint;         /* NULL: nothing is to do */
+        const char *hint;         /* NULL: nothing to do */
     } items[HEALTH_MAX];
     size_t count;
 };

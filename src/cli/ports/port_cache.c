@@ -14,7 +14,7 @@
 #include "io/clock.h"
 #include "io/folder.h"
 
-/* ---- where it is kept ---- */
+/* ---- the file ---- */
 
 static bool state_folder(char *path, size_t size)
 {
@@ -30,8 +30,8 @@ static bool state_folder(char *path, size_t size)
     return length > 0 && (size_t)length < size;
 }
 
-/* Root may be here with the home of another user in its environment: what that
- * user can put there is not opened, and nothing is remembered. */
+/* Root may run with another user's home in its environment: files that the user controls are not opened,
+ * and nothing is remembered. */
 static bool open_state(struct folder *folder, bool make)
 {
     char path[3900];
@@ -54,11 +54,11 @@ static json_t *load(void)
     }
     if (json_is_object(all))
         return all;
-    json_decref(all); /* a file that cannot be read is begun anew */
+    json_decref(all); /* an unreadable file is replaced */
     return json_object();
 }
 
-/* A reader sees the old file or the new one; two writers do not mix. */
+/* Atomic: a reader sees the old file or the new one; two writers do not mix. */
 static void save(json_t *all)
 {
     struct folder folder;
@@ -75,10 +75,10 @@ static void save(json_t *all)
     folder_close(&folder);
 }
 
-/* ---- the network we are on ---- */
+/* ---- the current network ---- */
 
-/* The gateway's hardware address from the kernel's table: two networks that
- * both number themselves 192.168.1.0 are not the same. */
+/* Adds the gateway's hardware address from the kernel's table, to distinguish networks that both use
+ * 192.168.1.0. */
 static void add_hardware_address(const char *gateway, char *buffer, size_t size)
 {
     char line[256], address[64], hardware[64];
@@ -90,7 +90,7 @@ static void add_hardware_address(const char *gateway, char *buffer, size_t size)
         fclose(table);
 }
 
-/* "eth0 192.168.1.1 52:54:00:12:34:56" of the default route; "" when there is none. */
+/* Returns "eth0 192.168.1.1 52:54:00:12:34:56" of the default route; "" if there is none. */
 static void network_name(char *buffer, size_t size)
 {
     char line[256], interface[32], gateway[16];
@@ -101,7 +101,7 @@ static void network_name(char *buffer, size_t size)
         if (sscanf(line, "%31s %x %x %*x %*d %*d %*d %x", interface, &destination, &via, &mask) != 4 ||
             destination != 0 || mask != 0)
             continue;
-        /* as the kernel prints it: network order */
+        /* printed by the kernel in network order */
         const unsigned char *octets = (const unsigned char *)&via;
         snprintf(gateway, sizeof gateway, "%u.%u.%u.%u", octets[0], octets[1], octets[2], octets[3]);
         snprintf(buffer, size, "%s %s", interface, gateway);
@@ -118,7 +118,7 @@ static void key_of(const char *host, char *key, size_t size)
     snprintf(key, size, "%s via %s", host, network[0] == '\0' ? "no gateway" : network);
 }
 
-/* ---- what is known ---- */
+/* ---- entries ---- */
 
 static json_int_t now_s(void)
 {

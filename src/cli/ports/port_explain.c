@@ -42,7 +42,7 @@ static void add_silent(struct buffer *out, unsigned silent)
         }
 }
 
-/* "a,b" as people write it, with words for a region; what stands for it in programs is "*". */
+/* Adds "a,b" in readable form, with words for a region, which is "*" in JSON. */
 static void add_list(struct buffer *out, const char *list)
 {
     for (const char *c = list; *c != '\0'; c++) {
@@ -55,7 +55,7 @@ static void add_list(struct buffer *out, const char *list)
     }
 }
 
-/* ---- for people ---- */
+/* ---- text ---- */
 
 static void print_list(const char *what, const char *list)
 {
@@ -165,7 +165,7 @@ static void print_other(const struct port_other *o)
            confidence_words(o->confidence));
 }
 
-/* ---- for programs ---- */
+/* ---- JSON ---- */
 
 static json_t *ports_json(const uint16_t *ports)
 {
@@ -254,9 +254,9 @@ static json_t *other_json(const struct port_other *o)
                      "confidence", confidence);
 }
 
-/* ---- which ---- */
+/* ---- lookup ---- */
 
-/* What is asked for, and where it goes: a list for programs, or NULL and the terminal. */
+/* The query, and its output: a list for JSON, or NULL for text. */
 struct explain_query {
     struct bytes name;
     uint16_t port; /* 0: none */
@@ -265,7 +265,7 @@ struct explain_query {
     size_t told;
 };
 
-/* As mail programs call them. */
+/* Accepts the names used by mail programs. */
 static uint16_t port_called(struct bytes name)
 {
     static const struct {
@@ -358,7 +358,7 @@ static void print_interceptors(struct explain_query *q)
 bool port_explain(const char *name, bool json, struct error *error)
 {
     struct bytes text = bytes_trim(bytes_of_text(name));
-    size_t at = bytes_find_last(text, '@'); /* of a mail address the domain counts */
+    size_t at = bytes_find_last(text, '@'); /* the domain of a mail address is used */
     struct explain_query q = {.name = at == SIZE_MAX ? text : bytes_from(text, at + 1),
                               .port = port_called(text),
                               .all = bytes_is_nocase(text, "all"),

@@ -7,7 +7,7 @@
 #include "core/port/port_facts.h"
 #include "io/clock.h"
 
-/* ---- what was seen of a port ---- */
+/* ---- result of a port ---- */
 
 static const char *mechanisms_text(uint32_t set, char *buffer, size_t size)
 {
@@ -34,14 +34,14 @@ static const char *tls_words(enum client_tls tls)
     return tls == CLIENT_TLS_IMPLICIT ? "implicit TLS" : "STARTTLS";
 }
 
-/* What behind 443 takes mail is told of; a web server there is not. */
+/* A mail server on 443 is reported; a web server is not. */
 static bool is_mere_web(const struct port_connect *seen, uint16_t port)
 {
     const struct race_attempt *a = race_verdict(&seen->race, port);
     return port == seen->options.last_resort && (a == NULL || a->verdict != PORT_OPEN);
 }
 
-/* A port that is tried both ways is told of once. */
+/* A port tried in both TLS modes is reported once. */
 static bool is_passed_over(const struct port_connect *seen, size_t i)
 {
     if (is_mere_web(seen, seen->options.ports[i].port))
@@ -52,7 +52,7 @@ static bool is_passed_over(const struct port_connect *seen, size_t i)
     return false;
 }
 
-/* Open though it speaks TLS the other way round: that is worth its own word. */
+/* Open, but with the other TLS mode: has its own word. */
 static enum port_verdict verdict_of(const struct race_attempt *a)
 {
     return a->verdict == PORT_OPEN && a->tls_mismatch ? PORT_TLS_OTHER : a->verdict;
@@ -64,7 +64,7 @@ const char *port_report_state(const struct port_connect *seen, uint16_t port)
     return a == NULL ? "" : port_verdict_name(verdict_of(a));
 }
 
-/* ---- which to use ---- */
+/* ---- recommendation ---- */
 
 static bool is_usable(const struct race_attempt *a)
 {
@@ -78,7 +78,7 @@ const struct race_attempt *port_report_best(const struct port_report *report)
         if (is_usable(a))
             return a;
     }
-    for (size_t i = 0; i < report->seen->options.port_count; i++) { /* ports that were asked for */
+    for (size_t i = 0; i < report->seen->options.port_count; i++) { /* requested ports */
         const struct race_attempt *a = race_verdict(&report->seen->race, report->seen->options.ports[i].port);
         if (is_usable(a))
             return a;
@@ -86,7 +86,7 @@ const struct race_attempt *port_report_best(const struct port_report *report)
     return NULL;
 }
 
-/* Which of the four ports are silent, and which answer. */
+/* Returns which of the four ports are silent, and which respond. */
 static struct port_pattern pattern_of(const struct port_report *report)
 {
     struct port_pattern pattern = {0};
@@ -130,7 +130,7 @@ static void advise(const struct port_report *report, struct buffer *out)
         buffer_add_text(out, "no port can be used to submit mail from here; see each port's reason");
 }
 
-/* ---- for people ---- */
+/* ---- text ---- */
 
 static uint64_t took_ms(const struct race_attempt *a)
 {
@@ -175,7 +175,7 @@ static void print_port(const struct port_report *report, const struct race_attem
         print_problem(a);
 }
 
-/* The line to paste into a form. */
+/* Prints the line to paste into a form. */
 static void print_settings(const struct port_report *report, const struct race_attempt *best)
 {
     printf("  host %s  port %u  %s", report->host, (unsigned)best->port->port,
@@ -213,7 +213,7 @@ void port_report_print(const struct port_report *report)
     buffer_free(&words);
 }
 
-/* ---- while it lasts ---- */
+/* ---- progress ---- */
 
 static const char *stage_words(const struct race_attempt *a)
 {
@@ -248,7 +248,7 @@ size_t port_report_progress(const struct port_connect *seen, size_t lines)
     return now;
 }
 
-/* ---- for programs ---- */
+/* ---- JSON ---- */
 
 static json_t *port_json(const struct port_report *report, const struct race_attempt *a)
 {

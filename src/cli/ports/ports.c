@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ports: examines the four ports of a host at the same time, and says which to use. */
+/* ports: checks the four ports of a host concurrently, and recommends one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -23,18 +23,18 @@ struct ports_options {
     uint32_t deadline_ms;
 };
 
-/* One target while it is examined, again and again with --watch. */
+/* One target and its check, repeated with --watch. */
 struct ports_run {
     const struct ports_options *wish;
     const char *said;
     struct target target;
     struct discovery discovery;
     struct port_report report;
-    size_t lines;                       /* of the live picture */
-    const char *states[RACE_PORTS_MAX]; /* of the last time; NULL: there was none */
+    size_t lines;                       /* of the live display */
+    const char *states[RACE_PORTS_MAX]; /* of the previous check; NULL: none */
 };
 
-/* ---- one examination ---- */
+/* ---- one check ---- */
 
 static void show_progress(void *owner, const struct port_connect *seen)
 {
@@ -51,12 +51,12 @@ static void order_as_published(struct ports_run *e, struct server_connection_opt
     for (size_t i = 0; i < d->port_count; i++) {
         e->report.order[e->report.order_count++] = d->ports[i].port;
         if (options->port_count < RACE_PORTS_MAX && port_facts_of(d->ports[i].port) == NULL)
-            /* one of an unusual number is looked at too */
+            /* includes ports with unusual numbers */
             options->ports[options->port_count++] = d->ports[i];
     }
 }
 
-/* A mail address: the domain's own settings tell the host. */
+/* A mail address: finds the host from the domain's published settings. */
 static bool find_host(struct ports_run *e, struct server_connection_options *options, struct error *error)
 {
     if (!discover(&e->discovery, e->target.address, e->wish->ca_file, error))
@@ -98,7 +98,7 @@ static bool prepare(struct ports_run *e, struct server_connection_options *optio
     return true;
 }
 
-/* What changed since the last time, one line a port. */
+/* Prints changes since the last check, one line per port. */
 static void print_changes(struct ports_run *e)
 {
     char clock[16];
@@ -118,7 +118,7 @@ static void print_changes(struct ports_run *e)
 
 static void print_report(struct ports_run *e, json_t *all)
 {
-    if (e->lines > 0) { /* the live picture goes, the report comes in its place */
+    if (e->lines > 0) { /* the report replaces the live display */
         printf("\033[%zuA\033[J", e->lines);
         e->lines = 0;
     }
@@ -143,7 +143,7 @@ static int examine(struct ports_run *e, json_t *all)
         free(connection);
         return command_fail(&ports_command, &error);
     }
-    server_connection_race(connection, &options, &error); /* to examine, nobody wins */
+    server_connection_race(connection, &options, &error); /* all ports are checked; none wins */
     e->report.seen = &connection->connect;
     if (connection->connect.outcome != PORT_CONNECT_OVER) {
         exit_code = command_fail(&ports_command, &error);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * settings: what a program needs to submit mail through this server, or
- * through a well-known one, in words or ready to paste (settings_templates.c). Passwords
- * are never printed: a program gets one of its own from `mailboat key add`.
+ * settings: the settings of a mail program to submit through this server, or through a well-known one, in
+ * words or as a snippet (settings_templates.c). Passwords are never printed: `mailboat key add` makes an
+ * application password.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -32,14 +32,14 @@ struct settings_options {
 
 struct settings {
     struct bytes host, user, from, domain;
-    const struct provider *provider;                   /* NULL: it is Mailboat, or nobody we know */
+    const struct provider *provider;                   /* NULL: Mailboat, or an unknown server */
     bool here;                                         /* this machine's server */
-    struct settings_endpoint endpoints[ENDPOINTS_MAX]; /* the best first */
+    struct settings_endpoint endpoints[ENDPOINTS_MAX]; /* most preferred first */
     size_t endpoint_count;
-    uint16_t imap, imaps, pop3, pop3s; /* to read mail; 0: not served */
+    uint16_t imap, imaps, pop3, pop3s; /* for reading mail; 0: not served */
 };
 
-/* ---- gathering ---- */
+/* ---- collecting ---- */
 
 static void add_endpoint(struct settings *settings, uint16_t port, bool implicit)
 {
@@ -135,7 +135,7 @@ static bool choose_port(struct settings *settings, const char *text, struct erro
                      text, BYTES_ARG(settings->host));
 }
 
-/* ---- telling ---- */
+/* ---- output ---- */
 
 static void print_password(const struct settings *settings, FILE *to, const char *before)
 {
@@ -148,7 +148,7 @@ static void print_password(const struct settings *settings, FILE *to, const char
                                            : "the one from the server's operator");
 }
 
-/* Where mail is read: "IMAP        993, TLS from the first octet; 143, STARTTLS". */
+/* Prints the ports for reading mail: "IMAP        993, TLS from the first octet; 143, STARTTLS". */
 static void print_reading(const char *name, uint16_t implicit, uint16_t starttls)
 {
     if (implicit == 0 && starttls == 0)
@@ -247,7 +247,7 @@ static int usage_of_program(const char *program)
     return exit_code;
 }
 
-/* What needs quotes in an address is written differently by each program. */
+/* Programs differ in how they quote an address that needs it. */
 static bool read_address(struct settings *settings, const char *text, struct error *error)
 {
     struct address address;

@@ -8,7 +8,7 @@
 
 static const struct {
     const char *scheme, *ports;
-    const char *tls; /* behind a port that is named */
+    const char *tls; /* suffix for a given port */
 } schemes[] = {
     {"smtp://", "", ""},
     {"smtps://", "465", ":tls"},
@@ -18,7 +18,7 @@ static const struct {
     {"http://", "", ""},
 };
 
-/* The authority of a URL: without scheme, user and path. Returns the scheme's index, or SIZE_MAX. */
+/* Reduces a URL to its authority: without scheme, user and path. Returns the scheme's index, or SIZE_MAX. */
 static size_t strip_url(struct bytes *text)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(schemes); i++) {

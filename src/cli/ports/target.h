@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * target: what people name when they ask for a server: a host, host:port,
- * [IPv6]:port, a URL (smtp://, smtps://, submission://, submissions://,
- * https://), or a mail address.
+ * target: the ways to name a server: a host, host:port, [IPv6]:port, a URL (smtp://, smtps://,
+ * submission://, submissions://, https://), or a mail address.
  */
 #ifndef MAILBOAT_CLI_PORTS_TARGET_H
 #define MAILBOAT_CLI_PORTS_TARGET_H
@@ -11,12 +10,12 @@
 #include "core/dns/host.h"
 
 struct target {
-    char host[256];    /* in A-labels; of a mail address: its domain */
+    char host[256];    /* in A-labels; the domain of a mail address */
     char address[512]; /* a mail address, or "" */
-    char ports[32];    /* as server_connection_ports() reads them, or "" when none was named */
+    char ports[32];    /* in the form of server_connection_ports(), or "" if not given */
 };
 
-/* False with a reason: exit code 65 (a host that cannot be, a port out of range). */
+/* False with a reason: exit code 65 (an invalid host, a port out of range). */
 bool target_read(struct target *target, const char *text, struct error *error);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* explain: the story of one message that waits, from its acceptance to its next attempt. */
+/* explain: the history of one queued message, from its acceptance to its next attempt. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -22,7 +22,7 @@ struct explanation {
     uint64_t now_ms;
 };
 
-/* ---- why it waits ---- */
+/* ---- the reason of the wait ---- */
 
 struct wait_reason {
     enum schedule_wait why;
@@ -122,7 +122,7 @@ static void reason_find(struct wait_reason *reason, const struct explanation *ex
     add_sentence(reason, explanation, r);
 }
 
-/* ---- for people ---- */
+/* ---- text ---- */
 
 static void print_origin(const struct origin *o)
 {
@@ -185,7 +185,7 @@ static void print_attempt(const struct attempt_record *reply, uint32_t number)
     buffer_free(&said);
 }
 
-/* Of the `kept` attempts the last has the recipient's count. */
+/* The last of the `kept` attempts has the recipient's count. */
 static uint32_t first_number(const struct store_recipient *r, size_t kept)
 {
     return r->attempts >= kept ? r->attempts - (uint32_t)kept + 1 : 1;
@@ -222,7 +222,7 @@ static void print_recipient(const struct explanation *explanation, const struct 
     arena_clear(&arena);
 }
 
-/* ---- for programs ---- */
+/* ---- JSON ---- */
 
 static json_t *attempts_as_json(const struct attempt_record *attempts, size_t kept, uint32_t number)
 {
@@ -253,7 +253,7 @@ static void print_recipient_as_json(const struct explanation *explanation, const
     arena_clear(&arena);
 }
 
-/* Everything but the recipients, and without the end of the object. */
+/* Prints everything but the recipients, and leaves the object open. */
 static void print_head_as_json(const struct explanation *explanation)
 {
     const struct store_message *m = &explanation->message;
@@ -272,9 +272,9 @@ static void print_head_as_json(const struct explanation *explanation)
     json_decref(all);
 }
 
-/* ---- the whole ---- */
+/* ---- output ---- */
 
-/* How many were told of; *expected: the number behind the last. */
+/* Prints the recipients; returns their number. *expected: the number after the last. */
 static uint64_t print_all(const struct explanation *explanation, bool json, uint32_t *expected)
 {
     struct store_recipient *page = memory_new(STORE_READ_MAX * sizeof *page);
@@ -301,7 +301,7 @@ static uint64_t print_all(const struct explanation *explanation, bool json, uint
     return told;
 }
 
-/* Only where the store told of all of them. */
+/* Only if the store returned all of them. */
 static void print_end(const struct explanation *explanation, bool json, uint32_t expected, uint64_t told)
 {
     if (json)
@@ -311,7 +311,7 @@ static void print_end(const struct explanation *explanation, bool json, uint32_t
                (unsigned long long)(expected - told), explanation->id);
 }
 
-/* The id tells when it was made: that much of the log need not be read. */
+/* The id contains the time of acceptance: earlier log lines need not be searched. */
 static int say_gone(uint64_t id, const char *text)
 {
     enum { EARLIEST_S = 1700000000 };

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * queue: what waits, and a person's word on it. Lists read the store beside
- * the server; changes are asked of the running queue process, or made here
- * when no server runs.
+ * queue: lists queued mail, and applies operator actions. Lists read the store while the server runs;
+ * changes are requested from the running queue process, or made here if no server runs.
  */
 #include "cli/queue/queue.h"
 
@@ -15,7 +14,7 @@
 #include "core/queue/queue_id.h"
 #include "run/data_dir.h"
 
-/* ---- what all verbs open ---- */
+/* ---- shared functions ---- */
 
 struct store *queue_open(const struct command *command, const struct store_place *place, int *exit_code)
 {
@@ -54,7 +53,7 @@ struct queue_wish {
     struct queue_call call;
 };
 
-/* Opens what the verb needs, and runs it. */
+/* Opens the resources of the verb, and runs it. */
 static int run_in_queue(struct queue_wish *wish, int (*act)(const struct queue_call *call))
 {
     struct config config;
@@ -67,7 +66,7 @@ static int run_in_queue(struct queue_wish *wish, int (*act)(const struct queue_c
     wish->call.folder = folder;
     wish->call.place = (struct store_place){config.store, folder};
     wish->call.config = &config;
-    bool done = data_dir_act_in(folder, &error); /* the queue is its owner's: also when root asks */
+    bool done = data_dir_act_in(folder, &error); /* the queue belongs to its owner, even if root calls */
     exit_code = done ? act(&wish->call) : command_fail(&queue_command, &error);
     config_free(&config);
     return exit_code;
@@ -84,7 +83,7 @@ static int look(const struct verb_call *call, int (*act)(const struct queue_call
     return run_in_queue(wish, act);
 }
 
-/* What is changed must be named: ids, or a filter, or all; not both. */
+/* Changes require ids, a filter, or --all; ids exclude the others. */
 static int change(const struct verb_call *call, int (*act)(const struct queue_call *call))
 {
     struct queue_wish *wish = call->wish;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * queue: what the files of `mailboat queue` share. queue.c reads the command
- * line; queue_list.c lists and shows, queue_action.c carries out a person's
- * word, queue_stats.c counts, queue_watch.c looks on.
+ * queue: shared declarations of `mailboat queue`. queue.c parses the command line; queue_list.c lists and
+ * shows, queue_action.c applies operator actions, queue_stats.c counts, queue_watch.c shows activity.
  */
 #ifndef MAILBOAT_CLI_QUEUE_QUEUE_H
 #define MAILBOAT_CLI_QUEUE_QUEUE_H
@@ -16,14 +15,14 @@
 
 extern const struct command queue_command;
 
-/* One call of the subcommand, as it was typed. */
+/* A call of the subcommand, as typed. */
 struct queue_call {
-    const char *folder; /* DATA/queue: the server's socket is there */
+    const char *folder; /* DATA/queue, with the server's socket */
     struct store_place place;
     const struct config *config;
     struct selection selection;
     bool json, postfix_json;
-    const char *const *ids; /* what stands behind the verb */
+    const char *const *ids; /* arguments after the verb */
     size_t id_count;
 };
 
@@ -34,14 +33,14 @@ int queue_stats(const struct queue_call *call);
 int queue_watch(const struct queue_call *call);
 int queue_action(const struct queue_call *call, enum control_verb verb, const char *done);
 
-/* The store beside the server, for reading. NULL with *exit_code: 0 when there
- * is none yet, so that nothing waits; else the reason has been said. */
+/* Opens the store for reading while the server runs. NULL with *exit_code: 0 if there is none yet, so the
+ * queue is empty; otherwise the reason has been printed. */
 struct store *queue_open(const struct command *command, const struct store_place *place, int *exit_code);
-/* Did it answer whatever was asked of it? What it did not find is not there only
- * then. Else the reason is said, and the exit code EX_TEMPFAIL while the store is
- * away. NULL is a queue without messages, which answers. */
+/* True if the store answered all queries: only then is a missing row really missing. Otherwise prints the
+ * reason, with exit code EX_TEMPFAIL while the store is unreachable. NULL is a queue without messages,
+ * which answers. */
 bool queue_has_answered(const struct command *command, const struct store *store, int *exit_code);
-/* The id; false when it is none, and that has been said. */
+/* Parses the id; false if it is invalid, after printing that. */
 bool queue_read_id(const struct command *command, const char *text, uint64_t *id);
 
 #endif

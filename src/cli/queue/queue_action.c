@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * queue retry, hold, release, remove. What a filter means is found here, page
- * by page, and told to the running queue process in batches; it touches no
- * more than what was found. When no server runs, this is the store's writer.
+ * queue retry, hold, release, remove. Filters are evaluated here, page by page, and the matching
+ * recipients are sent to the running queue process in batches; only these are changed. If no server runs,
+ * this process is the store's writer.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,12 +16,12 @@
 #include "queue/queue_clock.h"
 #include "store/queue/store_lock.h"
 
-/* Whoever carries it out: the server, or we ourselves. */
+/* The executor of a queue action: the running server, or this process on the store. */
 struct queue_backend {
     bool served;
     struct control_client control;
-    struct store *store; /* ours to write, or to read beside the server; NULL: not opened */
-    struct queue queue;  /* ours, where no server runs */
+    struct store *store; /* for writing, or for reading while the server runs; NULL: not open */
+    struct queue queue;  /* of this process, if no server runs */
     struct queue_clock queue_clock;
 };
 
@@ -36,7 +36,7 @@ static bool backend_open(struct queue_backend *backend, const struct queue_call 
     struct queue_options options = {.hostname = bytes_of_text(call->config->hostname),
                                     .routes = config_rules(call->config),
                                     .hold = true};
-    /* the count that is printed says it; a line a message is for the server's log */
+    /* the printed count suffices; lines per message are for the server's log */
     log_start("queue", (enum log_format)call->config->log.format, LOG_EVENT_WARN);
     queue_clock_open(&backend->queue_clock);
     if (!queue_clock_start(&backend->queue_clock, backend->store, error)) {
@@ -57,7 +57,7 @@ static void backend_close(struct queue_backend *backend)
     store_close(backend->store);
 }
 
-/* For reading. */
+/* Opens it for reading. */
 static bool backend_look(struct queue_backend *backend, const struct queue_call *call, struct error *error)
 {
     if (backend->store == NULL)
@@ -98,7 +98,7 @@ static bool chosen_here(struct queue_backend *backend, enum control_verb verb, c
     return commit(backend, error);
 }
 
-/* ---- what a filter means ---- */
+/* ---- matching recipients ---- */
 
 struct queue_choice {
     struct queue_backend *backend;
@@ -166,9 +166,9 @@ static bool choose(struct queue_backend *backend, const struct queue_call *call,
     return done;
 }
 
-/* ---- a person's word ---- */
+/* ---- operator actions ---- */
 
-/* It touched nobody: is there such a message, and is that what was wanted? */
+/* Explains why no recipient was changed: whether the message exists, and is already in that state. */
 static bool explain_none(struct queue_backend *backend, const struct queue_call *call, enum control_verb verb,
                          const char *text, uint64_t id, struct error *error)
 {
@@ -192,7 +192,7 @@ static bool each_id(struct queue_backend *backend, const struct queue_call *call
     for (size_t i = 0; i < call->id_count; i++) {
         uint64_t id, touched = 0;
         if (!queue_read_id(&queue_command, call->ids[i], &id))
-            continue; /* they were checked before */
+            continue; /* already checked */
         bool told = backend->served ? control_client_control(&backend->control, verb, id, &touched, error)
                                     : one_here(backend, verb, id, &touched, error);
         if (!told)

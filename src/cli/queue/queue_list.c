@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* queue list, queue show: page by page, so that a million messages need no more memory than a hundred. */
+/* queue list, queue show: read page by page, so that a million messages need no more memory than a
+ * hundred. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -10,7 +11,7 @@
 #include "core/queue/queue_id.h"
 #include "queue/queue_clock.h"
 
-/* ---- a message on a line ---- */
+/* ---- one line per message ---- */
 
 static const char *state_of(const struct store_summary *s, const struct in_progress *in_progress,
                             uint64_t now_ms)
@@ -60,7 +61,7 @@ static void list_as_text(const struct store_summary *s, bool in_progress, uint64
     }
 }
 
-/* ---- as postqueue -j has it ---- */
+/* ---- the format of postqueue -j ---- */
 
 static const char *postfix_queue(const struct store_summary *s, const struct in_progress *in_progress)
 {
@@ -152,7 +153,7 @@ int queue_list(const struct queue_call *call)
     }
     bool whole = queue_has_answered(&queue_command, store, &exit_code);
     store_close(store);
-    if (array && whole) /* half a list is no list for a program either */
+    if (array && whole) /* an incomplete list must not look complete to a program */
         fputs("]\n", stdout);
     else if (whole && total == 0 && !call->postfix_json)
         puts(selection_is_unsaid(&call->selection) || call->selection.all ? "The queue is empty."
@@ -190,7 +191,7 @@ static void recipient_as_text(const struct store_recipient *r, uint64_t now_ms)
     printf("     %s ago ", format_age(r->last.when_ms, now_ms, last));
     struct buffer said = {0};
     format_print(r->last.peer.length > 0 ? r->last.peer : BYTES("no server reached"));
-    fputs(r->last.code > 0 ? " said: " : ": ", stdout); /* without a code the words are ours */
+    fputs(r->last.code > 0 ? " said: " : ": ", stdout); /* without a code the text is this server's */
     format_reply(&said, &r->last);
     format_print(buffer_bytes(&said));
     putchar('\n');

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* queue stats: one walk over all recipients, counted by destination and by reason. */
+/* queue stats: one pass over all recipients, counted by destination and by reason. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -12,12 +12,12 @@
 #include "queue/queue_clock.h"
 
 enum stats_limit {
-    STATS_DESTINATIONS_MAX = 8192, /* that are counted apart */
+    STATS_DESTINATIONS_MAX = 8192, /* counted separately */
     STATS_REASONS_MAX = 1024,
-    STATS_SHOWN_MAX = 20,  /* destinations for people */
-    STATS_JSON_MAX = 1000, /* for programs */
+    STATS_SHOWN_MAX = 20,  /* destinations in text */
+    STATS_JSON_MAX = 1000, /* in JSON */
     STATS_REASONS_SHOWN_MAX = 10,
-    STATS_REASON_MAX = 120, /* octets by which reasons are told apart */
+    STATS_REASON_MAX = 120, /* octets by which reasons are distinguished */
 };
 
 enum recipient_state { READY, WAITING, HELD, IN_FLIGHT };
@@ -80,7 +80,7 @@ static void count_all(struct queue_counts *stats)
     free(page);
 }
 
-/* Where nobody answers all wait together, also those that were due before. */
+/* While a destination is unreachable its recipients share the backoff, also those that were due before. */
 static void add_backoff(struct queue_counts *stats, struct top_counts_entry *entry)
 {
     struct store_destination row;
@@ -120,7 +120,7 @@ static void gather(struct queue_counts *stats)
     }
 }
 
-/* ---- for programs ---- */
+/* ---- JSON ---- */
 
 static void add_states(json_t *object, const uint64_t counts[TOP_COUNTS_KINDS])
 {
@@ -177,7 +177,7 @@ static void print_json(const struct queue_counts *stats)
     putchar('\n');
 }
 
-/* ---- for people ---- */
+/* ---- text ---- */
 
 static void print_row(struct bytes name, uint64_t total, const uint64_t counts[TOP_COUNTS_KINDS],
                       uint64_t next_ms, uint64_t now_ms)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * queue watch: asks the running queue process once a second what goes on. On
- * a terminal a picture that is drawn anew, on another screen, so that what
- * was there is there again at the end; else a line, or a JSON object, each.
+ * queue watch: polls the running queue process once a second. On a terminal the display uses the alternate
+ * screen, which restores the previous content at the end; otherwise one line, or JSON object, per poll.
  */
 #include <errno.h>
 #include <signal.h>
@@ -20,14 +19,14 @@
 
 enum watch_limit {
     WATCH_EACH_MS = 1000,
-    WATCH_PATIENCE_MS = 3 * 1000, /* a server that was there may be away so long */
-    /* while a queue process is there, it may take so long until it listens: it drains */
+    WATCH_PATIENCE_MS = 3 * 1000, /* time for which a lost server may be missing */
+    /* time for a queue process to start listening, while another drains */
     WATCH_SUCCESSOR_MS = 20 * 1000,
     WATCH_AGAIN_MS = 200,
     NAME_WIDTH = 32,
 };
 
-/* What is done a second, from two looks. */
+/* Rates per second, from two polls. */
 enum watch_rate { ACCEPTED, DELIVERED, DEFERRED, FAILED, RATES };
 static const char *const rate_names[RATES] = {"accepted", "delivered", "deferred", "failed"};
 
@@ -52,7 +51,7 @@ static void stop(int number)
     stopped_by = number;
 }
 
-/* Until then, or until a signal ends it. */
+/* Waits until then, or until a signal. */
 static void rest(uint64_t until_ms)
 {
     for (uint64_t now_ms = clock_now_ms(); now_ms < until_ms && stopped_by == 0; now_ms = clock_now_ms()) {
@@ -69,7 +68,7 @@ static void measure(struct watch_screen *view)
     struct watch_look look = {
         clock_now_ms(), now->started_ms, {now->accepted, now->delivered, now->deferred, now->failed}};
     double seconds = (double)(look.at_ms - view->before.at_ms) / 1000;
-    /* another process counts from zero */
+    /* a new process counts from zero */
     view->rates_known = view->before.started_ms == look.started_ms && seconds > 0;
     for (size_t i = 0; i < RATES && view->rates_known; i++)
         view->rates[i] = (double)(look.counts[i] - view->before.counts[i]) / seconds;
@@ -95,9 +94,9 @@ static void add_why(struct buffer *out, const struct watch_screen *view, const s
     format_add_clean(out, d->reason);
 }
 
-/* ---- a picture ---- */
+/* ---- the display ---- */
 
-/* One line, as wide as the screen; characters of several octets count as one. */
+/* Adds one line, as wide as the screen; multibyte characters count as one. */
 static void add_line(struct buffer *screen, struct bytes line, size_t width)
 {
     size_t length = 0;
@@ -145,7 +144,7 @@ static void draw(const struct watch_screen *view)
     buffer_clear(&line);
     buffer_add_format(&line, "\x1b[1m%-*s  %11s  %6s  %8s  %s\x1b[m", NAME_WIDTH, "destination",
                       "in progress", "more", "failures", "reason");
-    add_line(&screen, buffer_bytes(&line), size.ws_col + 7u); /* what makes it bold takes no room */
+    add_line(&screen, buffer_bytes(&line), size.ws_col + 7u); /* escape sequences for bold take no columns */
     for (size_t i = 0; i < view->now->destination_count && i + 4 < size.ws_row; i++) {
         buffer_clear(&line);
         destination_line(&line, view, &view->now->destinations[i]);
@@ -157,7 +156,7 @@ static void draw(const struct watch_screen *view)
     buffer_free(&screen);
 }
 
-/* ---- lines ---- */
+/* ---- text and JSON ---- */
 
 static json_t *destination_as_json(const struct destination_status *d)
 {
@@ -210,10 +209,10 @@ static void print_line(const struct watch_screen *view)
     buffer_free(&line);
 }
 
-/* ---- looking ---- */
+/* ---- polling ---- */
 
-/* Each look has a connection of its own: nobody who watches takes the place
- * of somebody with a word to say, and a reload is not noticed. */
+/* Each poll has its own connection: watchers do not occupy places of other subcommands, and reloads are
+ * transparent. */
 static bool look(struct watch_screen *view, struct error *error)
 {
     struct control_client control;
@@ -238,7 +237,7 @@ static bool look(struct watch_screen *view, struct error *error)
     return told;
 }
 
-/* A server that was there a moment ago may be on its way back. */
+/* A server that has just disappeared may be restarting. */
 static bool look_patiently(struct watch_screen *view, struct error *error)
 {
     uint64_t begun_ms = clock_now_ms();
@@ -280,7 +279,7 @@ int queue_watch(const struct queue_call *call)
         rest(next_ms);
         told = stopped_by != 0 || look_patiently(&view, &error);
         if (clock_now_ms() > next_ms + WATCH_EACH_MS)
-            next_ms = clock_now_ms(); /* it was away: not all the missed ones at once */
+            next_ms = clock_now_ms(); /* delayed: skips the missed polls */
     }
     if (view.drawn)
         say_screen("\x1b[?25h\x1b[?1049l");

@@ -30,7 +30,7 @@ static bool takes_message(const struct search *search, const struct store_summar
     return selection_takes_message(search->selection, message->sender, message->arrived_ms, search->now_ms);
 }
 
-/* ---- through the messages ---- */
+/* ---- scanning messages ---- */
 
 static const struct store_summary *next_message(struct search *search)
 {
@@ -49,7 +49,7 @@ static const struct store_summary *next_message(struct search *search)
     }
 }
 
-/* ---- through the recipients ---- */
+/* ---- scanning recipients ---- */
 
 static bool turn_page(struct search *search)
 {
@@ -64,7 +64,7 @@ static bool turn_page(struct search *search)
     return true;
 }
 
-/* The message of this recipient, unless it is gone meanwhile or not meant. */
+/* Reads the message of this recipient, unless it is gone or does not match. */
 static bool read_one(struct search *search, uint64_t id)
 {
     arena_clear(&search->one_arena);

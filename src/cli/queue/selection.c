@@ -7,9 +7,9 @@
 #include "cli/queue/format.h"
 #include "config/config.h"
 
-/* ---- what was typed ---- */
+/* ---- parsing ---- */
 
-/* "<ada@example.org>" as "ada@example.org". */
+/* Returns "<ada@example.org>" as "ada@example.org". */
 static struct bytes without_brackets(const char *text)
 {
     struct bytes address = bytes_of_text(text);
@@ -69,7 +69,7 @@ bool selection_looks_at_recipients(const struct selection *s)
     return s->by_recipient || s->by_domain || s->by_reason;
 }
 
-/* ---- what it takes ---- */
+/* ---- matching ---- */
 
 static struct bytes domain_of(struct bytes address)
 {
@@ -100,7 +100,7 @@ static bool contains_nocase(struct bytes text, struct bytes wanted)
     return false;
 }
 
-/* As lists print it. */
+/* Matches the reason as lists print it. */
 static bool has_reason(const struct selection *s, const struct store_recipient *r)
 {
     struct buffer reason = {0};

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * selection: which of the waiting recipients a person means: by sender and
- * age of the message, by address, domain and last reason of the recipient.
- * All that was said must hold. Pure: facts in, yes or no out.
+ * selection: matches queued recipients by filters: sender and age of the message, address, domain and last
+ * reason of the recipient. All given filters must match. Pure: facts in, yes or no out.
  */
 #ifndef MAILBOAT_CLI_QUEUE_SELECTION_H
 #define MAILBOAT_CLI_QUEUE_SELECTION_H
@@ -11,26 +10,26 @@
 #include "store/queue/store.h"
 
 struct selection {
-    bool all; /* said so: everything that the rest lets through */
+    bool all; /* --all: everything that matches the other filters */
     bool by_sender, by_recipient, by_domain, by_reason, by_older, by_younger;
-    struct bytes sender, recipient; /* an address; "@example.org": anybody there; empty sender: <> */
+    struct bytes sender, recipient; /* an address; "@example.org": any address there; empty sender: <> */
     struct bytes domain, reason;
     uint64_t older_ms, younger_ms;
 };
 
-/* What was typed; NULL where it was not. Texts are borrowed. */
+/* The options as typed; NULL if not given. Texts are borrowed. */
 struct selection_texts {
     const char *sender, *recipient, *domain, *older, *younger, *reason;
     bool all;
 };
-/* False with a sentence on what cannot be. */
+/* False with a sentence about an invalid option. */
 bool selection_read(struct selection *selection, const struct selection_texts *texts, struct error *error);
 
-/* Nothing was said, not even `all`. */
+/* True if nothing was given, not even `all`. */
 bool selection_is_unsaid(const struct selection *selection);
-/* `all`, and nothing that makes it less. */
+/* True for `all` without other filters. */
 bool selection_is_everything(const struct selection *selection);
-/* Could recipients of one message differ in what becomes of them? */
+/* True if it may match only some recipients of a message. */
 bool selection_looks_at_recipients(const struct selection *selection);
 
 bool selection_takes_message(const struct selection *selection, struct bytes sender, uint64_t arrived_ms,

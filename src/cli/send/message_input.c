@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * message_input: a message that is given whole, with its header: who gets it, what
- * must not leave, and what is missing.
+ * message_input: reads a complete message with its header: collects recipients, removes private fields,
+ * adds missing ones.
  */
 #include <sysexits.h>
 
@@ -22,7 +22,7 @@ enum header_about {
     MESSAGE_ID = 64
 };
 
-/* Bcc must never leave; Return-Path is the last server's to say. */
+/* Bcc must never be sent; Return-Path is added by the last server. */
 static const struct {
     const char *name;
     unsigned about;
@@ -45,8 +45,8 @@ static const struct {
 
 /* ---- lines ---- */
 
-/* Without CRs at its end. One inside, as programs write that show progress,
- * ends a line of the text; in a field it would be a way to forge one. */
+/* Adds a line without CRs at its end. A CR inside, from programs that print progress, ends a line of the
+ * text; in a field it would allow header injection. */
 static void add_line(struct buffer *out, struct bytes line, const char *for_cr)
 {
     while (line.length > 0 && line.at[line.length - 1] == '\r')
@@ -66,7 +66,7 @@ static void add_lines(struct buffer *out, struct bytes text, const char *for_cr)
 
 /* ---- fields ---- */
 
-/* The field at the start of *rest, folded lines and all. */
+/* Returns the field at the start of *rest, with its folded lines. */
 static struct bytes next_field(struct bytes *rest)
 {
     struct bytes all = *rest;
@@ -81,7 +81,7 @@ static bool header_is_over(struct bytes text)
     return text.length == 0 || text.at[0] == '\n' || text.at[0] == '\r';
 }
 
-/* "Name:" and whatever follows; spaces before the colon are old, and allowed. */
+/* True for "Name:" followed by anything; spaces before the colon are obsolete, and allowed. */
 static bool is_field(struct bytes field)
 {
     struct bytes name = bytes_trim(bytes_first(field, bytes_find(field, ':')));
@@ -99,7 +99,7 @@ static unsigned about_of(struct bytes field)
     return 0;
 }
 
-/* Who a message is resent to is who gets it now (RFC 5322 3.6.6). */
+/* The recipients of a resent message are those of its Resent fields (RFC 5322 3.6.6). */
 static bool is_resent(struct bytes text)
 {
     while (!header_is_over(text)) {
@@ -112,7 +112,7 @@ static bool is_resent(struct bytes text)
     return false;
 }
 
-/* The field with a domain behind addresses that name a user alone. */
+/* Adds the field with the domain appended to addresses without one. */
 static void add_qualified(struct buffer *out, struct bytes field, const char *domain)
 {
     struct buffer scratch = {0};
@@ -177,7 +177,7 @@ static void add_missing(struct header_rewrite *t)
         buffer_add_format(t->out, "Message-ID: <%s>\r\n", outgoing_message_message_id(t->outgoing, t->parts));
 }
 
-/* "From ada Mon Nov 23 12:05:17 2026": a mailbox file's, no field. */
+/* Skips "From ada Mon Nov 23 12:05:17 2026", which belongs to mbox files and is not a field. */
 static void skip_from_lines(struct bytes *text)
 {
     while (bytes_equal(bytes_first(*text, 5), BYTES("From ")) ||
@@ -213,7 +213,7 @@ static bool take_text(struct outgoing_message *outgoing, const struct outgoing_p
     return true;
 }
 
-/* NUL is no text, and servers refuse it: the parts that have it are encoded, and nothing is lost. */
+/* Servers reject NUL: parts that contain it are encoded without loss. */
 static bool encode_nul(struct bytes message, struct buffer *out, struct error *error)
 {
     struct transfer_encoding encoding;

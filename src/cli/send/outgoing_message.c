@@ -15,7 +15,7 @@ enum { RECIPIENTS_FIRST = 16, READ_SIZE = 48 * 1024, TEXT_MAX = 64 * 1024 * 1024
 
 /* ---- addresses ---- */
 
-/* "Name <address>" or "address": the bare one. */
+/* Returns the bare address of "Name <address>" or "address". */
 static struct bytes bare(struct bytes mailbox)
 {
     size_t open = bytes_find_last(mailbox, '<'), close = bytes_find_last(mailbox, '>');
@@ -87,7 +87,7 @@ static bool add_recipients(struct outgoing_message *message, const char *const *
 
 /* ---- reading ---- */
 
-/* In memory where there is no place for temporary files. */
+/* Falls back to memory if there is no folder for temporary files. */
 static FILE *open_temporary(struct error *error)
 {
     FILE *file = tmpfile();
@@ -109,7 +109,7 @@ static FILE *open_text(const struct outgoing_parts *parts, struct error *error)
     return file;
 }
 
-/* Up to a line of one dot, which a person may type. */
+/* Reads up to a line with one dot, as typed by a user. */
 static void read_until_dot(FILE *file, struct buffer *text)
 {
     char *line = NULL;
@@ -234,7 +234,7 @@ static bool write_message(struct outgoing_message *message, const struct outgoin
     return done;
 }
 
-/* ---- the whole ---- */
+/* ---- the message ---- */
 
 static bool write_whole(struct outgoing_message *message, const struct outgoing_parts *parts,
                         struct bytes text, struct error *error)
@@ -248,7 +248,7 @@ static bool write_whole(struct outgoing_message *message, const struct outgoing_
     return done;
 }
 
-/* HTML alone has its text in it. */
+/* HTML without text: the text is derived from it. */
 static bool read_texts(const struct outgoing_parts *parts, struct buffer *text, struct buffer *html,
                        struct error *error)
 {

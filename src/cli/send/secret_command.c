@@ -19,8 +19,7 @@ static _Noreturn void become(const char *command, int output)
     _exit(127);
 }
 
-/* All that it says, though only the first line counts: a program whose output
- * nobody reads would die of it. */
+/* Reads all output, though only the first line counts: otherwise SIGPIPE could kill the command. */
 static void read_first_line(int input, struct buffer *out)
 {
     char buffer[1024];

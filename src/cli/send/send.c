@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * send: composes a message and submits it: to the server on this machine, or
- * with --host to another, by the port that works.
+ * send: composes a message and submits it: to the server on this machine, or with --host to another,
+ * through a working port.
  */
 #include <jansson.h>
 #include <pwd.h>
@@ -33,7 +33,7 @@ struct send_options {
 
 static const char default_ports[] = "587,2525,465", rfc8314_ports[] = "465,587,2525";
 
-/* ---- who sends ---- */
+/* ---- the sender ---- */
 
 static bool default_sender(const struct send_options *wish, struct buffer *out)
 {
@@ -55,9 +55,9 @@ static bool default_sender(const struct send_options *wish, struct buffer *out)
     return true;
 }
 
-/* ---- the way out ---- */
+/* ---- the route ---- */
 
-/* Does the person leave the choice to us? Then what won last comes first. */
+/* True if no port was chosen by the user: then the last winner comes first. */
 static bool is_free_choice(const struct send_options *wish)
 {
     return !wish->fresh && wish->ports == NULL && wish->order == NULL &&
@@ -75,7 +75,7 @@ static void put_first(struct server_connection_options *options, const struct ra
     options->ports[0] = *known;
 }
 
-/* The port that won, with the TLS mode that it turned out to speak. */
+/* Returns the port that won, with its actual TLS mode. */
 static struct race_port winner_of(const struct port_connect *connected)
 {
     const struct race_attempt *winner = &connected->race.attempts[connected->race.winner];
@@ -103,7 +103,7 @@ static bool race_and_remember(struct server_connection *connection, struct serve
 static bool server_connection_host(struct server_connection *connection, const struct send_options *wish,
                                    struct error *error)
 {
-    static struct target target; /* the dial keeps its host */
+    static struct target target; /* static: the connection refers to its host */
     struct server_connection_options options = {.host = target.host,
                                                 .ca_file = wish->ca_file,
                                                 .needs_auth = wish->user != NULL,
@@ -138,7 +138,7 @@ static bool server_connection_here(struct server_connection *connection, const s
     return reached;
 }
 
-/* Why this port, in words, on stderr. */
+/* Prints the reason for the port to stderr. */
 static void print_route(const struct server_connection *connection, const struct send_options *wish)
 {
     struct buffer words = {0};
@@ -149,7 +149,7 @@ static void print_route(const struct server_connection *connection, const struct
     buffer_free(&words);
 }
 
-/* ---- what came of it ---- */
+/* ---- results ---- */
 
 static void print_results_as_json(const struct client_submission *s, const struct send_options *wish)
 {
@@ -244,7 +244,7 @@ static int submit(const struct send_options *wish, struct outgoing_message *mess
 
 /* ---- the command ---- */
 
-/* The password, or the token. */
+/* Reads the password, or the token. */
 static bool find_secret(const struct send_options *wish, struct buffer *secret, int *exit_code)
 {
     const char *command = wish->oauth_command != NULL ? wish->oauth_command : wish->password_command;

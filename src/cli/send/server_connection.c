@@ -16,7 +16,7 @@ enum {
     DEADLINE_MAX_S = 600,
 };
 
-/* ---- what people say ---- */
+/* ---- options ---- */
 
 static bool looks_like_ipv4(struct bytes host)
 {
@@ -53,7 +53,7 @@ bool server_connection_check_host(const char *text, struct error *error)
     return fault == NULL || error_set(error, EX_DATAERR, "%s is not a host name: %s", text, fault);
 }
 
-/* "587", "465:tls", "10587:starttls". *known: how to speak there is clear. */
+/* Parses "587", "465:tls", "10587:starttls". *known: the TLS mode is certain. */
 static bool read_port(struct bytes text, struct race_port *port, bool *known)
 {
     uint64_t number;
@@ -85,7 +85,7 @@ bool server_connection_ports(struct server_connection_options *options, const ch
                 "too many ports: at most %d, and a port without a TLS mode of its own counts as two",
                 RACE_PORTS_MAX);
         options->ports[options->port_count++] = port;
-        if (!known) /* both ways race; the wrong one costs a stagger */
+        if (!known) /* both modes race; the wrong one costs a stagger */
             options->ports[options->port_count++] = (struct race_port){
                 port.port, port.tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_REQUIRED : CLIENT_TLS_IMPLICIT};
     }
@@ -113,7 +113,7 @@ bool server_connection_deadline(const char *text, uint32_t *deadline_ms, struct 
     return true;
 }
 
-/* ---- news of the connection ---- */
+/* ---- events ---- */
 
 static void on_decided(void *owner)
 {
@@ -125,7 +125,7 @@ static void on_decided(void *owner)
 static void on_line(void *owner)
 {
     struct server_connection *connection = owner;
-    loop_stop(&connection->loop); /* server_connection_next() goes on */
+    loop_stop(&connection->loop); /* server_connection_next() continues */
 }
 
 static void on_line_end(void *owner, const char *why)
@@ -169,7 +169,7 @@ static const struct conn_events local_events = {.on_connected = on_line,
                                                 .on_end = on_local_end,
                                                 .on_timeout = on_local_timeout};
 
-/* ---- the way ---- */
+/* ---- connecting ---- */
 
 static bool prepare(struct server_connection *connection, struct error *error)
 {
@@ -256,7 +256,7 @@ bool server_connection_local(struct server_connection *connection, const char *p
 
 void server_connection_next(struct server_connection *connection, struct client_action *action)
 {
-    bool waits = false; /* since the last reply; single octets put nothing off */
+    bool waits = false; /* since the last reply; single octets do not extend it */
     for (;;) {
         while (client_session_action(connection->session, action)) {
             if (action->kind == CLIENT_SEND)

@@ -8,7 +8,7 @@ enum { PROGRESS_OCTETS = 4 * 1024 * 1024 };
 static void give_content(struct client_submission *s, bool begins)
 {
     static char run[CONTENT_RUN_MAX];
-    if (begins && s->told > 0) { /* for the recipients of another transaction */
+    if (begins && s->told > 0) { /* another transaction for the remaining recipients */
         rewind(s->message->file);
         s->told = 0;
     }
@@ -17,7 +17,7 @@ static void give_content(struct client_submission *s, bool begins)
     bool last = s->told >= s->message->size || count == 0;
     if (s->shows_progress && s->message->size > PROGRESS_OCTETS)
         fprintf(stderr, "\rsent %3u %%%s", (unsigned)(s->told * 100 / s->message->size), last ? "\n" : "");
-    if (count == 0 && s->told < s->message->size) { /* never end a message that is not whole */
+    if (count == 0 && s->told < s->message->size) { /* never completes a truncated message */
         client_session_failed(s->connection->session, STEP_DATA, BYTES("the message can no longer be read"));
         return;
     }
@@ -55,7 +55,7 @@ static void ready(struct client_submission *s)
 bool submission_run(struct client_submission *s)
 {
     struct client_action action;
-    if (s->connection->session != &s->connection->own_session) /* the race took its first READY */
+    if (s->connection->session != &s->connection->own_session) /* the race consumed its first READY */
         ready(s);
     for (;;) {
         server_connection_next(s->connection, &action);
@@ -65,8 +65,8 @@ bool submission_run(struct client_submission *s)
         case CLIENT_SENT: take_results(s, &action); break;
         case CLIENT_FAILED: s->failure = keep(s, &action.failure); return s->results != NULL;
         case CLIENT_CLOSE: return s->results != NULL;
-        case CLIENT_STARTTLS:  /* the race did it */
-        case CLIENT_ASK_NONCE: /* server_connection_next() answers these */
+        case CLIENT_STARTTLS:  /* done by the race */
+        case CLIENT_ASK_NONCE: /* handled by server_connection_next() */
         case CLIENT_ASK_PROOF:
         case CLIENT_NOTHING:
         case CLIENT_SEND: break;

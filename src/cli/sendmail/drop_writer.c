@@ -17,7 +17,7 @@
 
 enum { NAME_MAX_HERE = 64, RUN_MAX = 64 * 1024 };
 
-/* One file of it: as many recipients as the server takes at once. */
+/* One file: as many recipients as the server accepts at once. */
 struct drop_part {
     char temporary[NAME_MAX_HERE], final[NAME_MAX_HERE];
     int file;
@@ -32,7 +32,7 @@ struct drop_writer {
     size_t count;
 };
 
-/* Later ones have greater names; nobody can guess one. */
+/* Names increase with time, and are unpredictable. */
 static void name_part(struct drop_part *part)
 {
     uint64_t random[2];
@@ -53,14 +53,14 @@ static bool put_message(struct drop_writer *d, int file)
     return told == d->message->size;
 }
 
-/* The group is what lets the server read it. */
+/* The group gives the server access. */
 static bool is_for_server(const struct drop_writer *d, int file, struct error *error)
 {
     struct stat folder, made;
     if (fchmod(file, 0640) != 0 || fstat(d->folder, &folder) != 0 || fstat(file, &made) != 0)
         return error_set_errno(error, EX_TEMPFAIL, "cannot write into the drop directory %s",
                                d->server->drop);
-    if (folder.st_uid == 0) /* no process that picks up is root's: what is put there now could not be read */
+    if (folder.st_uid == 0) /* pickup never runs as root: it could not read files of this folder */
         return error_set(error, EX_TEMPFAIL,
                          "the drop directory %s does not belong to the server yet; start it: mailboat serve",
                          d->server->drop);
@@ -91,7 +91,7 @@ static bool write_part(struct drop_writer *d, struct drop_part *part, const stru
                                    d->server->drop);
 }
 
-/* New names on disk. Who may not read the folder cannot sync it alone; then all of its file system. */
+/* Syncs new names. Without read access to the folder, syncs its whole file system. */
 static bool sync_names(const struct drop_writer *d)
 {
     int readable = openat(d->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -142,7 +142,7 @@ static void end_parts(struct drop_writer *d, bool done)
     free(d->parts);
 }
 
-/* Root makes a file there, which must not be where a link of another user leads. */
+/* Opens safely: root must not follow a link of another user. */
 static int open_drop(const char *path, struct error *error)
 {
     struct folder folder;

@@ -37,14 +37,14 @@ static int call_server(const struct local_server *server, struct error *error)
     return -1;
 }
 
-/* ---- a program's own SMTP ---- */
+/* ---- sendmail -bs ---- */
 
 struct client_lines {
-    bool known, lf_alone; /* how the client's first line ended */
+    bool known, lf_alone; /* the line end of the client's first line */
     bool after_cr;
 };
 
-/* What the client said, with the CRs that it leaves out. */
+/* Adds the client's input, with missing CRs. */
 static void add_client(struct client_lines *lines, struct bytes said, struct buffer *out)
 {
     for (size_t i = 0; i < said.length; i++) {
@@ -98,15 +98,15 @@ int local_smtp_smtp(const struct local_server *server, struct error *error)
         if (both[1].revents != 0)
             open = carry_out(line);
         if (open && both[0].revents != 0 && !carry_in(line, &lines))
-            both[0].fd = -1; /* all is said; the last answers still come */
+            both[0].fd = -1; /* input has ended; the last replies still follow */
     }
     close(line);
     return EX_OK;
 }
 
-/* ---- are addresses taken? ---- */
+/* ---- sendmail -bv ---- */
 
-/* One reply; false when none came. Its text is appended to `text`. */
+/* Reads one reply; false if none came. Appends its text to `text`. */
 static bool hear(int line, struct buffer *input, unsigned *code, struct buffer *text)
 {
     struct smtp_reply reply;

@@ -16,7 +16,7 @@
 
 enum { REASON_END = 76, KILOBYTE = 1024 };
 
-/* What came from others, so that it cannot act on a terminal. */
+/* Prints untrusted text without terminal control characters. */
 static void print_clean(FILE *out, struct bytes text)
 {
     struct buffer clean = {0};
@@ -40,7 +40,7 @@ static void print_reason(FILE *out, const struct attempt_record *last)
     buffer_free(&reason);
 }
 
-/* '*': an attempt is due; '!': held; else it waits for its time. */
+/* '*': an attempt is due; '!': held; else it waits for its next attempt. */
 static char state_of(const struct store_summary *s, uint64_t now_ms)
 {
     return s->waiting == 0 ? '!' : s->next_ms <= now_ms ? '*' : ' ';

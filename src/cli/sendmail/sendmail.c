@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sendmail: what programs call to send mail, as they call it everywhere. It
- * hands the message to the server on this machine by its socket; where that
- * does not run, or cannot take it now, the message goes into the drop folder
- * and leaves later.
+ * sendmail: the interface by which programs send mail. It submits the message to the server on this
+ * machine through its socket; if the server is not running, or has a temporary failure, the message is
+ * stored in the drop directory and sent later.
  */
 #include <pwd.h>
 #include <signal.h>
@@ -28,7 +27,7 @@
 
 extern const struct command sendmail_command, queue_command;
 
-/* A recipient that was refused for good, and why. */
+/* A permanently rejected recipient, with the reason. */
 struct recipient_refusal {
     struct recipient recipient;
     struct delivery_result result;
@@ -38,11 +37,11 @@ struct sendmail_run {
     const struct invocation *invocation;
     const struct local_server *server;
     struct arena arena;
-    const char *sender, *author; /* of the envelope; of a From field that is missing */
+    const char *sender, *author; /* of the envelope; for a missing From field */
     struct outgoing_message message;
     struct recipient_refusal *refusals;
     size_t refusal_count;
-    const char *limited; /* what the server says of one who has sent too much for now; NULL: nothing */
+    const char *limited; /* the server's reply to a user over the sending limit; NULL: none */
 };
 
 static bool is_quiet(const struct sendmail_run *s)
@@ -50,7 +49,7 @@ static bool is_quiet(const struct sendmail_run *s)
     return s->invocation->errors == ERRORS_QUIET;
 }
 
-/* ---- who sends ---- */
+/* ---- the sender ---- */
 
 static bool is_clean(const char *text)
 {
@@ -58,7 +57,7 @@ static bool is_clean(const char *text)
     return bytes_is_utf8(b) && !bytes_has_control(b) && strpbrk(text, "<>") == NULL;
 }
 
-/* The first part of what the password file says, where '&' stands for the login name. */
+/* Returns the first field of the password file's comment, where '&' stands for the login name. */
 static const char *name_in(struct arena *arena, const struct passwd *me)
 {
     struct bytes gecos = bytes_of_text(me->pw_gecos);
@@ -70,7 +69,7 @@ static const char *name_in(struct arena *arena, const struct passwd *me)
                         BYTES_ARG(bytes_from(name, login + 1)));
 }
 
-/* What -f says, bare; "" for '' and '<>'. */
+/* Returns the address of -f, bare; "" for '' and '<>'. */
 static const char *sender_said(struct sendmail_run *s, const char *said)
 {
     struct bytes list = bytes_of_text(said);
@@ -136,7 +135,7 @@ static bool read_message(struct sendmail_run *s, struct error *error)
     return false;
 }
 
-/* ---- handing it over ---- */
+/* ---- submission ---- */
 
 static void refuse(struct sendmail_run *s, const struct recipient *recipient,
                    const struct delivery_result *result)
@@ -149,7 +148,7 @@ static void refuse(struct sendmail_run *s, const struct recipient *recipient,
     refusal->result.text = arena_copy(&s->arena, result->text);
 }
 
-/* One transaction. `left` keeps those that nothing was decided for; true when some were decided. */
+/* Runs one transaction. `left` gets the undecided recipients; true if some were decided. */
 static bool submit_some(struct sendmail_run *s, struct outgoing_message *message, struct envelope *left)
 {
     struct server_connection *connection = memory_new(sizeof *connection);
@@ -176,7 +175,7 @@ static bool submit_some(struct sendmail_run *s, struct outgoing_message *message
     return left->recipient_count < before;
 }
 
-/* To the server; what it does not take now into the drop folder. */
+/* Submits to the server; stores recipients with a temporary failure in the drop directory. */
 static bool hand_over(struct sendmail_run *s, struct outgoing_message *message, struct error *error)
 {
     struct envelope left = outgoing_message_envelope(message);
@@ -184,18 +183,18 @@ static bool hand_over(struct sendmail_run *s, struct outgoing_message *message, 
     memcpy(left.recipients, message->envelope.recipients, left.recipient_count * sizeof *left.recipients);
     while (left.recipient_count > 0 && submit_some(s, message, &left)) {
     }
-    /* Too much for this hour: nothing is kept for somebody who
-     * sends without end. What was begun is finished. */
+    /* Over the hourly limit: nothing is stored, which would not stop a runaway sender. A started
+     * submission is completed. */
     if (s->limited != NULL && left.recipient_count == message->envelope.recipient_count)
         return error_set(error, EX_TEMPFAIL, "the server deferred the message: %s", s->limited);
     return left.recipient_count == 0 || drop_writer_put(s->server, message, &left, error);
 }
 
-/* ---- who was refused ---- */
+/* ---- rejected recipients ---- */
 
 static int exit_code_of(const struct delivery_result *result)
 {
-    if (bytes_starts_nocase(result->enhanced, "5.1.")) /* the local server's: its codes agree */
+    if (bytes_starts_nocase(result->enhanced, "5.1.")) /* of the local server, whose codes are consistent */
         return EX_NOUSER;
     return bytes_starts_nocase(result->enhanced, "5.6.") ? EX_DATAERR : EX_UNAVAILABLE;
 }
@@ -212,7 +211,7 @@ static void print_refusals(const struct sendmail_run *s)
     }
 }
 
-/* The report as the queue would have made it. */
+/* Writes the report as the queue would. */
 static bool write_report(struct sendmail_run *s, struct buffer *out)
 {
     struct dsn_recipient *about = ARENA_ARRAY(&s->arena, struct dsn_recipient, s->refusal_count);
@@ -241,13 +240,13 @@ static bool write_report(struct sendmail_run *s, struct buffer *out)
     return dsn_add(out, &dsn);
 }
 
-/* False when nobody could be told by mail. */
+/* False if no report can be sent by mail. */
 static bool mail_refusals(struct sendmail_run *s)
 {
     struct buffer text = {0};
     struct error error;
     struct sendmail_run reporting = {.invocation = s->invocation, .server = s->server};
-    bool wanted = write_report(s, &text); /* else the sender is nobody, or said that none is wanted */
+    bool wanted = write_report(s, &text); /* otherwise the sender is empty, or requested no report */
     bool told = wanted && outgoing_message_of_text(&reporting.message, bytes_none(),
                                                    s->message.envelope.sender, buffer_bytes(&text), &error);
     if (told) {
@@ -321,7 +320,7 @@ static int speak(const struct invocation *call, const struct local_server *serve
     return error.text[0] != '\0' ? fail(call, &error) : exit_code;
 }
 
-/* What `mailboat queue retry` does. */
+/* Acts like `mailboat queue retry`. */
 static int run_queue(const struct invocation *call, const struct local_server *server)
 {
     char words[][16] = {"queue", "retry", "--all", "--config"};
@@ -334,7 +333,7 @@ static int run_queue(const struct invocation *call, const struct local_server *s
     return queue_command.run(call->config != NULL ? 5 : 3, argv);
 }
 
-/* There is no file of aliases to compile: `mailboat alias` holds at once. */
+/* There is no alias file to compile: `mailboat alias` takes effect immediately. */
 static int rebuild_aliases(const struct invocation *call, const struct local_server *server)
 {
     return EX_OK;
@@ -349,7 +348,7 @@ static int run(int argc, char **argv)
     struct invocation call;
     struct local_server server;
     struct error error = {0};
-    signal(SIGPIPE, SIG_IGN); /* whoever does not listen any more is met by a write that fails */
+    signal(SIGPIPE, SIG_IGN); /* a closed reader is detected by a failing write */
     if (!invocation_read(&call, argc, argv, &error))
         return command_fail(&sendmail_command, &error);
     if (!local_server_read(&server, call.config, &error))

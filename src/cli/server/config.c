@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config: checks a configuration, or shows the whole effective one. */
+/* config: checks a configuration, or prints the effective one. */
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -9,7 +9,7 @@
 
 extern const struct command config_command;
 
-/* What the server would refuse beside the file: the owners of the data directory, and missing users. */
+/* Checks what else the server would reject: owners of the data directory, and missing users. */
 static bool check_machine(const struct config *config, struct error *error)
 {
     struct buffer warning = {0};

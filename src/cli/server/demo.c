@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * demo: a whole mail system on loopback, in a temporary folder: starts the
- * server, makes a user, sends a message by the port that was chosen, and
- * shows it arriving.
+ * demo: a complete mail system on loopback, in a temporary folder: starts the server, creates a user,
+ * sends a message through the detected port, and shows its arrival.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -64,11 +63,11 @@ struct demo {
         maildir[FOLDER_SIZE + 96];
     struct folder open; /* `folder` */
     struct buffer password;
-    int ready;             /* a datagram socket: what the server says of itself */
-    char ready_name[32];   /* its name, as NOTIFY_SOCKET has it */
-    pid_t server, dovecot; /* dovecot: 0 where it is not installed */
+    int ready;             /* a datagram socket for the server's notifications */
+    char ready_name[32];   /* its name, in the form of NOTIFY_SOCKET */
+    pid_t server, dovecot; /* dovecot: 0 if not installed */
     bool once, json;
-    FILE *out; /* for people: stdout, or stderr with --json */
+    FILE *out; /* for text: stdout, or stderr with --json */
 };
 
 static volatile sig_atomic_t told_to_stop;
@@ -104,7 +103,7 @@ static bool make_folder(struct demo *demo, struct error *error)
     }
     if (!folder_open(&demo->open, demo->folder, 0, FOLDER_TRUSTED, error))
         return error_prefix(error, "TMPDIR");
-    fchmod(demo->open.descriptor, 0755); /* the server's processes run as users of their own */
+    fchmod(demo->open.descriptor, 0755); /* the server's processes have users of their own */
     snprintf(demo->config, sizeof demo->config, "%s/mailboat.conf", demo->folder);
     snprintf(demo->data, sizeof demo->data, "%s/data", demo->folder);
     snprintf(demo->ca, sizeof demo->ca, "%s/localhost.pem", demo->folder);
@@ -154,8 +153,8 @@ static bool add_user(const struct demo *demo, struct error *error)
     return done;
 }
 
-/* In a process that ends: the server is forked from this one, and
- * what this one has known all of its processes would. */
+/* In a short-lived process: the server is forked from this one, and its processes would inherit the
+ * secrets. */
 static bool make_secrets(void *owner, struct buffer *out, struct error *error)
 {
     struct demo *demo = owner;
@@ -186,7 +185,7 @@ static _Noreturn void be_server(const struct demo *demo)
     int said = dup(STDERR_FILENO), log = open(demo->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     setenv("NOTIFY_SOCKET", demo->ready_name, 1);
-    signal(SIGINT, SIG_IGN); /* ^C is for the demo: it tells us by SIGTERM */
+    signal(SIGINT, SIG_IGN); /* ^C is for the demo, which sends SIGTERM */
     if (log >= 0)
         dup2(log, STDERR_FILENO);
     int code = supervisor_run(services, demo->config, &error);
@@ -209,9 +208,9 @@ static bool answers(uint16_t port)
     return there;
 }
 
-/* Where the server says that it is ready, as to a service manager (sd_notify's
- * protocol): asking the ports before would find another's server there. The
- * kernel chooses the name, which goes with the descriptor. */
+/* Opens the socket on which the server reports that it is ready, as to a service manager (sd_notify's
+ * protocol): connecting to the ports earlier could reach another server. The kernel chooses the name,
+ * which goes away with the descriptor. */
 static bool open_ready(struct demo *demo, struct error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -249,7 +248,7 @@ static bool start_server(struct demo *demo, int *exit_code, struct error *error)
         if (waitpid(demo->server, &status, WNOHANG) == demo->server) {
             demo->server = 0;
             *exit_code = WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EX_SOFTWARE;
-            return false; /* it has said why */
+            return false; /* it has printed the reason */
         }
         ready = ready || is_ready(demo);
         if (ready && answers(ports[1].here))
@@ -270,7 +269,7 @@ static void stop_server(struct demo *demo)
 
 /* ---- IMAP and POP3 ---- */
 
-/* Dovecot says when it is ready only there. */
+/* Dovecot reports only in its log that it is ready. */
 static bool log_says(const char *path, const char *words)
 {
     char line[4096];
@@ -294,7 +293,7 @@ static _Noreturn void be_dovecot(const struct demo *demo, const struct dovecot *
     _exit(127);
 }
 
-/* It tells in its own log that it has its ports; where it cannot have them it ends, and tells in ours. */
+/* Dovecot logs when it has its ports; if they are in use it ends, and prints that to our log. */
 static bool run_dovecot(struct demo *demo, const struct dovecot *dovecot, struct error *error)
 {
     char log[sizeof dovecot->folder + 8];
@@ -317,7 +316,7 @@ static bool run_dovecot(struct demo *demo, const struct dovecot *dovecot, struct
     return true;
 }
 
-/* Mail can be sent without it, so that it fails is told and no more. */
+/* Mail can be sent without it: a failure is only reported. */
 static void start_dovecot(struct demo *demo)
 {
     struct dovecot dovecot;
@@ -332,7 +331,7 @@ static void start_dovecot(struct demo *demo)
     config_free(&config);
 }
 
-/* It takes its time when it is asked; nothing of the demo is kept. */
+/* Stopping it politely takes time; the demo keeps no data. */
 static void stop_dovecot(struct demo *demo)
 {
     if (demo->dovecot <= 0)
@@ -342,7 +341,7 @@ static void stop_dovecot(struct demo *demo)
         continue;
 }
 
-/* ---- what people see ---- */
+/* ---- output ---- */
 
 static void print_json(const struct demo *demo)
 {
@@ -421,7 +420,7 @@ static int send_message(const struct demo *demo)
     return code;
 }
 
-/* The first message in the mailbox; its path into `buffer`. */
+/* Writes the path of the first message in the mailbox into `buffer`. */
 static bool arrived(const struct demo *demo, char *buffer, size_t size)
 {
     char folder[sizeof demo->maildir + 8];

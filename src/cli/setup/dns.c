@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dns: the DNS records that a domain needs whose mail is here, and whether it has them. */
+/* dns: the DNS records that a hosted domain needs, and their check. */
 #include <jansson.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -9,7 +9,7 @@
 
 extern const struct command dns_command;
 
-/* ---- telling ---- */
+/* ---- output ---- */
 
 static void print_record(const struct domain_record *record)
 {

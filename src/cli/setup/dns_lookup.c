@@ -99,7 +99,7 @@ void dns_lookup_free(struct dns_lookup *lookup)
     arena_clear(&lookup->arena);
 }
 
-/* ---- asking ---- */
+/* ---- queries ---- */
 
 static void on_answer(void *owner, const struct dns_answer *answer)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dns_lookup: what this machine and its configuration say of a domain's DNS
- * records, and what DNS says.
+ * dns_lookup: the expected DNS records of a domain, from this machine and its configuration, and DNS's
+ * answers.
  */
 #ifndef MAILBOAT_CLI_SETUP_DNS_LOOKUP_H
 #define MAILBOAT_CLI_SETUP_DNS_LOOKUP_H
@@ -16,7 +16,7 @@ struct dns_lookup {
     struct arena arena;
     char domain[256], hostname[256];
     uint8_t key_digest[TLSA_KEY_DIGEST];
-    /* A record, what is asked about it, and what came of it. */
+    /* A record, its query, and the result. */
     struct dns_check {
         struct dns_lookup *lookup;
         struct domain_record record;
@@ -28,13 +28,13 @@ struct dns_lookup {
     struct loop loop;
 };
 
-/* Lists the records; false when it is no domain. `config` must live as long. */
+/* Lists the records; false if it is not a domain. `config` must outlive it. */
 bool dns_lookup_list(struct dns_lookup *lookup, const struct config *config, const char *domain,
                      struct error *error);
-/* Asks DNS about each, at the same time. */
+/* Queries DNS for all, concurrently. */
 bool dns_lookup_ask(struct dns_lookup *lookup, struct error *error);
 void dns_lookup_free(struct dns_lookup *lookup);
-/* Of what was found: 0, 69 where something needed is not right, 75 where nobody can tell. */
+/* Returns the exit code: 0, 69 if a required record is not right, 75 if DNS gave no answer. */
 int dns_lookup_exit_code(const struct dns_lookup *lookup);
 
 #endif

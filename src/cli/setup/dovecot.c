@@ -24,7 +24,7 @@
 static const char sieve_plugin[] = "/usr/lib/dovecot/modules/lib90_sieve_plugin.so",
                   quota_plugin[] = "/usr/lib/dovecot/modules/lib10_quota_plugin.so";
 
-/* Blanks part arguments for Dovecot, % begins a variable, # a comment. */
+/* Spaces separate arguments for Dovecot, % begins a variable, # a comment. */
 static bool is_plain(const char *path)
 {
     return path[strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+,@:=~")] ==
@@ -87,7 +87,7 @@ bool dovecot_is_set_up(const struct config *config)
 
 /* ---- the text ---- */
 
-/* A value in quotes: what stands in it cannot end it. */
+/* Adds a quoted value, escaped so that its text cannot end it. */
 static void add_quoted(struct buffer *out, const char *name, const char *value)
 {
     buffer_add_format(out, "%s = \"", name);
@@ -107,7 +107,7 @@ static void add_service(struct buffer *out, const char *name, uint16_t clear, ui
                       name, name, (unsigned)clear, name, (unsigned)secured, alone ? "  chroot =\n" : "");
 }
 
-/* Without root everything runs as the one who starts it. */
+/* Without root everything runs as the calling user. */
 static void add_own_user(struct buffer *out)
 {
     struct passwd *me = getpwuid(geteuid());
@@ -120,7 +120,7 @@ static void add_own_user(struct buffer *out)
                       name, name, group);
 }
 
-/* Where our own folder for it keeps everybody else away from the socket. */
+/* True if Mailboat's own folder restricts access to the socket. */
 static bool is_in_own_folder(const struct dovecot *dovecot, const struct config *config)
 {
     const char *path = config->mailboxes.lmtp_at.path;
@@ -128,8 +128,7 @@ static bool is_in_own_folder(const struct dovecot *dovecot, const struct config 
            path[strlen(dovecot->lmtp_folder)] == '/';
 }
 
-/* Dovecot knows users by name only: where the one that
- * delivers has none, the folder alone keeps others away. */
+/* Dovecot knows users only by name: if the delivering user has none, only the folder restricts access. */
 static void add_lmtp(struct buffer *out, const struct config *config, struct process_user user)
 {
     const char *path = config->mailboxes.lmtp_at.path;
@@ -154,9 +153,9 @@ bool dovecot_is_open_to_all(const struct dovecot *dovecot, const struct config *
             !is_in_own_folder(dovecot, config));
 }
 
-/* How much the mailboxes may hold: counted in maildirsize, together with what Mailboat delivers itself; the
- * last octet is the last. Past a mark the user is warned by `mailboat mailboxes warn`: by a socket that those
- * who fill mailboxes reach alone. */
+/* Adds quotas: counted in maildirsize, shared with Mailboat's own deliveries, exact to the octet. When a
+ * threshold is crossed `mailboat mailboxes warn` warns the user, through a socket restricted to the
+ * delivering user. */
 static void add_quota(struct buffer *out, const struct dovecot *dovecot, const struct config *config)
 {
     buffer_add_format(
@@ -166,7 +165,7 @@ static void add_quota(struct buffer *out, const struct dovecot *dovecot, const s
         "protocol imap {\n  mail_plugins = $mail_plugins imap_quota\n}\n"
         "plugin {\n  quota = maildir:User quota\n  quota_rule = *:bytes=%llu\n  quota_grace = 0\n",
         (unsigned long long)config->mailboxes.quota);
-    /* the first that fits is taken */
+    /* the first match is used */
     static const unsigned marks[] = {QUOTA_WARNING_LAST, QUOTA_WARNING_FIRST};
     for (unsigned i = 0; i < ARRAY_LENGTH(marks); i++)
         buffer_add_format(out, "  quota_warning%s = storage=%u%%%% %s/quota-warning %u %%u\n",
@@ -178,7 +177,7 @@ static void add_quota(struct buffer *out, const struct dovecot *dovecot, const s
                       dovecot->lmtp_folder);
 }
 
-/* Each user's rules (RFC 5228), and quotas: what is installed is switched on. */
+/* Adds each user's Sieve rules (RFC 5228), and quotas, if the plugins are installed. */
 static void add_plugins(struct buffer *out, const struct dovecot *dovecot, const struct config *config)
 {
     bool quota = access(quota_plugin, R_OK) == 0, sieve = access(sieve_plugin, R_OK) == 0;
@@ -247,7 +246,7 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
     buffer_add_format(out, "\n!include_try %s/local.conf\n", dovecot->folder);
 }
 
-/* For the sockets: to the one that delivers alone. */
+/* For the sockets: accessible only to the delivering user. */
 static bool make_lmtp_folder(const struct folder *folder, const struct config *config, struct error *error)
 {
     struct process_user user = data_dir_user(config, &local_service);
@@ -287,12 +286,12 @@ static _Noreturn void be_dovecot(const struct dovecot *dovecot, const char *word
     dup2(nothing, STDIN_FILENO);
     dup2(nothing, STDOUT_FILENO);
     dup2(said, STDERR_FILENO);
-    execl(dovecot_program(), "dovecot", "-c", dovecot->config, word, (char *)NULL); /* word NULL: starts */
+    execl(dovecot_program(), "dovecot", "-c", dovecot->config, word, (char *)NULL); /* word NULL: start */
     _exit(127);
 }
 
-/* Its exit code; -1 when it could not be run. What it said is passed on, and
- * nothing of ours stays open in what goes on in the background. */
+/* Returns its exit code; -1 if it could not be run. Passes its output on; background processes inherit no
+ * descriptor. */
 static int run_dovecot(const struct dovecot *dovecot, const char *word)
 {
     int ends[2], status = -1;
@@ -365,5 +364,5 @@ void dovecot_sign_out(const struct config *config, const char *address)
     if (child == 0)
         be_doveadm(&dovecot, address);
     while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-        continue; /* that nobody was there is fine */
+        continue; /* that none was running is fine */
 }

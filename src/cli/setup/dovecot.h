@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dovecot: a configuration by which Dovecot (2.3) serves Mailboat's mailboxes
- * by IMAP and POP3 and takes mail for them by LMTP: the same accounts, asked
- * by `mailboat checkpassword` at each sign-in, the same certificate and the
- * same Maildirs. It lives in a folder of its own, beside a Dovecot that the
- * machine may have otherwise.
+ * dovecot: a configuration for Dovecot (2.3) to serve Mailboat's mailboxes by IMAP and POP3 and to accept
+ * mail for them by LMTP: the same accounts, verified by `mailboat checkpassword` at each login, the same
+ * certificate and the same Maildirs. It has a folder of its own, independent of another Dovecot on the
+ * machine.
  */
 #ifndef MAILBOAT_CLI_SETUP_DOVECOT_H
 #define MAILBOAT_CLI_SETUP_DOVECOT_H
@@ -15,31 +14,31 @@
 
 struct dovecot {
     char folder[512]; /* DATA/dovecot: dovecot.conf, run/, log */
-    /* its dovecot.conf; lmtp/, where its socket stands unless it is said */
+    /* its dovecot.conf; lmtp/, the default place of its socket */
     char config[544], lmtp_folder[544];
-    char program[512]; /* this one, that Dovecot asks; an absolute path */
-    char ours[512];    /* our configuration, that it is asked with; an absolute path */
+    char program[512]; /* this program, which Dovecot runs; an absolute path */
+    char ours[512];    /* configuration passed to it; an absolute path */
 };
 
-enum { DOVECOT_FOLDER_MAX = 76 }; /* octets: its sockets have longer names (unix(7)) */
+enum { DOVECOT_FOLDER_MAX = 76 }; /* octets: its socket paths are longer (unix(7)) */
 
-/* Where it is, or would be. False where a path has characters that mean something to Dovecot. */
+/* Computes its paths. False if a path has characters that are special to Dovecot. */
 bool dovecot_find(struct dovecot *dovecot, const struct config *config, struct error *error);
-/* Has `mailboat mailboxes setup` been here? */
+/* True if `mailboat mailboxes setup` has been run. */
 bool dovecot_is_set_up(const struct config *config);
-/* May every user of this machine deliver by LMTP? So it is at an address, and
- * at a socket elsewhere where `make install` has made no users. */
+/* True if every user of this machine can deliver by LMTP: at an address, and at a socket elsewhere unless
+ * `make install` has created the users. */
 bool dovecot_is_open_to_all(const struct dovecot *dovecot, const struct config *config);
-/* "/usr/sbin/dovecot", or NULL where it is not installed. */
+/* Returns "/usr/sbin/dovecot", or NULL if not installed. */
 const char *dovecot_program(void);
 
-/* Writes the folder and the configuration anew; `config` names the certificate. */
+/* Rewrites the folder and the configuration; `config` names the certificate. */
 bool dovecot_write(const struct dovecot *dovecot, const struct config *config, struct error *error);
-/* Starts it in the background, or has the one that runs read its configuration; *started tells which. */
+/* Starts it in the background, or makes a running one reload its configuration; *started tells which. */
 bool dovecot_start(const struct dovecot *dovecot, bool *started, struct error *error);
 bool dovecot_stop(const struct dovecot *dovecot, struct error *error);
 
-/* Ends what the user has open, when Dovecot runs: what was changed about them counts at once. */
+/* Ends the user's sessions, if Dovecot runs, so that changes apply immediately. */
 void dovecot_sign_out(const struct config *config, const char *address);
 
 #endif

@@ -60,7 +60,7 @@ static void print_words(const struct dovecot *dovecot, const struct config *conf
                "mailboat)\n");
 }
 
-/* Dovecot reads them from a file that must be there. */
+/* Dovecot reads quotas from a file that must exist. */
 static bool write_quotas(const struct config *config, struct error *error)
 {
     const struct ipc_account_change asked = {.verb = ACCOUNT_QUOTAS_WRITE};
@@ -128,7 +128,7 @@ static int run_stop(const struct verb_call *call)
     return exit_code;
 }
 
-/* What Dovecot runs when a mailbox fills. */
+/* Run by Dovecot when a mailbox crosses a threshold. */
 static int run_warn(const struct verb_call *call)
 {
     const struct mailboxes_options *wish = call->wish;

@@ -53,7 +53,7 @@ enum fact_unreachable {
                                kernel */
     UNREACHABLE_PROTOCOL,   /* ENOPROTOOPT, EPROTO ... */
 };
-/* What came first when the connection stood. */
+/* The first event after the connection was established. */
 enum fact_voice {
     VOICE_UNKNOWN, /* not connected, or nothing was waited for */
     VOICE_MUTE,    /* not one octet in time */
@@ -220,7 +220,7 @@ struct fact_reply {
     char text[FACTS_TEXT_MAX];
 };
 
-/* What the user wants of the target. */
+/* The user's intention for the target. */
 enum fact_purpose {
     PURPOSE_SUBMIT, /* give mail to it: 587, 2525, 465 */
     PURPOSE_RELAY,  /* deliver to it as a server: 25 */

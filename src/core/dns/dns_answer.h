@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dns_answer: what DNS says to one question, as plain facts: the status, the
- * records, and whether DNSSEC vouches for them.
+ * dns_answer: DNS's answer to one question, as plain facts: the status, the records, and whether DNSSEC
+ * validated them.
  *
- * io/dns fills it from libunbound's answer, a test or a simulation by hand; the
- * machines that need DNS (route, tls_policy, discovery, dns_records) read it.
- * Types and statuses have the names and numbers of RFC 1035 and its kin.
+ * io/dns fills it from libunbound's answer, a test or a simulation by hand; the machines that need DNS
+ * (route, tls_policy, discovery, dns_records) read it. Types and statuses have the names and numbers of
+ * RFC 1035 and related RFCs.
  */
 #ifndef MAILBOAT_CORE_DNS_DNS_ANSWER_H
 #define MAILBOAT_CORE_DNS_DNS_ANSWER_H
@@ -24,37 +24,37 @@ enum dns_type {
 };
 
 enum dns_status {
-    DNS_UNKNOWN, /* not asked yet */
+    DNS_UNKNOWN, /* not looked up yet */
     DNS_FOUND,
-    DNS_NO_DATA,        /* the name is there, without such a record */
-    DNS_NXDOMAIN,       /* the name is not there */
-    DNS_SERVER_FAILURE, /* nobody can tell now */
-    DNS_BOGUS,          /* DNSSEC says it is forged */
+    DNS_NO_DATA,        /* the name exists, without such a record */
+    DNS_NXDOMAIN,       /* the name does not exist */
+    DNS_SERVER_FAILURE, /* temporary failure */
+    DNS_BOGUS,          /* DNSSEC validation failed */
 };
 
 struct dns_record {
     uint16_t preference;   /* MX; SRV: priority */
     uint16_t weight, port; /* SRV (RFC 2782) */
-    /* MX, SRV, PTR, CNAME: the host, without its final dot; "" is the null MX, or a service that is not there
-     */
+    /* MX, SRV, PTR, CNAME: the host, without its final dot; "" is the null MX, or a missing service */
     struct bytes name;
     uint8_t address[16]; /* A (4 octets), AAAA (16) */
-    struct bytes data;   /* TXT: its strings as one (RFC 7208 3.3); TLSA: what the certificate must match */
+    /* TXT: its strings concatenated (RFC 7208 3.3); TLSA: the certificate association data */
+    struct bytes data;
     uint8_t usage, selector, matching; /* TLSA (RFC 6698 2.1) */
 };
 
-/* Texts and records are borrowed: of io/dns, for as long as the call that hands it over. */
+/* Texts and records are borrowed: from io/dns, during the call that passes it. */
 struct dns_answer {
     enum dns_status status;
-    bool secure;            /* validated by DNSSEC, each alias on the way too */
-    struct bytes canonical; /* the name at the end of the aliases; empty where there are none */
+    bool secure;            /* validated by DNSSEC, including each alias */
+    struct bytes canonical; /* the target of aliases; empty if there are none */
     const struct dns_record *records;
     size_t count;
 };
 
 const char *dns_type_name(enum dns_type type); /* "MX" */
-/* Did a server of the zone tell what is there, or that nothing is? Else the question failed, or was not
- * asked. */
+/* True if a server of the zone answered, with records or that none exist. Otherwise the query failed, or
+ * was not sent. */
 bool dns_status_is_told(enum dns_status status);
 
 #endif

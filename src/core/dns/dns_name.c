@@ -3,7 +3,7 @@
 
 #include "core/dns/host.h"
 
-/* What would read as another name is written \DDD (RFC 1035 5.1). */
+/* Escapes octets that would change a name as \DDD (RFC 1035 5.1). */
 static void add_label(struct buffer *out, struct bytes label)
 {
     for (size_t i = 0; i < label.length; i++) {

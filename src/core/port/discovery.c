@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/port/discovery.h"
 
-/* The questions in their order; what names a server first wins. */
+/* Steps in order; the first that finds a server wins. */
 enum step {
     STEP_SRV_SUBMISSIONS,
     STEP_SRV_SUBMISSION,
@@ -40,7 +40,7 @@ static void add_port(struct discovery *d, uint16_t port, enum client_tls tls)
         d->ports[d->port_count++] = (struct race_port){port, tls};
 }
 
-/* What a provider is known to offer, in our own order: 587, what stands for 2525, 465. */
+/* Uses a provider's known ports in this program's order: 587, its alternative to 2525, 465. */
 static void use_provider(struct discovery *d, const struct provider *provider, const char *how)
 {
     struct bytes host = provider_host(provider);
@@ -58,7 +58,7 @@ static void use_provider(struct discovery *d, const struct provider *provider, c
         add_port(d, provider->implicit[i], CLIENT_TLS_IMPLICIT);
 }
 
-/* ---- questions ---- */
+/* ---- queries ---- */
 
 bool discovery_start(struct discovery *d, struct bytes address)
 {
@@ -73,7 +73,7 @@ bool discovery_start(struct discovery *d, struct bytes address)
     return true;
 }
 
-/* An address in a URL's query (RFC 3986 2.1). */
+/* Appends an address for a URL's query (RFC 3986 2.1). */
 static void add_escaped(struct buffer *out, struct bytes text)
 {
     for (size_t i = 0; i < text.length; i++) {
@@ -106,7 +106,7 @@ bool discovery_next(struct discovery *d, struct discovery_question *question)
     const struct provider *provider = d->step == STEP_AUTOCONFIG_HOST && !d->done
                                           ? provider_by_domain(bytes_of_text(d->domain))
                                           : NULL;
-    if (provider != NULL) { /* it publishes what we know, and is spared the question */
+    if (provider != NULL) { /* its published settings are already known: no query needed */
         use_provider(d, provider, "the built-in table for ");
         d->done = true;
     }
@@ -152,7 +152,7 @@ bool discovery_next(struct discovery *d, struct discovery_question *question)
 
 /* ---- answers ---- */
 
-/* Before those of a worse priority, and, where it is STARTTLS, of the same. */
+/* Inserts before ports of a worse priority, and, with STARTTLS, of the same. */
 static void insert_port(struct discovery *d, uint16_t port, enum client_tls tls, unsigned priority)
 {
     size_t at = 0;
@@ -178,9 +178,8 @@ static const struct dns_record *best_of(const struct dns_record *records, size_t
     return best;
 }
 
-/* The server of the best priority gives the host, and what the records say of
- * it the ports. Of the two services the better priority leads, and 587 where
- * they are equal (RFC 8314 5.1 leaves that to the client). */
+/* The record of the best priority gives the host, and its records the ports. The service with the better
+ * priority comes first, and 587 if they are equal (RFC 8314 5.1 leaves that to the client). */
 static void learn_services(struct discovery *d, const struct dns_record *records, size_t count)
 {
     enum client_tls tls = d->step == STEP_SRV_SUBMISSIONS ? CLIENT_TLS_IMPLICIT : CLIENT_TLS_REQUIRED;
@@ -214,7 +213,7 @@ static void learn_mx(struct discovery *d, const struct dns_record *records, size
 
 static void learn_usual(struct discovery *d)
 {
-    if (!host_is_name(bytes_of_text(d->asked), true)) /* too long, with "smtp." before it */
+    if (!host_is_name(bytes_of_text(d->asked), true)) /* too long, with "smtp." prepended */
         return;
     keep(d->host, sizeof d->host, bytes_of_text(d->asked));
     keep(d->user, sizeof d->user, bytes_of_text(d->address));

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * discovery: the outgoing server of a mail address, from what its domain
- * publishes: SRV records (RFC 6186, RFC 8314), the table of providers, the
- * settings that Mozilla's autoconfig serves over HTTPS, the provider that
- * its MX tells, and at last the usual names. Pure: it asks one question at a
- * time.
+ * discovery: finds the outgoing server of a mail address, from its domain's published data: SRV records
+ * (RFC 6186, RFC 8314), the table of providers, Mozilla's autoconfig over HTTPS, the provider of its MX,
+ * and finally the usual host names. Pure: it requests one query at a time.
  *
- * discovery_start(), then discovery_next() until it is false; each question
- * is answered with discovery_learn_records(), discovery_learn_settings() or,
- * where nothing came, discovery_learn_nothing().
+ * discovery_start(), then discovery_next() until it is false; each query is answered with
+ * discovery_learn_records(), discovery_learn_settings() or, without a result, discovery_learn_nothing().
  */
 #ifndef MAILBOAT_CORE_PORT_DISCOVERY_H
 #define MAILBOAT_CORE_PORT_DISCOVERY_H
@@ -25,26 +22,26 @@ enum {
 struct discovery_question {
     enum { DISCOVERY_DNS, DISCOVERY_FETCH } kind;
     struct bytes name;  /* DNS */
-    enum dns_type type; /* SRV, MX, A: is there such a host? */
-    struct bytes url;   /* FETCH; over HTTPS alone */
+    enum dns_type type; /* SRV, MX, A: whether the host exists */
+    struct bytes url;   /* FETCH; only over HTTPS */
 };
 
-/* What a published file of settings says of one outgoing server. */
+/* An outgoing server in a published settings file. */
 struct published_server {
     struct bytes host, user; /* user: with %EMAILADDRESS% and the like */
     uint16_t port;
-    enum client_tls tls; /* NEVER: in clear; such a server is passed over */
+    enum client_tls tls; /* NEVER: without TLS; such a server is skipped */
 };
 
 struct discovery {
     char address[2 * DISCOVERY_TEXT_MAX], domain[DISCOVERY_TEXT_MAX];
     unsigned step;
     char asked[DISCOVERY_URL_MAX];
-    /* The outcome, once discovery_next() is false: */
-    char host[DISCOVERY_TEXT_MAX]; /* "" when nothing was found */
+    /* The result, once discovery_next() is false: */
+    char host[DISCOVERY_TEXT_MAX]; /* "" if nothing was found */
     char user[2 * DISCOVERY_TEXT_MAX];
     char source[2 * DISCOVERY_TEXT_MAX];    /* "the SRV records of example.org" */
-    struct race_port ports[RACE_PORTS_MAX]; /* in the published order; none: not published */
+    struct race_port ports[RACE_PORTS_MAX]; /* in the published order; none if not published */
     unsigned priorities[RACE_PORTS_MAX];    /* of SRV records */
     size_t port_count;
     const struct provider *provider;
@@ -53,7 +50,7 @@ struct discovery {
     bool done;
 };
 
-/* False when the address has no domain that could be. */
+/* False if the address has no valid domain. */
 bool discovery_start(struct discovery *discovery, struct bytes address);
 bool discovery_next(struct discovery *discovery, struct discovery_question *question);
 void discovery_learn_records(struct discovery *discovery, const struct dns_record *records, size_t count);

@@ -31,7 +31,7 @@ static bool contains_nocase(struct bytes text, struct bytes words)
     return false;
 }
 
-/* A label that is the word: mail.fortinet.com, not fortinet-fan.example. */
+/* True if a label equals the word: mail.fortinet.com, not fortinet-fan.example. */
 static bool is_own(const struct interceptor *interceptor, struct bytes host)
 {
     while (host.length > 0)

@@ -29,14 +29,14 @@ struct interceptor {
 extern const struct interceptor interceptors[];
 extern const size_t interceptor_count;
 
-/* `issuer`: "O=Fortinet, CN=FG100..."; `host`: the one that was asked for. NULL when it is nobody's, or when
- * the host's own domain has the word. */
+/* `issuer`: "O=Fortinet, CN=FG100..."; `host`: the requested one. NULL if unknown, or if the host's own
+ * domain contains the word. */
 const struct interceptor *interceptor_by_issuer(struct bytes issuer, struct bytes host);
 const struct interceptor *interceptor_by_name(struct bytes name);
 /* "the virus scanner on this machine" */
 const char *interceptor_kind_words(enum interceptor_kind kind);
-/* What to do, in one sentence without its dot; never to switch a check off, nor to trust the certificate
- * unseen. */
+/* Returns what to do, in one sentence without its dot; never to disable a check, nor to trust the
+ * certificate unseen. */
 const char *interceptor_advice(enum interceptor_kind kind);
 
 #endif

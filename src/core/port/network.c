@@ -79,7 +79,7 @@ static void add_ports(struct buffer *out, unsigned set)
     }
 }
 
-/* 25 stands in no provider's list, but most of them answer there. */
+/* 25 is in no provider's list, but most of them respond there. */
 static unsigned offered_by(const struct provider *provider)
 {
     unsigned set = BLOCKS_25;
@@ -90,9 +90,9 @@ static unsigned offered_by(const struct provider *provider)
     return set;
 }
 
-/* ---- whose block it is ---- */
+/* ---- matching networks ---- */
 
-/* What is silent is blocked there, and what answers is not; of the others nothing is known. */
+/* True if the silent ports are blocked there, and the responding ones are not; others are unknown. */
 static bool is_like(const struct network *network, unsigned silent, unsigned answers)
 {
     return !network->shared && (silent & ~network->silent) == 0 && (answers & network->silent) == 0;
@@ -117,15 +117,15 @@ static void add_networks(struct buffer *out, unsigned silent, unsigned answers)
         }
 }
 
-/* One silent port may be the host's own doing, unless another
- * one answers, or it is all that a known provider has. */
+/* True if the pattern is significant: one silent port may be the host's own fault, unless another one
+ * responds, or a known provider offers no other. */
 static bool is_telling(unsigned silent, unsigned answers, const struct provider *provider)
 {
     return is_several(silent) || answers != 0 ||
            (provider != NULL && (offered_by(provider) & ~(silent | BLOCKS_25)) == 0);
 }
 
-/* ---- what is left ---- */
+/* ---- alternatives ---- */
 
 static void add_https(struct buffer *out, const struct provider *provider)
 {
@@ -135,7 +135,7 @@ static void add_https(struct buffer *out, const struct provider *provider)
         buffer_add_text(out, "a sending service accepts mail through its HTTPS API");
 }
 
-/* Ports besides the four, which hardly anybody blocks by name. */
+/* Adds ports besides the four, which are rarely blocked. */
 static void add_other_ports(struct buffer *out, const struct provider *provider)
 {
     uint16_t others[2 * PROVIDER_PORTS_MAX];

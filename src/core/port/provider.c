@@ -3,7 +3,7 @@
 
 #include "core/dns/dns_name.h"
 
-/* Does the name match, where one "*" stands for one label? */
+/* True if the name matches, where one "*" stands for one label. */
 static bool matches(struct bytes name, struct bytes pattern)
 {
     size_t star = bytes_find(pattern, '*');
@@ -26,8 +26,8 @@ static bool is_in_list(struct bytes name, const char *list)
     return false;
 }
 
-/* The length of the longest in the list that it is, or is
- * below: "evilgoogle.com" is not below "google.com". */
+/* Returns the length of the longest entry that the name equals or is below: "evilgoogle.com" is not below
+ * "google.com". */
 static size_t below_list(struct bytes name, const char *list)
 {
     size_t longest = 0;
@@ -78,7 +78,7 @@ const struct provider *provider_by_domain(struct bytes domain)
     return NULL;
 }
 
-/* The closest wins: AOL's exchangers stand below Yahoo's. */
+/* The most specific wins: AOL's exchangers are below Yahoo's. */
 const struct provider *provider_by_mx(struct bytes host)
 {
     const struct provider *closest = NULL;

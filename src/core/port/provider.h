@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * provider: what is known of well-known sending services and mailbox
- * providers: their hosts, ports and TLS modes, and what to sign in with. What
- * a server itself answers always wins over this table.
+ * provider: facts about well-known sending services and mailbox providers: their hosts, ports and TLS
+ * modes, and credentials to use. The replies of a server always override this table.
  */
 #ifndef MAILBOAT_CORE_PORT_PROVIDER_H
 #define MAILBOAT_CORE_PORT_PROVIDER_H
@@ -13,42 +12,43 @@ enum { PROVIDER_PORTS_MAX = 6 };
 
 struct provider {
     const char *name;    /* "SendGrid" */
-    const char *aliases; /* other names to ask by, in lower case, between commas */
-    /* between commas; "*" stands for a region; the first is the usual one */
+    const char *aliases; /* other names, in lower case, separated by commas */
+    /* separated by commas; "*" stands for a region; the usual one first */
     const char *hosts;
-    /* the best first; 0 ends; may be empty; 25 is left out, though some offer it; both empty: no SMTP */
+    /* most preferred first; 0 ends the list; may be empty; 25 is left out, though some offer it; both
+     * empty: no SMTP */
     uint16_t starttls[PROVIDER_PORTS_MAX];
     uint16_t implicit[PROVIDER_PORTS_MAX];
-    const char *user, *password; /* what to sign in with, in words */
-    const char *fixed_user;      /* always this one ("apikey"), or NULL */
-    const char *domains;         /* of mail addresses with it, between commas */
-    const char *mx;              /* where the MX of domains hosted there point to: suffixes */
-    const char *https;           /* its API: the way out when every port is blocked, or "" */
+    const char *user, *password; /* credentials to use, in words */
+    const char *fixed_user;      /* a fixed user ("apikey"), or NULL */
+    const char *domains;         /* of its mail addresses, separated by commas */
+    const char *mx;              /* MX targets of domains hosted there: suffixes */
+    const char *https;           /* its API: the alternative when every port is blocked, or "" */
     const char *remark, *source;
-    /* 'A' read on the provider's page, 'B' quoted by others; what nobody confirmed is not here */
+    /* 'A' from the provider's own page, 'B' from others; unconfirmed facts are left out */
     char confidence;
-    uint16_t unclear[PROVIDER_PORTS_MAX]; /* it may offer these, too: nobody confirmed it */
+    uint16_t unclear[PROVIDER_PORTS_MAX]; /* it may offer these, too: unconfirmed */
     bool user_is_local;                   /* the user name is the part of the address before the @ */
 };
 
 extern const struct provider providers[];
 extern const size_t provider_count;
 
-/* Names are compared without regard to case, at the borders of labels, with or
- * without a final dot. NULL when nobody is known. */
+/* Names are compared without regard to case, by whole labels, with or without a final dot. NULL if
+ * unknown. */
 const struct provider *provider_by_name(struct bytes name);     /* "gmail", "Amazon SES" */
 const struct provider *provider_by_host(struct bytes host);     /* "smtp.gmail.com" */
 const struct provider *provider_by_domain(struct bytes domain); /* "gmail.com" */
 const struct provider *provider_by_mx(struct bytes host);       /* "aspmx.l.google.com" */
-/* By name, alias, host or domain; several may be called the same. */
+/* Matches name, alias, host or domain; several may match. */
 bool provider_is_called(const struct provider *provider, struct bytes name);
-/* Its usual host; empty where a region stands in it, which only the customer knows. */
+/* Returns its usual host; empty if it contains a region, which only the customer knows. */
 struct bytes provider_host(const struct provider *provider);
-/* Can mail be submitted to it there? */
+/* True if it accepts submission there. */
 bool provider_offers(const struct provider *provider, uint16_t port);
-/* Is it known that it cannot? Of an unclear port neither is. */
+/* True if it certainly does not. An unclear port is neither. */
 bool provider_lacks(const struct provider *provider, uint16_t port);
-/* Does it take mail from mail programs at all? Tuta and HEY do not. */
+/* True if it accepts submission by mail programs. Tuta and HEY do not. */
 bool provider_has_smtp(const struct provider *provider);
 
 /*

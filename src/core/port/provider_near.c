@@ -5,11 +5,11 @@
 
 enum {
     LABEL_MAX = 63,    /* octets (RFC 1035 2.3.4) */
-    LONG_LABEL = 7,    /* so long, one slip is still recognised */
-    LONGEST_LABEL = 9, /* so long, two are */
+    LONG_LABEL = 7,    /* from this length on, one slip is recognised */
+    LONGEST_LABEL = 9, /* from this length on, two are */
 };
 
-/* Names that people take for a provider's outgoing host, and no slip of a finger. */
+/* Common wrong names for a provider's outgoing host, which are not typing errors. */
 static const struct {
     const char *name, *host;
 } mistaken[] = {
@@ -22,10 +22,10 @@ static const struct {
     {"smtp.gmx.net", "mail.gmx.net"},
 };
 
-/* Too short to be told by their length alone, and typed by everybody. */
+/* Short but well-known labels, exempt from the minimum length. */
 static const char *const familiar[] = {"gmail", "yahoo"};
 
-/* Slips in ".com" and ".net"; another country's domain is nobody's slip. */
+/* Typing errors of ".com" and ".net", except domains of other countries. */
 static const struct {
     const char *top, *slips;
 } tops[] = {
@@ -40,8 +40,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Letters left out, added or taken for others, and neighbours in each other's place count one each
- * (optimal string alignment). Labels that are too long are as far as can be. */
+/* Omitted, added, substituted and transposed letters count one each (optimal string alignment). Labels
+ * that are too long have the maximum distance. */
 static size_t distance(struct bytes a, struct bytes b)
 {
     size_t rows[3][LABEL_MAX + 1];
@@ -131,7 +131,7 @@ static bool is_slip_of_label(struct bytes typed, struct bytes meant)
            ascii_lower(typed.at[0]) == ascii_lower(meant.at[0]);
 }
 
-/* The same letters as "smtp" in another order: stmp, smpt. */
+/* True for the letters of "smtp" in another order: stmp, smpt. */
 static bool is_shuffled_smtp(struct bytes label)
 {
     bool all = label.length == 4;
@@ -146,7 +146,7 @@ static bool is_for_reading(struct bytes label)
     return in_list(label, "imap,imap4,pop,pop3");
 }
 
-/* What stands below the domain: the same, or what people write for "smtp" by mistake. */
+/* True if the labels below the domain are equal, or a mistyped "smtp". */
 static bool is_like_below(struct bytes typed, struct bytes meant)
 {
     struct bytes typed_rest = typed, meant_rest = meant;
@@ -170,7 +170,7 @@ static bool is_near(struct bytes typed, struct bytes meant)
     return same_label ? is_slip_of_top(a.top, b.top) : same_top && is_slip_of_label(a.label, b.label);
 }
 
-/* ---- the question ---- */
+/* ---- the public function ---- */
 
 struct bytes provider_near(struct bytes host)
 {

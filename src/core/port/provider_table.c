@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of provider.h. A cell that nobody confirmed is left out, and its port stands among the unclear.
- */
+/* The table of provider.h. Unconfirmed cells are left out, and their ports are listed as unclear. */
 #include "core/port/provider.h"
 
 #define ADDRESS "your full mail address"

@@ -8,7 +8,7 @@ static bool is_last_resort(const struct race *race, const struct race_port *port
     return race->options.last_resort != 0 && port->port == race->options.last_resort;
 }
 
-/* One that won before goes first like any other. */
+/* The last resort comes last, unless it won before. */
 static bool comes_last(const struct race *race, const struct race_port *port)
 {
     return is_last_resort(race, port) && port != &race->options.ports[0];
@@ -64,10 +64,10 @@ static void end_attempt(struct race *race, struct race_attempt *a, enum port_ver
         client_session_free(&a->session);
         a->has_session = false;
     }
-    race->next_start_ms = now_ms; /* the next one at once */
+    race->next_start_ms = now_ms; /* starts the next one immediately */
 }
 
-/* What STARTTLS came to. 454 is the server's own: "TLS not available" (RFC 3207 4). */
+/* Classifies the failure of STARTTLS. 454 is the server's own: "TLS not available" (RFC 3207 4). */
 static enum port_verdict verdict_of_starttls(const struct race_attempt *a, const struct delivery_result *why)
 {
     return why->code >= 500 || a->session.capabilities.masked ? PORT_STRIPPED : PORT_NO_TLS;
@@ -82,7 +82,7 @@ static enum port_verdict verdict_of_failure(const struct race_attempt *a, const 
     return a->session.peer == CLIENT_PEER_TLS ? PORT_TLS_OTHER : PORT_NOT_SMTP;
 }
 
-/* ---- the other way round ---- */
+/* ---- the other TLS mode ---- */
 
 static bool is_tried(const struct race *race, const struct race_attempt *like, enum client_tls tls)
 {
@@ -93,7 +93,7 @@ static bool is_tried(const struct race *race, const struct race_attempt *like, e
     return false;
 }
 
-/* On 25 a server may make us wait for its greeting, and none speaks TLS first. */
+/* Not on 25: a server may delay its greeting, and none uses implicit TLS. */
 static void try_other_tls_mode(struct race *race, const struct race_attempt *a, uint64_t now_ms)
 {
     enum client_tls tls = a->tls == CLIENT_TLS_IMPLICIT ? CLIENT_TLS_REQUIRED : CLIENT_TLS_IMPLICIT;
@@ -145,7 +145,7 @@ static void became_ready(struct race *race, struct race_attempt *a, uint64_t now
     }
 }
 
-/* One action of its session; true when it is the shell's too. */
+/* Handles one action of its session; true if the shell must act too. */
 static bool take_session_action(struct race *race, size_t i, const struct client_action *from,
                                 uint64_t now_ms, struct race_action *action)
 {
@@ -200,11 +200,11 @@ static bool attempt_action(struct race *race, size_t i, uint64_t now_ms, struct 
     return true;
 }
 
-/* ---- who wins ---- */
+/* ---- the winner ---- */
 
 static bool is_better(const struct race_attempt *a, const struct race_attempt *b)
 {
-    return a->port < b->port; /* by its place in the order */
+    return a->port < b->port; /* by its position in the order */
 }
 
 static bool is_in_progress(const struct race_attempt *a)
@@ -212,16 +212,16 @@ static bool is_in_progress(const struct race_attempt *a)
     return a->stage == ATTEMPT_CONNECTING || a->stage == ATTEMPT_SHAKING || a->stage == ATTEMPT_TALKING;
 }
 
-/* What the attempts say of each other once all is decided. */
+/* Refines verdicts by comparing attempts, once all are decided. */
 static void check_pair(struct race_attempt *a, const struct race_attempt *b)
 {
     bool same = a->port->port == b->port->port && a->address == b->address;
-    /* It waits for us to speak first and knows no TLS: so do web servers. */
+    /* It waits for the client to send first and has no TLS: like a web server. */
     if (same && b->tls_mismatch &&
         ((a->verdict == PORT_SILENT && b->verdict == PORT_TLS_OTHER) ||
          (a->verdict == PORT_TLS_OTHER && b->verdict == PORT_SILENT)))
         a->verdict = PORT_PORTAL;
-    /* The same server offers it next door. */
+    /* The same server offers it on another port. */
     if (a->verdict == PORT_NO_TLS && a->tls == CLIENT_TLS_REQUIRED && b->secured &&
         b->tls == CLIENT_TLS_REQUIRED && a->address == b->address)
         a->verdict = PORT_STRIPPED;
@@ -267,7 +267,7 @@ static void decide(struct race *race, uint64_t now_ms)
     }
     bool late = now_ms >= race->started_ms + race->options.deadline_ms;
     if (best == SIZE_MAX)
-        race->grace_ms = 0; /* what was ready is gone: the others go on */
+        race->grace_ms = 0; /* the ready attempt was lost: the others continue */
     if (best != SIZE_MAX) {
         if (race->grace_ms == 0)
             race->grace_ms = now_ms + RACE_GRACE_MS;
@@ -296,7 +296,7 @@ bool race_action(struct race *race, uint64_t now_ms, struct race_action *action)
     return true;
 }
 
-/* ---- news ---- */
+/* ---- events ---- */
 
 void race_connected(struct race *race, size_t i, uint64_t now_ms)
 {
@@ -381,8 +381,8 @@ static uint64_t limit_of(const struct race *race, const struct race_attempt *a)
     return a->step_ms + (a->stage == ATTEMPT_CONNECTING ? connect_ms : RACE_STEP_MS);
 }
 
-/* The last resort waits while another port that answered may still win: until then, or until
- * something happens (UINT64_MAX). 0: it is not the last resort's turn, or nobody has answered. */
+/* Returns until when the last resort waits, while another port that responded may still win: a time, or
+ * UINT64_MAX until something happens. 0: it may start, or no port has responded. */
 static uint64_t held_until_ms(const struct race *race)
 {
     uint64_t until_ms = 0;
@@ -419,7 +419,7 @@ void race_time(struct race *race, uint64_t now_ms)
         else if (is_mute(a) && now_ms >= a->step_ms + RACE_TLS_MISMATCH_MS)
             try_other_tls_mode(race, a, now_ms);
     }
-    decide(race, now_ms); /* what is ready needs no further attempt */
+    decide(race, now_ms); /* a ready attempt ends the race */
     while (!race->won && !late && race->grace_ms == 0 && race->next < race->planned &&
            now_ms >= race->next_start_ms && now_ms >= held_until_ms(race))
         start_next(race, now_ms);
@@ -450,9 +450,9 @@ uint64_t race_next_ms(const struct race *race, uint64_t now_ms)
     return next_ms > now_ms ? next_ms : now_ms;
 }
 
-/* ---- words ---- */
+/* ---- explanation ---- */
 
-/* How much an attempt tells of its port: open most, else how far it came. */
+/* Returns how much an attempt tells of its port: most if open, else by its progress. */
 static int weight(const struct race_attempt *a)
 {
     if (a->verdict == PORT_OPEN)
@@ -460,7 +460,7 @@ static int weight(const struct race_attempt *a)
     if (a->verdict == PORT_UNTRIED)
         return 0;
     if (a->tls_mismatch && !a->secured)
-        return 1; /* the usual way tells more */
+        return 1; /* the usual mode tells more */
     return a->connected && !(a->verdict == PORT_UNREACHABLE) ? 4 : a->verdict == PORT_REFUSED ? 3 : 2;
 }
 

@@ -1,29 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * race: finds the port of a host that works, and examines ports. Pure: time
- * is an argument, connections are the shell's.
+ * race: finds a working port of a host, and checks ports. Pure: the time is an argument, connections are
+ * the shell's.
  *
- * Candidates are ports in order of preference times addresses (RFC 8305). A
- * new attempt starts every RACE_STAGGER_MS, or at once when one fails. An
- * attempt is ready when greeting, EHLO, TLS with a valid certificate and,
- * where it is needed, a way to sign in are there. The first that is ready
- * wins, but a better port that is nearly there gets RACE_GRACE_MS. Losers are
- * closed. To examine, all start at once and none wins.
+ * Candidates are ports in order of preference times addresses (RFC 8305). A new attempt starts every
+ * RACE_STAGGER_MS, or immediately when one fails. An attempt is ready after greeting, EHLO, TLS with a
+ * valid certificate and, if needed, an authentication mechanism. The first ready one wins, but a better
+ * port that is nearly ready gets RACE_GRACE_MS. Losers are closed. To check ports, all start at once and
+ * none wins.
  *
- * Where a port turns out to speak TLS the other way round (clear text where
- * TLS was expected, or silence where a greeting was), a further attempt on it
- * goes the other way: so a server that was set up against the custom is found
- * all the same, and what answers neither way is told from what does.
+ * If a port turns out to use the other TLS mode (plain text instead of TLS, or silence instead of a
+ * greeting), another attempt uses that mode: so an unusually configured server is found too, and is
+ * distinguished from one that responds in neither mode.
  *
- * The last resort is the port of the web, where some servers take mail too
- * from who offers "smtp" in TLS (ALPN). It is tried where none of the others
- * has answered, or at once where it is the first of the ports; whoever does
- * not agree to "smtp" there is no mail server.
+ * Port 443 is the last resort, where some servers accept mail too: it counts as a mail server only if the
+ * server selects ALPN "smtp". It is tried if no other port has responded, or immediately if it is the
+ * first of the ports.
  *
- * The shell calls race_start(), then in a loop pulls every race_action() and
- * reports what comes of it; race_time() at race_next_ms(). At RACE_WON the
- * winner's session stands at CLIENT_READY before AUTH, and is the shell's to
- * go on with; at RACE_OVER every attempt has its verdict.
+ * The shell calls race_start(), then in a loop executes every race_action() and reports the result;
+ * race_time() at race_next_ms(). At RACE_WON the winner's session is at CLIENT_READY before AUTH, and the
+ * shell continues with it; at RACE_OVER every attempt has its verdict.
  */
 #ifndef MAILBOAT_CORE_PORT_RACE_H
 #define MAILBOAT_CORE_PORT_RACE_H
@@ -35,16 +31,16 @@
 enum race_limit {
     RACE_STAGGER_MS = 250,
     RACE_GRACE_MS = 200,
-    RACE_DEADLINE_MS = 10 * 1000, /* for the whole, unless said */
-    RACE_CONNECT_MS = 4 * 1000,   /* each step has its own limit */
-    /* of the last resort, which nobody shall wait for where it is blocked too */
+    RACE_DEADLINE_MS = 10 * 1000, /* default for the whole race */
+    RACE_CONNECT_MS = 4 * 1000,   /* each step has its own timeout */
+    /* of the last resort: short, since it may be blocked too */
     RACE_LAST_CONNECT_MS = 2 * 1000,
     RACE_LAST_PORT = 443,
     RACE_STEP_MS = 6 * 1000,     /* greeting, EHLO, TLS */
-    RACE_TLS_MISMATCH_MS = 1500, /* silence in place of a greeting: try TLS from the first byte as well */
+    RACE_TLS_MISMATCH_MS = 1500, /* silence instead of a greeting: tries implicit TLS too */
     RACE_PORTS_MAX = 8,
     RACE_ADDRESSES_MAX = 4,
-    RACE_ATTEMPTS_MAX = 2 * RACE_PORTS_MAX * RACE_ADDRESSES_MAX, /* each may have one the other way */
+    RACE_ATTEMPTS_MAX = 2 * RACE_PORTS_MAX * RACE_ADDRESSES_MAX, /* each may have one in the other TLS mode */
 };
 
 struct race_port {
@@ -53,23 +49,23 @@ struct race_port {
 };
 
 struct race_options {
-    struct race_port ports[RACE_PORTS_MAX]; /* the best first */
+    struct race_port ports[RACE_PORTS_MAX]; /* most preferred first */
     size_t port_count;
     struct route_address addresses[RACE_ADDRESSES_MAX];
     size_t address_count;
-    struct bytes helo;    /* ours; outlives the race */
-    bool needs_auth;      /* a way to sign in must be offered */
+    struct bytes helo;    /* of this host; outlives the race */
+    bool needs_auth;      /* an authentication mechanism must be offered */
     bool by_token;        /* with an OAuth 2 token */
     bool any_certificate; /* loopback: TLS may be self-signed */
-    bool examine;         /* all at once, no winner */
-    uint16_t last_resort; /* RACE_LAST_PORT, which is one of the ports then; 0: none */
+    bool examine;         /* starts all at once, no winner */
+    uint16_t last_resort; /* RACE_LAST_PORT, which must be among the ports; 0: none */
     uint32_t deadline_ms; /* 0: RACE_DEADLINE_MS */
 };
 
 struct race_attempt {
     const struct race_port *port;
     const struct route_address *address;
-    enum client_tls tls; /* the port's, or the other way round */
+    enum client_tls tls; /* the port's usual mode, or the other */
     bool tls_mismatch;
     enum {
         ATTEMPT_WAITING,
@@ -80,21 +76,22 @@ struct race_attempt {
         ATTEMPT_OVER
     } stage;
     enum port_verdict verdict;
-    enum client_step step; /* where it stands, or ended */
+    enum client_step step; /* current or last step */
     uint64_t started_ms, step_ms, ended_ms;
-    enum port_verdict certificate; /* PORT_OPEN: valid, or not seen yet */
+    enum port_verdict certificate; /* PORT_OPEN: valid, or not known yet */
     bool has_session, secured, connect_due, shake_due, close_due, connected, heard;
     struct client_session session;
-    struct client_capabilities capabilities; /* kept when the session is gone */
-    unsigned code;                           /* of the reply it ended with; 0 when there was none */
-    char said[200];                          /* what the server, or the system, said at the end */
+    struct client_capabilities capabilities; /* kept after the session */
+    unsigned code;                           /* of its last reply; 0: none */
+    char said[200];                          /* last reply of the server, or error of the system */
 };
 
 struct race {
     struct race_options options;
     struct race_attempt attempts[RACE_ATTEMPTS_MAX];
-    size_t attempt_count, planned, next; /* planned: those of the candidates; behind them, the other way */
-    uint64_t started_ms, next_start_ms, grace_ms; /* grace: when the one that is ready wins; 0: none is */
+    /* planned: attempts of the candidates; those in the other TLS mode follow them */
+    size_t attempt_count, planned, next;
+    uint64_t started_ms, next_start_ms, grace_ms; /* grace: when the ready one wins; 0: none is ready */
     size_t winner;
     bool won, over, told;
 };
@@ -114,7 +111,7 @@ struct race_action {
     struct bytes bytes; /* SEND */
 };
 
-/* How a connection can fail. */
+/* How a connection failed. */
 enum race_loss {
     LOSS_REFUSED,
     LOSS_UNREACHABLE,
@@ -126,12 +123,12 @@ enum race_loss {
 };
 
 void race_start(struct race *race, const struct race_options *options, uint64_t now_ms);
-void race_free(struct race *race); /* the winner's session too */
+void race_free(struct race *race); /* also frees the winner's session */
 bool race_action(struct race *race, uint64_t now_ms, struct race_action *action);
 
 void race_connected(struct race *race, size_t attempt, uint64_t now_ms);
-/* The handshake is done. `certificate`: PORT_OPEN when it is valid, else the verdict on it, and
- * `said`, what it says (the name it is for). */
+/* Reports the end of the handshake. `certificate`: PORT_OPEN if it is valid, else its verdict, and `said`,
+ * a detail (the name it is for). */
 void race_tls_done(struct race *race, size_t attempt, enum port_verdict certificate, struct bytes said,
                    uint64_t now_ms);
 size_t race_feed(struct race *race, size_t attempt, struct bytes input, uint64_t now_ms);
@@ -140,9 +137,9 @@ void race_lost(struct race *race, size_t attempt, enum race_loss loss, struct by
 uint64_t race_next_ms(const struct race *race, uint64_t now_ms); /* UINT64_MAX: nothing to wait for */
 void race_time(struct race *race, uint64_t now_ms);
 
-/* The verdict on a port over all its addresses: the attempt that says most. */
+/* Returns the verdict on a port over all its addresses: the most significant attempt. */
 const struct race_attempt *race_verdict(const struct race *race, uint16_t port);
-/* Did somebody ask us to come later? Then it may work in a while. */
+/* True if a server asked to try again later. */
 bool race_is_for_later(const struct race *race);
 /* Appends, in words, why the winner was chosen, or why nothing works. */
 void race_explain(const struct race *race, struct buffer *out);

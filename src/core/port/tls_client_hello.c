@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/port/tls_client_hello.h"
 
-enum { CHANGE_CIPHER_SPEC = 0x14, HANDSHAKE = 0x16, APPLICATION_DATA = 0x17 }; /* kinds of records */
+enum { CHANGE_CIPHER_SPEC = 0x14, HANDSHAKE = 0x16, APPLICATION_DATA = 0x17 }; /* types of records */
 enum { RECORD_HEADER = 5, RECORD_MAX = 16 * 1024, CLIENT_HELLO = 1, RANDOM = 32, EXTENSION_ALPN = 16 };
 
-/* Reads the handshake message through the records that carry it. */
+/* Reads the handshake message across the records that contain it. */
 struct hello_reader {
-    struct bytes left;    /* of what has come */
-    size_t record;        /* octets left of the record at hand */
-    bool short_of, wrong; /* more is needed; it is no hello */
+    struct bytes left;    /* of the input */
+    size_t record;        /* octets left of the current record */
+    bool short_of, wrong; /* more input is needed; it is not a ClientHello */
 };
 
 static unsigned octet_at(struct bytes b, size_t i)
@@ -16,7 +16,7 @@ static unsigned octet_at(struct bytes b, size_t i)
     return (unsigned char)b.at[i];
 }
 
-/* The next record's header: handshake, of some version 3.x, not empty. */
+/* Reads the next record's header: handshake, of some version 3.x, not empty. */
 static void open_record(struct hello_reader *r)
 {
     struct bytes h = r->left;
@@ -38,7 +38,7 @@ static bool goes_on(const struct hello_reader *r)
     return !r->wrong && !r->short_of;
 }
 
-/* Is there an octet of the message? */
+/* True if an octet of the message is available. */
 static bool is_ready(struct hello_reader *r)
 {
     if (r->record == 0 && goes_on(r))
@@ -66,7 +66,7 @@ static size_t take_number(struct hello_reader *r, int octets)
     return value;
 }
 
-/* As much of a record at once as there is. */
+/* Skips octets, as many at a time as the record has. */
 static void skip(struct hello_reader *r, size_t count)
 {
     while (count > 0 && is_ready(r)) {
@@ -78,7 +78,7 @@ static void skip(struct hello_reader *r, size_t count)
     }
 }
 
-/* Is the next name, of `length` octets, this one? */
+/* True if the next name, of `length` octets, is this one. */
 static bool take_name(struct hello_reader *r, size_t length, struct bytes name)
 {
     bool same = length == name.length;
@@ -89,7 +89,7 @@ static bool take_name(struct hello_reader *r, size_t length, struct bytes name)
     return same && goes_on(r);
 }
 
-/* ALPN's list (RFC 7301 3.1), `size` octets. */
+/* Searches ALPN's list (RFC 7301 3.1), `size` octets. */
 static bool offers(struct hello_reader *r, size_t size, struct bytes protocol)
 {
     bool found = false;
@@ -106,7 +106,7 @@ static bool offers(struct hello_reader *r, size_t size, struct bytes protocol)
     return found && goes_on(r);
 }
 
-/* Uses up `*body` of the message's octets; false when it has not so many. */
+/* Consumes octets from `*body`; false if it has fewer. */
 static bool spend(struct hello_reader *r, size_t *body, size_t count)
 {
     r->wrong = r->wrong || (goes_on(r) && count > *body);
@@ -114,7 +114,7 @@ static bool spend(struct hello_reader *r, size_t *body, size_t count)
     return goes_on(r);
 }
 
-/* A field with its length in `octets` octets before it. */
+/* Skips a field preceded by its length in `octets` octets. */
 static void skip_field(struct hello_reader *r, size_t *body, int octets)
 {
     size_t length = spend(r, body, (size_t)octets) ? take_number(r, octets) : 0;
@@ -152,14 +152,14 @@ enum tls_client_hello_verdict tls_client_hello_check(struct bytes octets, struct
     skip_field(&r, &body, 1);    /* session id */
     skip_field(&r, &body, 2);    /* cipher suites */
     skip_field(&r, &body, 1);    /* compression */
-    if (body > 0 && goes_on(&r)) /* a hello of old has no extensions */
+    if (body > 0 && goes_on(&r)) /* old versions have no extensions */
         found = extensions_offer(&r, &body, protocol);
     if (r.wrong || (r.short_of && octets.length >= TLS_CLIENT_HELLO_MAX))
         return TLS_CLIENT_HELLO_NO_HELLO;
     return r.short_of ? TLS_CLIENT_HELLO_MORE : found ? TLS_CLIENT_HELLO_OFFERS : TLS_CLIENT_HELLO_LACKS;
 }
 
-/* ---- as it comes ---- */
+/* ---- incremental reading ---- */
 
 static void follow_header(struct tls_client_hello_flow *flow, unsigned octet, bool before_1_3)
 {
@@ -172,7 +172,7 @@ static void follow_header(struct tls_client_hello_flow *flow, unsigned octet, bo
     flow->over = kind == APPLICATION_DATA || (kind == CHANGE_CIPHER_SPEC && before_1_3);
 }
 
-/* False when a ClientHello begins that is too long. */
+/* False if a ClientHello that is too long begins. */
 static bool follow_message(struct tls_client_hello_flow *flow, unsigned octet)
 {
     if (flow->message_left > 0) {

@@ -100,7 +100,7 @@ static bool is_of_name(char c)
     return ascii_is_alnum(c) || c == '-' || c == '.';
 }
 
-/* The next run of what host names are made of; "220-host" begins with a code. */
+/* Returns the next run of host name characters; "220-host" begins with a code. */
 static struct bytes next_word(struct bytes *text)
 {
     size_t from = 0;

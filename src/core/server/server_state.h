@@ -133,7 +133,7 @@ struct server_state {
     struct server_progress progress; /* its messages, recipients and octets */
     uint32_t recipients_since;       /* of them, accepted since the last message */
     uint32_t recipients_fresh;       /* different recipients of this transaction */
-    uint64_t recipients_served;      /* those of stored messages */
+    uint64_t recipients_served;      /* different recipients of stored messages */
     uint64_t content_octets;         /* of this message */
     uint32_t bad_commands, idle_commands, auth_failures, transactions, recipients_refused;
     char text[REPLY_TEXT_MAX]; /* text of a reply made by server_reply_format() */

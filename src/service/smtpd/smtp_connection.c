@@ -11,7 +11,7 @@
 
 static const struct conn_events smtp_connection_events;
 
-/* ---- life ---- */
+/* ---- lifecycle ---- */
 
 static void begin_session(struct smtp_connection *connection, struct bytes account)
 {
@@ -30,7 +30,7 @@ static void begin_tls(struct smtp_connection *connection)
     conn_start_tls_server(&connection->conn, &connection->smtpd->tls);
 }
 
-/* A ClientHello came where STARTTLS is the custom; its address is looked at as long from now on. */
+/* Records a ClientHello where STARTTLS is usual; the wait for its address is extended accordingly. */
 static void record_early_tls(struct smtp_connection *connection)
 {
     connection->tls_mismatch = true;
@@ -38,7 +38,7 @@ static void record_early_tls(struct smtp_connection *connection)
                            clock_now_ms() - connection->since_ms);
 }
 
-/* The client has shown how it begins, or waits to be greeted. */
+/* The client has sent its first octet, or waits for the greeting. */
 static void take_tls_mode(struct smtp_connection *connection, bool tls)
 {
     connection->deciding = false;
@@ -54,7 +54,7 @@ static void take_tls_mode(struct smtp_connection *connection, bool tls)
     smtp_connection_run(connection);
 }
 
-/* One line a session that went against the custom, so that its owner can be told. */
+/* Logs one line for a session in the other TLS mode, so that its user can be informed. */
 static void log_tls_mismatch(const struct smtp_connection *connection)
 {
     bool tls = connection->listener->policy.tls != TLS_IMPLICIT;
@@ -125,7 +125,7 @@ void smtp_connection_free(struct smtp_connection *connection)
     smtpd_leave_if_done(smtpd);
 }
 
-/* Closes once the last reply has left. True when it is gone already. */
+/* Closes after the last reply is sent. True if it is already gone. */
 static bool close_after_replies(struct smtp_connection *connection)
 {
     conn_flush(&connection->conn);
@@ -139,7 +139,7 @@ static bool close_after_replies(struct smtp_connection *connection)
     return false;
 }
 
-/* ---- what the machine wants done ---- */
+/* ---- actions of the session ---- */
 
 static struct mail_event refused_event(const struct smtp_connection *connection)
 {
@@ -154,7 +154,7 @@ static void log_refusals(const struct smtp_connection *connection, const struct 
     for (size_t i = 0; i < action->refusal_count; i++) {
         struct server_refusal refusal = server_session_refusal(&connection->session, i);
         struct mail_event event = refused_event(connection);
-        if (refusal.meaning == MEANING_WRONG_PASSWORD) /* told by auth_failed */
+        if (refusal.meaning == MEANING_WRONG_PASSWORD) /* auth_failed has its own line */
             continue;
         event.code = refusal.code;
         event.enhanced = refusal.enhanced;
@@ -163,7 +163,7 @@ static void log_refusals(const struct smtp_connection *connection, const struct 
     }
 }
 
-/* False when the connection is gone. */
+/* False if the connection is gone. */
 static bool carry_out(struct smtp_connection *connection, const struct server_action *action)
 {
     switch (action->kind) {
@@ -189,8 +189,8 @@ static bool carry_out(struct smtp_connection *connection, const struct server_ac
     return true;
 }
 
-/* Carries out all that waits. `used` octets of the input belong to it: runs
- * of content borrow from them, so they are used up behind those. */
+/* Executes all pending actions. `used` octets of the input belong to them: runs of content borrow from the
+ * input, so it is consumed afterwards. */
 static bool pull_actions(struct smtp_connection *connection, size_t used)
 {
     struct server_action action;
@@ -208,7 +208,7 @@ static bool pull_actions(struct smtp_connection *connection, size_t used)
     return true;
 }
 
-/* A client that says much and reads nothing must not fill the memory. */
+/* Pauses a client that does not read its replies, to bound the memory. */
 static bool replies_wait(struct smtp_connection *connection)
 {
     if (conn_unsent(&connection->conn) >= REPLIES_UNSENT_MAX)
@@ -228,7 +228,7 @@ static bool may_go_on(struct smtp_connection *connection)
     return connection->session.state != NULL && !waits && !connection->closing && !replies_wait(connection);
 }
 
-/* Feeds all that was heard and can be heard now. False when the connection is gone. */
+/* Feeds all available input that can be processed now. False if the connection is gone. */
 static bool feed_all(struct smtp_connection *connection)
 {
     size_t used = 0;
@@ -242,7 +242,7 @@ static bool feed_all(struct smtp_connection *connection)
     return pull_actions(connection, 0);
 }
 
-/* How long the client may take now. */
+/* Sets the deadline for the client's next step. */
 static void renew_deadline(struct smtp_connection *connection)
 {
     struct conn *conn = &connection->conn;
@@ -262,7 +262,7 @@ void smtp_connection_run(struct smtp_connection *connection)
         if (!feed_all(connection) || connection->closing)
             return;
         conn_flush(conn);
-    } while (connection->choked && conn_unsent(conn) == 0); /* else on_drained() comes */
+    } while (connection->choked && conn_unsent(conn) == 0); /* otherwise on_drained() follows */
     conn_pause(conn, smtp_connection_waits(connection) || connection->held || connection->choked);
     admission_control_progress(connection);
     if (!connection->held)
@@ -295,14 +295,14 @@ void smtp_connection_drain(struct smtp_connection *connection)
     smtp_connection_run(connection);
 }
 
-/* ---- the conn's news ---- */
+/* ---- events of the conn ---- */
 
 static void on_first(void *owner, bool tls)
 {
     take_tls_mode(owner, tls);
 }
 
-/* It was greeted in clear before its ClientHello came, and cannot go on. */
+/* The ClientHello came after the greeting: the connection cannot continue. */
 static void refuse_late_hello(struct smtp_connection *connection)
 {
     const struct listener *listener = connection->listener;
@@ -312,7 +312,7 @@ static void refuse_late_hello(struct smtp_connection *connection)
                           : BYTES("the client started TLS immediately on a STARTTLS port");
     event_log_write(&event);
     if (listener->either_way && !implicit)
-        record_early_tls(connection); /* the next time it is waited for */
+        record_early_tls(connection); /* the next wait is longer */
     else
         connection->tls_mismatch = false;
     smtp_connection_free(connection);
@@ -376,7 +376,7 @@ static void on_timeout(void *owner)
         smtp_connection_run(connection);
         return;
     }
-    if (smtp_connection_waits(connection)) { /* it is us who are slow */
+    if (smtp_connection_waits(connection)) { /* the delay is this server's */
         conn_set_deadline(&connection->conn, connection->conn.timeout_ms);
         return;
     }

@@ -3,7 +3,7 @@
 
 /* ---- writing ---- */
 
-/* Control octets would end a field. */
+/* Replaces control octets, which would end a field. */
 static void add_field(struct buffer *out, struct bytes field, char end)
 {
     for (size_t i = 0; i < field.length; i++)

@@ -2,14 +2,12 @@
 /*
  * content_files: large contents beside the database.
  *
- * In: spool/N is written by the submitter; then it is renamed to spool/ID.new
- * and linked to content/XX/ID. Before the batch commits, all contents that it
- * names are synced together, then the folders that they came into; then
- * spool/ID.new goes. Whatever is left as .new after a crash tells whose row to
- * ask for: without a row the content goes too.
- * Out: the batch that removes a message notes the id in `leftover`; then the
- * file goes; then, with the next batch, the note. So a restart looks at what
- * was under way, never at the whole content folder.
+ * In: spool/N is written by the submitter; then it is renamed to spool/ID.new and linked to content/XX/ID.
+ * Before the batch commits, all its contents are synced together, then their folders; then spool/ID.new is
+ * removed. After a crash, a leftover .new names the row to check: without a row the content is removed
+ * too. Out: the batch that removes a message records the id in `leftover`; then the file is removed; then,
+ * with the next batch, the record. So a restart checks only what was in progress, never the whole content
+ * folder.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -29,8 +27,8 @@
 enum {
     NAME_SIZE = 40,
     SHELVES = 256,       /* folders of contents: "00" to "ff" */
-    SYNCS_TOGETHER = 16, /* contents, as descriptors, at once */
-    /* of a file that nobody may be writing any more; the session timeouts are far below */
+    SYNCS_TOGETHER = 16, /* contents synced concurrently, as descriptors */
+    /* age of a file that is no longer being written; session timeouts are far shorter */
     SPOOL_AGE_MAX_S = 3600,
 };
 
@@ -97,8 +95,8 @@ bool content_files_open(struct content_files *files, const char *folder, enum st
     struct stat facts;
     if (files->folder < 0 || fstat(files->folder, &facts) != 0)
         return error_set_errno(error, EX_NOINPUT, "cannot open the queue's folder %s", folder);
-    if (access == STORE_WRITE && geteuid() == 0 &&
-        facts.st_uid != 0) /* what root made there the owner could not use, and links there would lead root */
+    if (access == STORE_WRITE && geteuid() == 0 && facts.st_uid != 0) /* the owner could not use root's files,
+                                                                         and links there could mislead root */
         return error_set(error, EX_NOPERM,
                          "the queue's folder %s belongs to user %u, and only that user may work in it",
                          folder, (unsigned)facts.st_uid);
@@ -165,7 +163,7 @@ static int link_content(struct content_files *files, const char *mark, uint64_t 
     if (folder < 0)
         return errno;
     int number = linkat(files->spool, mark, folder, name, 0) == 0 ? 0 : errno;
-    if (number == EEXIST) { /* no row names it (the id was free): it was left by a crash */
+    if (number == EEXIST) { /* no row refers to it (the id was free): left by a crash */
         unlinkat(folder, name, 0);
         number = linkat(files->spool, mark, folder, name, 0) == 0 ? 0 : errno;
     }
@@ -184,7 +182,7 @@ int content_files_keep(struct content_files *files, uint64_t spool, uint64_t id)
     return link_content(files, mark, id);
 }
 
-/* All are on their way to the disk before the first is waited for. */
+/* Starts writing all to disk before waiting for the first. */
 static int sync_contents(struct content_files *files, const uint64_t *ids, size_t count)
 {
     int descriptors[SYNCS_TOGETHER], number = 0;
@@ -204,7 +202,7 @@ static int sync_contents(struct content_files *files, const uint64_t *ids, size_
     return number;
 }
 
-/* One sync for each folder that something of the batch came into. */
+/* Syncs each folder with new files of the batch once. */
 static int sync_shelves(struct content_files *files)
 {
     bool synced[SHELVES] = {false};

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * expansion_member: the name under which an expansion remembers whom it had. The same
- * address is another one as a mailbox, as somebody elsewhere, or as what
- * stands for others; with the tag of RCPT or without it is the same.
+ * expansion_member: the key under which an expansion records a member. The same address has different keys
+ * as a mailbox, an address elsewhere, or one that expands; the tag of RCPT does not matter.
  */
 #ifndef MAILBOAT_STORE_QUEUE_EXPANSION_MEMBER_H
 #define MAILBOAT_STORE_QUEUE_EXPANSION_MEMBER_H
@@ -10,7 +9,7 @@
 #include "base/buffer.h"
 #include "core/smtp/envelope.h"
 
-/* Never empty; `scratch` is emptied first. */
+/* Never empty; clears `scratch` first. */
 static inline struct bytes expansion_member_key(struct buffer *scratch, const struct recipient *recipient)
 {
     static const char expanding[EXPANDS_KINDS] = {[EXPANDS_ALIAS] = 'x', [EXPANDS_USER] = 'u'};

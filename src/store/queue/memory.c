@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory: a store for the simulation and for tests. Changes are made at once
- * and noted in `undo`, newest last; a commit forgets the notes, a crash walks
- * them backwards. Messages stand in the order of their ids, destinations in
- * that of their names, and every question is a plain walk: a simulated queue
- * is short, and the same calls always give the same answers.
+ * memory: a store for the simulation and for tests. Changes are made immediately and recorded in `undo`,
+ * newest last; a commit drops the records, a crash undoes them in reverse order. Messages are sorted by
+ * id, destinations by name, and every query is a linear scan: a simulated queue is short, and results are
+ * deterministic.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -44,7 +43,7 @@ static void list_free(struct memory_list *list)
     *list = (struct memory_list){0};
 }
 
-/* The first place whose id is at least `id`. */
+/* Returns the first index whose id is at least `id`. */
 size_t memory_message_place(const struct memory *memory, uint64_t id)
 {
     size_t low = 0, high = memory->messages.count;
@@ -95,7 +94,7 @@ struct memory_row *memory_find_row(const struct memory *memory, uint64_t id, uin
     return kept == NULL || number >= kept->row_count || kept->rows[number].gone ? NULL : &kept->rows[number];
 }
 
-/* The destination's place, made where there is none. */
+/* Returns the destination's entry, created if missing. */
 struct memory_destination *memory_destination_place(struct memory *memory, struct bytes name, bool make)
 {
     size_t at = 0;
@@ -194,7 +193,7 @@ bool memory_answers(struct memory *memory)
     return memory->verdict == STORE_DONE || memory->verdict == STORE_FULL;
 }
 
-/* A change is about to be made; false once there was failure. */
+/* Prepares for a change; false after a failure. */
 bool memory_change(struct memory *memory)
 {
     look_whether_away(memory);
@@ -296,7 +295,7 @@ int memory_spool(struct store *store, uint64_t number, enum store_verdict *verdi
     return copy;
 }
 
-/* The file, which is the caller's now. */
+/* Passes the file to the caller. */
 int memory_take_spool(struct memory *memory, struct memory_spool *spool)
 {
     int file = spool->file;

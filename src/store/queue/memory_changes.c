@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory_changes: the first group of store.h: what is accepted, and what becomes of it. */
+/* memory_changes: the first group of store.h: accepted mail, and results. */
 #include <assert.h>
 
 #include "store/queue/attempt_history.h"
@@ -34,7 +34,7 @@ static bool memory_accept(struct store *store, const struct store_message *messa
     assert(message->envelope.recipient_count > 0);
     if (number != 0 && !memory_spool_size(spool, &size))
         return false;
-    if (!memory_change(memory)) /* failure is told by the commit */
+    if (!memory_change(memory)) /* the commit reports the failure */
         return true;
     if (memory_find_message(memory, message->id) != NULL)
         return false;
@@ -51,7 +51,7 @@ static bool memory_accept(struct store *store, const struct store_message *messa
     return true;
 }
 
-/* The row, about to be changed; NULL when there is none, or was failure. */
+/* Returns the row for a change; NULL if there is none, or after a failure. */
 static struct memory_row *change_row(struct memory *memory, uint64_t id, uint32_t number, bool gone)
 {
     struct memory_row *row = memory_change(memory) ? memory_find_row(memory, id, number) : NULL;
@@ -113,7 +113,7 @@ static void apply(struct memory *memory, uint64_t id, const struct store_result 
     }
 }
 
-/* Rows stay when they are gone: they tell whom the message had. */
+/* Removed rows stay: they record the members that the message had. */
 static bool has_member(const struct memory_message *kept, const struct recipient *member)
 {
     struct buffer wanted = {0}, room = {0};

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory_internal: what the parts of the store in memory share: memory.c (lists,
- * the batch), memory_changes.c, memory_pages.c and memory_people.c (a group of
- * operations each). Nobody else includes it.
+ * memory_internal: shared by the parts of the store in memory: memory.c (lists, the batch),
+ * memory_changes.c, memory_pages.c and memory_people.c (a group of operations each); included only there.
  */
 #ifndef MAILBOAT_STORE_QUEUE_MEMORY_INTERNAL_H
 #define MAILBOAT_STORE_QUEUE_MEMORY_INTERNAL_H
@@ -26,7 +25,7 @@ struct memory_message {
 
 struct memory_destination {
     struct store_destination destination;
-    bool there; /* else it was removed, and its place waits for it */
+    bool there; /* false: removed, its place is kept */
 };
 
 struct memory_note {
@@ -39,7 +38,7 @@ struct memory_spool {
     int file;
 };
 
-/* How things stood before a change. */
+/* The state before a change. */
 struct memory_undo {
     enum undo_kind { UNDO_ACCEPT, UNDO_REMOVE, UNDO_ROW, UNDO_MEMBER, UNDO_DESTINATION, UNDO_NOTE } kind;
     uint64_t id;
@@ -49,7 +48,7 @@ struct memory_undo {
     struct memory_note note; /* owned by the note */
 };
 
-/* A list that grows; `size` is that of a member. */
+/* A growing list; `size` is that of an element. */
 struct memory_list {
     void *at;
     size_t count, capacity;
@@ -60,7 +59,7 @@ struct memory {
     struct memory_list messages; /* struct memory_message * */
     struct memory_list destinations, notes, spools, undo;
     uint64_t octets, octets_max;
-    enum store_verdict verdict; /* of the batch so far */
+    enum store_verdict verdict; /* of the current batch */
     bool batch, broken, away;
 };
 
@@ -113,7 +112,7 @@ void memory_spool_drop(struct store *store, uint64_t number);
 void memory_message_free(struct memory_message *kept);
 /* A question is about to be answered; false where it cannot be. */
 bool memory_answers(struct memory *memory);
-/* A change is about to be made; false once there was failure. */
+/* Prepares for a change; false after a failure. */
 bool memory_change(struct memory *memory);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory_pages: the second group of store.h: what is due, page by page. */
+/* memory_pages: the second group of store.h: due mail, page by page. */
 #include "store/queue/due_page.h"
 #include "store/queue/memory_internal.h"
 #include "store/queue/store_copy.h"
@@ -25,7 +25,7 @@ static void insert_due(struct store_due *found, size_t *count, size_t max, const
     found[at] = *due;
 }
 
-/* The rows of a message that wait for the destination and are not held. */
+/* Returns the rows of a message that wait for the destination and are not held. */
 static const struct store_recipient *waiting(const struct memory_message *kept, size_t i,
                                              struct bytes destination)
 {

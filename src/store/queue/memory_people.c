@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory_people: the third group of store.h: what people ask, and reports. */
+/* memory_people: the third group of store.h: queries of subcommands, and reports. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,7 +30,8 @@ static int memory_content(struct store *store, uint64_t id)
     if (kept == NULL || kept->file < 0)
         return -1;
     snprintf(path, sizeof path, "/proc/self/fd/%d", kept->file);
-    return open(path, O_RDONLY | O_CLOEXEC); /* not a copy of the descriptor: each reader has its own place */
+    /* not a copy of the descriptor: each reader has its own position */
+    return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 static size_t memory_recipients(struct store *store, uint64_t id, uint32_t from, size_t max,
@@ -65,7 +66,7 @@ static size_t memory_walk(struct store *store, uint64_t after_id, uint32_t after
     for (size_t m = memory_message_place(memory, after_id);
          memory_answers(memory) && m < memory->messages.count && count < max; m++) {
         const struct memory_message *kept = memory_messages(memory)[m];
-        bool begun = kept->message.id == after_id; /* its first ones were seen */
+        bool begun = kept->message.id == after_id; /* its first ones were returned before */
         for (size_t i = begun ? (size_t)after_number + 1 : 0; i < kept->row_count && count < max; i++) {
             if (kept->rows[i].gone)
                 continue;

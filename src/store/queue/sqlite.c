@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sqlite: the statements, each prepared once; what fails; and the batch. */
+/* sqlite: the statements, each prepared once; failures; and the batch. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -76,7 +76,7 @@ const char *const sqlite_sql[SQL_STATEMENTS] = {
 
 /* ---- failure ---- */
 
-/* Somebody else has it locked, with an SQLite shell or for a copy: that passes. */
+/* True if another program has it locked, like an SQLite shell or a copy: temporary. */
 static bool is_locked(int code)
 {
     return (code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED || (code & 0xff) == SQLITE_PROTOCOL;
@@ -177,7 +177,7 @@ static void forget_batch(struct sqlite_store *sqlite)
             sqlite3_reset(statement);
         }
     }
-    /* Of a commit that failed for good the log may hold all, and a successor read it there. */
+    /* After a failed commit the log may contain all of it, and a successor would read it there. */
     if (sqlite->verdict == STORE_FAILED)
         content_files_abandoned(&sqlite->files);
     else
@@ -196,7 +196,7 @@ int sqlite_committed(void *owner, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
-/* The notes of files that are gone by now leave with this batch. */
+/* Removes the records of files that are already removed. */
 static void drop_leftovers(struct sqlite_store *sqlite)
 {
     for (size_t i = 0; i < sqlite->files.leftover.count; i++) {
@@ -208,7 +208,7 @@ static void drop_leftovers(struct sqlite_store *sqlite)
     }
 }
 
-/* What the rows name is on disk before they are. */
+/* Syncs files before the rows that refer to them. */
 static void sync_files(struct sqlite_store *sqlite)
 {
     int number = sqlite->batch && sqlite->verdict == STORE_DONE ? content_files_sync(&sqlite->files) : 0;
@@ -232,18 +232,18 @@ static enum store_verdict commit(struct store *store, struct error *error)
     } else {
         explain(sqlite, error);
         forget_batch(sqlite);
-        if (verdict == STORE_FULL) /* room in the log that is used again is room */
+        if (verdict == STORE_FULL) /* reusable space in the log counts as space */
             sqlite3_wal_checkpoint_v2(sqlite->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
     }
     sqlite->batch = false;
     sqlite->verdict = verdict == STORE_FAILED ? STORE_FAILED : STORE_DONE;
-    if (sqlite->checkpoint != SQLITE_OK) /* this commit holds; there is no next one */
+    if (sqlite->checkpoint != SQLITE_OK) /* this commit is valid; no other follows */
         sqlite_problem(sqlite, sqlite->checkpoint, 0);
     return verdict;
 }
 
-/* A commit is done when it is asked for: the questions of others go through the same connection, so that a
- * thread would make them wait all the same. */
+/* A commit completes when its result is requested: other queries use the same connection, so that a thread
+ * would make them wait anyway. */
 void sqlite_commit_start(struct store *store) {}
 
 bool sqlite_commit_done(struct store *store, enum store_verdict *verdict, struct error *error)

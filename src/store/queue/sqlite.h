@@ -3,9 +3,9 @@
  * sqlite: the store on disk, in the folder DATA/queue, which must exist:
  *   mailboat.db (-wal, -shm)   SQLite, WAL, synchronous=FULL
  *   content/XX/ID              large contents, named by queue id
- *   spool/N, spool/ID.new      on their way in; swept at open and when a batch ends
- *   lock                       held by the one writer (store_lock.h)
- * store_open() calls this; tests do, for what only this kind has.
+ *   spool/N, spool/ID.new      incoming contents; swept at open and when a batch ends
+ *   lock                       held by the only writer (store_lock.h)
+ * store_open() calls this; tests do, for features of this kind.
  */
 #ifndef MAILBOAT_STORE_QUEUE_SQLITE_H
 #define MAILBOAT_STORE_QUEUE_SQLITE_H
@@ -15,14 +15,12 @@
 
 #define SQLITE_STORE_FILE "mailboat.db" /* in the folder */
 
-/* A damaged database or one of a later version is refused, with the remedy, and
- * never touched; one of an earlier version is brought up to date by the writer.
- * Files made here belong to the folder's owner. NULL with the error. */
+/* Rejects a damaged database or one of a later version, with the remedy, and never changes it; the writer
+ * migrates an earlier version. Files created here belong to the folder's owner. NULL with the error. */
 struct store *sqlite_store_open(const char *folder, enum store_access access, struct error *error);
 
-/* Test hooks: pages that the database may have at most (0: as it is), pages
- * of the log after which they move into the database, how long a lock is waited
- * for, and whether every query that the process may ask goes through an index. */
+/* Test hooks: maximum pages of the database (0: unlimited), pages of the log before a checkpoint, how long
+ * to wait for a lock, and whether every query uses an index. */
 void sqlite_store_limit_pages(struct store *store, unsigned pages_max);
 void sqlite_store_checkpoint_every(struct store *store, unsigned pages);
 void sqlite_store_wait(struct store *store, unsigned lock_wait_ms);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sqlite_changes: the first group of store.h: what is accepted, and what becomes of it. */
+/* sqlite_changes: the first group of store.h: accepted mail, and results. */
 #include <assert.h>
 
 #include "store/queue/attempt_history.h"
@@ -22,7 +22,7 @@ static void bind_origin(sqlite3_stmt *statement, int at, const struct origin *or
     sqlite_bind_number(statement, at + 5, origin->port);
 }
 
-/* False when the id is taken, or with failure. */
+/* False if the id is in use, or on failure. */
 static bool add_message(struct sqlite_store *sqlite, const struct store_message *message, uint64_t size,
                         bool large)
 {
@@ -71,7 +71,7 @@ static void add_recipient(struct sqlite_store *sqlite, uint64_t id, uint64_t num
     sqlite_run(sqlite, statement);
 }
 
-/* Remembered from now on; false where it was already. */
+/* Records a member; false if it was recorded before. */
 static bool note_member(struct sqlite_store *sqlite, uint64_t id, struct bytes key, uint64_t number)
 {
     sqlite3_stmt *statement = sqlite_change(sqlite, SQL_MEMBER_NOTE);
@@ -85,7 +85,7 @@ static bool note_member(struct sqlite_store *sqlite, uint64_t id, struct bytes k
     return fresh;
 }
 
-/* Before the first expansion: those who are there, and how they are numbered. */
+/* Before the first expansion: records the existing recipients, and the last number. */
 static void begin_members(struct sqlite_store *sqlite, uint64_t id, const struct recipient *recipients,
                           size_t count)
 {
@@ -109,7 +109,7 @@ static bool sqlite_accept(struct store *store, const struct store_message *messa
     if (spool != 0 && !content_files_spool_size(&sqlite->files, spool, &size))
         return false;
     if (!add_message(sqlite, message, message->prefix.length + size, spool != 0))
-        return sqlite->verdict != STORE_DONE; /* failure is told by the commit */
+        return sqlite->verdict != STORE_DONE; /* the commit reports the failure */
     int number = spool != 0 ? content_files_keep(&sqlite->files, spool, message->id) : 0;
     if (number != 0)
         return sqlite_problem(sqlite, 0, number) || true;
@@ -133,13 +133,13 @@ static bool sqlite_add_member(struct store *store, uint64_t id, const struct rec
     bool numbered = sqlite_row(sqlite, statement);
     uint64_t number = numbered ? sqlite_column_number(statement, 0) : 0;
     sqlite_run(sqlite, statement);
-    if (!numbered) /* nobody but a stranger can have taken that row away */
+    if (!numbered) /* only another program can have removed that row */
         return sqlite_problem(sqlite, SQLITE_CORRUPT, 0);
     add_recipient(sqlite, id, number, member, destination, due_ms);
     return true;
 }
 
-/* The history, and behind it what was the last attempt until now. */
+/* Reads the history, with the previous last attempt appended. */
 static void read_past(struct sqlite_store *sqlite, uint64_t id, uint32_t number, struct buffer *history)
 {
     struct arena arena = {0};
@@ -237,7 +237,7 @@ static void end_expansion(struct sqlite_store *sqlite, uint64_t id, const struct
         forget_members(sqlite, id);
 }
 
-/* The message's row goes; its file follows the commit. True when there was one. */
+/* Removes the message's row; its file follows after the commit. True if there was one. */
 static bool drop_message(struct sqlite_store *sqlite, enum sqlite_statement which, uint64_t id)
 {
     sqlite3_stmt *statement = sqlite_change(sqlite, which);

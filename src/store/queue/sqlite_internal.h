@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sqlite_internal: what the parts of the SQLite store share: sqlite.c (statements,
- * the batch), sqlite_changes.c, sqlite_pages.c and sqlite_people.c (a group of
- * operations each), sqlite_open.c (the folder, the lock, the schema) and
- * content_files.c (large contents). Nobody else includes it.
+ * sqlite_internal: shared by the parts of the SQLite store: sqlite.c (statements, the batch),
+ * sqlite_changes.c, sqlite_pages.c and sqlite_people.c (a group of operations each), sqlite_open.c (the
+ * folder, the lock, the schema) and content_files.c (large contents); included only there.
  */
 #ifndef MAILBOAT_STORE_QUEUE_SQLITE_INTERNAL_H
 #define MAILBOAT_STORE_QUEUE_SQLITE_INTERNAL_H
@@ -57,18 +56,18 @@ enum sqlite_statement {
 };
 extern const char *const sqlite_sql[SQL_STATEMENTS];
 
-/* Ids whose file changes with the batch. */
+/* Ids whose files change with the batch. */
 struct id_list {
     uint64_t *ids;
     size_t count, capacity;
 };
 
-/* The folder and the large contents in it. */
+/* The folder and its large contents. */
 struct content_files {
-    int folder, spool, content, lock; /* descriptors; -1 when not open */
+    int folder, spool, content, lock; /* descriptors; -1 if not open */
     struct id_list fresh;             /* linked in this batch */
     struct id_list gone;              /* their rows were removed in this batch */
-    struct id_list leftover;          /* unlinked, still noted in the table */
+    struct id_list leftover;          /* unlinked, still recorded in the table */
 };
 
 struct sqlite_store {
@@ -76,12 +75,12 @@ struct sqlite_store {
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_STATEMENTS];
     enum store_access access;
-    enum store_verdict verdict; /* of the batch so far */
-    /* what went wrong behind the last commit, which itself is on disk; SQLITE_OK: nothing */
+    enum store_verdict verdict; /* of the current batch */
+    /* error after the last commit, which itself is on disk; SQLITE_OK: none */
     int checkpoint;
-    int log_pages_max; /* of the log, before they move into the database */
+    int log_pages_max; /* pages of the log that start a checkpoint */
     bool batch;        /* a transaction is open */
-    int problem;       /* the code behind the verdict */
+    int problem;       /* the error code of the verdict */
     int problem_errno;
     struct content_files files;
     char path[4096]; /* of the database, for messages */
@@ -95,24 +94,24 @@ extern const struct store_changes sqlite_changes;
 extern const struct store_pages sqlite_pages;
 extern const struct store_people sqlite_people;
 
-/* SQLite's hook behind each commit: moves what the log holds into the database once it is long. */
+/* SQLite's hook after each commit: runs a checkpoint once the log is long. */
 int sqlite_committed(void *owner, sqlite3 *db, const char *name, int pages);
-/* Keeps the first failure of a batch; false, so that callers can return it. */
+/* Records the first failure of a batch; returns false. */
 bool sqlite_problem(struct sqlite_store *sqlite, int code, int number);
-/* The statement, prepared once, without bindings; NULL when that fails. */
+/* Returns the statement, prepared once, without bindings; NULL on failure. */
 sqlite3_stmt *sqlite_statement(struct sqlite_store *sqlite, enum sqlite_statement which);
 /* Runs it to its end. */
 bool sqlite_run(struct sqlite_store *sqlite, sqlite3_stmt *statement);
-/* One row? Reset it when done with it. */
+/* True if it returns a row. The caller resets it afterwards. */
 bool sqlite_row(struct sqlite_store *sqlite, sqlite3_stmt *statement);
 bool sqlite_exists(struct sqlite_store *sqlite, uint64_t id);
-/* The message without recipients, and with its content and prefix where it is not larger than
- * `content_max` (0: without); texts in the arena. False: there is none. */
+/* Reads the message without recipients, with its content and prefix if not larger than `content_max` (0:
+ * without); texts in the arena. False: not found. */
 bool sqlite_read_message(struct sqlite_store *sqlite, uint64_t id, uint64_t content_max, struct arena *arena,
                          struct store_message *message, bool *has_content);
-/* The row of a statement that begins with RECIPIENT_COLUMNS. */
+/* Reads the row of a statement that begins with RECIPIENT_COLUMNS. */
 void sqlite_read_recipient(sqlite3_stmt *statement, struct arena *arena, struct store_recipient *r);
-/* Keeps why the last statement failed; false. */
+/* Records why the last statement failed; returns false. */
 bool sqlite_reason(struct sqlite_store *sqlite, int code);
 /* Another process has the database locked; false. */
 bool sqlite_refuse_locked(const struct sqlite_store *sqlite, const char *reason, struct error *error);
@@ -125,14 +124,14 @@ void sqlite_close(struct store *store);
 int sqlite_spool(struct store *store, uint64_t spool, enum store_verdict *verdict);
 void sqlite_spool_drop(struct store *store, uint64_t spool);
 
-/* What the flags columns hold. */
+/* Values of the flags columns. */
 enum { FLAG_RET = 2, FLAG_SMTPUTF8 = 16, FLAG_REQUIRETLS = 32, FLAG_LARGE = 64, BODY_MASK = 3, RET_MASK = 3 };
-/* FLAG_EXPANDS: how far it stands to the left */
+/* FLAG_EXPANDS: its shift to the left */
 enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15, FLAG_EXPANDS = 6, EXPANDS_MASK = 3 };
 
 /* ---- in statements ---- */
 
-/* A statement that changes something; NULL once there was failure. */
+/* Returns a statement for a change; NULL after a failure. */
 static inline sqlite3_stmt *sqlite_change(struct sqlite_store *sqlite, enum sqlite_statement which)
 {
     if (sqlite->verdict != STORE_DONE)
@@ -147,7 +146,7 @@ static inline void sqlite_bind_number(sqlite3_stmt *statement, int at, uint64_t 
     sqlite3_bind_int64(statement, at, (sqlite3_int64)value);
 }
 
-/* Octets that live until the statement is reset; empty ones are NULL. */
+/* Binds octets that live until the statement is reset; empty ones are NULL. */
 static inline void sqlite_bind_text(sqlite3_stmt *statement, int at, struct bytes b)
 {
     if (b.length == 0)
@@ -180,7 +179,7 @@ static inline struct bytes sqlite_column_bytes(sqlite3_stmt *statement, int at, 
     return octets == NULL ? bytes_none() : arena_copy(arena, bytes_of(octets, (size_t)length));
 }
 
-/* Six columns of one reply, beginning at `at`. */
+/* Reads the six columns of one reply, starting at `at`. */
 static inline struct attempt_record sqlite_read_reply(sqlite3_stmt *statement, int at, struct arena *arena)
 {
     return (struct attempt_record){.when_ms = sqlite_column_number(statement, at),
@@ -208,22 +207,22 @@ static inline void sqlite_end_question(sqlite3_stmt *statement)
 bool content_files_open(struct content_files *files, const char *folder, enum store_access access,
                         struct error *error);
 void content_files_close(struct content_files *files);
-/* 0, or the errno why not. */
+/* Returns 0 or an errno. */
 int content_files_spool(struct content_files *files, uint64_t spool, int *descriptor);
 void content_files_spool_drop(struct content_files *files, uint64_t spool);
-/* The octets of a spooled content; false when there is none. */
+/* Gets the size of a spooled content; false if there is none. */
 bool content_files_spool_size(struct content_files *files, uint64_t spool, uint64_t *size);
-/* The spooled file becomes the content of `id`; 0 or the errno. */
+/* Makes the spooled file the content of `id`; returns 0 or an errno. */
 int content_files_keep(struct content_files *files, uint64_t spool, uint64_t id);
-/* Before the batch commits: the contents that it names, and their names, are on disk; 0 or the errno. */
+/* Before the batch commits: syncs its contents and their names; returns 0 or an errno. */
 int content_files_sync(struct content_files *files);
 int content_files_content(struct content_files *files, uint64_t id);
 void content_files_remove(struct content_files *files, uint64_t id);
 void content_files_committed(struct content_files *files);
 void content_files_rolled_back(struct content_files *files);
-/* Whether the batch is on disk is not known: its files stay, the sweep of the successor looks. */
+/* The batch may or may not be on disk: keeps its files, the successor's sweep decides. */
 void content_files_abandoned(struct content_files *files);
-/* Removes what a crash left. */
+/* Removes leftovers of a crash. */
 void content_files_sweep(struct sqlite_store *sqlite);
 void content_files_id_add(struct id_list *list, uint64_t id);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sqlite_open: the folder, the lock, the database and its schema. */
+/* sqlite_open: opens the folder, the lock, and the database with its schema. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,11 +18,10 @@ enum {
 };
 
 /*
- * recipient_due and destination_due are what the queue looks at; both lead
- * straight to the next due row however many others wait. The content and its
- * prefix stand last in their row, so that questions about a message do not read them. member
- * has whom an expansion had, by expansion_member_key(), and under the empty key the
- * last number that was given.
+ * The queue reads recipient_due and destination_due, which lead directly to the next due row however many
+ * others wait. The content and its prefix are last in their row, so that queries about a message do not
+ * read them. member has the members of an expansion, by expansion_member_key(), and under the empty key
+ * the last assigned number.
  */
 #define MEMBERS                                                                                    \
     "CREATE TABLE member(message_id INTEGER NOT NULL, key TEXT NOT NULL, number INTEGER NOT NULL," \
@@ -47,7 +46,7 @@ static const char schema[] =
     "PRAGMA application_id = 1296199537;"
     "PRAGMA user_version = 4;";
 
-/* What leads from each version to the next; none of it looks at the rows. */
+/* Migrations from each version to the next; none reads the rows. */
 static const char *const migrations[SCHEMA_VERSION] = {
     [1] = "ALTER TABLE recipient ADD COLUMN last_tls TEXT;"
           "ALTER TABLE recipient ADD COLUMN history TEXT;"
@@ -58,7 +57,7 @@ static const char *const migrations[SCHEMA_VERSION] = {
           "PRAGMA user_version = 4;",
 };
 
-/* The mend stands in the message: people read it at the worst moment. */
+/* The message contains the remedy, since it is needed in an emergency. */
 static bool refuse_damaged(const struct sqlite_store *sqlite, struct error *error)
 {
     return error_set(error, EX_DATAERR,
@@ -93,7 +92,7 @@ static bool execute(struct sqlite_store *sqlite, const char *sql)
     return sqlite3_exec(sqlite->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* Looks before anything is written: is it ours, whole, of a version we know? 0: it is empty. */
+/* Validates before anything is written: this program's, undamaged, of a known version. 0: empty. */
 static bool check_version(struct sqlite_store *sqlite, enum store_access access, int *version,
                           struct error *error)
 {
@@ -127,15 +126,14 @@ static bool make_schema(struct sqlite_store *sqlite, struct error *error)
     return done;
 }
 
-/* The names of what was made must not vanish with the power
- * (SQLite does not look whether that sync failed). */
+/* Syncs the names of new files (SQLite ignores a failure of that sync). */
 static bool sync_folder(struct sqlite_store *sqlite, struct error *error)
 {
     return fsync(sqlite->files.folder) == 0 ||
            error_set_errno(error, EX_IOERR, "cannot sync the folder of %s", sqlite->path);
 }
 
-/* One version after the other, all or nothing. */
+/* Migrates version by version, in one transaction. */
 static bool migrate(struct sqlite_store *sqlite, int version, struct error *error)
 {
     bool done = execute(sqlite, "BEGIN IMMEDIATE");
@@ -148,7 +146,7 @@ static bool migrate(struct sqlite_store *sqlite, int version, struct error *erro
     return done;
 }
 
-/* SQLite would follow a link to a database, and wait at a FIFO for ever. */
+/* SQLite would follow a link to a database, and block on a FIFO. */
 static bool are_files(const struct sqlite_store *sqlite, struct error *error)
 {
     static const char *const names[] = {"mailboat.db", "mailboat.db-wal", "mailboat.db-shm",
@@ -165,7 +163,7 @@ static bool are_files(const struct sqlite_store *sqlite, struct error *error)
 static bool open_database(struct sqlite_store *sqlite, enum store_access access, struct error *error)
 {
     int flags = access == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    if (access == STORE_WRITE) { /* made here: private from the start */
+    if (access == STORE_WRITE) { /* created here: private from the start */
         const int make = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
         int descriptor = openat(sqlite->files.folder, "mailboat.db", make, 0600);
         if (descriptor < 0)
@@ -185,12 +183,10 @@ static bool open_database(struct sqlite_store *sqlite, enum store_access access,
 }
 
 /*
- * A writer that ended because a sync failed leaves a log that reads well and
- * may be on no disk: the kernel holds its pages for written and never writes
- * them again, and what the next writer syncs behind the gap is lost with them
- * when the power fails. So the log is written anew, octet for octet, and
- * synced before anything is built on it. (The database needs no such care:
- * the log holds a page until it is synced there.)
+ * A writer that ended because a sync failed may leave a log that reads well but is not on disk: the kernel
+ * considers its pages written and never writes them again, and records that the next writer syncs after
+ * the gap are lost with them on a power failure. So the log is rewritten, octet for octet, and synced
+ * before it is used. (The database needs no such care: the log holds a page until it is synced there.)
  */
 static bool renew_log(struct sqlite_store *sqlite, struct error *error)
 {
@@ -200,7 +196,7 @@ static bool renew_log(struct sqlite_store *sqlite, struct error *error)
     sqlite3_int64 size = 0;
     if (sqlite3_file_control(sqlite->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK ||
         log == NULL || log->pMethods == NULL)
-        return true; /* there is none yet */
+        return true; /* no log yet */
     int code = log->pMethods->xFileSize(log, &size);
     for (sqlite3_int64 at = 0; code == SQLITE_OK && at < size; at += PIECE) {
         int length = size - at < PIECE ? (int)(size - at) : PIECE;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sqlite_pages: the second group of store.h: what is due, page by page. */
+/* sqlite_pages: the second group of store.h: due mail, page by page. */
 #include "store/queue/due_page.h"
 #include "store/queue/sqlite_internal.h"
 
-/* Where the next deliveries may begin. */
+/* Reads where the next deliveries may begin. */
 static size_t read_places(struct sqlite_store *sqlite, const struct store_due_question *question,
                           struct store_due found[STORE_PAGE_MAX])
 {
@@ -57,7 +57,7 @@ static void sqlite_due(struct store *store, const struct store_due_question *que
             continue;
         size_t count = read_waiting(sqlite, question, &places[i], arena, found);
         struct store_delivery *next = due_page_gather(page, &places[i], question, found, count, arena);
-        /* not 0: the prefix of a large one comes in any case */
+        /* not 0: the prefix of large content is always included */
         uint64_t max = page->count == 0 ? UINT64_MAX : contents_left > 0 ? contents_left : 1;
         if (next->recipient_count == 0 ||
             !sqlite_read_message(sqlite, places[i].id, max, arena, &next->message, &next->has_content))

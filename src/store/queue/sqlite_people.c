@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sqlite_people: the third group of store.h: what people ask, and reports. */
+/* sqlite_people: the third group of store.h: queries of subcommands, and reports. */
 #include "store/queue/attempt_history.h"
 #include "store/queue/sqlite_internal.h"
 
@@ -141,7 +141,7 @@ static size_t sqlite_walk(struct store *store, uint64_t after_id, uint32_t after
     return count;
 }
 
-/* All recipients of one message, for people. */
+/* Summarizes the recipients of one message. */
 static void summarize(struct sqlite_store *sqlite, struct arena *arena, struct store_summary *summary)
 {
     sqlite3_stmt *statement = sqlite_question(sqlite, SQL_RECIPIENTS);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store: the door to every kind of store. What a caller owes is asserted here, and what a kind answers. */
+/* store: the entry points for every kind of store. Asserts the caller's obligations, and the answers of a
+ * kind. */
 #include <assert.h>
 #include <poll.h>
 
 #include "store/queue/store_kind.h"
 
-enum { COMMIT_LOOK_MS = 1000 }; /* a store that is gone may not say so */
+enum { COMMIT_LOOK_MS = 1000 }; /* poll interval: a store that is gone may not notify */
 
-/* ---- what is accepted, and what becomes of it ---- */
+/* ---- accepted mail, and results ---- */
 
 void store_close(struct store *store)
 {
@@ -109,7 +110,7 @@ void store_note_put(struct store *store, const char *name, struct bytes value)
     store->changes->note_put(store, name, value);
 }
 
-/* ---- what is due ---- */
+/* ---- due mail ---- */
 
 void store_due(struct store *store, const struct store_due_question *question, struct arena *arena,
                struct store_page *page)
@@ -144,7 +145,7 @@ size_t store_destinations_due(struct store *store, uint64_t now_ms, const struct
     return count;
 }
 
-/* ---- what people ask ---- */
+/* ---- queries of subcommands, and reports ---- */
 
 bool store_read(struct store *store, uint64_t id, bool with_content, struct arena *arena,
                 struct store_message *message)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store_copy: what a store gave, or is given, copied into another arena, whose texts it then has. */
+/* store_copy: copies a store's message into another arena, which then owns its texts. */
 #ifndef MAILBOAT_STORE_QUEUE_STORE_COPY_H
 #define MAILBOAT_STORE_QUEUE_STORE_COPY_H
 

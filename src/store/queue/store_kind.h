@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_kind: a kind of store from within: a table for each group of store.h's
- * operations, which begins every `struct store`. Each entry has the type of the
- * operation of its name, so that a signature stands in store.h and nowhere else;
- * store.c checks what callers owe and passes on. For the kinds themselves, and
- * for tests that put a store before another.
+ * store_kind: the implementation of a kind of store: a table for each group of store.h's operations, at
+ * the start of every `struct store`. Each entry has the type of the operation of its name, so that
+ * signatures exist only in store.h; store.c asserts the callers' obligations and forwards the call. For
+ * the kinds themselves, and for tests that wrap a store.
  */
 #ifndef MAILBOAT_STORE_QUEUE_STORE_KIND_H
 #define MAILBOAT_STORE_QUEUE_STORE_KIND_H
@@ -48,7 +47,7 @@ struct store_people {
     STORE_OPERATION(note);
 };
 
-/* The head of every kind of store. */
+/* The common part of every kind of store. */
 struct store {
     const struct store_changes *changes;
     const struct store_pages *pages;

@@ -32,7 +32,7 @@ int store_lock_take(int folder, const char *path, struct error *error)
     char text[OWNER_TEXT_SIZE];
     int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(descriptor, 0) == 0)
-        /* for people only: a full disk does not matter here */
+        /* for information only: a full disk does not matter here */
         (void)!pwrite(descriptor, text, (size_t)length, 0);
     return descriptor;
 }
