@@ -4,14 +4,15 @@
 
 A line has at most 110 columns, a function 60 lines, a file 600; in src/ a name
 of a struct, union, enum or typedef is defined once, and a function that other
-files call begins with the noun of its file; core/ asserts no less than it did;
-and clang-format finds nothing to change. What does not hold yet stands in
-tests/form-exceptions.txt, which only shrinks: what is better than it says
-fails, too, until the list says so.
+files call begins with the noun of its file, and no comment opens with a clause
+as its subject (Who ..., What ...); core/ asserts no less than it did; and
+clang-format finds nothing to change. Violations that remain are listed in
+tests/form-exceptions.txt, which only shrinks: an improvement fails, too, until
+the list has the new number.
 
 form.py BUILD_FOLDER                    compares (the folder shows that no function was overlooked)
-form.py --write-exceptions [--allow-new]  writes the list anew; what is new or worse needs --allow-new
-form.py --self-test                     looks whether bad form is found
+form.py --write-exceptions [--allow-new]  rewrites the list; new or worse entries need --allow-new
+form.py --self-test                     checks that bad form is found
 """
 import contextlib
 import io
@@ -27,15 +28,18 @@ ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tests" / "form-exceptions.txt"
 FOLDERS = ("src", "tests", "fuzz", "bench")
 COLUMNS_MAX, FUNCTION_LINES_MAX, FILE_LINES_MAX = 110, 60, 600
-CLANG_FORMAT_VERSION = "14"  # another one formats in another way
+CLANG_FORMAT_VERSION = "14"  # other versions format differently
+# A comment begins with its verb, or with the noun of the thing: "A client that ...", not "Who ...".
+CLAUSE_AS_SUBJECT = re.compile(r"[/*\s]*(?:who|whoever|those|what|nobody|somebody)\b", re.I)
 
-# What an exception's number counts, and what to do about one that is too large.
+# The meaning of an exception's number, and the fix if it is too large.
 KINDS = {
     "width": f"lines wider than {COLUMNS_MAX} columns",
     "function": f"lines of a function; at most {FUNCTION_LINES_MAX}: make two of it",
     "file": f"lines of a file; at most {FILE_LINES_MAX}: make two of it",
     "type": "files that define this name; one name once",
     "name": "functions that other files call and that do not begin with the noun of their file",
+    "comment": "comments that open with Who, Whoever, Those, What, Nobody or Somebody; name the subject",
     "asserts": "asserts in a hundred functions, at least",
 }
 
@@ -46,12 +50,19 @@ def blank(match):
     return re.sub(r"[^\n]", " ", match.group(0))
 
 
+LEXEME = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", re.S)  # a comment, or a quoted text
+
+
+def comments_of(text):
+    return [lexeme for lexeme in LEXEME.findall(text) if lexeme.startswith("/")]
+
+
 def code_of(text):
-    """The text with comments and what is in quotes blanked, each line where it was."""
+    """Returns the text with comments and quoted texts blanked, and all line numbers kept."""
     def lighten(match):
         word = match.group(0)
         return blank(match) if word.startswith("/") else word[0] + re.sub(r"[^\n]", "_", word[1:-1]) + word[-1]
-    return re.sub(r"""/\*.*?\*/|//[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'""", lighten, text, flags=re.S)
+    return LEXEME.sub(lighten, text)
 
 
 def without_directives(code):
@@ -59,7 +70,7 @@ def without_directives(code):
 
 
 def parameters_of(head):
-    """Where the name before the parameters ends; attributes and macros with arguments before it are passed over."""
+    """Returns the head up to the end of the function's name; skips attributes and macros with arguments before it."""
     head = re.sub(r"__attribute__\s*\(\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)\)", blank, head)
     depth, ends = 0, None
     for at in range(len(head) - 1, -1, -1):
@@ -71,8 +82,8 @@ def parameters_of(head):
 
 
 def functions_of(text):
-    """(name, is static, first line, last line) of each function that a text defines; its braces stand alone at
-    the left, as clang-format puts them, and nobody else's do."""
+    """Returns (name, is static, first line, last line) of each function in a text; only a function's braces are
+    alone at the left, as clang-format puts them."""
     lines = without_directives(code_of(text)).split("\n")
     found = []
     for at, line in enumerate(lines):
@@ -90,7 +101,7 @@ def functions_of(text):
 
 
 def types_of(text):
-    """The names of structs, unions, enums and typedefs that a text defines."""
+    """Returns the names of structs, unions, enums and typedefs that a text defines."""
     code = without_directives(code_of(text))
     found = re.findall(r"\b(?:struct|union|enum)\s+(?:__attribute__\s*\(\([^;{]*?\)\)\s*)?(\w+)\s*\{", code)
     for body in re.findall(r"\btypedef\b((?:[^;{}]|\{[^{}]*\})*);", code):
@@ -102,7 +113,7 @@ def types_of(text):
 
 
 def wide_lines(text):
-    """The numbers of lines that are too wide and could be broken: one word alone cannot."""
+    """Returns the numbers of lines that are too wide; one long word cannot be broken and is allowed."""
     return [number for number, line in enumerate(text.split("\n"), 1)
             if len(line) > COLUMNS_MAX and re.search(r"\S\s+\S", line.strip("\\/* \t"))]
 
@@ -112,7 +123,7 @@ def is_generated(text):
 
 
 def nouns_of(path):
-    """What the names of a file's functions may begin with: its name, the words at either end of it, its folder's
+    """Returns the allowed first words of a file's functions: its name, the words at either end of it, its folder's
     name; of a plural the singular, too."""
     words = path.stem.split("_")
     nouns = {"_".join(words[:n]) for n in range(1, len(words) + 1)}
@@ -123,18 +134,18 @@ def nouns_of(path):
 
 
 def begins_with_noun(name, path):
-    """Of many a file's noun may speak in the plural."""
+    """True if the name begins with a noun of its file, or with its plural."""
     return name == "main" or any(re.match(rf"{noun}(s|es)?(_|$)", name) for noun in nouns_of(path))
 
 
-# ---- what there is ----
+# ---- measuring the tree ----
 
 def sources(root):
     return [file for folder in FOLDERS for file in sorted((root / folder).rglob("*.[ch]")) if "node_modules" not in file.parts]
 
 
 def measure(root):
-    """What is not as it should be: (kind, file, name) -> number, as in the list; and the functions of src/."""
+    """Returns the violations, (kind, file, name) -> number, as in the list; and the functions of src/."""
     found, defined, external = {}, defaultdict(set), set()
     functions_in_core = asserts_in_core = 0
     for file in sources(root):
@@ -150,6 +161,8 @@ def measure(root):
                 found["function", where, name] = last - first + 1
         if path.parts[0] != "src":
             continue
+        if clauses := sum(CLAUSE_AS_SUBJECT.match(comment) is not None for comment in comments_of(text)):
+            found["comment", where, "-"] = clauses
         for name in types_of(text):
             defined[name].add(where)
         external |= {name for name, static, _, _ in functions if not static}
@@ -168,7 +181,7 @@ def measure(root):
 
 
 def overlooked(build, external):
-    """Functions that the libraries of a build folder have and that were not found in the sources."""
+    """Reports functions in the libraries of a build folder that were not found in the sources."""
     libraries = sorted((build / "src").rglob("*.a"))
     if not libraries:
         return [f"{build}: has no libraries; build it first (tools/build {build})"]
@@ -209,13 +222,13 @@ def is_worse(kind, now, before):
 
 
 def is_strict(key):
-    """No exception is made of a function in src/."""
+    """True for functions in src/, which have no exceptions."""
     return key[0] == "function" and key[1].startswith("src/")
 
 
 def write_list(path, found):
-    head = ["# What is not yet as tests/form.py wants it: kind, file, name, number. This list only shrinks;",
-            "# tests/form.py --write-exceptions writes it anew. The number counts, by kind:",
+    head = ["# Violations that remain of the rules in tests/form.py: kind, file, name, number. This list only shrinks;",
+            "# tests/form.py --write-exceptions rewrites it. The number counts, by kind:",
             *(f"#   {kind:<9} {words}" for kind, words in KINDS.items())]
     rows = [" ".join((*key, str(found[key]))) for key in sorted(found, key=lambda key: (list(KINDS).index(key[0]), key))]
     path.write_text("\n".join(head + rows) + "\n")
@@ -245,7 +258,7 @@ def compare(found, exceptions, places):
 
 
 def moved(found, exceptions, root):
-    """The exceptions as they are called where their files have another name now."""
+    """Returns the exceptions under the new names of files that were moved."""
     gone = {key: number for key, number in exceptions.items() if not (root / key[1]).exists()}
     known = {key: number for key, number in exceptions.items() if key not in gone}
     for key, now in found.items():
@@ -270,10 +283,10 @@ def write_exceptions(root, path, allow_new):
     return 0
 
 
-# ---- is bad form found? ----
+# ---- the self-test ----
 
 def bad_tree(root):
-    """A small tree in which each rule is broken once."""
+    """Writes a small tree that breaks each rule once."""
     body = "    seal_step();\n"
     (root / "src/core/post").mkdir(parents=True)
     (root / "tests").mkdir()
@@ -285,7 +298,8 @@ def bad_tree(root):
         "static void stamp_away(void) {}\n\n"
         "__attribute__((format(printf, 1, 2))) const char *post_say(const char *format, ...)\n{\n    if (x)\n        say('{', \"}\");\n    return 0;\n}\n")
     (root / "src/core/post/wax.c").write_text("typedef void (*wax)(int x);\nint wax(void)\n{\n    return 0; "
-                                              "/* " + "w " * 50 + "*/\n}\n// " + "w" * 200 + "\n")
+                                              "/* " + "w " * 50 + "*/\n}\n// " + "w" * 200 + "\n"
+                                              "// Who melts is lost.\n/*\n * what drips */\n/* Whose, and who */\n\"/* What */\"\n")
     (root / "tests/test_wax.c").write_text("struct wax {\n    int x;\n};\n" + "/* µ */\n" * 598)
     (root / "fuzz").mkdir()
     (root / "fuzz/fuzz_wax.c").write_text("static int longest(void)\n{\n" + body * 58 + "}\n")
@@ -299,14 +313,14 @@ def self_test():
         found, external, places = measure(root)
         wanted = {("function", "fuzz/fuzz_wax.c", "longest"): 61, ("width", "src/core/post/wax.c", "-"): 1,
                   ("file", "tests/test_wax.c", "-"): 601, ("name", "src/core/post/seal.c", "stamp_put"): 1,
-                  ("type", "src", "wax"): 2, ("asserts", "src/core", "-"): 20}
+                  ("type", "src", "wax"): 2, ("comment", "src/core/post/wax.c", "-"): 2, ("asserts", "src/core", "-"): 20}
         checks = [("what is found", found, wanted),
                   ("external functions", external, {"seal_long", "stamp_put", "post_say", "wax"}),
                   ("without a list all fail", len(compare(found, {}, places)), len(wanted)),
                   ("with its list none does", compare(found, dict(wanted), places), []),
                   ("a list that is too long", len(compare({}, wanted, places)), len(wanted)),
-                  ("better is told", len(compare(found, {key: now + (-1 if key[0] == "asserts" else 1) for key, now in wanted.items()}, places)), 6),
-                  ("worse is told", len(compare(found, {key: now + (1 if key[0] == "asserts" else -1) for key, now in wanted.items()}, places)), 6),
+                  ("better is told", len(compare(found, {key: now + (-1 if key[0] == "asserts" else 1) for key, now in wanted.items()}, places)), len(wanted)),
+                  ("worse is told", len(compare(found, {key: now + (1 if key[0] == "asserts" else -1) for key, now in wanted.items()}, places)), len(wanted)),
                   ("nothing new is written", (write_exceptions(root, path, False), path.exists()), (1, False)),
                   ("but where it is asked for", (write_exceptions(root, path, True), read_list(path)), (0, wanted)),
                   ("plural and ends of names", [begins_with_noun(name, Path("src/run/data_policies.c"))
