@@ -59,7 +59,7 @@ enum cause {
     CAUSE_CONTAINER_LOCALHOST,
     CAUSE_PACKETS_TOO_LARGE,
     CAUSE_TLS_CUT,
-    /* who answers */
+    /* the answering server */
     CAUSE_REDIRECTED,
     CAUSE_SCANNER,
     CAUSE_INSPECTION,
@@ -132,8 +132,8 @@ bool cause_holds(enum cause cause, const struct findings *findings);
 bool cause_is_proved(enum cause cause, const struct findings *findings);
 /* How many of `any` and `likelier` hold. */
 size_t cause_support(enum cause cause, const struct findings *findings);
-/* What would have to be gathered (enum fact_kind) to know whether it holds, and how surely:
- * of a cause that is not out yet. */
+/* Returns the facts to gather (enum fact_kind) to decide whether a cause holds, and how surely; for a
+ * cause that is not ruled out yet. */
 unsigned cause_lacks(enum cause cause, const struct findings *findings);
 
 #endif

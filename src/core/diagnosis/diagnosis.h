@@ -51,7 +51,7 @@ struct diagnosis {
     bool use_implicit;                                   /* with implicit TLS there; else STARTTLS */
     struct diagnosis_cause causes[DIAGNOSIS_CAUSES_MAX]; /* the most telling first */
     size_t cause_count;
-    enum step steps[DIAGNOSIS_STEPS_MAX]; /* what to do, the first first; all guards hold */
+    enum step steps[DIAGNOSIS_STEPS_MAX]; /* steps to take, in order; all guards hold */
     size_t step_count;
 };
 
@@ -69,7 +69,7 @@ void diagnosis_cause_sentence(const struct diagnosis_facts *facts, const struct 
                               const struct diagnosis_cause *cause, struct buffer *out);
 void diagnosis_step_sentence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
                              enum step step, struct buffer *out);
-/* What speaks for the cause: clauses parted by "; ". */
+/* Appends the evidence for the cause: clauses separated by "; ". */
 void diagnosis_evidence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
                         const struct diagnosis_cause *cause, struct buffer *out);
 /* A text for whoever must act (the network's, the provider's or the server's operator), with the

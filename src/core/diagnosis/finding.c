@@ -85,7 +85,7 @@ void finding_set_states(struct finding_group *group, enum finding finding, bool 
             mark_port(group, finding, group->seen.ports[i].port);
 }
 
-/* What was not looked for is not known, whatever its zeroes seem to say. */
+/* Resets facts that were not gathered to unknown, whatever their zeroes seem to say. */
 static void forget_what_was_not_gathered(struct findings *findings)
 {
     for (size_t i = 0; i < FINDING_COUNT; i++)

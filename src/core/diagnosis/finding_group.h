@@ -29,7 +29,7 @@ bool finding_has_word(const char *text, const char *words);
 void finding_reach(struct finding_group *group);           /* ports, controls, the web */
 void finding_names(struct finding_group *group);           /* DNS */
 void finding_machine(struct finding_group *group);         /* this machine, and before */
-void finding_identity(struct finding_group *group);        /* who answers */
+void finding_identity(struct finding_group *group);        /* the answering server */
 void finding_tls(struct finding_group *group);             /* STARTTLS, TLS, certificates */
 void finding_words_of_server(struct finding_group *group); /* replies, silence, ends */
 void finding_reply(struct finding_group *group);           /* to the user's own message */

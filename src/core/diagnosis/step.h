@@ -9,7 +9,7 @@
 
 #include "core/diagnosis/finding.h"
 
-/* Who would have to take the step. */
+/* The party that has to take the step. */
 enum step_actor { ACTOR_YOU, ACTOR_NETWORK, ACTOR_SERVER, ACTOR_DOMAIN };
 
 enum step {
