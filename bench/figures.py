@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured: rows of figures, each with a column for each server and
-in it a value for each run; and who was left out, and why."""
+"""Measured figures: rows with a column per server, and in it a value per run; and the servers left out, with the reason."""
 import json
 import statistics
 from pathlib import Path

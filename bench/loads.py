@@ -64,7 +64,7 @@ class Clock:
 
 
 def run_load(command, clock):
-    """Its output. Whoever takes too long is ended."""
+    """Returns its output; kills it after the timeout."""
     patience = clock.patience()
     try:
         done = subprocess.run(command, env=postfix_environment(), capture_output=True, text=True, errors="replace", timeout=patience)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What it was measured on, and beside which versions."""
+"""The machine of the measurement, and the versions of other servers."""
 import datetime
 import os
 import platform

@@ -45,7 +45,7 @@ def one_line(error):
 
 
 class Measuring:
-    """What the parts share."""
+    """State shared by the parts."""
 
     def __init__(self, figures, clock, folder, load, say, names, wanted):
         self.figures, self.clock, self.folder, self.load, self.say = figures, clock, Path(folder), load, say
@@ -96,7 +96,7 @@ class Measuring:
 # ---- in turns ----
 
 def limits(m):
-    """What a plain sync costs on this disk: 4 KiB appended and fdatasync, one after the other."""
+    """Measures a plain sync on this disk: 4 KiB appended and fdatasync, in sequence."""
     m.say("limits")
     taken_ms = []
     path = m.folder / "plain_sync"

@@ -74,7 +74,7 @@ class Book:
             return sum(max(0, count - 1) for letter in self.letters.values() for count in letter.arrived.values())
 
     def wrongs(self):
-        """What is not as it shall be, in words; empty when every message has met its fate."""
+        """Lists violations in words; empty if every message has a correct outcome."""
         with self.lock:
             found = list(self.broken)
             for number, letter in self.letters.items():

@@ -78,7 +78,7 @@ class Town:
             self.server.add_user(user, clients.PASSWORD)
 
     def collect(self, user):
-        """What has come into a mailbox goes into the book."""
+        """Records the messages that arrived in a mailbox."""
         new = self.server.maildir(user) / "new"
         with self.collecting:
             for path in list(new.iterdir()) if new.is_dir() else []:
@@ -245,7 +245,7 @@ def descriptors(town):
 
 
 def descriptors_settled(town, before):
-    """Those that are more than before, once sessions have had time to end."""
+    """Returns the counts that have grown, after sessions have had time to end."""
     deadline = time.monotonic() + SETTLE_S / 4
     while True:
         now = descriptors(town)

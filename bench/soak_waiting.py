@@ -54,7 +54,7 @@ def gap(server, sink, since):
 
 
 def timed(server, *arguments, first_line=False):
-    """Seconds that a subcommand takes; or until it prints its first line, and nobody reads on."""
+    """Returns the seconds that a subcommand takes; or until its first line, if the rest is not read."""
     started = time.monotonic()
     command = subprocess.Popen([str(PROGRAM), *arguments, "--config", str(server.server.config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if first_line:

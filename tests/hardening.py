@@ -48,7 +48,7 @@ def check_code(program, sanitized):
 
 
 def check_arguments(build):
-    """As they stand in the build: what does not show in the program itself."""
+    """Flags of the build that are not visible in the program itself."""
     commands = look("ninja", "-C", build, "-t", "commands", "mailboat")
     first = next(line for line in commands.splitlines() if " -c " in line)
     for argument in ("-fstack-clash-protection", "-fstack-protector-strong"):

@@ -44,9 +44,9 @@ CORE_MAY_INCLUDE = {
     "domain": {"dns", "route"},
     "text": {"smtp"},
 }
-# What the pure core may include of the system: types and text, nothing that acts.
+# System headers allowed in the pure core: types and text, nothing with effects.
 CORE_SYSTEM = {"assert.h", "ctype.h", "limits.h", "math.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h", "string.h", "sysexits.h"}
-# What its object code may need: memory, text, arithmetic, and base/.
+# Symbols that its object code may use: memory, text, arithmetic, and base/.
 CORE_SYMBOLS = re.compile(
     r"^(mem(cpy|move|set|cmp|chr|rchr|mem)|__mem\w+_chk|explicit_bzero|str(len|n?cmp|chr|rchr|nlen|spn|cspn|pbrk)|"
     r"__explicit_bzero_chk|free|qsort|bsearch|pow|exp|log|ldexp|floor|fmod|__assert_fail|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|"

@@ -33,7 +33,7 @@ class Crowd:
 
     @contextlib.contextmanager
     def inside(self):
-        """What this thread opens meanwhile, it opens there."""
+        """Sockets that this thread opens meanwhile are opened there."""
         here, there = os.open("/proc/thread-self/ns/net", os.O_RDONLY), os.open(f"/var/run/netns/{self.name}", os.O_RDONLY)
         try:
             assert self.libc.setns(there, CLONE_NEWNET) == 0

@@ -84,7 +84,7 @@ class Board:
 
 
 def cpu_seconds(pids):
-    """What they have used until now."""
+    """Returns the CPU time used so far."""
     total = 0
     for pid in pids:
         try:

@@ -154,7 +154,7 @@ zone:
         self.wait_port(5300, address="127.0.0.1")
 
     def wait_port(self, port, where=None, address=SERVER):
-        """Until the port answers on the server, whatever stands in between for others."""
+        """Waits until the port answers on the server itself."""
         code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from peers import wait_for_port; wait_for_port({port}, '{address}')"
         self.run(sys.executable, "-c", code, where=where or self.server, check=True)
 

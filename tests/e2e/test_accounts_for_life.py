@@ -243,7 +243,7 @@ def test_nothing_leads_to_who_was_removed(world):
     world.send("to eve", to=EVE)
     world.settle()
     assert len(world.mine(BOB, "to the desk")) == 1 and len(world.mine(EVE, "to eve")) == 1
-    server.add_user("gil@example.org", PASSWORD)  # somebody else of that name
+    server.add_user("gil@example.org", PASSWORD)  # another user of that name
     row, = (r for r in json.loads(world.user("list", "--json").stdout) if r["address"] == "gil@example.org")
     assert row["forward"] is None and row["away"] is False
 

@@ -153,7 +153,7 @@ def test_ten_thousand_from_a_hundred_networks(crowd, start):
 
 
 def test_one_process_with_all_of_the_crowd_makes_room_for_the_other(crowd, start):
-    """Who is accepted by a process that has nobody to send away gets in all the same."""
+    """A process without an idle stranger accepts the client nevertheless."""
     server = start()
     full, other = server.processes()["smtpd"]
     os.kill(other, signal.SIGSTOP)
@@ -319,7 +319,7 @@ def test_whoever_holds_a_connection_for_nothing_loses_it_under_pressure(crowd, s
     crowds = []
 
     def all_are_cut():
-        """The crowd comes anew again and again, so that there is pressure all the while."""
+        """The flood reconnects repeatedly, to keep up the pressure."""
         crowds.append(flood(crowd, server, 25, 10, 13))
         for old in crowds[:-1]:
             close_all(old)
@@ -356,7 +356,7 @@ GUARDED = SMALL % ", unknown_recipients: 10"
 
 
 def guess(line, count, first=0):
-    """Names so many that do not exist, all at once; the codes of the replies."""
+    """Names so many unknown recipients, pipelined; returns the reply codes."""
     try:
         line.sock.sendall("".join(f"RCPT TO:<nobody{first + i}@example.org>\r\n" for i in range(count)).encode())
     except OSError:

@@ -77,7 +77,7 @@ def send(server, content=b"Subject: hello\r\n\r\nhello\r\n", to="bob@elsewhere.n
 # ---- what leaves us ----
 
 def taker(*extensions):
-    """A server that takes everything and answers each command once, whatever stands in it."""
+    """A server that accepts everything and replies once per command, whatever its content."""
     def talk(peer, client):
         client.sendall(b"220 taker\r\n")
         while True:

@@ -100,7 +100,7 @@ def test_wrong_channel_binding_is_refused(shared_server):
         code, text = sign_in(client, Scram(USER, PASSWORD, bytes(32), "tls-server-end-point"))
         assert code == 535 and b"channel binding mismatch" in text
         assert sign_in(client, Scram(USER, PASSWORD, end_point(client), "tls-unique"))[0] == 535
-        code, text = sign_in(client, Scram(USER, PASSWORD, flag="y"))  # somebody took -PLUS out of the list
+        code, text = sign_in(client, Scram(USER, PASSWORD, flag="y"))  # -PLUS was removed from the list
         assert code == 535 and b"possible downgrade attack" in text
         shared_server.wait_log("refused", "code=535", "possible downgrade attack")
         shared_server.wait_log("refused", "code=535", "channel binding mismatch")
@@ -199,7 +199,7 @@ def test_a_guesser_is_locked_and_an_operator_sees_and_undoes_it(mailboat):
 
 
 def attack(server, rounds=3):
-    """From many addresses, one guess each, until the account is locked for strangers, for longer than a restart takes."""
+    """One guess each from many addresses, until the account is locked for strangers, for longer than a restart takes."""
     for address in range(51):
         assert guess_much(server, USER, f"127.0.9.{address + 1}", 1, "SCRAM") == [535]
     for address in range(rounds):
@@ -254,7 +254,7 @@ def test_a_flood_of_guesses_leaves_good_users_unharmed(mailboat):
 
 
 def test_the_owner_gets_in_from_a_new_place_while_the_account_is_attacked(mailboat):
-    """Those who failed are locked out; of newcomers one gets a turn each ten seconds, and the others wait for theirs."""
+    """Addresses that failed are locked out; one new address gets a turn every ten seconds, and the others wait."""
     server = mailboat()
     server.add_user(USER, PASSWORD)
     attack(server)
@@ -346,7 +346,7 @@ def test_guesses_by_dovecot_count_on_arrival_too(mailboat):
 
 
 def test_a_flood_of_strangers_does_not_keep_a_known_user_out(mailboat):
-    """Three hundred guesses at once from thirty networks; who signed in from here before is next, before any of them."""
+    """Three hundred concurrent guesses from thirty networks; a client that authenticated from here before goes first."""
     server = mailboat(extra=DEBUG + "processes: {smtpd: 2}\n")
     server.add_user(USER, PASSWORD)
     server.add_user("bob@example.org", "secret-of-bob")
@@ -364,13 +364,13 @@ def test_a_flood_of_strangers_does_not_keep_a_known_user_out(mailboat):
 
 
 def check_password(server, user, password):
-    """What Dovecot would be told."""
+    """Returns the result that Dovecot would get."""
     return subprocess.run(["/bin/sh", "-c", 'exec "$0" checkpassword --config "$1" /bin/true 3<&0', PROGRAM, server.config],
                           input=f"{user}\0{password}\0".encode(), capture_output=True, timeout=60).returncode
 
 
 def test_who_finds_all_places_at_auth_taken_waits(mailboat):
-    """64 ask at once; the next one is not turned away: a guesser who keeps Dovecot busy makes nobody's password wrong."""
+    """64 concurrent checks; the next one is not rejected: an attack on Dovecot makes no right password fail."""
     server = mailboat()
     server.add_user(USER, PASSWORD)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bad input from people: one clear line that says what, where and the mend,
+"""Invalid input of users: one clear line with the problem, the place and a hint,
 the right exit code, and nothing started or half done."""
 import os
 import smtplib

@@ -10,7 +10,7 @@ import pytest
 
 from mailboat import PATIENCE, Mailboat, memory_kib, run, until
 
-ENDLESS = 64 << 20  # octets that a peer would send; nobody reads them all
+ENDLESS = 64 << 20  # octets that a peer would send; not all are read
 
 
 class BadPeer:
@@ -104,7 +104,7 @@ def then_reset(octets):
 LINES = b"250-and another thing\r\n" * 400
 NOT_SMTP, ENDED = "the server did not reply in SMTP", "the connection was closed"
 
-# What each does; what becomes of its mail; the step (a bounce tells none) and the words in the log.
+# Behaviour; result of the mail; step (none for a bounce) and words in the log.
 CASES = {
     "endless-ehlo": ({"EHLO": endless(LINES)}, "deferred", "step=ehlo", NOT_SMTP),
     "endless-greeting": ({"greeting": endless(b"220-" + b"w" * 500 + b"\r\n")}, "deferred", "step=greeting", NOT_SMTP),
@@ -137,7 +137,7 @@ NEED_TLS = ("injected", "no-handshake")
 
 @pytest.fixture(scope="module")
 def relayed(tmp_path_factory, certificates):
-    """One relay, and a letter to somebody at each of the peers."""
+    """One relay, and a message to a recipient at each of the peers."""
     peers = Peers({name: case[0] for name, case in CASES.items()})
     routes = "".join(f"    - {{domain: {name}.test, host: 127.0.0.1, port: {port}, tls: {'encrypt' if name in NEED_TLS else 'may'}}}\n"
                      for name, port in peers.ports.items())

@@ -33,7 +33,7 @@ def add_users(server, addresses):
 
 
 def put_alias(server, address, *targets):
-    """What `alias add` refuses and an earlier version took."""
+    """An alias that `alias add` rejects and an earlier version accepted."""
     with sqlite3.connect(server.data / "accounts" / "accounts.db") as db:
         db.executemany("INSERT INTO alias (address, target) VALUES (?, ?)", [(address, t) for t in targets])
     db.close()
@@ -41,7 +41,7 @@ def put_alias(server, address, *targets):
 
 
 def tell_of_change(server):
-    """What is written behind auth's back is seen with the next change that it makes itself."""
+    """A change made without auth is noticed with auth's own next change."""
     server.cli("domain", "add", "elsewhere.example")
     server.cli("domain", "remove", "elsewhere.example")
 
@@ -139,7 +139,7 @@ def test_a_circle_of_earlier_times_is_refused_or_told_of(server, size):
     for name, target in zip(names, names[1:] + names[:1]):
         put_alias(server, name, target)
     assert send(server, [names[0]]) == ([550], None)
-    if size > 1:  # with somebody in it, all of it reaches them
+    if size > 1:  # with a user in it, the loop reaches that user
         put_alias(server, names[1], ADA)
         assert send(server, names) == ([250] * size, 250)
         until(lambda: server.mail(ADA) and is_done(server))
@@ -175,7 +175,7 @@ def hold(server, on):
 
 
 def test_what_changes_between_acceptance_and_expansion(server, peer):
-    """Each page is as the alias is then; an address that is nobody's any more is told of."""
+    """Each page reflects the alias at that time; an address that no longer exists is reported."""
     hold(server, True)
     fill(server, LIST, [f"m{i}@there.net" for i in range(150)])
     fill(server, "gone@example.org", [f"g{i}@there.net" for i in range(150)])
@@ -258,7 +258,7 @@ def test_a_report_to_a_list_reaches_it(server, peer):
 
 
 def test_every_member_may_send_as_the_alias(server):
-    """Also the one behind a hundred others, and through another alias."""
+    """Also the one after a hundred others, and through another alias."""
     fill(server, "inner@example.org", [f"a{i}@there.net" for i in range(150)] + [ADA])
     server.cli("alias", "add", LIST, "inner@example.org", "z@there.net")
     for sender in ("inner@example.org", LIST):

@@ -33,7 +33,7 @@ class Project:
         self.installed("some-package 1.0")
 
     def installed(self, *lines):
-        """What dpkg-query says from now on."""
+        """Sets the output of dpkg-query."""
         program = self.bin / "dpkg-query"
         program.write_text("#!/bin/sh\ncat <<.\n" + "\n".join(lines) + "\n.\n")
         program.chmod(0o755)

@@ -43,7 +43,7 @@ def received(peer):
 
 
 def parts_of(content):
-    """What a person sees of it: type, name and decoded octets of each leaf."""
+    """Returns its visible content: type, name and decoded octets of each leaf."""
     message = email.message_from_bytes(content, policy=email.policy.default)
     return [(p.get_content_type(), p.get_filename(), p.get_payload(decode=True)) for p in message.walk() if not p.is_multipart()]
 

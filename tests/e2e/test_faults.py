@@ -99,7 +99,7 @@ def faulty(tmp_path, certificates):
 @pytest.mark.parametrize("call,path,size", [("fdatasync", "mailboat.db-wal", 1000), ("fdatasync", "mailboat.db-wal", 100_000), ("fdatasync", "content", 100_000),
                                             ("fsync", "content", 100_000)])
 def test_after_a_failed_sync_nothing_is_trusted(faulty, call, path, size):
-    """451, never 250; the process that met it ends and its successor begins anew."""
+    """451, never 250; the affected process ends and its successor starts fresh."""
     it = faulty()
     assert it.send("before", size) == 250
     before = it.pid("queue")
@@ -291,7 +291,7 @@ def test_without_dns_mail_waits_and_goes_once_it_is_back(faulty, certificates):
 
 
 def test_a_clock_that_jumps_back_leaves_no_dead_resolver(faulty, certificates):
-    """What the resolver keeps until an hour that is a day away now, it must not keep."""
+    """A cache entry of the resolver that would now live for a day must be dropped."""
     peer, names = Peer(certificates), Names()
     names.gone = "helpless"
     it = faulty(**by_name(peer, names, certificates))
@@ -337,7 +337,7 @@ def test_what_filled_the_mailbox_in_an_attempt_before_is_not_too_much_in_the_nex
 
 @pytest.mark.parametrize("call,role,path", [("write", "queue", "mailboat.db-wal"), ("write", "local", "/tmp/"), ("write", "smtpd", "")])
 def test_a_disk_with_errors(faulty, call, role, path):
-    """What is accepted arrives, what cannot be stored is not accepted, and the log does not fill."""
+    """Accepted messages arrive, messages that cannot be stored are not accepted, and the log stays small."""
     it = faulty(extra=QUICK)
     sent = {"before": it.send("before", 100_000)}
     since = len(it.server.log)
@@ -380,7 +380,7 @@ def test_a_full_disk_is_told_once(faulty):
 
 
 def test_parts_of_writes_and_reads_make_whole_messages(faulty):
-    """Whatever takes or gives fewer octets than asked: nothing is missing."""
+    """Short reads and writes everywhere: nothing is missing."""
     it = faulty(extra=QUICK)
     rules = [it.board.fail(call, role, "", error=0, octets_max=700) for role in ("smtpd", "queue", "local", "pickup")
              for call in ("write", "read")]

@@ -69,7 +69,7 @@ def test_two_users_who_forward_to_each_other(net, size):
     assert copies(net, "ada@a.example") == 1 and copies(net, "ada@b.example") == 1
     report, = reports(net)
     assert report.fates() == {"ada@a.example": ("failed", "5.4.6")} and "mail loop detected" in " ".join(report.words.split())
-    assert report.whole["From"].endswith("@mx.example.org>")  # whoever was refused tells it
+    assert report.whole["From"].endswith("@mx.example.org>")  # the rejected server reports it
     assert "Delivered-To: ada@a.example" in str(report.returned.as_string())
     assert [len(net[n].lines("accepted", "protocol=ESMTP", "from=sam@a.example")) for n in "ab"] == [1, 1]  # and it was refused when it came back
 
@@ -94,7 +94,7 @@ def test_a_circle_through_three_servers(net):
 
 
 def test_into_the_middle_of_a_way(net):
-    """It comes back not to where it was sent but to somebody on the way."""
+    """It comes back not to its recipient but to a forwarder on the path."""
     net["a"].cli("alias", "add", "list@a.example", "ada@a.example", "sam@a.example")
     forward(net, "ada@a.example", "ada@b.example")
     forward(net, "ada@b.example", "ada@a.example")
@@ -119,7 +119,7 @@ def test_an_alias_with_a_member_that_forwards_to_it(net, many):
 
 
 def test_a_catch_all_that_leads_to_itself_elsewhere(net):
-    """Whatever name it comes back by."""
+    """It is detected under any of its names."""
     net["a"].cli("alias", "add", "@a.example", "ada@b.example")
     forward(net, "ada@b.example", "other@a.example")
     send(net, "nobody@a.example", sender="sam@c.example")
@@ -164,10 +164,10 @@ def test_a_forged_trace_stops_the_forwarding_and_is_told(net, keep):
     forged = "Delivered-To: <ADA@A.example>\r\nDelivered-To:\r\n sam@a.example\r\n"
     send(net, "sam@a.example", headers=forged)
     net["a"].arrivals("sam@a.example", "round")
-    send(net, "ada@a.example", headers=forged, sender="sam@c.example", code=554)  # whoever forged the sender has nobody told
+    send(net, "ada@a.example", headers=forged, sender="sam@c.example", code=554)  # a forged sender gets no report
     rest(net)
     assert not reports(net, "sam@c.example") and copies(net, "ada@b.example") == 0 == copies(net, "ada@a.example")
-    with smtp(net["a"], 25, starttls=False) as client:  # beside somebody whom it did not come back to
+    with smtp(net["a"], 25, starttls=False) as client:  # beside a recipient without a loop
         client.sendmail("sam@c.example", ["ada@a.example", "sam@a.example"], f"{forged}Subject: both\r\n\r\n")
     net["a"].arrivals("sam@a.example", "both")
     until(lambda: reports(net, "sam@c.example"))
@@ -188,7 +188,7 @@ def test_what_is_like_a_trace_and_is_none(net):
 
 
 def test_two_who_forward_to_the_same_place_are_no_circle(net):
-    """What was sent on by one is sent on by another too."""
+    """A forwarded message can be forwarded again by another user."""
     forward(net, "ada@a.example", "ada@b.example")
     forward(net, "ada@b.example", "sam@a.example")
     forward(net, "sam@a.example", "ada@c.example")

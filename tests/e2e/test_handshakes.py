@@ -239,7 +239,7 @@ def test_an_address_waits_when_its_handshakes_have_cost_too_much(tmp_path, port,
             assert line.split()[2] == ("web" if port == 8443 else "smtpd")
             greeting = f"import socket; print(socket.create_connection(({SERVER!r}, 25), 20).recv(3))"
             assert net.run(sys.executable, "-c", greeting, check=True).stdout == "b'220'\n"
-            # who comes from elsewhere has its handshake
+            # a client from another network gets its handshake
             asked = net.run(sys.executable, "-c", ASK.format(server=SERVER, port=port, words=words), where=net.server, check=True)
             assert asked.stdout == ("b'HTT'\n" if port == 8443 else "b'220'\n")
             assert not server.lines("child_died")

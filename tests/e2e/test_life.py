@@ -93,7 +93,7 @@ def test_a_killed_child_comes_back_and_nothing_accepted_is_lost(mailboat, role):
                 arrived[path.name] = path.read_bytes().split(b"Subject: ", 1)[1].split(b"\n", 1)[0]
         return list(arrived.values())
 
-    # Not by the log: who is killed behind a commit does not tell of it any more.
+    # Not by the log: a process killed after a commit cannot log it any more.
     for _ in range(1200):
         got = found()
         if wanted <= set(got) and server.queue_count() == 0:

@@ -17,7 +17,7 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two u
 
 
 def in_parallel(count, act):
-    """What each of them returned; all begin together."""
+    """Runs all concurrently; returns their results."""
     gate, results = threading.Barrier(count), []
 
     def one(n):
@@ -184,7 +184,7 @@ def test_what_is_dropped_counts_and_waits(tmp_path, certificates):
         server.wait_log("accepted", f'"uid {NOBODY - 1}"', count=2)
         assert len(server.lines("drop_waits")) == 1 and len(drops(server)) == 7
         server.stop()
-        server.start()  # the whole server: it begins anew
+        server.start()  # the whole server: counters start again
         server.wait_log("accepted", f'"uid {NOBODY}"', count=5)
     finally:
         server.stop()

@@ -268,7 +268,7 @@ def test_guesses_count_whichever_way_they_come(mailboxes):
     boxes.server.wait_log("auth_locked", f"user={ADA}", "client=127.0.0.1")
     boxes.server.cli("user", "unlock", ADA)
     assert boxes.imap().login
-    boxes.server.stop()  # who reads goes on, by the accounts alone
+    boxes.server.stop()  # readers continue, by the accounts alone
     refused(boxes.imap, password="wrong")
     assert boxes.imap().login
 

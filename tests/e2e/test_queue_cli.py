@@ -110,7 +110,7 @@ def test_a_word_counts_for_the_recipients_that_were_meant(three_waiting, served)
 
 
 def test_filters_work_over_many_pages(mailboat):
-    """More recipients than are told at once, in one message and in several."""
+    """More recipients than fit into one request, in one message and in several."""
     server = people(mailboat(extra=HELD))
     many = [f"r{i}@there.net" for i in range(700)]
     for part in (many, many):

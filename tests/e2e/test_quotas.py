@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quotas: how much a mailbox may hold, whoever fills it; warnings before it is full."""
+"""Quotas of mailboxes, for all ways to fill them; warnings before they are full."""
 import email
 import email.policy
 import imaplib
@@ -64,7 +64,7 @@ class World:
         return [str(email.message_from_bytes(m, policy=email.policy.default)["Subject"]) for m in self.server.mail(address)]
 
     def noted(self, address):
-        """What maildirsize says."""
+        """Returns the content of maildirsize."""
         limit, *lines = (self.server.maildir(address) / "maildirsize").read_text().splitlines()
         return limit, sum(int(line.split()[0]) for line in lines), sum(int(line.split()[1]) for line in lines)
 
@@ -149,7 +149,7 @@ def test_a_full_mailbox_is_the_fate_of_one_recipient(world):
     assert world.subjects(eve) == ["for two"] and not world.files(ada)
     report, = (m for m in world.server.mail(BOB) if b"for two" in m)
     assert b"multipart/report" in report and b"Status: 5.2.2" in report and b"mailbox full (over quota)" in report and ada.encode() in report
-    world.send(ada, subject="small")  # what fits still comes
+    world.send(ada, subject="small")  # a message that fits is still delivered
     assert "small" in world.subjects(ada)
 
 
@@ -162,7 +162,7 @@ def test_what_is_changed_counts_at_once(world):
     world.quota(ada, "1KiB")
     world.server.cli("user", "remove", ada)
     shutil.rmtree(world.server.maildir(ada))
-    world.server.add_user(ada, PASSWORD)  # somebody else of that name
+    world.server.add_user(ada, PASSWORD)  # another user of that name
     world.send(ada, octets=3000)
     assert world.subjects(ada) == ["hello"]
 
@@ -186,7 +186,7 @@ class Full:
         self.send(ADA, octets=19900)  # with the warning it is over its limit
 
     def says(self, address, port=25):
-        """What RCPT is answered, by a stranger or by Bob."""
+        """Returns the reply to RCPT, from a stranger or from Bob."""
         signed_in = {"user": BOB, "password": PASSWORD} if port == 587 else {"starttls": False}
         with smtp(self.server, port, **signed_in) as client:
             client.ehlo()
@@ -222,7 +222,7 @@ def test_one_message_finds_a_mailbox_full_and_the_next_is_refused_at_rcpt(full):
     for address in (ADA, ADA, "ada+tag@example.org", "Only@example.org"):
         assert full.says(address) == refusal.format(address)
     assert full.says(ADA, port=587) == refusal.format(ADA)
-    for address in (BOB, "team@example.org", "postmaster@example.org", "Postmaster"):  # somebody has room; and RFC 5321 4.5.1
+    for address in (BOB, "team@example.org", "postmaster@example.org", "Postmaster"):  # one member has space; and RFC 5321 4.5.1
         assert full.says(address).startswith("250 "), address
     assert full.server.lines("refused", "code=552") and full.reports() == 1
 
@@ -338,7 +338,7 @@ def test_a_crash_between_the_message_and_its_line_is_made_good(mailboat):
     assert server.queue_count() == 0
     files = [p for p in (server.maildir(ADA) / "new").iterdir()]
     mail = [m for m in server.mail(ADA) if b"Subject: m" in m]
-    # What came fits, what did not was returned, and nothing is missing.
+    # Delivered messages fit, others were bounced, and nothing is missing.
     assert sum(len(m) for m in mail) <= 30 * 1024 and len(mail) + len([m for m in server.mail(BOB) if b"Status: 5.2.2" in m]) == 10 and len(mail) >= 6
     assert json.loads(server.cli("user", "quota", ADA, "--json").stdout)["octets"] == sum(p.stat().st_size for p in files)
 
@@ -432,13 +432,13 @@ def test_imap_shows_the_quota_and_both_count_together(mailboxes, deliver):  # no
     def counted():
         return json.loads(server.cli("user", "quota", ADA, "--json").stdout)["octets"]
     assert f"STORAGE {-(-counted() // 1024)} 100" in shown() and counted() > 10000
-    with boxes.imap() as client:  # what a mail program stores counts for what arrives
+    with boxes.imap() as client:  # messages stored by a mail program count too
         assert client.append("Sent", None, None, f"Subject: sent\r\n\r\n{fill(60000)}".encode())[0] == "OK"
         assert client.append("Sent", None, None, f"Subject: sent\r\n\r\n{fill(60000)}".encode())[0] == "NO"
     assert f"STORAGE {-(-counted() // 1024)} 100" in shown()
     boxes.send(ADA, subject="too much", text=fill(40000), sender=BOB)
     server.wait_log("bounced", f"to={ADA}", "status=5.2.2")
-    with boxes.imap() as client:  # what is deleted makes room
+    with boxes.imap() as client:  # deleted messages free space
         client.select("Sent")
         client.store("1", "+FLAGS", "\\Deleted")
         client.expunge()
@@ -481,7 +481,7 @@ def test_who_is_full_is_refused_at_rcpt_with_dovecots_lmtp_too(mailboxes):  # no
     boxes.send(ADA, text=fill(50000))
     boxes.send(ADA, subject="too large", text=fill(60000), sender=BOB)
     boxes.server.wait_log("bounced", f"to={ADA}", "status=5.2.2")  # which says nothing of small ones
-    boxes.send(ADA, text=fill(50500))  # what fits comes; with the warning it is over its limit
+    boxes.send(ADA, text=fill(50500))  # a message that fits is delivered; the warning exceeds the limit
     sure(lambda: len(boxes.inbox()) >= 3)
     boxes.send(ADA, subject="a word", sender=BOB)
     sure(lambda: len(boxes.server.lines("bounced", f"to={ADA}", "status=5.2.2")) == 2)

@@ -83,7 +83,7 @@ def test_a_destination_gets_its_messages_at_its_rate(net, relay):
     submit(net, server, "y@b.example.test")
     times = sorted(moment(line) for line in server.wait_log("delivered", "to=x@a.example.test", count=5))
     assert all(0.4 < later - before < 2 for before, later in zip(times[1:], times[2:])), times
-    assert moment(server.wait_log("delivered", "to=y@b.example.test")[0]) < times[-1]  # who has no rate does not wait for them
+    assert moment(server.wait_log("delivered", "to=y@b.example.test")[0]) < times[-1]  # a destination without a rate does not wait for them
 
 
 def test_a_silent_address_costs_a_moment(net, relay):
@@ -103,7 +103,7 @@ def test_a_refusing_address_costs_nothing(net, relay):
 
 
 def test_a_dead_destination_delays_nobody(net, relay):
-    """More messages than leave at once wait for a server that is silent; one for another server goes at once."""
+    """More messages than the concurrency limit wait for a silent server; one for another server is sent immediately."""
     net.nft("add rule inet mail input ip daddr 192.0.2.4 tcp dport 25 drop")
     server = relay("  via: mx\n", extra="")
     for i in range(8):

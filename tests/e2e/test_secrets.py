@@ -123,7 +123,7 @@ def kill_and_wait(server, role):
     server.cli("queue", "stats")  # the server works
 
 
-# What holds the smarthost's password: in each way it lies in relay alone, once it was needed.
+# The processes with the smarthost's password: with each option only relay, once it was needed.
 WAYS = {"password_file": "mark-of-the-password-file", "password_command": "mark-printed-as-a-password", "token_command": "mark-printed-as-a-token"}
 
 
@@ -191,7 +191,7 @@ def test_a_certificate_of_its_own_is_made_where_no_other_process_sees_its_key(ma
 
 
 def test_a_password_file_is_checked_and_not_kept(mailboat, certificates, tmp_path):
-    """What cannot be a password is refused at once, with one line, and a reload changes nothing then."""
+    """An invalid password is rejected immediately, with one line, and a reload then changes nothing."""
     secret = tmp_path / "secret"
     secret.write_text("first-password\n")
     server = mailboat(relay=f"relay:\n  via: smarthost\n  smarthost: {{host: localhost, user: u, password_file: {secret}}}\n")

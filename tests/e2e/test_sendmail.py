@@ -206,7 +206,7 @@ def test_a_lone_dot_ends_the_message_without_i(running):
 
 
 def test_recipients_of_the_header_and_of_the_line(running):
-    """Those of the line are added, as with Postfix; Bcc never leaves."""
+    """Recipients of the command line are added, as with Postfix; Bcc is never sent."""
     running.programs.send("-t", "bob@example.org", message="To: friends: \"Lovelace, Ada\" <ada@example.org> (the first);\nCc: undisclosed-recipients:;\n"
                           "bcc: root,\n nobody\nSubject: both\n\n")
     got = arrival(running, "both")
@@ -458,7 +458,7 @@ def test_unfinished_files_are_left_alone_then_swept(server):
 
 
 def test_what_the_server_cannot_take_now_is_kept(tmp_path, certificates):
-    """The socket is there, and nobody answers as it should: the folder takes it."""
+    """The socket exists, but no server replies correctly: the drop directory is used."""
     server = make(tmp_path, certificates)
     try:
         for pid in server.processes()["smtpd"]:

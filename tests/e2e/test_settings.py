@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `mailboat settings` prints is pasted into the program that it is for,
-and that program's message arrives."""
+"""The output of `mailboat settings` is pasted into its program, and that program's message arrives."""
 import json
 import os
 import re

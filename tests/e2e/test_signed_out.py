@@ -17,7 +17,7 @@ MESSAGE = f"From: {USER}\r\nSubject: x\r\n\r\nhi\r\n"
 
 
 def heard(client, seconds=10):
-    """What the server says by itself, in time."""
+    """Returns the server's unsolicited reply, within a timeout."""
     client.sock.settimeout(seconds)
     try:
         return client.getreply()

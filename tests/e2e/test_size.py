@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What it weighs: idle connections, large messages, many at once."""
+"""Memory use: idle connections, large messages, many concurrent ones."""
 import resource
 import socket
 import ssl

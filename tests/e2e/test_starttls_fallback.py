@@ -92,7 +92,7 @@ def says(octets, end=None):
 
 
 def swallow(connection):
-    """What the client says until it leaves."""
+    """Returns the client's commands until it disconnects."""
     connection.settimeout(PATIENCE)
     while connection.recv(4096):
         pass

@@ -30,7 +30,7 @@ def stopped(mailboat):
 
 
 def asked(server, folder):
-    """Every command that reads the store, at once: name and what came of it."""
+    """Runs every command that reads the store concurrently: name and result."""
     mailq = folder / "mailq"
     mailq.symlink_to(PROGRAM)
     calls = {"list": ["queue", "list"], "list --json": ["queue", "list", "--json"], "list --sender": ["queue", "list", "--sender", ADA],

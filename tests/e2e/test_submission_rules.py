@@ -50,7 +50,7 @@ def test_blind_copies_do_not_travel(server):
                                     f"=?utf-8?q?Ad=C3=A4?= <{USER}>"])
 def test_the_accounts_own_addresses(server, author):
     got = submit(server, f"From: {author}\nSubject: x\n\nhi\n")
-    assert len(got["From"].addresses) == 1  # what we read, another parser reads too
+    assert len(got["From"].addresses) == 1  # another parser reads the same
     assert got["From"].addresses[0].addr_spec in author
 
 

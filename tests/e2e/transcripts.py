@@ -74,7 +74,7 @@ class Line:
         self.heard = b""
 
     def flush(self):
-        """All at once, or in small pieces; a server that has hung up need not hear the rest."""
+        """Sends in one piece, or in small ones; stops if the server has hung up."""
         said, self.said = self.said, b""
         try:
             for at in range(0, len(said), self.pieces or max(len(said), 1)):

@@ -18,7 +18,7 @@ class Turns:
 
     @contextlib.contextmanager
     def take(self, alone):
-        """Who waits for an empty room stands in the door meanwhile, so that nobody else enters before."""
+        """A test that waits to be alone holds the door, so that no other test starts before."""
         fcntl.flock(self.door, fcntl.LOCK_EX)
         try:
             fcntl.flock(self.room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)

@@ -19,7 +19,7 @@ tokens = itertools.count(1)
 
 
 class Gate:
-    """Open while there is somebody to send to."""
+    """Open while a server is running."""
 
     def __init__(self):
         self.changed, self.is_open, self.ended = threading.Condition(), False, False
