@@ -98,7 +98,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void tell_times(struct times *times)
+static void print_times(struct times *times)
 {
     qsort(times->us, times->count, sizeof *times->us, compare);
     size_t count = times->count;
@@ -308,11 +308,11 @@ static void obey(const char *command)
         crowd.until_us = now_us() + (uint64_t)seconds * 1000000;
         be_active();
         printf("active %zu %zu", sending.count + accepting.count, (size_t)crowd.failed);
-        tell_times(&sending);
+        print_times(&sending);
         printf(" greeting");
-        tell_times(&greeting);
+        print_times(&greeting);
         printf(" accepted");
-        tell_times(&accepting);
+        print_times(&accepting);
         printf("\n");
     } else if (strncmp(command, "still", 5) == 0) {
         crowd.alive = 0;

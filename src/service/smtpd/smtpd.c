@@ -143,7 +143,7 @@ static void smtpd_peer(struct child *child, struct channel *peer)
 }
 
 /* Its files are lost too. */
-static void tell_queue_lost(struct smtpd *smtpd)
+static void notify_queue_lost(struct smtpd *smtpd)
 {
     for (struct smtp_connection *connection = smtpd->connections, *next; connection != NULL;
          connection = next) {
@@ -158,7 +158,7 @@ static void smtpd_peer_lost(struct child *child, struct channel *peer)
     if (peer->peer == PROCESS_AUTH)
         credential_check_lost(smtpd);
     if (peer->peer == PROCESS_QUEUE)
-        tell_queue_lost(smtpd);
+        notify_queue_lost(smtpd);
     questions_peer_lost(&smtpd->submissions.questions, peer->peer);
 }
 

@@ -193,7 +193,7 @@ void question_forget(struct question *question)
     question->open = false;
 }
 
-static void tell_unavailable(struct question *question)
+static void report_unavailable(struct question *question)
 {
     question->open = false;
     question->rules->unavailable(question);
@@ -239,7 +239,7 @@ void questions_retry(void *owner)
             questions->peers->state(questions->context, answerer(question->kind)) != QUESTION_PEER_GONE)
             wait_in_line(question);
         else
-            tell_unavailable(question);
+            report_unavailable(question);
     }
     if (questions->waiting.first != NULL)
         timer_set(&questions->retry, QUESTION_RETRY_MS);
@@ -265,7 +265,7 @@ void questions_peer_lost(struct questions *questions, enum process_role peer)
         if (can_be_asked_twice(question->kind) && questions->patience_ms > 0)
             wait_in_line(question);
         else
-            tell_unavailable(question);
+            report_unavailable(question);
     }
 }
 

@@ -110,7 +110,7 @@ void submission_ask_limit(struct submission *submission, struct bytes account, u
     ask(submission, IPC_LIMIT, account, bytes_none());
 }
 
-static void tell_limit_end(struct submissions *all, uint64_t request, bool sent)
+static void send_limit_end(struct submissions *all, uint64_t request, bool sent)
 {
     /* without auth it counts as sent */
     questions_tell(&all->questions, IPC_LIMIT_END, &(struct ipc_limit_end){.request = request, .sent = sent});
@@ -119,7 +119,7 @@ static void tell_limit_end(struct submissions *all, uint64_t request, bool sent)
 void submission_settle(struct submission *submission, bool sent)
 {
     if (submission->counted != 0)
-        tell_limit_end(submission->all, submission->counted, sent);
+        send_limit_end(submission->all, submission->counted, sent);
     submission->counted = 0;
 }
 
@@ -476,7 +476,7 @@ static void give_back(struct submissions *all, enum ipc_kind kind, const union i
     if (kind == IPC_SPOOL_ANSWER && message->spool_answer.verdict == STORE_DONE)
         drop_spool(all, message->spool_answer.spool);
     if (kind == IPC_LIMIT_ANSWER && message->limit_answer.verdict == LIMIT_FINE)
-        tell_limit_end(all, message->limit_answer.request, false);
+        send_limit_end(all, message->limit_answer.request, false);
 }
 
 void submissions_answered(struct submissions *all, enum ipc_kind kind, const union ipc_message *message,
