@@ -5,7 +5,7 @@
 BUILD  := build
 PREFIX ?= /usr/local
 DESTDIR ?=
-# What `make run` passes to the demo: make run DEMO=--once ends when the message has arrived.
+# Options of the demo for `make run`: make run DEMO=--once ends when the message has arrived.
 DEMO ?=
 # Configures where it must, then builds; the folder is for the program alone, tests/run keeps its own beside it.
 BUILD_PROGRAM = @tools/build $(BUILD) -Dtests=false mailboat
