@@ -25,7 +25,7 @@ static uint64_t value_mask(const struct slots *slots)
     return (UINT64_C(1) << slots->value_bits) - 1;
 }
 
-/* Never 0: that is nobody's. */
+/* Never 0, which means free. */
 static uint64_t tag_of(const struct slots *slots, uint64_t key)
 {
     uint64_t tag = key & ~value_mask(slots);

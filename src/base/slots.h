@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * slots: a table of a fixed size that forgets. What is counted or remembered of
- * strangers (clients, accounts, passwords) lies in such tables: no flood makes
- * them grow, and in a crowd the one that matters least makes room.
+ * slots: a hash table of fixed size that evicts entries. Data about untrusted keys (clients, accounts,
+ * passwords) is stored in such tables: no flood makes them grow, and when a row is full the entry of the
+ * least weight is replaced.
  *
- * Bounds: `count` slots of `size` octets, never more, in memory of the caller that
- * is all zeros at first; it may be shared with other processes, and what nobody
- * used of it is not there. Collisions: a key may stand in the `row` neighbouring
- * slots that its lower bits choose; only where those are all taken somebody has
- * to go, the one of the least weight. Keys are hashes under a secret, so that
- * nobody chooses whom to push out.
+ * Bounds: `count` slots of `size` octets, never more, in zeroed memory of the caller; it may be shared
+ * with other processes, and unused pages are never allocated. Collisions: a key can be in the `row`
+ * neighbouring slots that its lower bits select; only if all are in use one is evicted, that of the least
+ * weight. Keys are hashes with a secret, so that clients cannot choose whom to evict.
  *
- * A slot begins with its word: in the upper bits whose it is, in the lower
- * `value_bits` whatever the user keeps; 0: free. Two keys with the same row and
- * upper bits are taken for one: 2^-(64 - value_bits) for each in the row.
+ * A slot begins with its word: the upper bits identify its key, the lower `value_bits` are the user's
+ * value; 0: free. Two keys with the same row and upper bits are confused: 2^-(64 - value_bits) for each in
+ * the row.
  *
- * Concurrency: words are read and written whole. A table whose slots are
- * nothing but a word may be written by many processes at once: of two that write
- * the same slot one wins. What stands behind the word is not protected: such a
- * table has one writer, or says in all its words whose they are.
+ * Concurrency: words are read and written atomically. A table whose slots are only a word may be written
+ * by several processes: of two that write the same slot one wins. Data after the word is not protected:
+ * such a table has one writer, or identifies the key in all its words.
  */
 #ifndef MAILBOAT_BASE_SLOTS_H
 #define MAILBOAT_BASE_SLOTS_H
@@ -30,30 +27,30 @@
 struct slots {
     void *at;
     size_t count;        /* a multiple of row */
-    size_t row;          /* slots where a key may stand */
-    size_t size;         /* octets of a slot, a multiple of 8, the word among them */
+    size_t row;          /* possible slots of a key */
+    size_t size;         /* octets of a slot, a multiple of 8, including the word */
     unsigned value_bits; /* of the word: 0 to 63 */
 };
 
-/* What a slot that is another's matters; 0: nothing, it may go at once. */
+/* Returns the weight of another key's slot; 0: none, it may be replaced immediately. */
 typedef uint64_t slots_weight(const struct slots *slots, const void *slot, const void *context);
 
-/* The key's slot; NULL: it has none. */
+/* Returns the key's slot; NULL if it has none. */
 void *slots_find(const struct slots *slots, uint64_t key);
-/* The key's slot, or the one that it may take: a free one, else the first of the
- * least weight. Nothing is changed: see slots_put() and slots_claim(). */
+/* Returns the key's slot, or the one that it may take: a free one, else the first of the least weight.
+ * Changes nothing: see slots_put() and slots_claim(). */
 void *slots_place(const struct slots *slots, uint64_t key, slots_weight *weight, const void *context);
-/* The same, and the slot is the key's from now on: where it was another's its value is 0 and
- * all behind the word too. */
+/* The same, and assigns the slot to the key: if it was another's, clears its value and all data after the
+ * word. */
 void *slots_claim(const struct slots *slots, uint64_t key, slots_weight *weight, const void *context);
 
 bool slots_is_of(const struct slots *slots, const void *slot, uint64_t key);
 uint64_t slots_value(const struct slots *slots, const void *slot);
-/* Writes the word alone. Of the value the lower `value_bits` count. */
+/* Writes only the word, with the lower `value_bits` of the value. */
 void slots_put(const struct slots *slots, void *slot, uint64_t key, uint64_t value);
-/* The slot is free again. */
+/* Frees the slot. */
 void slots_drop(const struct slots *slots, void *slot);
-/* All are. Memory that was never used stays untouched. */
+/* Frees all. Does not touch unused memory. */
 void slots_clear(const struct slots *slots);
 
 #endif

@@ -53,7 +53,7 @@ static pid_t start_tool(const char *const *arguments, int out)
     return child;
 }
 
-/* What the tool prints; false when it is not there, fails, or takes too long: then it is ended. */
+/* Reads the tool's output; false if it is missing, fails, or times out and is killed. */
 static bool run_tool(const char *const *arguments, uint64_t deadline_ms, struct buffer *out)
 {
     int ends[2], status = -1;

@@ -225,7 +225,7 @@ static void ask_kernel(struct machine_reader *m)
     struct sockaddr_in far = {.sin_family = AF_INET, .sin_port = htons(9)}, near = {0};
     socklen_t length = sizeof near;
     struct ifaddrs *all = NULL;
-    inet_pton(AF_INET, "192.0.2.1", &far.sin_addr); /* nobody's (RFC 5737) */
+    inet_pton(AF_INET, "192.0.2.1", &far.sin_addr); /* a documentation address (RFC 5737) */
     int file = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     bool known = file >= 0 && connect(file, (struct sockaddr *)&far, sizeof far) == 0 &&
                  getsockname(file, (struct sockaddr *)&near, &length) == 0 && getifaddrs(&all) == 0;

@@ -3,12 +3,12 @@
 
 #include "base/slots.h"
 
-/* A value: 12 bits of the accounts' version, 28 of the second when it was found. */
+/* A value: 12 bits of the accounts' version, 28 of the second when it was added. */
 enum { VERSION_AT = 28, VERSION_MASK = 0xfff, SECONDS_MASK = 0xfffffff, VALUE_BITS = 40 };
 
 static struct slots table_of(const struct over_quota_table *full)
 {
-    return (struct slots){.at = (void *)(uintptr_t)full->slots, /* who only reads has it read-only */
+    return (struct slots){.at = (void *)(uintptr_t)full->slots, /* readers map it read-only */
                           .count = OVER_QUOTA_SLOTS,
                           .row = OVER_QUOTA_ROW,
                           .size = sizeof *full->slots,
@@ -25,7 +25,7 @@ static bool is_believed(uint64_t value, uint64_t now)
     return value >> VERSION_AT == now >> VERSION_AT && ((now - value) & SECONDS_MASK) < OVER_QUOTA_BELIEVED_S;
 }
 
-/* The fresher the more; what is not believed any more goes first. */
+/* Fresher entries weigh more; expired ones are replaced first. */
 static uint64_t weigh(const struct slots *slots, const void *slot, const void *context)
 {
     uint64_t value = slots_value(slots, slot), now = *(const uint64_t *)context;

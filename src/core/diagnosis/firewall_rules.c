@@ -95,7 +95,7 @@ enum walk_end { WALK_FELL_THROUGH, WALK_RETURNED, WALK_SETTLED };
 
 static enum walk_end walk_chain(struct firewall_walk *walk, size_t chain, unsigned depth);
 
-/* What one rule that can match comes to; FELL_THROUGH: the next one is asked. */
+/* Applies one rule that can match; FELL_THROUGH: continue with the next one. */
 static enum walk_end walk_rule(struct firewall_walk *walk, const struct firewall_rule *rule, unsigned depth)
 {
     bool jumps = rule->verdict == FIREWALL_JUMP || rule->verdict == FIREWALL_GOTO;

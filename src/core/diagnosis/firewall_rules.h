@@ -70,7 +70,7 @@ void firewall_iptables_read(struct firewall_rules *rules, struct bytes text, con
 
 /* All of the four. */
 unsigned firewall_rules_all_ports(void);
-/* Those of the four from `first` to `last`. */
+/* Returns those of the four ports from `first` to `last`, as a set. */
 unsigned firewall_rules_range(uint64_t first, uint64_t last);
 
 #endif

@@ -80,7 +80,7 @@ static struct rate_limit_slot *find(const struct rate_limits *rate_limits, uint6
     return slots_find(&slots, key);
 }
 
-/* What it sent within the hour. */
+/* Returns the messages sent within the hour. */
 static uint64_t weigh(const struct slots *slots, const void *at, const void *part)
 {
     const struct rate_limit_slot *slot = at;

@@ -21,8 +21,8 @@
 
 enum rate_limit_size {
     RATE_LIMIT_SLOTS = 32768,
-    RATE_LIMIT_ROW = 64,   /* slots where an account may stand: base/slots.h */
-    RATE_LIMIT_PARTS = 13, /* of an hour, and the one that has begun */
+    RATE_LIMIT_ROW = 64,   /* possible slots of an account: base/slots.h */
+    RATE_LIMIT_PARTS = 13, /* of an hour, and the current one */
     RATE_LIMIT_PART_MS = 5 * 60 * 1000,
 };
 

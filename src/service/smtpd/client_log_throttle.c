@@ -13,7 +13,7 @@ static bool has_lines_left(struct client_log_throttle *client_log, uint64_t now_
     return client_log->lines < CLIENT_LOG_LINES_MAX;
 }
 
-/* Who was told last stays longest. */
+/* The most recently logged client stays longest. */
 static uint64_t weigh(const struct slots *slots, const void *slot, const void *context)
 {
     return ((const struct client_log_slot *)slot)->since_ms;

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 enum {
-    CLIENT_LOG_SLOTS = 1024, /* that are remembered: base/slots.h */
+    CLIENT_LOG_SLOTS = 1024, /* remembered: base/slots.h */
     CLIENT_LOG_ROW = 4,
     CLIENT_LOG_PERIOD_MS = 60 * 1000,
     CLIENT_LOG_LINES_MAX = 100, /* lines per minute, per process */
@@ -22,7 +22,7 @@ enum client_log_kind { CLIENT_LOG_FULL, CLIENT_LOG_TOO_MANY, CLIENT_LOG_BLOCKED,
 
 struct client_log_throttle {
     struct client_log_slot {
-        uint64_t key;      /* who and what */
+        uint64_t key;      /* hash of client and event */
         uint64_t since_ms; /* it was last told */
         uint64_t times;    /* untold ones since */
     } slots[CLIENT_LOG_SLOTS];

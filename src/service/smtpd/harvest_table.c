@@ -73,7 +73,7 @@ static struct harvest recall(const struct smtpd *smtpd, uint64_t mark, struct ha
     return (struct harvest){.minute = minute};
 }
 
-/* Two processes that write at once may lose a count; they never mix up whose it is. */
+/* Concurrent writes by two processes may lose a count; they never mix up owners. */
 static void remember(const struct smtpd *smtpd, struct harvest_slot *slot, uint64_t mark,
                      const struct harvest *harvest)
 {
@@ -98,8 +98,7 @@ static uint64_t weigh_named(const struct slots *slots, const void *slot, const v
     return age_min < HARVEST_NAMED_MIN ? HARVEST_NAMED_MIN - age_min : 0;
 }
 
-/* True the first time within a while that a client names a recipient. One that was pushed
- * out counts once more. */
+/* True the first time within a while that a client names a recipient. An evicted one counts again. */
 static bool is_news(const struct smtpd *smtpd, uint64_t mark, struct bytes address)
 {
     struct slots slots = {.at = smtpd->metrics->named,

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * known_clients: addresses from which somebody signed in within the last weeks (of
- * IPv6 their /64). A part of the connections is reserved for them. The table is
- * shared by all smtpd processes and of a fixed size (base/slots.h); nobody gets into
- * it without a right password. In a full row the one that signed in longest ago
- * makes room: then it is a stranger until it has signed in again.
+ * known_clients: addresses from which a client authenticated within the last weeks (IPv6: their /64). A
+ * part of the connections is reserved for them. The table has a fixed size and is shared by all smtpd
+ * processes (base/slots.h); only a right password adds an entry. In a full row the client whose last
+ * authentication is oldest is replaced, and counts as a stranger until it authenticates again.
  */
 #include "base/slots.h"
 #include "io/clock.h"

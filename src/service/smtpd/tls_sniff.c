@@ -12,7 +12,7 @@
 #include "io/clock.h"
 #include "service/smtpd/smtpd.h"
 
-/* What is known of one address on one port, as the value of a slot (base/slots.h). */
+/* The history of one address on one port, as the value of a slot (base/slots.h). */
 struct tls_history {
     uint32_t late_ms; /* 10 bits: the latest ClientHello; 0: none came */
     uint32_t patient; /* 4 bits: sessions that waited for the greeting, up to TLS_SNIFF_PATIENT_SESSIONS */
@@ -56,7 +56,7 @@ static struct slots table_of(const struct listener *listener)
                           .value_bits = TLS_HISTORY_BITS};
 }
 
-/* What was learned last stays longest. */
+/* The most recently updated history stays longest. */
 static uint64_t weigh(const struct slots *slots, const void *slot, const void *context)
 {
     return tls_history_unpack(slots_value(slots, slot)).since_h;
