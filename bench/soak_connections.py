@@ -114,7 +114,7 @@ def run(folder, count, active_s=60, silent_s=60):
         arrived = len(list((server.maildir(USER) / "new").iterdir()))
         row("accepted, and in the mailbox", f"{first + sent}, {arrived}")
         wrongs += [f"{arrived} arrived of {first + sent}"] if arrived != first + sent else []
-        wrongs += [f"log: {line}" for line in server.kept] + [f"{server.events[name]} {name}" for name in ("not_stored", "refused", *CRASHES) if server.events[name]]
+        wrongs += [f"log: {line}" for line in server.kept] + [f"{server.events[name]} {name}" for name in ("queue_write_failed", "connection_rejected", "reply_rejected", *CRASHES) if server.events[name]]
         return wrongs
     finally:
         if crowd is not None:

@@ -25,7 +25,7 @@ LANES, SAMPLE_S, RELOAD_S, SETTLE_S = 16, 15, 180, 120
 EXPIRY_S = 90 + 5 * 60 + 60  # what expires: its time, its grace, and the sweep that finds it
 PSS, RSS, FILES = 2, 3, 4  # of a sample: role, process id, KiB, KiB, open descriptors
 ROLES = ("supervisor", "smtpd", "auth", "queue", "relay", "local", "pickup", "web")
-CRASHES = ("child_died", "killing", "store_failed", "restart_failed", "start_failed")
+CRASHES = ("process_died", "shutdown_timeout", "store_failed", "restart_failed", "start_failed")
 
 
 class Server(Mailboat):
@@ -44,7 +44,7 @@ class Server(Mailboat):
                     del self.log[:2000]
                 if len(words) > 3:
                     self.events[words[3]] += 1
-                if len(words) < 4 or words[3] in CRASHES or (words[1] == "error" and words[3] != "not_stored"):
+                if len(words) < 4 or words[3] in CRASHES or (words[1] == "error" and words[3] != "queue_write_failed"):
                     self.kept.append(line.rstrip("\n"))
                 self.changed.notify_all()
         with self.changed:

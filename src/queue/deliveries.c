@@ -244,8 +244,8 @@ static bool open_content(struct queue *queue, struct queue_delivery *delivery, u
     /* other errors are temporary: no descriptor, no memory, a disk to be repaired */
     bool gone = number == ENOENT;
     log_event(LOG_EVENT_ERROR, gone ? "content_missing" : "content_unreadable", LOG_ID(delivery->message.id),
-              LOG_TEXT("reason", strerror(number)),
-              LOG_TEXT("mend", "the content file in queue/content cannot be read"));
+              LOG_TEXT("error", strerror(number)),
+              LOG_TEXT("reason", "the content file in queue/content cannot be read"));
     if (!gone)
         defer_unread(queue, delivery, now_ms, queue->options.retry.first_ms);
     else if (now_ms < delivery->message.expires_ms)

@@ -56,7 +56,7 @@ static void log_missing_members(struct queue *queue, const struct queue_delivery
             LOG_EVENT_WARN, "member_missing", LOG_ID(d->message.id),
             LOG_BYTES("alias", d->recipients[0].recipient.address), LOG_BYTES("to", page->missing[i].address),
             LOG_BYTES("from", d->message.envelope.sender),
-            LOG_TEXT("mend",
+            LOG_TEXT("hint",
                      "mailboat alias remove ALIAS MEMBER, or give the member a mailbox: mailboat user add"));
     if (page->missing_count > 0)
         fail(queue, d,

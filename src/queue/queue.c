@@ -271,9 +271,9 @@ static void end_delivery(struct queue *queue, struct queue_delivery *d, enum sch
     struct active_destination *active = d->active;
     d->active = NULL;
     if (schedule_ended(&queue->schedule, &active->scheduled, news, now_ms, queue_random(queue)))
-        log_event(LOG_EVENT_WARN, "put_off", LOG_BYTES("destination", active->scheduled.name),
+        log_event(LOG_EVENT_WARN, "destination_backoff", LOG_BYTES("destination", active->scheduled.name),
                   LOG_U64("failures", active->scheduled.failures),
-                  LOG_U64("next_ms", active->scheduled.until_ms - now_ms));
+                  LOG_U64("retry_in_ms", active->scheduled.until_ms - now_ms));
     destinations_rest(queue, active, now_ms);
 }
 

@@ -96,9 +96,9 @@ void queue_clock_look(struct queue_clock *queue_clock, struct store *store)
     int64_t moved_ms = queue_clock_ahead_ms(queue_clock) - queue_clock->noted_ahead_ms;
     bool jumped = moved_ms > QUEUE_CLOCK_STEP_MS || moved_ms < -QUEUE_CLOCK_STEP_MS;
     if (jumped)
-        log_event(LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", moved_ms > 0 ? "forward" : "back"),
-                  LOG_U64("seconds", (moved_ms > 0 ? moved_ms : -moved_ms) / 1000),
-                  LOG_TEXT("mend", "queued mail is not affected; fix this machine's clock"));
+        log_event(LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("direction", moved_ms > 0 ? "forward" : "back"),
+                  LOG_U64("jump_s", (moved_ms > 0 ? moved_ms : -moved_ms) / 1000),
+                  LOG_TEXT("hint", "queued mail is not affected; fix this machine's clock"));
     if (jumped || (store_is_changed(store) &&
                    queue_clock_now_ms(queue_clock) - queue_clock->noted_ms >= QUEUE_CLOCK_NOTED_MS))
         put_note(queue_clock, store);

@@ -60,8 +60,8 @@ void vacation_queue_consider(struct queue *queue, const struct store_message *me
     struct vacation_reply *reply = memory_new(sizeof *reply);
     enum vacation_verdict verdict = vacation_check_header(&input, &reply->arena, &reply->about);
     if (verdict != VACATION_DUE) {
-        log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(message->id), LOG_BYTES("to", input.sender),
-                  LOG_BYTES("as", input.user), LOG_TEXT("reason", vacation_verdict_name(verdict)));
+        log_event(LOG_EVENT_DEBUG, "vacation_skipped", LOG_ID(message->id), LOG_BYTES("to", input.sender),
+                  LOG_BYTES("user", input.user), LOG_TEXT("reason", vacation_verdict_name(verdict)));
         arena_clear(&reply->arena);
         free(reply);
         return;
@@ -121,11 +121,11 @@ static void answer(struct queue *queue, const struct vacation_reply *reply,
     struct bytes known = store_note(queue->store, name, &arena);
     uint64_t span_ms = said->days * (uint64_t)DAY_MS, since_ms = now_ms > span_ms ? now_ms - span_ms : 0;
     if (vacation_remembers(known, reply->sender, since_ms)) {
-        log_event(LOG_EVENT_DEBUG, "not_answered", LOG_ID(reply->id), LOG_BYTES("to", reply->sender),
-                  LOG_BYTES("as", reply->user), LOG_TEXT("reason", "answered recently"));
+        log_event(LOG_EVENT_DEBUG, "vacation_skipped", LOG_ID(reply->id), LOG_BYTES("to", reply->sender),
+                  LOG_BYTES("user", reply->user), LOG_TEXT("reason", "answered recently"));
     } else if (!vacation_remember(&memory, known, reply->sender, now_ms, since_ms)) {
-        log_event(LOG_EVENT_WARN, "not_answered", LOG_ID(reply->id), LOG_BYTES("to", reply->sender),
-                  LOG_BYTES("as", reply->user), LOG_TEXT("reason", "too many were answered recently"));
+        log_event(LOG_EVENT_WARN, "vacation_skipped", LOG_ID(reply->id), LOG_BYTES("to", reply->sender),
+                  LOG_BYTES("user", reply->user), LOG_TEXT("reason", "too many were answered recently"));
     } else {
         uint64_t id = queue_id_next(&queue->ids, now_ms * 1000);
         compose(queue, reply, said, id, now_ms, &content);

@@ -312,7 +312,7 @@ int child_run(struct child *child, int control)
     child->loop = &loop;
     child->wiring = &wiring;
     if (!begin(child, control, &error)) {
-        log_event(LOG_EVENT_ERROR, "start_failed", LOG_TEXT("reason", error.text));
+        log_event(LOG_EVENT_ERROR, "start_failed", LOG_TEXT("error", error.text));
         return error.exit_code == 0 ? EX_SOFTWARE : error.exit_code;
     }
     child_send(child, &wiring.control.channel, IPC_READY, &(struct ipc_nothing){0}, -1);

@@ -95,8 +95,8 @@ static void restart_now(void *owner)
     struct error error;
     if (!children_fork(child->children, child, &error)) {
         if (log_throttle_is_due(&child->children->forking, clock_now_ms()))
-            log_event(LOG_EVENT_ERROR, "restart_failed", LOG_TEXT("reason", error.text),
-                      LOG_U64("times", child->children->forking.times));
+            log_event(LOG_EVENT_ERROR, "restart_failed", LOG_TEXT("error", error.text),
+                      LOG_U64("occurrences", child->children->forking.times));
         timer_set(&child->restart, REJOIN_MS);
         return;
     }
@@ -184,7 +184,7 @@ static void log_death(const struct supervised *child, int status)
 {
     char buffer[SANDBOX_CALL_NAME_MAX];
     const char *call = forbidden_call(child, status, buffer);
-    log_event(LOG_EVENT_ERROR, "child_died", LOG_TEXT("role", service_name(child->service)),
+    log_event(LOG_EVENT_ERROR, "process_died", LOG_TEXT("role", service_name(child->service)),
               LOG_U64("pid", child->pid), LOG_U64("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
               LOG_U64("exit_code", WIFEXITED(status) ? WEXITSTATUS(status) : 0),
               LOG_U64("restart_ms", child->backoff_ms), LOG_TEXT("call", call),

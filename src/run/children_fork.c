@@ -115,7 +115,7 @@ static _Noreturn void be_child(const struct children *children, const struct sup
     leave_what_is_others(children, self);
     /* memory shared by others is removed: it contains the secret of TLS tickets */
     if (!shared_memory_keep(&shared, service->shares, SERVICE_SHARES_MAX, &error)) {
-        log_event(LOG_EVENT_ERROR, "start_failed", LOG_TEXT("reason", error.text));
+        log_event(LOG_EVENT_ERROR, "start_failed", LOG_TEXT("error", error.text));
         _exit(EX_OSERR);
     }
     control = tidy_descriptors(&child, children, control, listeners);

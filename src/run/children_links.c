@@ -20,7 +20,7 @@ static void link_new(struct children *children, struct supervised *asker, struct
     struct error error;
     if (!channel_pair(ends, &error)) {
         if (log_throttle_is_due(&children->joining, clock_now_ms()))
-            log_event(LOG_EVENT_ERROR, "channel_failed", LOG_TEXT("reason", error.text));
+            log_event(LOG_EVENT_ERROR, "channel_failed", LOG_TEXT("error", error.text));
         timer_set(&children->rejoin, REJOIN_MS);
         return;
     }

@@ -183,9 +183,9 @@ static bool chown_room(struct data_dir_view *view, struct error *error)
         return true;
     if (!chown_tree(&over, &view->folder, error))
         return false;
-    log_event(LOG_EVENT_WARN, "folder_handed_over", LOG_TEXT("folder", view->folder.path),
-              LOG_U64("from", over.from), LOG_U64("to", over.to.uid), LOG_U64("names", over.count),
-              LOG_TEXT("mend", hint == NULL ? "" : hint));
+    log_event(LOG_EVENT_WARN, "directory_owner_changed", LOG_TEXT("directory", view->folder.path),
+              LOG_U64("former_uid", over.from), LOG_U64("uid", over.to.uid), LOG_U64("files", over.count),
+              LOG_TEXT("hint", hint == NULL ? "" : hint));
     return true;
 }
 

@@ -28,10 +28,11 @@ static bool raise_descriptor_limit(const struct config *config, struct error *er
         return true;
     higher = (struct rlimit){limit.rlim_max < wanted ? limit.rlim_max : wanted, limit.rlim_max};
     setrlimit(RLIMIT_NOFILE, &higher);
-    log_event(LOG_EVENT_WARN, "limit_lowered", LOG_TEXT("what", "connections a process"),
-              LOG_U64("to", higher.rlim_cur > 2 * DESCRIPTORS_BESIDE ? higher.rlim_cur - DESCRIPTORS_BESIDE
-                                                                     : higher.rlim_cur / 2),
-              LOG_TEXT("mend", "raise the limit of open files (LimitNOFILE, ulimit -n)"));
+    log_event(LOG_EVENT_WARN, "connection_limit_lowered",
+              LOG_TEXT("reason", "the limit of open files is too low for limits.connections"),
+              LOG_U64("limit", higher.rlim_cur > 2 * DESCRIPTORS_BESIDE ? higher.rlim_cur - DESCRIPTORS_BESIDE
+                                                                        : higher.rlim_cur / 2),
+              LOG_TEXT("hint", "raise the limit of open files (LimitNOFILE, ulimit -n)"));
     return true;
 }
 
@@ -89,8 +90,9 @@ bool preparation_run(struct config *config, service_list *services, struct error
         return false;
     if (certificate_made)
         log_event(
-            LOG_EVENT_WARN, "certificate_made", LOG_TEXT("file", config->tls.certificate),
-            LOG_TEXT("mend", "it is self-signed: mail programs will warn; set tls.certificate and tls.key"));
+            LOG_EVENT_WARN, "certificate_generated", LOG_TEXT("file", config->tls.certificate),
+            LOG_TEXT("hint",
+                     "mail programs warn of this self-signed certificate; set tls.certificate and tls.key"));
     return raise_descriptor_limit(config, error);
 }
 

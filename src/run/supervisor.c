@@ -127,7 +127,7 @@ static void start_beside(struct supervisor *s)
         for (service_list *at = s->services; *at != NULL; at++)
             if ((*at)->overlaps == overlapping[i] && (overlapping[i] || !is_there(s, *at)) &&
                 !children_start(&s->children, *at, &error))
-                log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("reason", error.text));
+                log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("error", error.text));
 }
 
 /* False until it is replaced; its end continues the reload. */
@@ -196,8 +196,8 @@ static void begin_reload(struct supervisor *s)
     if (s->stage != STAGE_RUNNING)
         return;
     if (!swap_config(s, &error)) {
-        log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("reason", error.text),
-                  LOG_TEXT("mend", "the previous configuration stays in effect"));
+        log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("error", error.text),
+                  LOG_TEXT("hint", "the previous configuration stays in effect"));
         return;
     }
     log_event(LOG_EVENT_INFO, "reloading", LOG_TEXT("config", s->config.file));
@@ -230,7 +230,7 @@ static void go_on_stopping(struct supervisor *s)
 static void limit_passed(void *owner)
 {
     struct supervisor *s = owner;
-    log_event(LOG_EVENT_WARN, "killing", LOG_TEXT("reason", "some processes did not end in time"));
+    log_event(LOG_EVENT_WARN, "shutdown_timeout", LOG_TEXT("reason", "some processes did not end in time"));
     children_kill(&s->children);
 }
 
@@ -276,7 +276,7 @@ static void helper_command_done(void *owner, struct bytes line, const char *why)
     struct buffer reason = {0};
     if (line.length == 0) {
         buffer_add_format(&reason, "%s: %s", s->helper_key, why);
-        log_event(LOG_EVENT_ERROR, "command_failed", LOG_BYTES("reason", buffer_bytes(&reason)));
+        log_event(LOG_EVENT_ERROR, "helper_command_failed", LOG_BYTES("error", buffer_bytes(&reason)));
     }
     children_broadcast(&s->children, s->helped->role, IPC_SECRET_ANSWER,
                        &(struct ipc_secret_answer){line, buffer_bytes(&reason)});
@@ -353,14 +353,14 @@ static void log_what_is_missing(const struct supervisor *s)
 {
     if (s->users_warning.length > 0)
         log_event(LOG_EVENT_WARN, "users_missing", LOG_BYTES("reason", buffer_bytes(&s->users_warning)),
-                  LOG_TEXT("mend", USERS_HINT));
+                  LOG_TEXT("hint", USERS_HINT));
     if (!sandbox_has_landlock())
         log_event(
-            LOG_EVENT_WARN, "no_landlock",
+            LOG_EVENT_WARN, "landlock_missing",
             LOG_TEXT("reason", "the kernel has no Landlock; processes are sandboxed with seccomp only"));
     if (geteuid() == 0 && !sandbox_can_change_root())
         log_event(
-            LOG_EVENT_WARN, "no_empty_root",
+            LOG_EVENT_WARN, "empty_root_missing",
             LOG_TEXT("reason",
                      "the capability CAP_SYS_CHROOT is missing: the processes keep their root directory"));
 }

@@ -148,7 +148,7 @@ void handshake_budget_log(const struct handshake_network *network, uint64_t time
 {
     char buffer[HANDSHAKE_NETWORK_TEXT];
     log_event(LOG_EVENT_WARN, "handshakes_delayed",
-              LOG_BYTES("client", handshake_network_text(network, buffer)), LOG_U64("times", times),
+              LOG_BYTES("client", handshake_network_text(network, buffer)), LOG_U64("occurrences", times),
               LOG_TEXT("reason", "TLS handshakes of this address have used up their CPU budget"),
               LOG_TEXT("hint", "block the address at the firewall if it is not one of yours"));
 }

@@ -173,7 +173,7 @@ class Mailboat:
             raise AssertionError("the server did not stop; its log:\n" + "\n".join(self.log[-40:]))
         self.process = None
         until(lambda: self.log[-1:] == ["(end of log)"])
-        forbidden = self.lines("child_died", " call=")
+        forbidden = self.lines("process_died", " call=")
         assert self.may_break_the_seal or not forbidden, "a process made a system call that its sandbox does not allow:\n" + "\n".join(forbidden)
         return code
 

@@ -139,7 +139,7 @@ def test_a_flood_of_silence_keeps_nobody_out(crowd, start, port):
     server.wait_log("pressure_ended")
     assert worker.say("NOOP").startswith("250")
     everybody_gets_in(crowd, server)
-    assert len(server.lines("pressure_begun")) == 1 and len(server.lines("refused")) <= 10
+    assert len(server.lines("pressure_begun")) == 1 and len(server.lines("connection_rejected")) <= 10
 
 
 def test_ten_thousand_from_a_hundred_networks(crowd, start):
@@ -148,7 +148,7 @@ def test_ten_thousand_from_a_hundred_networks(crowd, start):
     server = start(limits="")
     taken = flood(crowd, server, 25, 101, 100, "2001:db8:{n:x}::{i:x}")
     everybody_gets_in(crowd, server)
-    assert len(server.lines("refused")) <= 10
+    assert len(server.lines("connection_rejected")) <= 10
     close_all(taken)
 
 
@@ -185,7 +185,7 @@ def test_a_network_has_so_many_connections(crowd, start, address, most):
     greetings = sorted(Line(sock).greeting[:3] for sock in taken)  # two processes do not take them in their order
     assert greetings == ["220"] * most + ["421"] * 10
     assert greeted(crowd, server, 25, "2001:db8:2::1") == "220"
-    assert len(server.lines("refused", "too many connections from this address")) <= 2  # one a process
+    assert len(server.lines("connection_rejected", "too many connections from this address")) <= 2  # one a process
     close_all(taken)
 
 
@@ -221,8 +221,8 @@ def test_a_local_user_leaves_room_for_others(crowd, start):
     server = start()
     greedy, heard = hold_as(server, 60001, 100)
     assert heard == ["220"] * 20 + ["421"] * 80
-    assert server.wait_log("refused", "too many connections from this address")
-    assert all('account="uid 60001"' in line for line in server.lines("refused"))
+    assert server.wait_log("connection_rejected", "too many connections from this address")
+    assert all('account="uid 60001"' in line for line in server.lines("connection_rejected"))
     other, heard = hold_as(server, 60002, 5)
     assert heard == ["220"] * 5
     root, heard = hold_as(server, 0, 50)  # it has no such limit

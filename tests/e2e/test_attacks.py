@@ -33,7 +33,7 @@ def test_nothing_comes_of_it(attacked, path, pieces):
     until(lambda: attacked.queue_count() == 0)
     assert attacked.queue_count() == 0 and stored(attacked) - before == expected
     assert not [text for text in attacked.mail(USER) if text.startswith(b"Return-Path: <evil")]
-    assert not attacked.lines("child_died")
+    assert not attacked.lines("process_died")
 
 
 # ---- connections ----
@@ -58,6 +58,6 @@ for door in doors: door.close()
                 until(lambda: heard.append(net.run(sys.executable, "-c", knock, check=True).stdout.split()) or heard[-1].count("220") == 5)
                 assert heard[-1] == ["220"] * 5 + ["421"] * 7, heard
                 assert all(once.count("220") <= 5 for once in heard)
-            assert server.lines("refused", "too many connections from this address", "192.0.2.1")
+            assert server.lines("connection_rejected", "too many connections from this address", "192.0.2.1")
         finally:
             server.stop()

@@ -197,7 +197,7 @@ def test_a_flood_of_replies_ends_the_session_and_nothing_else(against, flood):
     send(server)
     line = server.wait_log("deferred", "to=bob@elsewhere.net")[0]
     assert "status=4.5.0" in line, line
-    assert peer.over.wait(30) and not server.lines("child_died")
+    assert peer.over.wait(30) and not server.lines("process_died")
     assert memory_kib(server.processes()["relay"][0]) < 30_000
 
 

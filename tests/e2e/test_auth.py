@@ -102,8 +102,8 @@ def test_wrong_channel_binding_is_refused(shared_server):
         assert sign_in(client, Scram(USER, PASSWORD, end_point(client), "tls-unique"))[0] == 535
         code, text = sign_in(client, Scram(USER, PASSWORD, flag="y"))  # -PLUS was removed from the list
         assert code == 535 and b"possible downgrade attack" in text
-        shared_server.wait_log("refused", "code=535", "possible downgrade attack")
-        shared_server.wait_log("refused", "code=535", "channel binding mismatch")
+        shared_server.wait_log("reply_rejected", "code=535", "possible downgrade attack")
+        shared_server.wait_log("reply_rejected", "code=535", "channel binding mismatch")
         assert client.docmd("MAIL", f"FROM:<{USER}>")[0] == 530
 
 
@@ -149,7 +149,7 @@ def test_accounts_of_before_scram_learn_it_when_they_sign_in(mailboat):
     for password in (PASSWORD, key):
         with smtp(server, 465, user=USER, password=password):
             pass
-    server.wait_log("scram_ready", USER, count=2)
+    server.wait_log("scram_verifier_stored", USER, count=2)
     for password in (PASSWORD, key):
         with smtp(server, 465) as client:
             assert sign_in(client, Scram(USER, password))[0] == 235
@@ -192,7 +192,7 @@ def test_a_guesser_is_locked_and_an_operator_sees_and_undoes_it(mailboat):
     assert USER in server.cli("user", "locks").stdout
     assert "unlocked" in server.cli("user", "unlock", USER).stdout
     assert guess(server, USER, PASSWORD, ("127.0.0.7", 0)) == 235
-    server.wait_log("unlocked", f"who={USER}")
+    server.wait_log("unlocked", f"subject={USER}")
     assert guess_much(server, "nobody@example.org", "127.0.0.8", 8, "SCRAM") == [535] * 6 + [454] * 2  # the same for who is not there
     assert "unlocked" in server.cli("user", "unlock", "127.0.0.8").stdout
     assert server.cli("user", "unlock", check=False).returncode == 64
@@ -545,7 +545,7 @@ def test_relay_with_a_token_that_a_command_prints(mailboat, certificates, tmp_pa
     server = mailboat(relay=smarthost(certificates, peer.port, "implicit", token_command=f"cat {token} && cat"))
     server.add_user(USER, PASSWORD)
     submit(server)  # no such file yet
-    server.wait_log("command_failed", "token_command", "exit code")
+    server.wait_log("helper_command_failed", "token_command", "exit code")
     server.wait_log("deferred", "token_command")
     token.write_text("stale\nanother line\n")
     since = len(server.log)

@@ -106,7 +106,7 @@ def test_after_a_failed_sync_nothing_is_trusted(faulty, call, path, size):
     with it.board.fail(call, "queue", path):
         assert it.send("while it fails", size) in (451, 421)
         it.server.wait_log("store_failed")
-        it.server.wait_log("child_died", "role=queue")
+        it.server.wait_log("process_died", "role=queue")
     it.send_until_accepted("after", size)
     assert it.pid("queue") != before
     assert it.arrived("before") == 1 and it.arrived("after") >= 1
@@ -233,7 +233,7 @@ def test_jumps_of_the_clock_neither_expire_nor_freeze(faulty):
     for seconds, where in ((WEEK_S, "forward"), (-WEEK_S, "back")):
         jumps = len(it.server.lines("clock_jumped", " queue "))
         it.board.move_clock(seconds)
-        it.server.wait_log("clock_jumped", " queue ", f"where={where}", count=len(it.server.lines("clock_jumped", " queue ", f"where={where}")) + 1)
+        it.server.wait_log("clock_jumped", " queue ", f"direction={where}", count=len(it.server.lines("clock_jumped", " queue ", f"direction={where}")) + 1)
         os.kill(it.pid("queue"), signal.SIGKILL)
         another_attempt(it)
         assert len(it.server.lines("clock_jumped", " queue ")) == jumps + 1  # told once, not by each process
@@ -374,7 +374,7 @@ def test_a_full_disk_is_told_once(faulty):
         assert codes == {452}
         it.stays_calm()
         assert len(it.server.lines("store_full")) == 1 and len(it.server.lines("spool_failed")) <= len(it.server.processes()["smtpd"])
-    assert not it.server.lines("child_died")
+    assert not it.server.lines("process_died")
     it.send_until_accepted("room again")
     assert it.arrived("room again") == 1 and len(it.server.mail(USER)) == 1
 
@@ -410,7 +410,7 @@ def test_a_change_of_the_accounts_that_the_disk_refuses_is_told_and_not_half_don
         assert rule.failed > 0 and done.returncode == code and done.stderr.count("\n") == 1 and done.stdout == ""
     assert aliases(it) == 0
     it.server.cli(*ALIAS)
-    assert aliases(it) == 2 and not it.server.lines("child_died")
+    assert aliases(it) == 2 and not it.server.lines("process_died")
 
 
 def test_a_change_of_the_accounts_whose_writer_dies_is_told_and_not_half_done(faulty):
@@ -473,7 +473,7 @@ def test_who_falls_silent_is_waited_for_so_long_and_holds_little(faulty):
         assert it.send("after them") == 250
     assert it.arrived("after them") >= 1
     assert all(is_hung_up(caller) for caller in [*callers, *deaf])
-    assert it.pid("smtpd") == smtpd and not it.server.lines("child_died")
+    assert it.pid("smtpd") == smtpd and not it.server.lines("process_died")
 
 
 def test_a_peer_that_falls_silent_is_left_at_its_time(faulty):
@@ -529,7 +529,7 @@ def test_under_a_limit_of_memory_the_server_stays(faulty):
             callers[-1].sendall(half)
         except OSError:
             pass
-    it.server.wait_log("child_died", "role=smtpd")
+    it.server.wait_log("process_died", "role=smtpd")
     for caller in callers:
         caller.close()
     it.send_until_accepted("after")

@@ -375,12 +375,12 @@ def test_a_smarthosts_port_is_found_and_found_again(net, tmp_path, certificates)
         def submit():
             net.run(PROGRAM, "send", "--config", relay.config, "--from", "ada@example.test", "--to", "ada@example.test", "--body", "hello", check=True)
         submit()
-        relay.wait_log("port_chosen", "port=2525")
+        relay.wait_log("smarthost_port_selected", "port=2525")
         relay.wait_log("delivered", "ada@example.test")
         net.drop(2525)
         time.sleep(4)  # the kept connection ends after three seconds
         submit()
-        relay.wait_log("port_chosen", "port=465", timeout=60)
+        relay.wait_log("smarthost_port_selected", "port=465", timeout=60)
         relay.wait_log("delivered", "ada@example.test", count=2, timeout=60)
         assert not relay.lines("bounced")
     finally:
@@ -402,13 +402,13 @@ def test_where_25_is_blocked_the_smarthost_carries(net, tmp_path, certificates):
         net.run(PROGRAM, "send", "--config", relay.config, "--from", "ada@example.test", *(w for t in to for w in ("--to", t)), "--body", "hello", check=True)
     try:
         submit("x@a.example.test", "x@b.example.test", "x@c.example.test")
-        relay.wait_log("relay_changed", "to=smarthost", timeout=40)
+        relay.wait_log("relay_route_changed", "route=smarthost", timeout=40)
         for domain in "abc":
             relay.wait_log("delivered", f"to=x@{domain}.example.test", "peer=mail.example.test[192.0.2.2]:587", timeout=40)
         started = time.monotonic()
         submit("y@a.example.test")  # and what comes next goes there at once
         relay.wait_log("delivered", "to=y@a.example.test", ":587", timeout=40)
         assert time.monotonic() - started < 5
-        assert len(relay.lines("relay_changed")) == 1 and not relay.lines("bounced")
+        assert len(relay.lines("relay_route_changed")) == 1 and not relay.lines("bounced")
     finally:
         relay.stop()

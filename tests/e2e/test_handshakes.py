@@ -242,6 +242,6 @@ def test_an_address_waits_when_its_handshakes_have_cost_too_much(tmp_path, port,
             # a client from another network gets its handshake
             asked = net.run(sys.executable, "-c", ASK.format(server=SERVER, port=port, words=words), where=net.server, check=True)
             assert asked.stdout == ("b'HTT'\n" if port == 8443 else "b'220'\n")
-            assert not server.lines("child_died")
+            assert not server.lines("process_died")
         finally:
             server.stop()

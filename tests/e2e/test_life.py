@@ -76,10 +76,10 @@ def test_a_killed_child_comes_back_and_nothing_accepted_is_lost(mailboat, role):
         server.wait_log("accepted", count=800 * (kill + 1))
         while not server.processes().get(role):  # restarted after a while
             threading.Event().wait(0.01)
-        before = len(server.lines("child_died", f"role={role}"))
+        before = len(server.lines("process_died", f"role={role}"))
         for pid in server.processes()[role]:
             os.kill(pid, signal.SIGKILL)
-        server.wait_log("child_died", f"role={role}", count=before + 1)
+        server.wait_log("process_died", f"role={role}", count=before + 1)
     for thread in senders:
         thread.join(120)
     assert len(accepted) > total // 2

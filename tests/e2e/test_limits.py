@@ -51,8 +51,8 @@ def test_forty_sessions_at_once_send_no_more_than_one(mailboat):
     codes = in_parallel(40, lambda n: give(clients[n])[-1])
     assert sorted(codes) == [250] * 2 + [450] * 38
     server.wait_log("accepted", count=2)
-    server.wait_log("limit_reached", f"account={USER}")
-    assert len(server.lines("accepted")) == 2 and len(server.lines("limit_reached")) == 1
+    server.wait_log("account_rate_limited", f"account={USER}")
+    assert len(server.lines("accepted")) == 2 and len(server.lines("account_rate_limited")) == 1
 
 
 def test_recipients_are_counted_before_the_message_is_taken(mailboat):
@@ -143,7 +143,7 @@ def test_a_local_user_has_a_limit_and_root_has_none(tmp_path, certificates):
         assert "local user" in done[-1].stderr and " min" in done[-1].stderr and "submission.local" in done[-1].stderr
         server.wait_log("accepted", f'"uid {NOBODY}"', count=5)
         assert len(server.lines("accepted", f'"uid {NOBODY}"')) == 5 and drops(server) == []
-        assert len(server.lines("limit_reached", f'"uid {NOBODY}"')) == 1
+        assert len(server.lines("account_rate_limited", f'"uid {NOBODY}"')) == 1
         for n in range(8):
             server.programs.send("-i", USER, message=f"Subject: root {n}\n\n", user=0)
         assert server.programs.send("-i", USER, message="Subject: another\n\n", user=NOBODY - 1).returncode == 0
@@ -176,13 +176,13 @@ def test_what_is_dropped_counts_and_waits(tmp_path, certificates):
         server.programs.send("-i", USER, message="Subject: of another\n\n", user=NOBODY - 1)
         server.start()
         server.wait_log("accepted", f'"uid {NOBODY - 1}"')
-        server.wait_log("drop_waits", f"uid={NOBODY}")
+        server.wait_log("drop_delayed", f"uid={NOBODY}")
         until(lambda: len(drops(server)) == 7)
         assert len(server.lines("accepted", f'"uid {NOBODY}"')) == 5 and len(drops(server)) == 7
         assert server.programs.send("-i", USER, message="Subject: x\n\n", check=75).stderr
         server.programs.send("-i", USER, message="Subject: of another again\n\n", user=NOBODY - 1)
         server.wait_log("accepted", f'"uid {NOBODY - 1}"', count=2)
-        assert len(server.lines("drop_waits")) == 1 and len(drops(server)) == 7
+        assert len(server.lines("drop_delayed")) == 1 and len(drops(server)) == 7
         server.stop()
         server.start()  # the whole server: counters start again
         server.wait_log("accepted", f'"uid {NOBODY}"', count=5)
@@ -250,7 +250,7 @@ def test_cron_of_debian_writes_as_root_for_every_user(tmp_path, certificates, st
         if state == "stopped":
             server.start()
         server.wait_log("accepted", "to=root@example.org", count=3)
-        assert not server.lines("refused", "5.7.1") and not server.lines("drop_refused")
+        assert not server.lines("reply_rejected", "5.7.1") and not server.lines("drop_rejected")
         for sender in ("ada+root@example.org", "visitor@example.net") if state == "running" else ():
             done = server.programs.send("-i", "-f", sender, USER, message="Subject: x\n\n", check=69)
             assert "add it to senders in submission.local.users" in done.stderr, done.stderr
@@ -280,9 +280,9 @@ def test_the_drop_folder_is_no_way_around(tmp_path, certificates):
             os.chown(path, NOBODY, folder.stat().st_gid)
             os.chmod(path, 0o640)
             path.rename(folder / name)
-        refused = server.wait_log("drop_refused", count=len(forged))
+        refused = server.wait_log("drop_rejected", count=len(forged))
         for name in forged:
-            (line,) = [line for line in refused if f"was={name} " in line]
+            (line,) = [line for line in refused if f"original_name={name} " in line]
             assert f"uid={NOBODY}" in line, line
         server.wait_log("accepted", "from=shop@example.org")
         assert len(server.lines("accepted")) == 1

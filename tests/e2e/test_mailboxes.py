@@ -395,8 +395,8 @@ def test_each_recipient_has_a_reply_of_its_own(mailboat, tmp_path):
             server.add_user(user, PASSWORD)
         with smtp(server, 587, user=ADA, password=PASSWORD) as client:
             client.sendmail(ADA, [ADA, BOB, CARL, "eve@example.org"], f"From: {ADA}\r\nSubject: three\r\n\r\nhi\r\n")
-        server.wait_log("delivered", f"to={ADA}", "status=2.0.0", 'reason=saved')
-        server.wait_log("bounced", f"to={CARL}", "code=552", "status=5.2.2", 'reason="quota exceeded"')
+        server.wait_log("delivered", f"to={ADA}", "status=2.0.0", 'reply=saved')
+        server.wait_log("bounced", f"to={CARL}", "code=552", "status=5.2.2", 'reply="quota exceeded"')
         server.wait_log("deferred", f"to={BOB}", "status=4.2.2")
         server.wait_log("bounced", "to=eve@example.org", "status=5.1.1")
         peer.shutdown()

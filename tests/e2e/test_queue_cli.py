@@ -198,13 +198,13 @@ def test_explain_knows_a_destination_where_nobody_answers(mailboat):
     server = people(mailboat(relay=away_to(free_port())))
     for _ in range(8):
         send(server, ADA, "bob@there.net")
-    server.wait_log("put_off")
+    server.wait_log("destination_backoff")
     states = {}
     for queue_id in ids(server):
         recipient = ask(server, "explain", queue_id)["recipients"][0]
         states.setdefault(recipient["state"], recipient)
-    assert "put_off" in states and "connections to the smarthost failed in a row" in states["put_off"]["why"]
-    assert states["put_off"]["next_ms"] > time.time() * 1000
+    assert "destination_backoff" in states and "connections to the smarthost failed in a row" in states["destination_backoff"]["why"]
+    assert states["destination_backoff"]["next_ms"] > time.time() * 1000
     stats = ask(server, "queue", "stats")
     assert stats["waiting"] == 8 and stats["ready"] == 0
     assert "refused" in stats["reasons"][0]["reason"].lower()

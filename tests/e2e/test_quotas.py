@@ -224,7 +224,7 @@ def test_one_message_finds_a_mailbox_full_and_the_next_is_refused_at_rcpt(full):
     assert full.says(ADA, port=587) == refusal.format(ADA)
     for address in (BOB, "team@example.org", "postmaster@example.org", "Postmaster"):  # one member has space; and RFC 5321 4.5.1
         assert full.says(address).startswith("250 "), address
-    assert full.server.lines("refused", "code=552") and full.reports() == 1
+    assert full.server.lines("reply_rejected", "code=552") and full.reports() == 1
 
 
 def test_after_five_minutes_one_message_gets_in_again_and_is_told_of_what_it_finds(full):

@@ -77,8 +77,8 @@ def test_a_full_mailbox_comes_back_at_once_in_the_servers_words(server, peer):
     assert [r["Diagnostic-Code"] for r in report.recipients] == ["smtp; 552 5.2.2 mailbox full", "smtp; 552 4.7.1 odd", "smtp; 550 no code here"]
     assert "552 5.2.2 mailbox full" in report.words and "550 no code here" in report.words and "too many" not in report.words
     line, = server.wait_log("bounced", "to=bob@there.net")
-    assert " code=552 status=5.2.2 reason=\"mailbox full\"" in line
-    assert " code=550 reason=\"no code here\"" in server.wait_log("bounced", "to=eve@there.net")[0]
+    assert " code=552 status=5.2.2 reply=\"mailbox full\"" in line
+    assert " code=550 reply=\"no code here\"" in server.wait_log("bounced", "to=eve@there.net")[0]
     assert peer.got == ["dora@there.net"]
 
 
@@ -98,8 +98,8 @@ def test_too_many_recipients_have_transactions_of_their_own(server, peer, full, 
 def test_too_many_and_over_quota_for_now_wait(server, peer):
     peer.says = {"bob@there.net": "452 4.2.2 over quota", "carl@there.net": "452 4.3.1 disk full"}
     submit(server, ["dora@there.net", "bob@there.net", "carl@there.net"])
-    assert " code=452 status=4.2.2 reason=\"over quota\"" in server.wait_log("deferred", "to=bob@there.net")[0]
-    assert " code=452 status=4.3.1 reason=\"disk full\"" in server.wait_log("deferred", "to=carl@there.net")[0]
+    assert " code=452 status=4.2.2 reply=\"over quota\"" in server.wait_log("deferred", "to=bob@there.net")[0]
+    assert " code=452 status=4.3.1 reply=\"disk full\"" in server.wait_log("deferred", "to=carl@there.net")[0]
     assert len(peer.letters) == 1
 
 

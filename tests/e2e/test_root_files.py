@@ -149,7 +149,7 @@ def test_a_planted_policy_file_is_replaced_and_told(stopped):
     server, out = stopped
     plant(server, "relay/mta-sts", "link to a file", out)
     assert begin(server) is True
-    assert server.lines("sts_not_read", "relay", "mta-sts")
+    assert server.lines("sts_cache_read_failed", "relay", "mta-sts")
     assert (server.data / "relay/mta-sts").is_file() and not (server.data / "relay/mta-sts").is_symlink()
     out.is_untouched()
 
@@ -481,7 +481,7 @@ def test_every_call_of_root_s_below_the_data_directory_goes_by_descriptor(tmp_pa
         supervisor = int(subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True).stdout.split()[0])
         relay = subprocess.run(["pgrep", "-P", str(supervisor), "mailboat-relay"], capture_output=True, text=True).stdout.split()[0]
         os.kill(int(relay), signal.SIGKILL)
-        server.wait_log("child_died", "role=relay")
+        server.wait_log("process_died", "role=relay")
         os.kill(supervisor, signal.SIGHUP)
         server.wait_log("reloaded")
         os.kill(supervisor, signal.SIGTERM)

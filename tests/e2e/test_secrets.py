@@ -153,7 +153,7 @@ def test_a_secret_lies_in_one_process(mailboat, certificates, tmp_path, way):
     with sqlite3.connect(server.data / "accounts" / "accounts.db") as accounts:  # as of before there was SCRAM
         accounts.execute("UPDATE user SET scram = NULL")
     sign_in(server)
-    server.wait_log("scram_ready")
+    server.wait_log("scram_verifier_stored")
     server.wait_log("delivered", "to=bob@elsewhere.net")
     if way != "password_file":
         known["the smarthost's password"] = (mark.encode(), {"relay"}, {"relay"})
@@ -248,7 +248,7 @@ def test_an_empty_folder_that_others_can_write_to_is_none(mailboat):
 
 def test_without_the_capability_it_is_said_and_all_else_holds(mailboat):
     server = mailboat(wrapper=["setpriv", "--bounding-set=-sys_chroot", "--inh-caps=-sys_chroot"])
-    assert server.lines("no_empty_root", "CAP_SYS_CHROOT")
+    assert server.lines("empty_root_missing", "CAP_SYS_CHROOT")
     assert set().union(*roots(server).values()) == {"/"}
     assert all("Seccomp:\t2" in Path(f"/proc/{pid}/status").read_text() for pids in server.processes().values() for pid in pids)
     server.add_user(USER, PASSWORD)
@@ -296,8 +296,8 @@ def test_a_forbidden_call_ends_a_process_and_the_log_names_it(mailboat, board, r
                     client.sendmail("bob@elsewhere.net", [USER], f"Subject: number {count}\r\n\r\nhi\r\n")
             except (OSError, smtplib.SMTPException):
                 pass
-            server.wait_log("child_died", f"role={role}", "signal=31", "call=chroot", "its sandbox does not allow", count=count)
-    assert len(server.lines("child_died", f"role={role}")) == 3
+            server.wait_log("process_died", f"role={role}", "signal=31", "call=chroot", "its sandbox does not allow", count=count)
+    assert len(server.lines("process_died", f"role={role}")) == 3
     until(lambda: server.processes().get(role, [victim]) != [victim])
     until(lambda: try_to_send(server, "at last"))
     assert len(server.arrivals(USER, "at last")) >= 1
@@ -313,7 +313,7 @@ def test_a_certificate_that_nobody_knows_ends_no_process(mailboat, certificates,
     server.add_user(USER, PASSWORD)
     sign_in(server)
     server.wait_log("deferred", "to=bob@elsewhere.net", "certificate")
-    assert not server.lines("child_died")
+    assert not server.lines("process_died")
     peer.listener.close()
 
 

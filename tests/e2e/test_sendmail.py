@@ -356,7 +356,7 @@ def test_a_server_that_runs_picks_up_at_once(server):
     os.chmod(folder / ".another", 0o644)
     (folder / ".another").rename(folder / "another")
     arrival(server, "again")
-    assert not server.lines("drop_refused")
+    assert not server.lines("drop_rejected")
 
 
 @pytest.mark.parametrize("role", ["pickup", "queue", "auth"])
@@ -374,7 +374,7 @@ def test_a_crash_loses_nothing_that_was_dropped(server, role):
                 server.changed.wait(0.01)
         for pid in server.processes()[role]:
             os.kill(pid, signal.SIGKILL)
-        server.wait_log("child_died", f"role={role}", count=kill + 1)
+        server.wait_log("process_died", f"role={role}", count=kill + 1)
     for number in range(total):
         arrival(server, f"number {number} end")
     for number in range(total):
@@ -384,7 +384,7 @@ def test_a_crash_loses_nothing_that_was_dropped(server, role):
             break
         with server.changed:
             server.changed.wait(0.05)
-    assert drops(server) == [] and not server.lines("drop_refused")
+    assert drops(server) == [] and not server.lines("drop_rejected")
     copies = len([t for t in server.mail(USER) if b"Subject: number" in t])
     assert copies <= total + 40
 
@@ -430,9 +430,9 @@ def test_bad_files_are_set_aside_once(tmp_path, certificates):
     try:
         server.start()
         arrival(server, "good")
-        refused = server.wait_log("drop_refused", count=count)
+        refused = server.wait_log("drop_rejected", count=count)
         for name in (*files, "k-symlink", "l-hard-link", "m-fifo", "n-folder"):
-            (line,) = [line for line in refused if f"was={name} " in line]
+            (line,) = [line for line in refused if f"original_name={name} " in line]
             assert "reason=" in line and "uid=" in line
         left = drops(server)
         assert len(left) == count and all(name.startswith("bad-") for name in left)
@@ -441,7 +441,7 @@ def test_bad_files_are_set_aside_once(tmp_path, certificates):
         server.start()
         server.programs.send("-i", USER, message="Subject: after\n\n")
         arrival(server, "after")
-        assert not server.lines("drop_refused") and drops(server) == left
+        assert not server.lines("drop_rejected") and drops(server) == left
     finally:
         server.stop()
 
@@ -453,7 +453,7 @@ def test_unfinished_files_are_left_alone_then_swept(server):
         (folder / name).write_bytes(b"MAILBOAT")
         os.utime(folder / name, (folder.stat().st_mtime - age,) * 2)
     server.start()
-    server.wait_log("drop_abandoned", "file=.old")
+    server.wait_log("drop_stale_removed", "file=.old")
     assert drops(server) == [".young"]
 
 

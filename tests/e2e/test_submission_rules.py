@@ -111,7 +111,7 @@ def test_limits_an_hour(mailboat):
         with smtp(server, 465, user=USER, password=PASSWORD) as client:
             code, text = client.mail(USER)
             assert code == 450 and text.startswith(b"4.7.1") and b" min" in text
-    assert len(server.lines("limit_reached", f"account={USER}")) == 1  # an operator hears of it, once
+    assert len(server.lines("account_rate_limited", f"account={USER}")) == 1  # an operator hears of it, once
     with smtp(server, 587, user="bob@example.org", password="secret-of-bob") as client:
         client.sendmail("bob@example.org", ["bob@example.org"], "Subject: x\r\n\r\nothers go on\r\n")
 

@@ -28,7 +28,7 @@ def arrived(server, subject):
 
 
 def told(server, log_from, **fields):
-    return server.wait_log("tls_other_way", *(f"{name}={value}" for name, value in fields.items()), since=log_from)
+    return server.wait_log("tls_mode_mismatch", *(f"{name}={value}" for name, value in fields.items()), since=log_from)
 
 
 # ---- TLS from the first byte where STARTTLS is the custom ----
@@ -40,7 +40,7 @@ def test_smtplib_with_ssl(server, port):
         client.login("ada@example.org", "secret-of-ada")
         client.sendmail("ada@example.org", ["ada@example.org"], letter(f"smtplib with ssl {port}"))
     arrived(server, f"smtplib with ssl {port}")
-    told(server, since, port=server.ports[port], began="tls", account="ada@example.org")
+    told(server, since, port=server.ports[port], client_tls="implicit", account="ada@example.org")
 
 
 @pytest.mark.parametrize("port", [587, 2525])
@@ -143,8 +143,8 @@ def test_an_address_teaches_how_long_it_is_looked_at(mailboat):
     assert min(greeting_ms(server, 2525) for _ in range(3)) >= 95  # each port by itself
     since = len(server.log)
     say_hello_late(server, 2525)
-    server.wait_log("refused", f"port={server.ports[2525]}", since=since)
-    told(server, since, port=server.ports[2525], began="tls")
+    server.wait_log("connection_rejected", f"port={server.ports[2525]}", since=since)
+    told(server, since, port=server.ports[2525], client_tls="implicit")
     assert greeting_ms(server, 2525) >= 190  # it took 100 ms and was too late: twice that
     with smtplib.SMTP_SSL("localhost", server.ports[2525], context=ssl.create_default_context(cafile=server.ca), timeout=PATIENCE) as client:
         assert client.noop()[0] == 250
@@ -156,8 +156,8 @@ def test_on_25_nobody_is_looked_at(server):
     since = len(server.log)
     with pytest.raises((ssl.SSLError, ConnectionError)):
         smtplib.SMTP_SSL("localhost", server.ports[25], context=ssl.create_default_context(cafile=server.ca), timeout=PATIENCE)
-    server.wait_log("refused", f"port={server.ports[25]}", since=since)
-    assert not server.lines("tls_other_way", f"port={server.ports[25]}", since=since)
+    server.wait_log("connection_rejected", f"port={server.ports[25]}", since=since)
+    assert not server.lines("tls_mode_mismatch", f"port={server.ports[25]}", since=since)
 
 
 def test_who_is_looked_at_is_told_that_the_server_goes(mailboat):
@@ -178,7 +178,7 @@ def test_smtplib_with_starttls_on_465(server):
         client.login("ada@example.org", "secret-of-ada")
         client.sendmail("ada@example.org", ["ada@example.org"], letter("smtplib with starttls on 465"))
     arrived(server, "smtplib with starttls on 465")
-    told(server, since, port=server.ports[465], began="clear", account="ada@example.org")
+    told(server, since, port=server.ports[465], client_tls="starttls", account="ada@example.org")
 
 
 def test_swaks_with_starttls_on_465(server):
@@ -227,7 +227,7 @@ def test_ordinary_clients_are_not_told_of(server, port):
             smtp(server, port, starttls=False).quit()
         else:
             smtp(server, port, user="ada@example.org", password="secret-of-ada").quit()
-    assert not server.lines("tls_other_way", f"port={server.ports[port]}", since=since)
+    assert not server.lines("tls_mode_mismatch", f"port={server.ports[port]}", since=since)
 
 
 def test_beginnings_that_lead_nowhere_are_bounded(mailboat):

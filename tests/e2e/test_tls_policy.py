@@ -279,7 +279,7 @@ def test_sts(relay, net):
     server = relay()
     line = delivered(server, net, "enforce.plain.test", "good", "sts")
     assert "certificate=valid" in line
-    server.wait_log("sts_policy", "domain=enforce.plain.test", "mode=enforce")
+    server.wait_log("sts_policy_fetched", "domain=enforce.plain.test", "mode=enforce")
     asked = (net.web / "asked").read_text().count("mta-sts.enforce.plain.test")
     assert asked == 1
     server.stop()
@@ -309,7 +309,7 @@ def test_sts_that_does_not_fit_waits(relay, net):
 def test_sts_testing_and_policies_that_are_none(relay, net):
     server = relay()
     delivered(server, net, "testing.plain.test", "stripped", "sts-testing", how="clear")
-    server.wait_log("sts_would_wait", "domain=testing.plain.test", "no TLS")
+    server.wait_log("sts_testing_failed", "domain=testing.plain.test", "no TLS")
     delivered(server, net, "moved.plain.test", "stripped", "may", how="clear")  # no redirect is followed
     server.wait_log("sts_fetch_failed", "domain=moved.plain.test", "302")
     delivered(server, net, "garbage.plain.test", "stripped", "may", how="clear")

@@ -191,9 +191,9 @@ def test_users_that_are_made_later_get_the_folders_at_the_next_start(tmp_path, c
     lines = [(f"x-{role}", 4200 + number, 4200 + number) for number, role in enumerate(roles())]
     server.wrapper = with_users(tmp_path, lines)
     server.start()
-    moved = server.lines("folder_handed_over")
+    moved = server.lines("directory_owner_changed")
     assert len(moved) == 6 and (server.data / "queue").stat().st_uid == 4200 + roles().index("queue")
     server.stop()
     server.start()
-    assert not server.lines("folder_handed_over") and not server.lines("users_missing")
+    assert not server.lines("directory_owner_changed") and not server.lines("users_missing")
     server.stop()

@@ -362,7 +362,7 @@ def test_a_smarthost_is_reached_by_443(clear_net, tmp_path, certificates):
     relay.start()
     try:
         net.run(PROGRAM, "send", "--config", relay.config, "--from", "ada@auto.example.test", "--to", "ada@auto.example.test", "--subject", "by the relay", "--body", "hello", check=True)
-        relay.wait_log("port_chosen", "port=443")
+        relay.wait_log("smarthost_port_selected", "port=443")
         relay.wait_log("delivered", "to=ada@auto.example.test", "peer=mail.example.test[192.0.2.2]:443")
         assert len(net.server_of_mail.arrivals("ada@auto.example.test", "by the relay")) == 1
     finally:
@@ -397,7 +397,7 @@ def test_a_port_is_published_while_it_answers(clear_net):
     look_again("port_not_published", "port=2525")
     assert published() == [587, 465]
     net.refuse(587, 465)  # none answers: nothing is known, and all stay
-    look_again("ports_not_examined")
+    look_again("port_check_inconclusive")
     assert published() == [587, 465, 2525]
 
 
@@ -469,7 +469,7 @@ def test_the_page_fits_phones(web, tmp_path, width):
 def test_a_dead_web_touches_no_mail(web):
     pid, = web.server.processes()["web"]
     subprocess.run(["kill", "-9", str(pid)], check=True)
-    web.server.wait_log("child_died", "role=web")
+    web.server.wait_log("process_died", "role=web")
     web.server.cli("send", "--from", ADA, "--to", ADA, "--subject", "still", "--body", "here")
     assert len(web.server.arrivals(ADA, "still")) == 1
     until(lambda: answers(web))

@@ -150,18 +150,19 @@ static void lines_show_what_they_did(void **state)
         const char *line;
     } wanted[] = {
         {EVENT_RECEIVED, "accepted id from to recipients size client port protocol tls account"},
-        {EVENT_REFUSED, "refused code status reason client port account"},
-        {EVENT_DEFERRED, "deferred id to peer tls tls_policy tls_reason attempt code status reason step "
-                         "delay_ms next_ms"},
+        {EVENT_REFUSED, "reply_rejected code status reason client port account"},
+        {EVENT_DEFERRED, "deferred id to peer tls tls_policy tls_reason attempt code status reply step "
+                         "delay_ms retry_in_ms"},
         {EVENT_DELIVERED,
-         "delivered id to peer tls tls_policy tls_reason attempt code status reason delay_ms"},
+         "delivered id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
         {EVENT_FORWARDED,
-         "delivered id to peer tls tls_policy tls_reason attempt code status reason delay_ms"},
-        {EVENT_BOUNCED, "bounced id to peer tls tls_policy tls_reason attempt code status reason delay_ms"},
-        {EVENT_EXPIRED, "expired id to peer tls tls_policy tls_reason attempt code status reason delay_ms"},
-        {EVENT_LOOPED, "looped id to peer tls tls_policy tls_reason attempt code status reason delay_ms"},
-        {EVENT_DISCARDED, "dropped id to peer tls tls_policy tls_reason attempt code status reason delay_ms"},
-        {EVENT_REQUEUED, "resolved id to as"},
+         "delivered id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
+        {EVENT_BOUNCED, "bounced id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
+        {EVENT_EXPIRED, "expired id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
+        {EVENT_LOOPED, "looped id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
+        {EVENT_DISCARDED,
+         "report_discarded id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
+        {EVENT_REQUEUED, "report_requeued id to new_id"},
         {EVENT_EXPANDED, "expanded id to members known_already missing more"},
         {EVENT_RETRIED, "retried id to recipients"},
         {EVENT_HELD, "held id to recipients"},
@@ -183,6 +184,21 @@ static void lines_show_what_they_did(void **state)
     }
 }
 
+static void a_peers_reply_and_our_reason_have_different_keys(void **state)
+{
+    struct mail_event event = {.kind = EVENT_DEFERRED, .id = 1, .at_ms = 1, .text = {"busy", 4}};
+    struct event_value values[EVENT_SHOWN_MAX];
+    static const char *const names[] = {"reason", "reply"};
+    for (size_t replied = 0; replied < 2; replied++) {
+        size_t found = 0, count;
+        event.code = replied * 451;
+        count = mail_event_shown(&event, values);
+        for (size_t i = 0; i < count; i++)
+            found += bytes_is(values[i].text, "busy") && strcmp(values[i].name, names[replied]) == 0;
+        assert_int_equal(found, 1);
+    }
+}
+
 static void only_counts_are_shown_when_they_are_nothing(void **state)
 {
     struct mail_event event = {.kind = EVENT_EXPANDED, .id = 1, .at_ms = 1};
@@ -200,6 +216,7 @@ int main(void)
         cmocka_unit_test(other_octets_are_refused),
         cmocka_unit_test(a_text_is_cut_at_its_limit),
         cmocka_unit_test(lines_show_what_they_did),
+        cmocka_unit_test(a_peers_reply_and_our_reason_have_different_keys),
         cmocka_unit_test(only_counts_are_shown_when_they_are_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

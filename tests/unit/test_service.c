@@ -314,8 +314,8 @@ static void each_row_is_started_as_its_user(void **state)
 static void one_that_breaks_its_seal_ends_and_is_restarted(void **state)
 {
     tell_asker();
-    wait_for(1, "supervisor", "child_died", "role=relay");
-    wait_for(1, "supervisor", "child_died", "call=socket");
+    wait_for(1, "supervisor", "process_died", "role=relay");
+    wait_for(1, "supervisor", "process_died", "call=socket");
     wait_for(1, "relay", "toy_started", "lives=2"); /* what it kept outlived it */
     wait_for(1, "web", "toy_answered", "text=2525 asked=2 forgot=1");
 }
@@ -349,7 +349,7 @@ static void askers_end_before_those_who_answer(void **state)
         continue;
     assert_int_equal(waitpid(server.supervisor, &status, 0), server.supervisor);
     server.supervisor = 0;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || lines("supervisor", "child_died", "") != 1)
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || lines("supervisor", "process_died", "") != 1)
         fail_msg("status %x:\n%s", (unsigned)status, buffer_text(&server.log));
 }
 

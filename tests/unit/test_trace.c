@@ -223,7 +223,7 @@ static const char *line_of(enum log_format format, struct log_field field)
 {
     static char room[LOG_LINE_MAX + 1];
     const struct log_field fields[] = {LOG_ID(33), field};
-    size_t length = log_format_line(room, format, 1795435517999, "smtpd", LOG_EVENT_WARN, "refused", fields,
+    size_t length = log_format_line(room, format, 1795435517999, "smtpd", LOG_EVENT_WARN, "bounced", fields,
                                     2);
     assert_true(length <= LOG_LINE_MAX && room[length - 1] == '\n');
     room[length - 1] = '\0';
@@ -235,10 +235,10 @@ static const char *line_of(enum log_format format, struct log_field field)
 static void a_line_has_its_fields(void **state)
 {
     assert_string_equal(line_of(LOG_LOGFMT, LOG_TEXT("from", "ada@example.org")),
-                        "2026-11-23T12:05:17.999Z warn smtpd refused id=000000000011 from=ada@example.org");
+                        "2026-11-23T12:05:17.999Z warn smtpd bounced id=000000000011 from=ada@example.org");
     assert_string_equal(line_of(LOG_JSON, LOG_TEXT("from", "ada@example.org")),
                         "{\"time\":\"2026-11-23T12:05:17.999Z\",\"level\":\"warn\",\"process\":\"smtpd\","
-                        "\"event\":\"refused\",\"id\":\"000000000011\","
+                        "\"event\":\"bounced\",\"id\":\"000000000011\","
                         "\"from\":\"ada@example.org\"}");
     assert_string_equal(line_of(LOG_LOGFMT, LOG_U64("size", 12)) + 60, "size=12");
     assert_string_equal(line_of(LOG_LOGFMT, LOG_FLAG("tls", true)) + 60, "tls=true");

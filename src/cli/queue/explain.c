@@ -31,11 +31,11 @@ struct wait_reason {
     struct buffer sentence;
 };
 
-static const char *const why_names[] = {[WAIT_IN_PROGRESS] = "under_way",
+static const char *const why_names[] = {[WAIT_IN_PROGRESS] = "in_progress",
                                         [WAIT_HELD] = "held",
                                         [WAIT_NO_SERVER] = "no_server",
                                         [WAIT_ALL_HELD] = "all_held",
-                                        [WAIT_BACKOFF] = "put_off",
+                                        [WAIT_BACKOFF] = "destination_backoff",
                                         [WAIT_RETRY] = "retry",
                                         [WAIT_TURN] = "turn"};
 

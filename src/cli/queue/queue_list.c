@@ -17,7 +17,7 @@ static const char *state_of(const struct store_summary *s, const struct in_progr
                             uint64_t now_ms)
 {
     if (control_client_in_progress_has_any(in_progress, s->id))
-        return "under_way";
+        return "in_progress";
     return s->waiting == 0 ? "held" : s->next_ms <= now_ms ? "ready" : "waiting";
 }
 

@@ -59,7 +59,7 @@ static const struct event_field fields[TAGS] = {
     [TAG_DESTINATION] = FIELD("destination", TEXT, destination),
     [TAG_RECIPIENTS] = FIELD("recipients", COUNT, recipients),
     [TAG_SIZE] = FIELD("size", COUNT, size),
-    [TAG_OTHER] = FIELD("as", QUEUE_ID, other),
+    [TAG_OTHER] = FIELD("new_id", QUEUE_ID, other),
     [TAG_CLIENT] = FIELD("client", TEXT, client),
     [TAG_PROTOCOL] = FIELD("protocol", TEXT, protocol),
     [TAG_ACCOUNT] = FIELD("account", TEXT, account),
@@ -76,7 +76,7 @@ static const struct event_field fields[TAGS] = {
     [TAG_STEP] = FIELD("step", TEXT, step),
     [TAG_MAILBOX] = FIELD("mailbox", FLAG, mailbox),
     [TAG_DELAY] = FIELD("delay_ms", COUNT, delay_ms),
-    [TAG_RETRY_IN] = FIELD("next_ms", COUNT, retry_in_ms),
+    [TAG_RETRY_IN] = FIELD("retry_in_ms", COUNT, retry_in_ms),
     [TAG_MEMBERS] = FIELD("members", COUNT, members),
     [TAG_KNOWN_ALREADY] = FIELD("known_already", COUNT, known_already),
     [TAG_MISSING] = FIELD("missing", COUNT, missing),
@@ -100,7 +100,7 @@ static const struct event_kind_facts kinds[] = {
     [EVENT_RECEIVED]  = {"received",  "accepted",  EVENT_CLASS_NONE,      false, {TAG_MESSAGE, TAG_SENDER,
                          TAG_RECIPIENT, TAG_RECIPIENTS, TAG_SIZE, TAG_CLIENT, TAG_PORT, TAG_PROTOCOL,
                          TAG_TLS, TAG_ACCOUNT}},
-    [EVENT_REFUSED]   = {"refused",   "refused",   EVENT_CLASS_NONE,      false, {TAG_CODE, TAG_ENHANCED,
+    [EVENT_REFUSED]   = {"refused",   "reply_rejected",   EVENT_CLASS_NONE,      false, {TAG_CODE, TAG_ENHANCED,
                          TAG_TEXT, TAG_CLIENT, TAG_PORT, TAG_ACCOUNT}},
     [EVENT_DEFERRED]  = {"deferred",  "deferred",  EVENT_CLASS_DEFERRED,  false, {SHOWN_ATTEMPT, TAG_STEP,
                          TAG_DELAY, TAG_RETRY_IN}},
@@ -109,8 +109,8 @@ static const struct event_kind_facts kinds[] = {
     [EVENT_BOUNCED]   = {"bounced",   "bounced",   EVENT_CLASS_FAILED,    true,  {SHOWN_ATTEMPT, TAG_DELAY}},
     [EVENT_EXPIRED]   = {"expired",   "expired",   EVENT_CLASS_FAILED,    true,  {SHOWN_ATTEMPT, TAG_DELAY}},
     [EVENT_LOOPED]    = {"looped",    "looped",    EVENT_CLASS_FAILED,    true,  {SHOWN_ATTEMPT, TAG_DELAY}},
-    [EVENT_DISCARDED] = {"discarded", "dropped",   EVENT_CLASS_GONE,      true,  {SHOWN_ATTEMPT, TAG_DELAY}},
-    [EVENT_REQUEUED]  = {"requeued",  "resolved",  EVENT_CLASS_GONE,      false, {TAG_MESSAGE, TAG_RECIPIENT,
+    [EVENT_DISCARDED] = {"discarded", "report_discarded", EVENT_CLASS_GONE,      true,  {SHOWN_ATTEMPT, TAG_DELAY}},
+    [EVENT_REQUEUED]  = {"requeued",  "report_requeued",  EVENT_CLASS_GONE,      false, {TAG_MESSAGE, TAG_RECIPIENT,
                          TAG_OTHER}},
     [EVENT_EXPANDED]  = {"expanded",  "expanded",  EVENT_CLASS_NONE,      false, {TAG_MESSAGE, TAG_RECIPIENT,
                          TAG_MEMBERS, TAG_KNOWN_ALREADY, TAG_MISSING, TAG_MORE}},
@@ -166,6 +166,12 @@ static struct event_value value_of(const struct mail_event *event, const struct 
     return value;
 }
 
+/* A peer's reply is shown as `reply`, a sentence of ours as `reason`. */
+static const char *text_name(const struct mail_event *event)
+{
+    return event->code != 0 && event->kind != EVENT_REFUSED ? "reply" : fields[TAG_TEXT].name;
+}
+
 static bool is_something(const struct event_value *value)
 {
     return value->type == EVENT_TYPE_TEXT ? value->text.length > 0 : value->number != 0;
@@ -177,6 +183,8 @@ size_t mail_event_shown(const struct mail_event *event, struct event_value value
     size_t count = 0;
     for (size_t i = 0; i < EVENT_SHOWN_MAX && facts->shown[i] != 0; i++) {
         values[count] = value_of(event, &fields[facts->shown[i]]);
+        if (facts->shown[i] == TAG_TEXT)
+            values[count].name = text_name(event);
         count += values[count].type == EVENT_TYPE_COUNT || is_something(&values[count]);
     }
     return count;

@@ -196,8 +196,9 @@ void auth_end_if_drained(struct auth *auth)
 static void log_learned(const struct account_job *job)
 {
     bool done = job->answer.exit_code == EX_OK;
-    log_event(done ? LOG_EVENT_INFO : LOG_EVENT_WARN, done ? "scram_ready" : "scram_not_ready",
-              LOG_BYTES("user", job->address), LOG_BYTES("reason", job->answer.text));
+    log_event(done ? LOG_EVENT_INFO : LOG_EVENT_WARN,
+              done ? "scram_verifier_stored" : "scram_verifier_failed", LOG_BYTES("user", job->address),
+              LOG_BYTES("reason", job->answer.text));
 }
 
 static void jobs_done(void *owner, bool readable, bool writable)

@@ -64,7 +64,7 @@ static bool unlock(struct auth_control_client *client, const struct ipc_unlock *
     said.count = asked->who.length == 0
                      ? 0
                      : login_throttle_unlock(client->control->throttle, asked->who, clock_now_ms());
-    log_event(LOG_EVENT_INFO, "unlocked", LOG_BYTES("who", asked->who), LOG_U64("locks", said.count));
+    log_event(LOG_EVENT_INFO, "unlocked", LOG_BYTES("subject", asked->who), LOG_U64("locks", said.count));
     return channel_send(&client->channel, IPC_CONTROL_ANSWER, &said, -1);
 }
 

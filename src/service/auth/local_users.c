@@ -75,8 +75,8 @@ static void read_rule(struct local_users *users, const struct config_local_user 
     uint32_t uid;
     if (!uid_of(rule, &uid)) {
         log_event(LOG_EVENT_WARN, "local_user_unknown", LOG_TEXT("user", rule->user),
-                  LOG_TEXT("mend", "submission.local.users names a user that this machine has not; make it "
-                                   "and reload, or take the entry out"));
+                  LOG_TEXT("hint", "submission.local.users names a user that does not exist; create the user "
+                                   "and reload, or remove the entry"));
         return;
     }
     if (find(users, uid) == NULL) {

@@ -148,8 +148,8 @@ static void fail(struct login *login)
     uint64_t locked_ms = login_throttle_failed(&login->auth->throttle, &login->tried, clock_now_ms());
     if (locked_ms > 0)
         log_event(LOG_EVENT_WARN, "auth_locked", LOG_TEXT("user", login->tried.account),
-                  LOG_TEXT("client", login->tried.address), LOG_U64("seconds", locked_ms / 1000),
-                  LOG_TEXT("mend", "list with mailboat user locks; clear with mailboat user unlock"));
+                  LOG_TEXT("client", login->tried.address), LOG_U64("locked_s", locked_ms / 1000),
+                  LOG_TEXT("hint", "list with mailboat user locks; clear with mailboat user unlock"));
     refuse(login, PASSWORD_WRONG);
 }
 

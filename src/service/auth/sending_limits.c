@@ -55,9 +55,9 @@ static void log_limit(struct auth *auth, struct bytes account, uint64_t now_ms)
     struct rate_limit_max sent = {0};
     uint32_t uid;
     if (rate_limit_log_is_due(&auth->rate_limits, account, now_ms, &sent))
-        log_event(LOG_EVENT_WARN, "limit_reached", LOG_BYTES("account", account),
+        log_event(LOG_EVENT_WARN, "account_rate_limited", LOG_BYTES("account", account),
                   LOG_U64("messages", sent.messages), LOG_U64("recipients", sent.recipients),
-                  LOG_TEXT("mend", local_users_is_one(account, &uid)
+                  LOG_TEXT("hint", local_users_is_one(account, &uid)
                                        ? "check which program of this user sends; submission.local in the "
                                          "configuration sets its limit"
                                        : "if the account was stolen: mailboat user disable"));

@@ -114,8 +114,8 @@ static void write_warning(struct local *local, const struct quota_batch_page *pa
     maildir_write(&local->maildir, &m);
     buffer_free(&content);
     buffer_free(&message_id);
-    log_event(LOG_EVENT_WARN, "mailbox_fills", LOG_ID(page->last_id), LOG_BYTES("to", warning.user),
-              LOG_U64("octets", warning.octets), LOG_U64("limit", page->limit),
+    log_event(LOG_EVENT_WARN, "quota_warning", LOG_ID(page->last_id), LOG_BYTES("to", warning.user),
+              LOG_U64("bytes", warning.octets), LOG_U64("limit", page->limit),
               LOG_U64("percent", quota_warning_percent(warning.octets, page->limit)));
 }
 
@@ -193,8 +193,8 @@ static void look_at_quotas(struct local *local)
     bool unreadable = !quotas_look(&local->quotas);
     if (unreadable && !local->quotas_unreadable)
         log_event(LOG_EVENT_ERROR, "quotas_unreadable", LOG_TEXT("file", local->quotas.folder),
-                  LOG_TEXT("reason", strerror(errno)),
-                  LOG_TEXT("mend", "any mailboat user quota command rewrites it"));
+                  LOG_TEXT("error", strerror(errno)),
+                  LOG_TEXT("hint", "any mailboat user quota command rewrites it"));
     local->quotas_unreadable = unreadable;
 }
 

@@ -111,7 +111,7 @@ static void recipient_answered(void *owner, enum recipient_verdict verdict, cons
     for (size_t i = 0; known && i < count; i++)
         add_target(submission, &targets[i], asked);
     if (!known && submission->reporting) {
-        log_event(LOG_EVENT_WARN, "dropped", LOG_BYTES("to", asked->address),
+        log_event(LOG_EVENT_WARN, "report_discarded", LOG_BYTES("to", asked->address),
                   LOG_TEXT("reason", "no such mailbox: report discarded"));
         drop_submission_end(p, DROP_SUBMISSION_STORED, NULL);
         return;
@@ -253,7 +253,8 @@ static void ended(void *owner, uint64_t id, enum store_verdict verdict)
     struct pickup *p = owner;
     struct drop_submission *submission = &p->submission;
     if (verdict != STORE_DONE) {
-        log_event(LOG_EVENT_WARN, "not_stored", LOG_ID(id), LOG_BYTES("account", submission->origin.account),
+        log_event(LOG_EVENT_WARN, "queue_write_failed", LOG_ID(id),
+                  LOG_BYTES("account", submission->origin.account),
                   LOG_TEXT("reason", verdict == STORE_FULL ? "no room" : "the queue could not store it"));
         drop_submission_end(p, DROP_SUBMISSION_LATER, NULL);
         return;

@@ -29,8 +29,8 @@ void limited_users_add(struct pickup *p, uint32_t uid, uint32_t wait_s)
     if (wait == NULL)
         wait = &p->limited_users[p->wait_count++];
     *wait = (struct limited_user){.uid = uid, .until_ms = clock_now_ms() + 1000 * (uint64_t)wait_s};
-    log_event(LOG_EVENT_WARN, "drop_waits", LOG_U64("uid", uid), LOG_U64("seconds", wait_s),
-              LOG_TEXT("mend", "the user's hourly sending limit is reached (submission.local); the files "
+    log_event(LOG_EVENT_WARN, "drop_delayed", LOG_U64("uid", uid), LOG_U64("wait_s", wait_s),
+              LOG_TEXT("hint", "the user's hourly sending limit is reached (submission.local); the files "
                                "stay in the drop directory until then"));
 }
 

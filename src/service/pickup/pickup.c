@@ -35,7 +35,7 @@ static void sweep_unfinished(struct pickup *p, const char *name)
         (uint64_t)facts.st_mtime + PICKUP_ABANDONED_S > clock_epoch_ms() / 1000)
         return;
     if (unlinkat(p->folder, name, 0) == 0)
-        log_event(LOG_EVENT_INFO, "drop_abandoned", LOG_TEXT("file", name), LOG_U64("uid", facts.st_uid));
+        log_event(LOG_EVENT_INFO, "drop_stale_removed", LOG_TEXT("file", name), LOG_U64("uid", facts.st_uid));
 }
 
 static bool is_for_us(struct pickup *p, const char *name)
@@ -64,8 +64,8 @@ static void list_names(struct pickup *p)
     if (folder == NULL) {
         p->again = true;
         if (log_throttle_is_due(&p->listing, clock_now_ms()))
-            log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("reason", strerror(errno)),
-                      LOG_TEXT("mend", "the drop directory cannot be read"));
+            log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("error", strerror(errno)),
+                      LOG_TEXT("reason", "the drop directory cannot be read"));
         if (copy >= 0)
             close(copy);
         return;
@@ -108,9 +108,9 @@ static void set_aside(struct pickup *p, const char *name, const char *why)
     bool moved = renameat(p->folder, name, p->folder, aside) == 0;
     if (!moved)
         ignore(p, name);
-    log_event(LOG_EVENT_WARN, "drop_refused", LOG_TEXT("file", moved ? aside : name), LOG_TEXT("was", name),
-              LOG_U64("uid", facts.st_uid), LOG_TEXT("reason", why),
-              LOG_TEXT("mend", "inspect it in the drop directory, and remove it"));
+    log_event(LOG_EVENT_WARN, "drop_rejected", LOG_TEXT("file", moved ? aside : name),
+              LOG_TEXT("original_name", name), LOG_U64("uid", facts.st_uid), LOG_TEXT("reason", why),
+              LOG_TEXT("hint", "inspect the file in the drop directory, and remove it"));
 }
 
 /* A file that reappears after a power loss is submitted twice; a failed sync has no worse effect. */
@@ -177,8 +177,8 @@ void pickup_submission_ended(struct pickup *p, enum drop_submission_end how, con
         sync_removals(p); /* of earlier ones */
     if (how == DROP_SUBMISSION_STORED && unlinkat(p->folder, drop_file->name, 0) != 0 && errno != ENOENT) {
         log_event(LOG_EVENT_ERROR, "drop_failed", LOG_TEXT("file", drop_file->name),
-                  LOG_TEXT("reason", strerror(errno)),
-                  LOG_TEXT("mend", "it was accepted and cannot be removed: remove it"));
+                  LOG_TEXT("error", strerror(errno)),
+                  LOG_TEXT("hint", "the message was accepted but its file cannot be removed: remove it"));
         ignore(p, drop_file->name);
     }
     if (how == DROP_SUBMISSION_BAD)

@@ -89,8 +89,8 @@ static void spool(struct queue_process *p, struct channel *from, const struct ip
     enum store_verdict verdict;
     int file = store_spool(p->store, answer.spool, &verdict);
     if (file < 0 && log_throttle_is_due(&p->spooling, clock_now_ms()))
-        log_event(LOG_EVENT_ERROR, "spool_failed", LOG_TEXT("reason", strerror(errno)),
-                  LOG_U64("times", p->spooling.times));
+        log_event(LOG_EVENT_ERROR, "spool_failed", LOG_TEXT("error", strerror(errno)),
+                  LOG_U64("occurrences", p->spooling.times));
     else if (file >= 0)
         log_throttle_recovered(&p->spooling, clock_now_ms());
     answer.verdict = verdict;
@@ -250,15 +250,18 @@ static bool commit(struct queue_process *p, uint64_t now_ms, enum store_verdict 
 static void log_verdict(struct queue_process *p, enum store_verdict verdict, const struct error *error)
 {
     if (verdict == STORE_FULL && log_throttle_is_due(&p->full, clock_now_ms()))
-        log_event(LOG_EVENT_ERROR, "store_full", LOG_TEXT("reason", error->text),
-                  LOG_U64("times", p->full.times), LOG_TEXT("mend", "free disk space in the data directory"));
+        log_event(LOG_EVENT_ERROR, "store_full", LOG_TEXT("error", error->text),
+                  LOG_U64("occurrences", p->full.times),
+                  LOG_TEXT("hint", "free disk space in the data directory"));
     if (verdict == STORE_UNREACHABLE && log_throttle_is_due(&p->unreachable, clock_now_ms()))
-        log_event(LOG_EVENT_ERROR, "store_unreachable", LOG_TEXT("reason", error->text),
-                  LOG_U64("times", p->unreachable.times));
+        log_event(LOG_EVENT_ERROR, "store_unreachable", LOG_TEXT("error", error->text),
+                  LOG_U64("occurrences", p->unreachable.times));
     if (verdict == STORE_DONE && log_throttle_recovered(&p->full, clock_now_ms()))
-        log_event(LOG_EVENT_INFO, "store_has_room", LOG_U64("times", p->full.times));
+        log_event(LOG_EVENT_INFO, "store_recovered", LOG_TEXT("reason", "there is room again"),
+                  LOG_U64("occurrences", p->full.times));
     if (verdict == STORE_DONE && log_throttle_recovered(&p->unreachable, clock_now_ms()))
-        log_event(LOG_EVENT_INFO, "store_is_back", LOG_U64("times", p->unreachable.times));
+        log_event(LOG_EVENT_INFO, "store_recovered", LOG_TEXT("reason", "the store can be reached again"),
+                  LOG_U64("occurrences", p->unreachable.times));
 }
 
 static void turn(struct queue_process *p)

@@ -75,7 +75,7 @@ const struct own_addresses *own_addresses_now(struct relay *relay)
     own->read_ms = now_ms;
     bool known = read_own(own, relay->child->config);
     if (!known && !own->failed)
-        log_event(LOG_EVENT_WARN, "own_addresses_unknown", LOG_TEXT("reason", strerror(errno)));
+        log_event(LOG_EVENT_WARN, "own_addresses_unknown", LOG_TEXT("error", strerror(errno)));
     own->failed = !known;
     own->list = (struct own_addresses){(const void *)buffer_bytes(&own->octets).at,
                                        own->octets.length / sizeof(struct route_address)};

@@ -104,7 +104,7 @@ static void log_test(const struct outbound_connection *connection, struct bytes 
         return;
     if (secured)
         tls_result_text(tls, &text);
-    log_event(LOG_EVENT_WARN, "sts_would_wait", LOG_BYTES("domain", connection->delivery.options.domain),
+    log_event(LOG_EVENT_WARN, "sts_testing_failed", LOG_BYTES("domain", connection->delivery.options.domain),
               LOG_BYTES("peer", peer), LOG_BYTES("tls", buffer_bytes(&text)),
               LOG_TEXT("reason", !listed    ? "the policy does not list the host"
                                  : !secured ? "the connection has no TLS"
@@ -331,8 +331,8 @@ static void relay_drain(struct child *child, bool quick)
 static void begin_anew(struct relay *relay)
 {
     log_event(
-        LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("where", "back"),
-        LOG_TEXT("mend",
+        LOG_EVENT_WARN, "clock_jumped", LOG_TEXT("direction", "back"),
+        LOG_TEXT("hint",
                  "the process restarts, since the resolver depends on the clock; fix this machine's clock"));
     relay->anew = true;
     for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;

@@ -45,12 +45,12 @@ static struct port25_server server_of(const struct outbound_connection *connecti
 static void log_change(const struct relay *relay)
 {
     if (relay->port25_monitor.blocked)
-        log_event(LOG_EVENT_WARN, "relay_changed", LOG_TEXT("to", "smarthost"),
-                  LOG_U64("silent", relay->port25_monitor.silent_count),
+        log_event(LOG_EVENT_WARN, "relay_route_changed", LOG_TEXT("route", "smarthost"),
+                  LOG_U64("silent_hosts", relay->port25_monitor.silent_count),
                   LOG_TEXT("reason", "outgoing port 25 is blocked: no server answers there"),
                   LOG_TEXT("host", relay->child->config->relay.smarthost.host));
     else
-        log_event(LOG_EVENT_INFO, "relay_changed", LOG_TEXT("to", "mx"),
+        log_event(LOG_EVENT_INFO, "relay_route_changed", LOG_TEXT("route", "mx"),
                   LOG_TEXT("reason", "outgoing port 25 works again"));
 }
 

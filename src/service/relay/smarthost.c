@@ -40,7 +40,8 @@ static void found(struct relay *relay, struct buffer *words)
     const struct race_attempt *winner = &relay->finding->race.attempts[relay->finding->race.winner];
     relay->smarthost = (struct race_port){winner->port->port, winner->tls};
     race_explain(&relay->finding->race, words);
-    log_event(LOG_EVENT_INFO, "port_chosen", LOG_TEXT("host", relay->child->config->relay.smarthost.host),
+    log_event(LOG_EVENT_INFO, "smarthost_port_selected",
+              LOG_TEXT("host", relay->child->config->relay.smarthost.host),
               LOG_U64("port", relay->smarthost.port), LOG_BYTES("reason", buffer_bytes(words)));
 }
 
@@ -53,7 +54,8 @@ static void not_found(struct relay *relay, struct buffer *words)
     } else {
         race_explain(&relay->finding->race, words);
     }
-    log_event(LOG_EVENT_WARN, "no_port", LOG_TEXT("host", relay->child->config->relay.smarthost.host),
+    log_event(LOG_EVENT_WARN, "smarthost_port_none",
+              LOG_TEXT("host", relay->child->config->relay.smarthost.host),
               LOG_BYTES("reason", buffer_bytes(words)));
 }
 

@@ -124,7 +124,7 @@ static void save(struct sts_policies *policies, struct bytes line)
     }
     bool written = write_all(policies->file, buffer_bytes(&text));
     if (!written && !policies->file_failed)
-        log_event(LOG_EVENT_WARN, "sts_not_kept", LOG_TEXT("reason", strerror(errno)));
+        log_event(LOG_EVENT_WARN, "sts_cache_write_failed", LOG_TEXT("error", strerror(errno)));
     policies->file_size += written ? text.length : 0;
     policies->file_failed = !written;
     buffer_free(&text);
@@ -144,9 +144,9 @@ static void read_file(struct sts_policies *policies, const struct folder *folder
     ssize_t got = 1;
     if (file < 0 && errno != ENOENT)
         log_event(
-            LOG_EVENT_WARN, "sts_not_read", LOG_TEXT("folder", folder->path), LOG_TEXT("file", file_name),
-            LOG_TEXT("reason", strerror(errno)),
-            LOG_TEXT("mend", "the file is not of this server and is replaced; policies are fetched again"));
+            LOG_EVENT_WARN, "sts_cache_read_failed", LOG_TEXT("directory", folder->path),
+            LOG_TEXT("file", file_name), LOG_TEXT("error", strerror(errno)),
+            LOG_TEXT("hint", "the file is not of this server and is replaced; policies are fetched again"));
     while (file >= 0 && got > 0 && text.length < STS_POLICIES_FILE_MAX) {
         got = read(file, buffer_reserve(&text, 65536), 65536);
         if (got > 0)
@@ -268,7 +268,7 @@ static void keep(struct inquiry *inquiry, const struct sts_policy *policy)
     entry->checked_ms = kept.fetched_ms;
     entry->failed_ms = 0;
     save(policies, buffer_bytes(&line));
-    log_event(LOG_EVENT_INFO, "sts_policy", LOG_TEXT("domain", inquiry->domain),
+    log_event(LOG_EVENT_INFO, "sts_policy_fetched", LOG_TEXT("domain", inquiry->domain),
               LOG_TEXT("mode", sts_mode_name(policy->mode)), LOG_TEXT("policy_id", inquiry->id),
               LOG_U64("max_age_s", policy->max_age_s));
     buffer_free(&line);

@@ -41,7 +41,7 @@ static void log_pressure(const struct smtpd *smtpd, bool pressed)
     const struct admission *all = &smtpd->admission.all;
     uint64_t strangers = all_strangers(all);
     log_event(pressed ? LOG_EVENT_WARN : LOG_EVENT_INFO, pressed ? "pressure_begun" : "pressure_ended",
-              LOG_U64("connections", strangers + all->known), LOG_U64("strangers", strangers),
+              LOG_U64("connections", strangers + all->known), LOG_U64("unknown_clients", strangers),
               LOG_U64("limit", all->max),
               LOG_TEXT("hint", pressed ? "idle unauthenticated clients are disconnected early; raise "
                                          "limits.connections if this is not an attack"
@@ -244,7 +244,7 @@ static void log_closed(struct admission_control *admission, bool pressed, uint64
         return;
     log_event(LOG_EVENT_WARN, "connections_closed",
               LOG_TEXT("reason", "other clients need the connections, and these were idle"),
-              LOG_U64("times", admission->sent_away));
+              LOG_U64("connections", admission->sent_away));
     admission->sent_away = 0;
     admission->logged_ms = now_ms;
 }

@@ -49,9 +49,10 @@ static void turn_away(const struct listener *listener, struct accepted_connectio
     close(accepted->descriptor);
     if (client_log_throttle_is_due(&smtpd->client_log, why, connection_limit_network(accepted->network)->key,
                                    clock_now_ms(), &times))
-        log_event(LOG_EVENT_WARN, "refused", LOG_U64("code", 421), LOG_TEXT("reason", refusal->reason),
-                  LOG_BYTES("client", accepted->address), LOG_U64("port", listener->port),
-                  LOG_TEXT("account", accepted->account), LOG_U64("times", times));
+        log_event(LOG_EVENT_WARN, "connection_rejected", LOG_U64("code", 421),
+                  LOG_TEXT("reason", refusal->reason), LOG_BYTES("client", accepted->address),
+                  LOG_U64("port", listener->port), LOG_TEXT("account", accepted->account),
+                  LOG_U64("occurrences", times));
     connection_limit_leave(smtpd, accepted->network);
 }
 
@@ -127,14 +128,14 @@ static bool accept_one(struct listener *listener)
         if (!listen_is_exhausted(errno))
             return errno == EINTR || errno == ECONNABORTED;
         if (log_throttle_is_due(&smtpd->accepting, clock_now_ms()))
-            log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)),
-                      LOG_U64("times", smtpd->accepting.times),
-                      LOG_TEXT("mend", "raise the limit of open files or lower limits.connections"));
+            log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("error", strerror(errno)),
+                      LOG_U64("occurrences", smtpd->accepting.times),
+                      LOG_TEXT("hint", "raise the limit of open files or lower limits.connections"));
         listener_pause_all(smtpd, LISTEN_PAUSE_MS);
         return false;
     }
     if (log_throttle_recovered(&smtpd->accepting, clock_now_ms()))
-        log_event(LOG_EVENT_INFO, "accepting_again", LOG_U64("times", smtpd->accepting.times));
+        log_event(LOG_EVENT_INFO, "accept_recovered", LOG_U64("occurrences", smtpd->accepting.times));
     receive(listener, &accepted);
     return true;
 }

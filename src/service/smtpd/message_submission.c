@@ -247,7 +247,7 @@ static void ended(void *owner, uint64_t id, enum store_verdict verdict)
         harvest_table_accepted(connection, envelope);
         log_accepted(connection, id, envelope);
     } else {
-        log_event(LOG_EVENT_WARN, "not_stored", LOG_ID(id), LOG_BYTES("from", envelope->sender),
+        log_event(LOG_EVENT_WARN, "queue_write_failed", LOG_ID(id), LOG_BYTES("from", envelope->sender),
                   LOG_TEXT("reason", verdict == STORE_FULL ? "no room" : "the queue could not store it"));
     }
     answer(connection, id, verdict);

@@ -58,11 +58,12 @@ static void take_tls_mode(struct smtp_connection *connection, bool tls)
 static void log_tls_mismatch(const struct smtp_connection *connection)
 {
     bool tls = connection->listener->policy.tls != TLS_IMPLICIT;
-    log_event(LOG_EVENT_INFO, "tls_other_way", LOG_TEXT("client", connection->address),
-              LOG_U64("port", connection->listener->port), LOG_TEXT("began", tls ? "tls" : "clear"),
+    log_event(LOG_EVENT_INFO, "tls_mode_mismatch", LOG_TEXT("client", connection->address),
+              LOG_U64("port", connection->listener->port),
+              LOG_TEXT("client_tls", tls ? "implicit" : "starttls"),
               LOG_BYTES("account", connection->session.state == NULL ? bytes_none()
                                                                      : connection->session.origin.account),
-              LOG_TEXT("mend", tls ? "the program is set to SSL/TLS; this port is for STARTTLS"
+              LOG_TEXT("hint", tls ? "the program is set to SSL/TLS; this port is for STARTTLS"
                                    : "the program is set to STARTTLS; this port is for SSL/TLS"));
 }
 
@@ -307,10 +308,11 @@ static void refuse_late_hello(struct smtp_connection *connection)
 {
     const struct listener *listener = connection->listener;
     bool implicit = listener->policy.tls == TLS_IMPLICIT;
-    struct mail_event event = refused_event(connection);
-    event.text = implicit ? BYTES("the client was silent for too long before it started TLS")
-                          : BYTES("the client started TLS immediately on a STARTTLS port");
-    event_log_write(&event);
+    log_event(LOG_EVENT_INFO, "connection_rejected",
+              LOG_TEXT("reason", implicit ? "the client was silent for too long before it started TLS"
+                                          : "the client started TLS immediately on a STARTTLS port"),
+              LOG_BYTES("client", connection->session.origin.client_address),
+              LOG_U64("port", listener->port));
     if (listener->either_way && !implicit)
         record_early_tls(connection); /* the next wait is longer */
     else

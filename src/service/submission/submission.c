@@ -230,7 +230,7 @@ static void write_to_file(struct submission *submission, struct bytes octets)
             /* each message has its own line: queue_write_failed */
             if (log_throttle_is_due(&submission->all->spooling, clock_now_ms()))
                 log_event(LOG_EVENT_ERROR, "spool_failed", LOG_ID(submission->id),
-                          LOG_TEXT("reason", strerror(errno)));
+                          LOG_TEXT("error", strerror(errno)));
             fail(submission, full ? STORE_FULL : STORE_FAILED);
             return;
         }

@@ -16,16 +16,16 @@ static bool accept_one(struct acceptor *acceptor)
                              SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (descriptor >= 0) {
         if (log_throttle_recovered(&acceptor->accepting, clock_now_ms()))
-            log_event(LOG_EVENT_INFO, "accepting_again", LOG_U64("times", acceptor->accepting.times));
+            log_event(LOG_EVENT_INFO, "accept_recovered", LOG_U64("occurrences", acceptor->accepting.times));
         acceptor->on_accept(acceptor->owner, descriptor, &from, length);
         return true;
     }
     if (!listen_is_exhausted(errno))
         return errno == EINTR || errno == ECONNABORTED;
     if (log_throttle_is_due(&acceptor->accepting, clock_now_ms()))
-        log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("reason", strerror(errno)),
-                  LOG_U64("times", acceptor->accepting.times),
-                  LOG_TEXT("mend", "raise the limit of open files"));
+        log_event(LOG_EVENT_ERROR, "accept_failed", LOG_TEXT("error", strerror(errno)),
+                  LOG_U64("occurrences", acceptor->accepting.times),
+                  LOG_TEXT("hint", "raise the limit of open files"));
     watch_change(&acceptor->watch, false, false);
     timer_set(&acceptor->reopen, LISTEN_PAUSE_MS);
     return false;

@@ -49,7 +49,7 @@ void published_ports_answered(struct web *web, struct bytes closed)
     for (size_t i = 0; i < CONFIG_IMPLICIT_PORTS; i++)
         any = any || (web->configured.implicit[i] != 0 && !is_listed(closed, web->configured.implicit[i]));
     if (!any && closed.length > 0) {
-        log_event(LOG_EVENT_WARN, "ports_not_examined", LOG_BYTES("ports", closed),
+        log_event(LOG_EVENT_WARN, "port_check_inconclusive", LOG_BYTES("ports", closed),
                   LOG_TEXT("reason", "no port answers from this machine: all stay published"));
         closed = bytes_none();
     }
