@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The documents are true: every configuration key and every subcommand is in
-the manual, the manual is well formed, and no link leads nowhere.
+"""The documents are true: the manual describes every configuration key as
+src/config/keys.c does, and every subcommand; it is well formed, and no link
+leads nowhere.
 Prints what is wrong; exit code 1 then."""
 import re
 import subprocess
@@ -12,23 +13,78 @@ ROOT = Path(__file__).resolve().parent.parent
 wrong = []
 
 
-def keys():
-    text = (ROOT / "src/config/keys.c").read_text()
-    top, listeners = text.split("listener_keys[]")
-    return re.findall(r'^    \{"([a-z0-9_.]+)", KEY_', top, re.M), re.findall(r'^    \{"([a-z_.]+)", KEY_', listeners, re.M)
+SECTIONS = {"config_keys": "KEYS", "listener_keys": "LISTENERS", "route_keys": "ROUTES", "local_user_keys": "LOCAL USERS"}
+STRING = r'"(?:[^"\\]|\\.)*"'
+
+
+def text_of(strings):
+    return "".join(s[1:-1] for s in re.findall(STRING, strings)).replace('\\"', '"')
+
+
+def keys(source, table):
+    """Of a table of src/config/keys.c: each key with its default (None: none) and its description."""
+    body = re.search(rf"{table}\[\] = \{{\n(.*?)\n\}};", source, re.S)
+    row = rf'^    \{{("[a-z0-9_.]+"), KEY_.*?(NULL|{STRING}),\s+((?:{STRING}\s*)+)\}},$'
+    found = re.findall(row, body.group(1), re.M | re.S) if body else []
+    return {text_of(key): (None if default == "NULL" else text_of(default), text_of(about)) for key, default, about in found}
+
+
+def entries(page, section):
+    """Of a section of the manual: each key with the lines of its entry, in order and as often as it is there."""
+    body = re.search(rf"^\.Sh {section}$(.*?)(?=^\.Sh )", page, re.M | re.S)
+    parts = re.split(r"^\.It Ic (\S+).*$", body.group(1) if body else "", flags=re.M)
+    return [(key, lines.strip("\n").split("\n")) for key, lines in zip(parts[1::2], parts[2::2])]
+
+
+def sentence(lines):
+    """What an entry begins with: the plain lines up to the first that ends with a full stop, without the stop."""
+    said = []
+    for line in lines:
+        if line.startswith("."):
+            break
+        said.append(line)
+        if line.endswith("."):
+            return " ".join(said)[:-1]
+    return " ".join(said)
+
+
+def faults_of_keys(source, page):
+    """The manual has each key once, with the description and the default of the table; it may say more after it."""
+    for table, section in SECTIONS.items():
+        known, written = keys(source, table), entries(page, section)
+        if len(known) < 4:
+            yield f"src/config/keys.c: no keys were found in {table}"
+        for key in known:
+            count = [k for k, _ in written].count(key)
+            if count != 1:
+                yield f"man/mailboat.conf.5: {section} has the key {key} {count} times"
+        for key, lines in written:
+            if key not in known:
+                yield f"man/mailboat.conf.5: {section}: there is no key {key}"
+                continue
+            default, about = known[key]
+            said = sentence(lines)
+            if said[:1].lower() + said[1:] != about[:1].lower() + about[1:]:
+                yield f"man/mailboat.conf.5: {section}: {key} begins with '{said}', src/config/keys.c has '{about}'"
+            if default is not None and lines[-2:] != ["Default:", f".Ql {default} ."]:
+                yield f"man/mailboat.conf.5: {section}: {key} does not end with the default {default}"
 
 
 def check_keys():
-    page = (ROOT / "man/mailboat.conf.5").read_text()
-    top, listeners = keys()
-    if not top or not listeners:
-        wrong.append("src/config/keys.c: no keys were found there")
-    for key in top + listeners:
-        if f".It Ic {key} " not in page:
-            wrong.append(f"man/mailboat.conf.5: the key {key} is missing")
-    for key in re.findall(r"^\.It Ic (\S+)", page, re.M):
-        if key not in top + listeners:
-            wrong.append(f"man/mailboat.conf.5: there is no key {key}")
+    source, page = (ROOT / "src/config/keys.c").read_text(), (ROOT / "man/mailboat.conf.5").read_text()
+    wrong.extend(faults_of_keys(source, page))
+    # The check itself finds each kind of difference.
+    line = "Port to listen on.\n"
+    for name, fault in {"a key is missing": page.replace(".It Ic queue.hold ", ".It Ic queue.held ", 1),
+                        "a key is there twice": page.replace(".It Ic queue.hold ", ".It Ic queue.hold Pq true\n.It Ic queue.hold ", 1),
+                        "a description differs": page.replace(line, "The port.\n", 1),
+                        "a description has more words": page.replace(line, "Port to listen on always.\n", 1),
+                        "a default differs": page.replace(".Ql 50MiB .", ".Ql 10MiB .", 1),
+                        "a section is missing": page.replace(".Sh ROUTES", ".Sh ROADS", 1)}.items():
+        if fault == page or not any(faults_of_keys(source, fault)):
+            wrong.append(f"tests/docs.py: it does not notice that {name}")
+    if any(faults_of_keys(source, page.replace(line, line + "More about it.\n", 1))):
+        wrong.append("tests/docs.py: the manual may say more after a description")
 
 
 def check_commands():

@@ -22,7 +22,8 @@ static const char *const stores[] = {"sqlite", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const successes[] = {"users", "all", NULL}; /* enum report_success */
-static const char *const roles[] = {"relay", "submission", "local", NULL};
+/* enum server_role; relay is an older spelling of mx */
+static const char *const roles[] = {"mx", "submission", "local", "relay", NULL};
 static const char *const tls_modes[] = {"none", "starttls", "implicit", NULL};
 
 const struct config_key config_keys[] = {
@@ -42,26 +43,25 @@ const struct config_key config_keys[] = {
     {"listeners", KEY_LISTENERS, AT(listeners), 0, 32, NULL, NULL,
      "ports to listen on; default 25, 587, 465 and 2525"},
     {"relay.via", KEY_CHOICE, AT(relay.via), 0, 0, vias, "mx",
-     "route of outgoing mail: mx, smarthost, or auto: mx while outgoing port 25 works, otherwise the "
-     "smarthost"},
+     "route of outgoing mail: mx, smarthost, or auto (mx while outgoing port 25 works)"},
     {"relay.smarthost.host", KEY_HOST, AT(relay.smarthost.host), 0, 0, NULL, NULL,
-     "the smarthost: the server that takes all outgoing mail"},
+     "host name of the smarthost, the server that relays all outgoing mail"},
     {"relay.smarthost.port", KEY_PORT_AUTO, AT(relay.smarthost.port), 1, 65535, NULL, "auto",
-     "its port; auto finds the one that works: 587, 2525 or 465"},
+     "port of the smarthost; auto finds the one that works: 587, 2525 or 465"},
     {"relay.smarthost.tls", KEY_CHOICE, AT(relay.smarthost.tls), 0, 0, smarthost_tls, "auto",
-     "starttls or implicit; none only on loopback; auto follows the port"},
+     "TLS mode of the smarthost: starttls, implicit, none (only on loopback), or auto: as usual on its port"},
     {"relay.smarthost.user", KEY_TEXT, AT(relay.smarthost.user), 0, 0, NULL, NULL,
      "user name at the smarthost"},
     {"relay.smarthost.password_file", KEY_TEXT, AT(relay.smarthost.password_file), 0, 0, NULL, NULL,
      "file whose first line is the password"},
     {"relay.smarthost.password_command", KEY_TEXT, AT(relay.smarthost.password_command), 0, 0, NULL, NULL,
-     "or a command, for sh -c, whose first line is the password"},
+     "command, for sh -c, whose first line of output is the password; instead of password_file"},
     {"relay.smarthost.token_command", KEY_TEXT, AT(relay.smarthost.token_command), 0, 0, NULL, NULL,
-     "or one whose first line is an OAuth 2 token (OAUTHBEARER, XOAUTH2)"},
+     "command whose first line of output is an OAuth 2 token (OAUTHBEARER, XOAUTH2)"},
     {"relay.smarthost.connections", KEY_NUMBER, AT(relay.smarthost.connections), 1, RULE_CONNECTIONS_MAX,
-     NULL, "20", "limit of concurrent deliveries to it"},
+     NULL, "20", "limit of concurrent deliveries to the smarthost"},
     {"relay.smarthost.rate", KEY_NUMBER, AT(relay.smarthost.rate), 0, RULE_RATE_MAX, NULL, "0",
-     "limit of messages to it per minute; 0 disables it"},
+     "limit of messages to the smarthost per minute; 0 disables it"},
     {"relay.routes", KEY_ROUTES, AT(relay.routes), 0, ROUTE_RULES_MAX, NULL, NULL,
      "a route or limits for a domain: [{domain: example.com, host: mx.inside.example, rate: 60}]"},
     {"relay.tls", KEY_TLS, AT(relay.tls), 0, 10000, tls_wishes, NULL,
@@ -71,7 +71,7 @@ const struct config_key config_keys[] = {
     {"relay.ca_file", KEY_TEXT, AT(relay.ca_file), 0, 0, NULL, NULL,
      "PEM file of CA certificates to trust instead of the system's"},
     {"mailboxes.deliver", KEY_CHOICE, AT(mailboxes.deliver), 0, 0, delivers, "maildir",
-     "into Maildir, or by lmtp to another program"},
+     "how mailboxes are filled: maildir (by Mailboat), or lmtp (by another program)"},
     {"mailboxes.quota", KEY_SIZE, AT(mailboxes.quota), 0, (uint64_t)1 << 60, NULL, "0",
      "size limit of a mailbox, such as 1GiB, unless mailboat user quota sets another; 0 disables it"},
     {"mailboxes.lmtp", KEY_TEXT, AT(mailboxes.lmtp), 0, 0, NULL, NULL,
@@ -89,16 +89,16 @@ const struct config_key config_keys[] = {
     {"resolver.servers", KEY_LIST, AT(resolver.servers), 0, 16, NULL, "[]",
      "DNS servers as address or address:port; default: the system's"},
     {"resolver.dnssec", KEY_CHOICE, AT(resolver.dnssec), 0, 0, dnssecs, "auto",
-     "auto validates if the resolvers pass DNSSEC on; required fails if they do not; off"},
+     "DNSSEC validation: auto (if the DNS servers support it), required, or off"},
     {"resolver.trust_anchor", KEY_TEXT, AT(resolver.trust_anchor), 0, 0, NULL, NULL,
      "file of DS or DNSKEY records to trust instead of the root zone's"},
-    {"store", KEY_CHOICE, AT(store), 0, 0, stores, "sqlite", "where the queue is stored"},
+    {"store", KEY_CHOICE, AT(store), 0, 0, stores, "sqlite", "where the queue is stored: sqlite"},
     {"web.address", KEY_HOST, AT(web.address), 0, 0, NULL, "127.0.0.1",
      "address on which settings are published for mail programs"},
     {"web.port", KEY_PORT, AT(web.port), 0, 65535, NULL, "0",
-     "port of HTTP there, such as 80; 0 disables it"},
+     "port of HTTP at web.address, such as 80; 0 disables it"},
     {"web.tls_port", KEY_PORT, AT(web.tls_port), 0, 65535, NULL, "0",
-     "port of HTTPS there, such as 443; 0 disables it"},
+     "port of HTTPS at web.address, such as 443; 0 disables it"},
     {"limits.message_size", KEY_SIZE, AT(limits.message_size), 64 * 1024, (uint64_t)1 << 40, NULL, "50MiB",
      "size limit of a message"},
     {"limits.recipients", KEY_NUMBER, AT(limits.recipients), 100, 5000, NULL, "1000",
@@ -125,13 +125,12 @@ const struct config_key config_keys[] = {
     {"submission.local.recipients_per_hour", KEY_NUMBER, AT(submission.local.recipients_per_hour), 0,
      100000000, NULL, "5000", "limit of recipients per local user and hour; 0 disables it"},
     {"submission.local.protect_accounts", KEY_FLAG, AT(submission.local.protect_accounts), 0, 0, NULL, "true",
-     "local users may not send as an account of mailboat user, unless it has their name or local.users "
-     "allows it"},
+     "local users may not send as an account, unless it has their name or submission.local.users allows it"},
     {"submission.local.users", KEY_LOCAL_USERS, AT(submission.local.users), 0, 1000, NULL, NULL,
-     "local users with rules of their own: [{user: www-data, senders: [\"*@example.org\"], "
+     "local users with their own rules: [{user: www-data, senders: [\"*@example.org\"], "
      "messages_per_hour: 5000}]"},
     {"reports.success", KEY_CHOICE, AT(reports.success), 0, 0, successes, "users",
-     "who can request reports of successful delivery: users, or all senders on port 25 too"},
+     "who can request reports of successful delivery: users, or all: senders on port 25, too"},
     {"queue.retry.first", KEY_DURATION, AT(queue.first_ms), 1, YEAR_MS, NULL, "5m",
      "time to the second attempt"},
     {"queue.retry.factor", KEY_FACTOR, AT(queue.factor), 1, 100, NULL, "2",
@@ -154,9 +153,9 @@ const size_t config_key_count = ARRAY_LENGTH(config_keys);
 const struct config_key listener_keys[] = {
     {"address", KEY_HOST, LISTENER(address), 0, 0, NULL, NULL,
      "IPv4 or IPv6 address; default: all addresses"},
-    {"port", KEY_PORT, LISTENER(port), 1, 65535, NULL, NULL, "the port"},
+    {"port", KEY_PORT, LISTENER(port), 1, 65535, NULL, NULL, "port to listen on"},
     {"role", KEY_CHOICE, LISTENER(role), 0, 0, roles, NULL,
-     "relay (mail for local domains from other servers) or submission; follows from 25, 587, 465, 2525"},
+     "mx (mail for local domains from other servers) or submission; follows from 25, 587, 465, 2525"},
     {"tls", KEY_CHOICE, LISTENER(tls), 0, 0, tls_modes, NULL,
      "starttls, implicit, or none; follows from the port"},
 };
@@ -164,13 +163,14 @@ const size_t listener_key_count = ARRAY_LENGTH(listener_keys);
 
 const struct config_key route_keys[] = {
     {"domain", KEY_TEXT, ROUTE(domain), 0, 0, NULL, NULL,
-     "example.com; *.example.com for its subdomains; * for all others"},
-    {"via", KEY_CHOICE, ROUTE(via), 0, 0, vias, NULL, "mx, smarthost or auto; default: relay.via"},
+     "the domain; *.example.com for all subdomains; * for all other domains"},
+    {"via", KEY_CHOICE, ROUTE(via), 0, 0, vias, NULL,
+     "route of the domain: mx, smarthost or auto; default: relay.via"},
     {"host", KEY_HOST, ROUTE(host), 0, 0, NULL, NULL,
-     "the server that takes its mail, instead of its MX hosts"},
-    {"port", KEY_PORT, ROUTE(port), 1, 65535, NULL, NULL, "port of that server; default: relay.port"},
+     "server that accepts the mail of the domain, instead of its MX hosts"},
+    {"port", KEY_PORT, ROUTE(port), 1, 65535, NULL, NULL, "port of the server; default: relay.port"},
     {"tls", KEY_CHOICE, ROUTE(tls), 0, 0, route_tls, NULL,
-     "TLS to that server: may, encrypt, verify, implicit or none; default may"},
+     "TLS to the server: may, encrypt, verify, implicit or none; default may"},
     {"connections", KEY_NUMBER, ROUTE(connections), 1, RULE_CONNECTIONS_MAX, NULL, NULL,
      "limit of concurrent deliveries; default 20"},
     {"rate", KEY_NUMBER, ROUTE(rate), 1, RULE_RATE_MAX, NULL, NULL, "limit of messages per minute"},
@@ -180,10 +180,10 @@ const size_t route_key_count = ARRAY_LENGTH(route_keys);
 const struct config_key local_user_keys[] = {
     {"user", KEY_TEXT, LOCAL_USER(user), 0, 0, NULL, NULL, "name or number of a user of this machine"},
     {"messages_per_hour", KEY_NUMBER, LOCAL_USER(messages_per_hour), 0, 100000000, NULL, NULL,
-     "default: submission.local.messages_per_hour"},
+     "limit of messages per hour; default: submission.local.messages_per_hour"},
     {"recipients_per_hour", KEY_NUMBER, LOCAL_USER(recipients_per_hour), 0, 100000000, NULL, NULL,
-     "default: submission.local.recipients_per_hour"},
+     "limit of recipients per hour; default: submission.local.recipients_per_hour"},
     {"senders", KEY_LIST, LOCAL_USER(senders), 0, 1000, NULL, NULL,
-     "the only addresses that it may send as: [shop@example.org, \"*@example.net\"]; \"*\" is any"},
+     "the only addresses that the user may send as: [shop@example.org, \"*@example.net\"]; \"*\" is any"},
 };
 const size_t local_user_key_count = ARRAY_LENGTH(local_user_keys);

@@ -55,8 +55,10 @@ static bool complete_listener(const struct config_reader *reader, const yaml_nod
     if (listener->port == 0)
         return config_read_fail(reader, node, "listeners: the port is missing");
     if (!role_said && !known)
-        return config_read_fail(reader, node, "listeners: port %u needs its role: relay or submission",
+        return config_read_fail(reader, node, "listeners: port %u needs its role: mx or submission",
                                 (unsigned)listener->port);
+    if (listener->role == ROLE_RELAY)
+        listener->role = ROLE_MX;
     if (!role_said)
         listener->role = listener->port == 25 ? ROLE_MX : ROLE_SUBMISSION;
     if (!tls_said)
@@ -64,7 +66,7 @@ static bool complete_listener(const struct config_reader *reader, const yaml_nod
     if (listener->role == ROLE_LOCAL)
         return config_read_fail(reader, node,
                                 "listeners: role local is reserved for the socket in the data directory; use "
-                                "relay or submission");
+                                "mx or submission");
     if (listener->address != NULL && !host_is_ipv4(bytes_of_text(listener->address)) &&
         !host_is_ipv6(bytes_of_text(listener->address)))
         return config_read_fail(reader, node, "listeners: address %s is not an IP address",

@@ -123,25 +123,25 @@ bool host_lookup_explain(const struct host_lookup *lookup, const char *host, str
     const enum dns_status *status = lookup->status;
     if (is_offline())
         return error_set(error, EX_TEMPFAIL,
-                         "dns: this machine has no network: no interface but the loopback has an address; %s "
-                         "cannot be looked up",
+                         "dns: this machine has no network (only the loopback interface has an address), so "
+                         "%s cannot be resolved; connect it first",
                          host);
     if (status[SIX] == DNS_NXDOMAIN || status[FOUR] == DNS_NXDOMAIN)
-        return error_set(error, EX_NOHOST,
-                         "there is no host %s: DNS says so (NXDOMAIN); look at its spelling", host);
+        return error_set(error, EX_NOHOST, "host %s does not exist (NXDOMAIN); check the spelling", host);
     if (status[SIX] == DNS_NO_DATA && status[FOUR] == DNS_NO_DATA)
         return error_set(error, EX_NOHOST,
-                         "%s has no address in DNS; is it the name of a domain, and its server has another?",
+                         "host %s has no address in DNS; if it is a mail domain, name its server instead",
                          host);
     if (status[SIX] == DNS_BOGUS || status[FOUR] == DNS_BOGUS)
-        return error_set(error, EX_TEMPFAIL,
-                         "dns: the answer for %s is forged or its domain's signatures are broken (DNSSEC)",
-                         host);
-    if (status[SIX] == DNS_UNKNOWN && status[FOUR] == DNS_UNKNOWN)
         return error_set(
             error, EX_TEMPFAIL,
-            "dns: no answer for %s in time; is there a network, and does DNS work on this machine?", host);
+            "dns: DNSSEC validation failed for %s: the answer is forged or the domain is misconfigured",
+            host);
+    if (status[SIX] == DNS_UNKNOWN && status[FOUR] == DNS_UNKNOWN)
+        return error_set(error, EX_TEMPFAIL,
+                         "dns: the lookup of %s timed out; check the network and this machine's resolver",
+                         host);
     return error_set(error, EX_TEMPFAIL,
-                     "dns: the server failed to look up %s (SERVFAIL); try again, or ask who runs the domain",
+                     "dns: the lookup of %s failed (SERVFAIL); try again, or ask the domain's operator",
                      host);
 }

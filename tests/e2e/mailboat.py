@@ -107,7 +107,7 @@ class Mailboat:
         self.may_break_the_seal = False
 
     def write_config(self):
-        roles = {25: ("relay", "starttls"), 587: ("submission", "starttls"), 465: ("submission", "implicit"),
+        roles = {25: ("mx", "starttls"), 587: ("submission", "starttls"), 465: ("submission", "implicit"),
                  2525: ("submission", "starttls")}
         listeners = "".join(f'  - {{address: "{self.address}", port: {self.ports[p]}, role: {r}, tls: {t}}}\n'
                             for p, (r, t) in roles.items())

@@ -44,6 +44,20 @@ static void refused_at(const char *file, int test_line, const char *text, int li
 }
 #define REFUSED(text, line, word, another) refused_at(__FILE__, __LINE__, text, line, word, another)
 
+static void the_role_of_port_25_is_mx_and_was_relay(void **state)
+{
+    struct buffer shown = {0};
+    assert_true(parse(BASE "listeners: [{port: 2501, role: mx}, {port: 2502, role: relay}]\n"));
+    assert_int_equal(config.listeners[0].role, ROLE_MX);
+    assert_int_equal(config.listeners[1].role, ROLE_MX);
+    config_write(&config, &shown);
+    assert_non_null(strstr(buffer_text(&shown), "port: 2501, role: mx,"));
+    assert_non_null(strstr(buffer_text(&shown), "port: 2502, role: mx,"));
+    buffer_free(&shown);
+    config_free(&config);
+    REFUSED(BASE "listeners: [{port: 2501, role: local}]\n", 2, "local", "mx or submission");
+}
+
 static void three_lines_are_a_server(void **state)
 {
     assert_true(parse(BASE "domains: [example.org]\n"));
@@ -172,7 +186,7 @@ static void unknown_keys_are_found_with_the_one_that_was_meant(void **state)
     REFUSED(BASE "listners: []\n", 2, "listners", "listeners");
     REFUSED(BASE "limits:\n  recipient: 5\n", 3, "recipient", "recipients");
     REFUSED(BASE "relay:\n  smarthost:\n    hots: x.example\n", 4, "hots", "host");
-    REFUSED(BASE "listeners:\n  - {port: 25, rolle: relay}\n", 3, "rolle", "role");
+    REFUSED(BASE "listeners:\n  - {port: 25, rolle: mx}\n", 3, "rolle", "role");
     REFUSED(BASE "hostname: twice.example.org\n", 2, "hostname", "duplicate key");
 }
 
@@ -396,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_lines_are_a_server),
+        cmocka_unit_test(the_role_of_port_25_is_mx_and_was_relay),
         cmocka_unit_test(what_is_shown_can_be_read_back),
         cmocka_unit_test(routes_by_domain),
         cmocka_unit_test(local_users_have_rules_of_their_own),

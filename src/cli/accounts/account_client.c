@@ -142,7 +142,7 @@ static bool ask_oneself(struct account_asking *asking, struct error *error)
     struct bytes answer = arena_copy(&asking->arena, buffer_bytes(&out));
     buffer_wipe(&out);
     return ipc_decode(answer, &asking->arena, &kind, &asking->answer) ||
-           error_set(error, EX_SOFTWARE, "the process that did it answered what nobody understands");
+           error_set(error, EX_SOFTWARE, "the helper process sent an invalid answer");
 }
 
 /* ---- with a server ---- */

@@ -105,7 +105,7 @@ static bool look(void *owner, struct buffer *out, struct error *error)
     if (is_right(accounts, wanted->user, saslprep(wanted->password, prepared), &arena, &account))
         buffer_add(out, account.address);
     bool read = !accounts_are_unreadable(accounts) ||
-                error_set(error, EX_TEMPFAIL, "the accounts cannot be read just now");
+                error_set(error, EX_TEMPFAIL, "the accounts are temporarily unavailable; try again later");
     explicit_bzero(prepared, sizeof prepared);
     accounts_close(accounts);
     arena_clear(&arena);

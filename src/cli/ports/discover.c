@@ -71,7 +71,7 @@ static bool explain(const struct discover_query *query, const char *address, str
         return error_set(error, EX_UNAVAILABLE, "%s: %s does not offer submission (SRV \".\" in DNS)",
                          address, query->discovery->domain);
     if (!query->dns_works)
-        return error_set(error, EX_TEMPFAIL, "dns: %s could not be looked up; does DNS work on this machine?",
+        return error_set(error, EX_TEMPFAIL, "dns: the lookup of %s failed; check this machine's resolver",
                          query->discovery->domain);
     return error_set(
         error, EX_UNAVAILABLE,

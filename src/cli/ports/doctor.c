@@ -105,7 +105,7 @@ static const char *state_of(const struct doctor_probe *probe)
 static const char *reason_of(const struct doctor_probe *probe)
 {
     const struct race_attempt *a = attempt_of(probe);
-    return a == NULL        ? "its address could not be looked up: does DNS work on this machine?"
+    return a == NULL        ? "the lookup of its address failed; check this machine's resolver"
            : is_open(probe) ? "reached"
                             : port_verdict_sentence(a->verdict);
 }

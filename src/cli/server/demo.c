@@ -123,7 +123,7 @@ static bool write_config(const struct demo *demo, struct error *error)
                       demo->data, demo->ca, demo->key);
     for (size_t i = 0; i < ARRAY_LENGTH(ports); i++)
         buffer_add_format(&text, "  - {address: 127.0.0.1, port: %u, role: %s, tls: %s}\n",
-                          (unsigned)ports[i].here, ports[i].usual == 25 ? "relay" : "submission",
+                          (unsigned)ports[i].here, ports[i].usual == 25 ? "mx" : "submission",
                           ports[i].usual == 465 ? "implicit" : "starttls");
     buffer_add_format(&text, "web: {address: 127.0.0.1, port: %u}\n", (unsigned)WEB_PORT);
     buffer_add_text(&text, "mailboxes:\n  address: 127.0.0.1\n");

@@ -195,8 +195,8 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
     struct process_user user = data_dir_user(config, &local_service);
     const char *mail = config->data_dir;
     struct arena arena = {0};
-    buffer_add_text(out, "# Written by `mailboat mailboxes setup`, which writes it anew: what you add "
-                         "belongs into local.conf beside it.\n");
+    buffer_add_text(out, "# Written by `mailboat mailboxes setup`, which rewrites it: put additions "
+                         "into local.conf beside it.\n");
     buffer_add_format(out,
                       "protocols = imap pop3 lmtp\ninstance_name = mailboat\nbase_dir = %s/run\nstate_dir = "
                       "%s/run\nlog_path = %s/log\n",

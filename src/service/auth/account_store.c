@@ -38,10 +38,10 @@ static bool lock(struct account_store *store, const char *folder, uint32_t wait_
     }
     if (store->lock >= 0 && !held && errno == EWOULDBLOCK)
         error_set(error, EX_UNAVAILABLE,
-                  "another process changes the accounts in %s just now; try again in a moment", folder);
+                  "another process is changing the accounts in %s; try again in a moment", folder);
     else if (!held)
         error_set_errno(error, errno == EACCES || errno == EPERM ? EX_NOPERM : EX_OSERR,
-                        "%s cannot be opened by this user; run as root or as the owner of the data folder",
+                        "%s cannot be opened by this user; run as root or as the owner of the data directory",
                         path);
     arena_clear(&arena);
     return held;

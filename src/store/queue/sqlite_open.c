@@ -207,7 +207,7 @@ static bool renew_log(struct sqlite_store *sqlite, struct error *error)
     if (code == SQLITE_OK && size > 0)
         code = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
     return code == SQLITE_OK ||
-           error_set(error, EX_IOERR, "cannot write %s-wal anew: %s", sqlite->path, sqlite3_errstr(code));
+           error_set(error, EX_IOERR, "cannot rewrite %s-wal: %s", sqlite->path, sqlite3_errstr(code));
 }
 
 static bool prepare_database(struct sqlite_store *sqlite, enum store_access access, struct error *error)
