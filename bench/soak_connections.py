@@ -85,8 +85,8 @@ def run(folder, count, active_s=60, silent_s=60):
         crowd = Crowd(program, server, count)
         _, opened, failed = crowd.hears()
         print(f"| {count} connections | |\n| --- | --- |")
-        row("opened, greeted, in TLS and signed in where that is due", f"{opened} in {time.monotonic() - began:.1f} s, {failed} failed")
-        row("memory of each, all processes together", f"{(weight_kib(server) - before) / count:.1f} KiB")
+        row("opened, greeted, with TLS and authentication where required", f"{opened} in {time.monotonic() - began:.1f} s, {failed} failed")
+        row("memory per connection, all processes together", f"{(weight_kib(server) - before) / count:.1f} KiB")
         wrongs += [f"{failed} could not be opened"] if int(failed) or int(opened) != count else []
         pids = pids_of(server)
         used, woken = cpu_seconds(pids), wakeups(pids)
@@ -99,15 +99,15 @@ def run(folder, count, active_s=60, silent_s=60):
             words = crowd.obeys(f"active {max(1, count // 100)} {seconds} {pause_ms}")
             sent += int(words[1])
             title = f"{max(1, count // 100)} active, " + (f"each a message in {pause_ms} ms" if pause_ms else "one message after the other")
-            row(f"{title}: messages, failed", f"{words[1]} ({int(words[1]) / seconds:.0f} a second), {words[2]}")
-            row("… a message: p50 / p99 / longest", f"{in_ms(words[3:6])} ms")
-            row("… a newcomer is greeted", f"{in_ms(words[7:10])} ms")
-            row("… a newcomer's message is accepted", f"{in_ms(words[11:14])} ms")
+            row(f"{title}: messages, failed", f"{words[1]} ({int(words[1]) / seconds:.0f} per second), {words[2]}")
+            row("… per message: p50 / p99 / longest", f"{in_ms(words[3:6])} ms")
+            row("… a new client is greeted", f"{in_ms(words[7:10])} ms")
+            row("… a new client's message is accepted", f"{in_ms(words[11:14])} ms")
             wrongs += [f"{words[2]} failed while {title}"] if int(words[2]) else []
         word, alive, failed = crowd.obeys("still")
-        row("still there at the end", alive)
+        row("still connected at the end", alive)
         wrongs += [f"{count - int(alive)} connections are gone"] if int(alive) != count else []
-        row("memory of each after all that", f"{(weight_kib(server) - before) / count:.1f} KiB")
+        row("memory per connection after that", f"{(weight_kib(server) - before) / count:.1f} KiB")
         crowd.leaves()
         crowd = None
         until(lambda: server.events["delivered"] >= first + sent, PATIENCE_S)

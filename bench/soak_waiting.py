@@ -97,8 +97,8 @@ def rates(server, sink):
 
 def commands(server):
     one = oldest(server)
-    kinds = [("queue list, first line", ["queue", "list"], True), ("queue list, all of it", ["queue", "list"], False),
-             ("queue list --recipient (nobody), all is searched", ["queue", "list", "--recipient", "nobody@nowhere.test"], False),
+    kinds = [("queue list, first line", ["queue", "list"], True), ("queue list, complete", ["queue", "list"], False),
+             ("queue list --recipient (no match), all recipients searched", ["queue", "list", "--recipient", "nobody@nowhere.test"], False),
              ("queue stats", ["queue", "stats"], False), ("queue show ID", ["queue", "show", one], False),
              ("explain ID", ["explain", one], False), ("queue retry ID", ["queue", "retry", one], False),
              ("queue hold ID", ["queue", "hold", one], False), ("queue release ID", ["queue", "release", one], False),
@@ -130,26 +130,26 @@ def run(folder, depth):
         server.start({"good.test": sink.port, **{f"{name}.test": closed for name in DEAD}})
         log_kept_short(server.server)
         queue = server.server.processes()["queue"][0]
-        print(f"| | empty | {depth} waiting | |\n| --- | --- | --- | --- |")
+        print(f"| | empty | {depth} queued | |\n| --- | --- | --- | --- |")
         empty = rates(server, sink)
         gaps_empty = gaps(server, sink)
         queue = server.server.processes()["queue"][0]
         weight = memory_kib(queue)
         filled = backlog.fill(server, DEAD, depth)
         row("accepted, the first and the last tenth of the filling", f"{statistics.median(filled[:max(1, len(filled) // 10)]):.0f}",
-            f"{statistics.median(filled[-max(1, len(filled) // 10):]):.0f}", "a second")
+            f"{statistics.median(filled[-max(1, len(filled) // 10):]):.0f}", "per second")
         row("memory of the queue process", f"{weight / 1024:.1f}", f"{memory_kib(queue) / 1024:.1f}", "MiB")
         row("on disk", "", f"{octets_below(server.server.data / 'queue') / 2**30:.2f}", "GiB")
         deep = rates(server, sink)
-        for what, unit, before, after in zip(("accepted", "… CPU of the queue process", "relayed to a living destination", "… CPU of the queue process"),
-                                             ("a second", "µs a message") * 2, empty, deep):
+        for what, unit, before, after in zip(("accepted", "… CPU of the queue process", "relayed to the working destination", "… CPU of the queue process"),
+                                             ("per second", "µs per message") * 2, empty, deep):
             row(what, f"{before:.0f}", f"{after:.0f}", unit)
         for name, took in commands(server):
             row(name, "", f"{took:.3f}", "s")
         for name, arguments in (("queue list", ["queue", "list"]), ("queue retry --all", ["queue", "retry", "--all"])):
             accepted, delivered = beside(server, sink, arguments)
-            row(f"longest wait for 250 beside {name}", "", f"{accepted:.3f}", "s")
-            row(f"longest wait for a delivery beside {name}", "", f"{delivered:.3f}", "s")
+            row(f"longest wait for 250 during {name}", "", f"{accepted:.3f}", "s")
+            row(f"longest wait for a delivery during {name}", "", f"{delivered:.3f}", "s")
         for (name, before), (_, after) in zip(gaps_empty, gaps(server, sink)):
             row(name, f"{before:.3f}", f"{after:.3f}", "s")
         return rows
