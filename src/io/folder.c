@@ -108,7 +108,7 @@ static bool refuse_rights(const char *path, const struct stat *facts, struct err
 {
     bool all = (facts->st_mode & S_IWOTH) != 0;
     return error_set(error, EX_NOPERM,
-                     "the folder %s of %s can be written by %s, who could replace what is in it; chmod %s "
+                     "the directory %s of %s can be written by %s, who could replace what is in it; chmod %s "
                      "%s, or use another data_dir",
                      path, folder_owner_name(facts->st_uid), all ? "every user" : "its group",
                      all ? "go-w" : "g-w", path);
@@ -254,9 +254,9 @@ static bool fail_name(struct folder_walk *walk, const char *name, struct error *
         return false;
     if (walk->mode != 0 && !walk->foreign)
         return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_CANTCREAT,
-                               "cannot make the folder %s%s%s", above, between, name);
-    return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "cannot open the folder %s%s%s",
-                           above, between, name);
+                               "cannot make the directory %s%s%s", above, between, name);
+    return error_set_errno(error, errno == EACCES ? EX_NOPERM : EX_NOINPUT,
+                           "cannot open the directory %s%s%s", above, between, name);
 }
 
 static bool step(struct folder_walk *walk, const char *name, struct error *error)
@@ -273,7 +273,8 @@ static bool step(struct folder_walk *walk, const char *name, struct error *error
         return follow(walk, descriptor, name, &facts, error);
     if (!S_ISDIR(facts.st_mode)) {
         close(descriptor);
-        return error_set(error, EX_NOINPUT, "%s/%s is not a folder; move it away", walk->folder->path, name);
+        return error_set(error, EX_NOINPUT, "%s/%s is not a directory; move it away", walk->folder->path,
+                         name);
     }
     return step_into(walk, descriptor, name, error) && look_at(walk, error);
 }
@@ -284,7 +285,7 @@ static bool make_readable(struct folder *folder, struct error *error)
     int readable = openat(folder->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (readable < 0)
         return errno == EACCES ||
-               error_set_errno(error, EX_NOINPUT, "cannot open the folder %s", folder->path);
+               error_set_errno(error, EX_NOINPUT, "cannot open the directory %s", folder->path);
     close(folder->descriptor);
     folder->descriptor = readable;
     return true;
@@ -340,7 +341,7 @@ bool folder_enter(struct folder *folder, const struct folder *outer, const char 
     *folder = *outer;
     folder->descriptor = openat(outer->descriptor, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (folder->descriptor < 0)
-        return error_set_errno(error, EX_NOINPUT, "cannot open the folder %s", outer->path);
+        return error_set_errno(error, EX_NOINPUT, "cannot open the directory %s", outer->path);
     return finish(&walk, set_out(&walk, path, error) && walk_on(&walk, error));
 }
 
@@ -363,7 +364,7 @@ void folder_close(struct folder *folder)
 bool folder_sync(const struct folder *folder, struct error *error)
 {
     return fsync(folder->descriptor) == 0 || errno == EINVAL || errno == EROFS ||
-           error_set_errno(error, EX_IOERR, "cannot sync the folder %s", folder->path);
+           error_set_errno(error, EX_IOERR, "cannot sync the directory %s", folder->path);
 }
 
 /* ---- files ---- */

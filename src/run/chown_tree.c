@@ -72,7 +72,7 @@ static bool give_inner(struct chown_tree *h, int descriptor, const char *path, u
 {
     int inner = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (inner < 0)
-        return error_set_errno(error, EX_OSERR, "cannot open the folder %s", path);
+        return error_set_errno(error, EX_OSERR, "cannot open the directory %s", path);
     return give_all(h, inner, path, depth + 1, error);
 }
 
@@ -110,7 +110,7 @@ static bool give_all(struct chown_tree *h, int folder, const char *path, unsigne
     DIR *stream = depth > FOLDER_DEPTH_MAX ? NULL : fdopendir(folder);
     if (stream == NULL) {
         close(folder);
-        return error_set(error, EX_OSERR, "cannot list the folder %.300s", path);
+        return error_set(error, EX_OSERR, "cannot list the directory %.300s", path);
     }
     struct chown_place place = {folder, path, depth};
     bool done = true;
@@ -126,10 +126,10 @@ bool chown_tree(struct chown_tree *h, const struct folder *top, struct error *er
 {
     int copy = openat(top->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (copy < 0)
-        return error_set_errno(error, EX_OSERR, "cannot open the folder %s", top->path);
+        return error_set_errno(error, EX_OSERR, "cannot open the directory %s", top->path);
     if (!give_all(h, copy, top->path, 0, error))
         return false;
     if (syncfs(top->descriptor) != 0)
-        return error_set_errno(error, EX_IOERR, "cannot sync the folder %s", top->path);
+        return error_set_errno(error, EX_IOERR, "cannot sync the directory %s", top->path);
     return give(h, top->descriptor, top->path, h->to.uid, error) && folder_sync(top, error);
 }

@@ -114,7 +114,7 @@ static bool refuse(const struct data_dir_view *view, struct error *error)
     struct arena arena = {0};
     const char *is = arena_text(&arena, bytes_of_text(folder_owner_name(view->facts.st_uid)));
     error_set(error, EX_NOPERM,
-              "the folder %s belongs to user %s, not to %s; stop the server, then: chown -R %u:%u %s",
+              "the directory %s belongs to user %s, not to %s; stop the server, then: chown -R %u:%u %s",
               view->folder.path, is, folder_owner_name(view->user.uid), (unsigned)view->user.uid,
               (unsigned)view->user.gid, view->folder.path);
     arena_clear(&arena);
@@ -212,7 +212,7 @@ static bool sync_names(const struct folder *data, struct error *error)
     bool synced = true, unreadable = false;
     at.descriptor = openat(data->descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (at.descriptor < 0)
-        return error_set_errno(error, EX_IOERR, "cannot sync the folder %s", data->path);
+        return error_set_errno(error, EX_IOERR, "cannot sync the directory %s", data->path);
     while (synced && fstat(at.descriptor, &here) == 0 &&
            (here.st_ino != below.st_ino || here.st_dev != below.st_dev)) {
         synced = folder_sync(&at, error);
@@ -226,7 +226,7 @@ static bool sync_names(const struct folder *data, struct error *error)
     }
     folder_close(&at);
     if (synced && unreadable && syncfs(data->descriptor) != 0)
-        synced = error_set_errno(error, EX_IOERR, "cannot sync the folder %s", data->path);
+        synced = error_set_errno(error, EX_IOERR, "cannot sync the directory %s", data->path);
     return synced;
 }
 

@@ -252,7 +252,7 @@ int listen_unix(const struct folder *folder, const struct listen_socket *wanted,
     size_t room = sizeof address.sun_path - 1, length = strlen(wanted->data_dir) + 1 + strlen(wanted->name);
     if (length > room) { /* clients connect by the whole path */
         error_set(error, EX_CONFIG,
-                  "the path %s/%s is too long for a socket (%zu octets at most); choose a shorter data_dir",
+                  "the path %s/%s is too long for a socket (at most %zu bytes); choose a shorter data_dir",
                   wanted->data_dir, wanted->name, room);
         return -1;
     }

@@ -59,7 +59,7 @@ static bool take_report(const struct buffer *told, struct buffer *out, struct er
 {
     struct subprocess_report report;
     if (told->length < sizeof report || told->length > sizeof report + SUBPROCESS_OUTPUT_MAX)
-        return error_set(error, EX_SOFTWARE, "the process that was to do it died, or said too much");
+        return error_set(error, EX_SOFTWARE, "the helper process died, or sent too much");
     memcpy(&report, told->at, sizeof report);
     if (!report.done)
         *error = report.error;

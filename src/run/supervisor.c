@@ -292,7 +292,7 @@ static void fetch_secret(struct supervisor *s, const struct service *service)
     s->helped = service;
     s->helper_key = command.key;
     if (command.line == NULL)
-        helper_command_done(s, bytes_none(), "there is none in the configuration any more");
+        helper_command_done(s, bytes_none(), "the configuration no longer has this command");
     else if (!helper_command_start(&s->helper, &s->loop, command.line,
                                    users_of(service->role, s->config.user), helper_command_done, s, &error))
         helper_command_done(s, bytes_none(), error.text);

@@ -90,13 +90,12 @@ static bool check_user(enum process_role role, const char *name, const struct pr
 {
     if (user->named && (user->uid == 0 || user->gid == 0))
         return error_set(error, EX_CONFIG,
-                         "the user %s is root, or in root's group: give it a number and a group of its own",
-                         name);
+                         "the user %s is root, or in root's group: give it its own number and group", name);
     if (user->named || (getpwuid(user->uid) == NULL && getgrgid(user->gid) == NULL))
         return true;
     return error_set(error, EX_CONFIG,
-                     "there is no user %s, and the number %u that would stand in for it is in use; make the "
-                     "user: systemd-sysusers, or useradd --system --user-group %s",
+                     "user %s does not exist, and its fallback number %u is in use; create the user: "
+                     " systemd-sysusers, or useradd --system --user-group %s",
                      name, (unsigned)user->uid, name);
 }
 
@@ -105,7 +104,7 @@ static void add_name(struct buffer *list, const char *prefix, enum process_role 
     const struct process_user *user = &settled.users[role];
     buffer_add_format(list, "%s%s-%s", list->length == 0 ? "" : ", ", prefix, ipc_role_name(role));
     if (!user->named)
-        buffer_add_format(list, " (number %u stands in)", (unsigned)user->uid);
+        buffer_add_format(list, " (number %u is used)", (unsigned)user->uid);
 }
 
 /* True unless another role has the same number or group, and could access its files. */

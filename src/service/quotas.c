@@ -60,7 +60,8 @@ bool quotas_write(int folder, struct accounts *accounts, struct error *error)
     bool done = accounts_each(accounts, LIST_QUOTAS, add_line, &text, error) &&
                 (replace(folder, buffer_bytes(&text)) ||
                  error_set_errno(error, errno == ENOSPC ? EX_TEMPFAIL : EX_CANTCREAT,
-                                 "the quotas cannot be written to quotas/%s in the data folder", file_name));
+                                 "the quotas cannot be written to quotas/%s in the data directory",
+                                 file_name));
     buffer_free(&text);
     return done;
 }

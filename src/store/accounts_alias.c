@@ -23,7 +23,7 @@ static bool somebody_or_fail(struct accounts *accounts, struct bytes target, str
     bool found = accounts_place(accounts, target, &arena, &place);
     arena_clear(&arena);
     return found || error_set(error, EX_NOUSER,
-                              "there is no user, alias or catch-all for %.*s, whose domain is hosted here; "
+                              "%.*s is in a local domain but is not a user, alias or catch-all; "
                               "first: mailboat user add %.*s",
                               BYTES_ARG(target), BYTES_ARG(target));
 }
@@ -34,10 +34,9 @@ static bool own_name_or_fail(struct alias_addition *a, struct error *error)
     struct account account;
     struct bytes after = bytes_none();
     if (!accounts_find_canonical(a->accounts, a->alias, a->arena, &account))
-        return error_set(
-            error, EX_DATAERR,
-            "%.*s would lead to itself: there is no user of that name; name where its mail shall go",
-            BYTES_ARG(a->alias));
+        return error_set(error, EX_DATAERR,
+                         "%.*s would lead to itself: it is not a user; name another target",
+                         BYTES_ARG(a->alias));
     sqlite3_stmt *statement = accounts_bind(a->accounts, PAGE_OF_ALIAS, a->alias);
     sqlite3_bind_text(statement, 2, "", 0, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 3, 2);
@@ -48,7 +47,7 @@ static bool own_name_or_fail(struct alias_addition *a, struct error *error)
     }
     sqlite3_reset(statement);
     return targets > 1 || error_set(error, EX_DATAERR,
-                                    "%.*s would lead to itself alone, as it does without an alias; name the "
+                                    "%.*s would lead only to itself, as it does without an alias; name the "
                                     "other targets in the same command: mailboat alias add %.*s %.*s OTHER",
                                     BYTES_ARG(a->alias), BYTES_ARG(a->alias), BYTES_ARG(after));
 }
@@ -183,5 +182,5 @@ bool accounts_alias_add(struct accounts *accounts, struct bytes address, struct 
     size_t added;
     if (!accounts_alias_add_all(accounts, address, &target, 1, &added, error))
         return false;
-    return added > 0 || error_set(error, EX_DATAERR, "%.*s is there already", BYTES_ARG(address));
+    return added > 0 || error_set(error, EX_DATAERR, "%.*s already exists", BYTES_ARG(address));
 }

@@ -34,7 +34,7 @@ static bool change(struct accounts *accounts, const char *sql, const struct acco
     int step = sqlite3_step(statement);
     sqlite3_finalize(statement);
     if (step == SQLITE_CONSTRAINT || sqlite3_errcode(accounts->db) == SQLITE_CONSTRAINT)
-        return error_set(error, EX_DATAERR, "%.*s is there already", BYTES_ARG(values[0].text));
+        return error_set(error, EX_DATAERR, "%.*s already exists", BYTES_ARG(values[0].text));
     if (step != SQLITE_DONE)
         return accounts_fail(accounts, error);
     if (what != NULL && sqlite3_changes(accounts->db) == 0)
@@ -72,7 +72,8 @@ static bool hash_password(struct bytes password, struct buffer *hash, struct err
 {
     char setting[CRYPT_GENSALT_OUTPUT_SIZE], text[PASSWORD_MAX + 1];
     if (password.length == 0 || password.length > PASSWORD_MAX || bytes_find(password, '\0') != SIZE_MAX)
-        return error_set(error, EX_DATAERR, "a password has 1 to %d octets", PASSWORD_MAX);
+        return error_set(error, EX_DATAERR, "a password must be 1 to %d bytes long, without NUL",
+                         PASSWORD_MAX);
     memcpy(text, password.at, password.length);
     text[password.length] = '\0';
     struct crypt_data *data = memory_new(sizeof *data);
@@ -165,7 +166,7 @@ bool accounts_learn(struct accounts *accounts, struct bytes address, struct byte
                     struct bytes password_hash, struct bytes verifier, struct error *error)
 {
     if (verifier.length != sizeof(struct verifier))
-        return error_set(error, EX_SOFTWARE, "that is no verifier");
+        return error_set(error, EX_SOFTWARE, "invalid SCRAM verifier");
     if (key.length > 0)
         return change(accounts, "UPDATE key SET scram = ?3 WHERE id = ?1 AND user = ?2 AND scram IS NULL",
                       (struct accounts_value[]){{key, false}, {address, false}, {verifier, true}}, 3, NULL,
@@ -341,7 +342,7 @@ bool accounts_key_add(struct accounts *accounts, struct bytes user, struct bytes
     struct buffer id = {0}, rest = {0};
     unsigned char hash[DIGEST];
     bool done = accounts_find(accounts, user, &arena, &account) ||
-                error_set(error, EX_NOUSER, "there is no user %.*s", BYTES_ARG(bytes_first(user, 100)));
+                error_set(error, EX_NOUSER, "user %.*s does not exist", BYTES_ARG(bytes_first(user, 100)));
     if (done) {
         accounts_add_random(&id, KEY_ID_LENGTH);
         accounts_add_random(&rest, KEY_SECRET_LENGTH);

@@ -71,7 +71,7 @@ bool accounts_fail(const struct accounts *accounts, struct error *error)
     if (code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_CANTOPEN || code == SQLITE_AUTH)
         return error_set(
             error, EX_NOPERM,
-            "%s cannot be opened or written by this user; run as root or as the owner of the data folder",
+            "%s cannot be opened or written by this user; run as root or as the owner of the data directory",
             accounts->path);
     if (code == SQLITE_FULL)
         return error_set(error, EX_TEMPFAIL, "%s: the disk is full", accounts->path);

@@ -279,7 +279,7 @@ def refused(server, *arguments, code, says, text_input=None):
 def test_what_leads_nowhere_is_refused_and_nothing_is_changed(server):
     refused(server, LIST, ADA, "nobody@example.org", code=67, says="mailboat user add nobody@example.org")
     refused(server, LIST, LIST, code=65, says="lead to itself")
-    refused(server, ADA, ADA, code=65, says="itself alone")
+    refused(server, ADA, ADA, code=65, says="only to itself")
     refused(server, LIST, "not an address", code=65, says="the form is ada@example.org")
     refused(server, "x@foreign.example", ADA, code=65, says="mailboat domain add foreign.example")
     refused(server, "@example.org", "nobody@example.org", code=65, says="circle")

@@ -177,7 +177,7 @@ def test_explain_tells_the_whole_story(mailboat, peer, certificates):
     server.wait_log("deferred", "attempt=2")
     story = server.cli("explain", queue_id).stdout
     for part in (queue_id, f"from <{ADA}>", f"on port {server.ports[587]} from 127.0.0.1", "by ESMTPSA with TLSv1.3", f"authenticated as {ADA}", "to <bob@there.net>",
-                 "attempt 1: localhost[127.0.0.1]", "said 451 4.7.1 first try (TLSv1.3", "attempt 2: ", "said 452 4.2.2 second try",
+                 "attempt 1: localhost[127.0.0.1]", "replied 451 4.7.1 first try (TLSv1.3", "attempt 2: ", "replied 452 4.2.2 second try",
                  "attempt 3; after each failure the wait grows, from 5m to 4h"):
         assert part in story, (part, story)
     told = ask(server, "explain", queue_id)

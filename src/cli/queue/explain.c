@@ -174,7 +174,7 @@ static void print_attempt(const struct attempt_record *reply, uint32_t number)
     format_reply(&said, reply);
     printf("    %s  attempt %u: ", format_time(reply->when_ms, when), (unsigned)number);
     format_print(reply->peer.length > 0 ? reply->peer : BYTES("no server was reached"));
-    fputs(reply->peer.length == 0 ? ": " : reply->code != 0 ? " said " : ": ", stdout);
+    fputs(reply->peer.length == 0 ? ": " : reply->code != 0 ? " replied " : ": ", stdout);
     format_print(buffer_bytes(&said));
     if (reply->tls.length > 0 || (reply->peer.length > 0 && reply->code != 0)) {
         fputs(reply->tls.length > 0 ? " (" : " (without TLS", stdout);
@@ -387,10 +387,10 @@ const struct command explain_command = {
     .summary = "explain a queued message and its next attempt",
     .help = "usage: mailboat explain ID [--json]\n"
             "\n"
-            "From whom a message came, by which port, with which TLS and account; for each\n"
-            "recipient that waits the last attempts, what the other side said, and when the\n"
-            "next attempt is made, and why then. What is delivered, returned or removed has\n"
-            "left the queue: for that it says how to find it in the log, and exits with 69.\n"
+            "Shows the sender, port, TLS and account of a queued message, and for each\n"
+            "recipient the last attempts, the replies of the other servers, and the time of\n"
+            "the next attempt, and why it is then. A delivered, bounced or removed message has\n"
+            "left the queue: the command then says how to find it in the log, and exits with 69.\n"
             "\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
             "      --json          print JSON\n"

@@ -118,7 +118,7 @@ bool mailq_print(const struct store_place *place, FILE *out, struct error *error
     }
     if (errno != 0)
         return error_set_errno(error, EX_NOPERM,
-                               "cannot read the queue in %s; only root and the server's own user may",
+                               "cannot read the queue in %s; only root and the server's own user can",
                                place->folder);
     struct store *store = store_open(place, STORE_READ, error);
     if (store == NULL)

@@ -97,7 +97,7 @@ static bool make_folder(struct demo *demo, struct error *error)
                  above == NULL || above[0] == '\0' ? "/tmp" : above) >= (int)sizeof demo->folder)
         return error_set(error, EX_CANTCREAT, "TMPDIR is too long");
     if (mkdtemp(demo->folder) == NULL) {
-        error_set_errno(error, EX_CANTCREAT, "cannot make a folder like %s", demo->folder);
+        error_set_errno(error, EX_CANTCREAT, "cannot make a directory like %s", demo->folder);
         demo->folder[0] = '\0';
         return false;
     }

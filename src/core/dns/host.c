@@ -11,7 +11,7 @@ static const char *label_fault(struct bytes label, bool utf8_allowed)
     if (label.length == 0)
         return "it has an empty label: two dots in a row, or one at an end";
     if (label.length > LABEL_MAX)
-        return "a label between its dots is longer than 63 octets";
+        return "a label between its dots is longer than 63 bytes";
     for (size_t i = 0; i < label.length; i++)
         if (!is_host_octet(label.at[i], utf8_allowed))
             return "a host name has letters, digits, hyphens, underscores and dots only";
@@ -27,7 +27,7 @@ const char *host_fault(struct bytes text, bool utf8_allowed)
     if (text.length == 0)
         return "it is empty";
     if (text.length > DOMAIN_NAME_MAX)
-        return "it is longer than 253 octets";
+        return "the name is longer than 253 bytes";
     bool ends_in_dot = text.at[text.length - 1] == '.';
     const char *fault = ends_in_dot ? label_fault(bytes_none(), utf8_allowed) : NULL;
     while (text.length > 0 && fault == NULL)

@@ -69,7 +69,7 @@ const char *mime_check(const struct mime_input *input)
         fits = fits && input->cc[i].length <= MIME_MAILBOX_MAX;
     }
     if (!fits)
-        return "a name with its address is longer than 450 octets";
+        return "a name with its address is longer than 450 bytes";
     if (!clean)
         return "an address has a line break, or is not UTF-8";
     if (!is_clean(input->subject))

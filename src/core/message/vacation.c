@@ -256,7 +256,7 @@ bool vacation_remember(struct buffer *out, struct bytes memory, struct bytes sen
 const char *vacation_check(struct bytes subject, struct bytes text)
 {
     if (subject.length > VACATION_SUBJECT_MAX)
-        return "the subject is longer than 200 octets";
+        return "the subject is longer than 200 bytes";
     if (!bytes_is_utf8(subject) || bytes_has_control(subject))
         return "the subject has a line break, or is not UTF-8";
     if (text.length > VACATION_TEXT_MAX)

@@ -258,7 +258,7 @@ void account_store_change(struct account_store *store, const struct ipc_account_
     struct error error = {0};
     bool done = asked->verb < ACCOUNT_VERBS
                     ? verbs[asked->verb].make(&making, &error)
-                    : error_set(&error, EX_SOFTWARE, "that is no change of the accounts");
+                    : error_set(&error, EX_SOFTWARE, "unknown change of the accounts");
     if (done && verbs[asked->verb].quotas)
         done = quotas_write(store->quotas, store->accounts, &error);
     *answer = (struct ipc_account_changed){.request = asked->request};
@@ -304,7 +304,7 @@ void account_store_list(struct accounts *accounts, const struct ipc_account_list
     bool done = asked->list < LISTS
                     ? accounts_page_of(accounts, (enum accounts_list)asked->list, asked->after,
                                        ACCOUNT_PAGE_ROWS, add_row, &rows, &next, &error)
-                    : error_set(&error, EX_SOFTWARE, "that is no list of the accounts");
+                    : error_set(&error, EX_SOFTWARE, "unknown list of the accounts");
     if (done) {
         answer->after = arena_copy(arena, buffer_bytes(&next));
     } else {

@@ -23,7 +23,7 @@ static enum drop_file_verdict open_file(struct drop_file *d, int folder, struct 
 {
     if (fstatat(folder, d->name, facts, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT   ? DROP_FILE_GONE
-               : errno == EACCES ? bad(wrong, "the server may not look at it")
+               : errno == EACCES ? bad(wrong, "the server has no permission to inspect it")
                                  : DROP_FILE_LATER;
     if (!S_ISREG(facts->st_mode)) /* other types are not even opened, which may have side effects */
         return bad(wrong, "it is not a regular file");
@@ -31,7 +31,7 @@ static enum drop_file_verdict open_file(struct drop_file *d, int folder, struct 
     if (d->file < 0 && errno == ENOENT)
         return DROP_FILE_GONE;
     if (d->file < 0 && (errno == EACCES || errno == EPERM || errno == ELOOP))
-        return bad(wrong, "the server may not read it");
+        return bad(wrong, "the server has no permission to read it");
     if (d->file < 0 || fstat(d->file, facts) != 0)
         return DROP_FILE_LATER;
     if (!S_ISREG(facts->st_mode))

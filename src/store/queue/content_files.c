@@ -98,7 +98,7 @@ bool content_files_open(struct content_files *files, const char *folder, enum st
     if (access == STORE_WRITE && geteuid() == 0 && facts.st_uid != 0) /* the owner could not use root's files,
                                                                          and links there could mislead root */
         return error_set(error, EX_NOPERM,
-                         "the queue's folder %s belongs to user %u, and only that user may work in it",
+                         "the queue's directory %s belongs to user %u, and only that user may work in it",
                          folder, (unsigned)facts.st_uid);
     if (access == STORE_READ) {
         files->content = openat(files->folder, "content", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -109,10 +109,10 @@ bool content_files_open(struct content_files *files, const char *folder, enum st
         return false;
     files->spool = open_folder(files->folder, "spool");
     if (files->spool < 0)
-        return error_set_errno(error, EX_CANTCREAT, "cannot open the folder %s/spool", folder);
+        return error_set_errno(error, EX_CANTCREAT, "cannot open the directory %s/spool", folder);
     files->content = open_folder(files->folder, "content");
     return files->content >= 0 ||
-           error_set_errno(error, EX_CANTCREAT, "cannot open the folder %s/content", folder);
+           error_set_errno(error, EX_CANTCREAT, "cannot open the directory %s/content", folder);
 }
 
 void content_files_close(struct content_files *files)

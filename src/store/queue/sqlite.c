@@ -121,7 +121,7 @@ static bool explain(const struct sqlite_store *sqlite, struct error *error)
         return sqlite_refuse_locked(sqlite, reason, error);
     if ((sqlite->problem & 0xff) == SQLITE_CORRUPT)
         return error_set(error, EX_DATAERR,
-                         "%s is damaged; stop the server, copy the folder, then recover what can be: "
+                         "%s is damaged; stop the server, copy the directory, then recover what can be: "
                          "sqlite3 mailboat.db .recover | sqlite3 recovered.db",
                          sqlite->path);
     if (sqlite->problem_errno != 0)

@@ -60,10 +60,11 @@ static const char *const migrations[SCHEMA_VERSION] = {
 /* The message contains the remedy, since it is needed in an emergency. */
 static bool refuse_damaged(const struct sqlite_store *sqlite, struct error *error)
 {
-    return error_set(error, EX_DATAERR,
-                     "%s is damaged (%s) and was left as it is; copy its folder, then recover what can be: "
-                     "sqlite3 mailboat.db .recover | sqlite3 recovered.db",
-                     sqlite->path, sqlite3_errmsg(sqlite->db));
+    return error_set(
+        error, EX_DATAERR,
+        "%s is damaged (%s) and was left as it is; copy its directory, then recover what can be: "
+        "sqlite3 mailboat.db .recover | sqlite3 recovered.db",
+        sqlite->path, sqlite3_errmsg(sqlite->db));
 }
 
 static bool refuse(const struct sqlite_store *sqlite, const char *what, struct error *error)
@@ -130,7 +131,7 @@ static bool make_schema(struct sqlite_store *sqlite, struct error *error)
 static bool sync_folder(struct sqlite_store *sqlite, struct error *error)
 {
     return fsync(sqlite->files.folder) == 0 ||
-           error_set_errno(error, EX_IOERR, "cannot sync the folder of %s", sqlite->path);
+           error_set_errno(error, EX_IOERR, "cannot sync the directory of %s", sqlite->path);
 }
 
 /* Migrates version by version, in one transaction. */
