@@ -260,7 +260,7 @@ static void what_would_lose_mail_is_no_target(void **state)
         const char *alias, *target, *says;
     } wrong[] = {{"x@example.org", "nobody@example.org", "mailboat user add nobody@example.org"},
                  {"x@example.org", "x@example.org", "lead to itself"},
-                 {"ada@example.org", "ada@example.org", "itself alone"},
+                 {"ada@example.org", "ada@example.org", "only to itself"},
                  {"b@example.org", "a@example.org", "leads back to b@example.org"},
                  {"b@example.org", "a+tag@example.org", "leads back to b@example.org"},
                  {"b@example.org", "c@example.org", "leads back to b@example.org"},
