@@ -46,6 +46,9 @@ bool config_read_list(const struct config_reader *reader, const yaml_node_t *nod
 
 /* ---- listeners ---- */
 
+/* "relay" is the place after the roles in the table of keys: an older spelling of mx. */
+#define ROLE_RELAY ((enum server_role)(ROLE_LOCAL + 1))
+
 /* Derives role and TLS mode from the port. */
 static bool complete_listener(const struct config_reader *reader, const yaml_node_t *node,
                               struct config_listener *listener, bool role_said, bool tls_said)

@@ -176,7 +176,7 @@ static bool look_at(struct folder_walk *walk, struct error *error)
     if (fstat(folder->descriptor, &facts) != 0)
         return error_set_errno(error, EX_OSERR, "cannot look at %s", folder->path);
     if (!any && !is_trusted(facts.st_uid))
-        return refuse_owner(folder->path, facts.st_uid, "the folder", error);
+        return refuse_owner(folder->path, facts.st_uid, "the directory", error);
     /* other users may add names, but remove only their own */
     bool sticky = !last && (facts.st_mode & S_ISVTX) != 0;
     if (!any && !sticky && is_open_to_others(folder->descriptor, &facts))

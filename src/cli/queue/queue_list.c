@@ -191,7 +191,7 @@ static void recipient_as_text(const struct store_recipient *r, uint64_t now_ms)
     printf("     %s ago ", format_age(r->last.when_ms, now_ms, last));
     struct buffer said = {0};
     format_print(r->last.peer.length > 0 ? r->last.peer : BYTES("no server reached"));
-    fputs(r->last.code > 0 ? " said: " : ": ", stdout); /* without a code the text is this server's */
+    fputs(r->last.code > 0 ? " replied: " : ": ", stdout); /* without a code the text is this server's */
     format_reply(&said, &r->last);
     format_print(buffer_bytes(&said));
     putchar('\n');

@@ -275,7 +275,7 @@ static void turn(struct queue_process *p)
     answer_all(p, verdict);
     queue_control_committed(&p->control, verdict);
     if (verdict == STORE_FAILED) { /* the page cache cannot be trusted after this: restart */
-        log_event(LOG_EVENT_ERROR, "store_failed", LOG_TEXT("reason", error.text));
+        log_event(LOG_EVENT_ERROR, "store_failed", LOG_TEXT("error", error.text));
         child_exit(p->child, EX_IOERR);
         return;
     }

@@ -82,8 +82,8 @@ static void hand_over(struct web *web, int descriptor)
     struct channel *smtpd = child_next_peer(web->child, PROCESS_SMTPD);
     if (smtpd == NULL || channel_is_full(smtpd) ||
         !child_send(web->child, smtpd, IPC_HANDED_OVER, &client, descriptor))
-        log_event(LOG_EVENT_WARN, "refused", LOG_TEXT("reason", "no smtpd process takes connections"),
-                  LOG_U64("port", client.port));
+        log_event(LOG_EVENT_WARN, "connection_rejected",
+                  LOG_TEXT("reason", "no smtpd process accepts connections"), LOG_U64("port", client.port));
     close(descriptor); /* smtpd has a copy */
 }
 

@@ -94,7 +94,7 @@ bool content_files_open(struct content_files *files, const char *folder, enum st
     files->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct stat facts;
     if (files->folder < 0 || fstat(files->folder, &facts) != 0)
-        return error_set_errno(error, EX_NOINPUT, "cannot open the queue's folder %s", folder);
+        return error_set_errno(error, EX_NOINPUT, "cannot open the queue's directory %s", folder);
     if (access == STORE_WRITE && geteuid() == 0 && facts.st_uid != 0) /* the owner could not use root's files,
                                                                          and links there could mislead root */
         return error_set(error, EX_NOPERM,
