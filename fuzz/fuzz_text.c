@@ -64,7 +64,8 @@ static void check_clean(struct bytes text)
 /* A field of ours is one field: each line but the first begins with a tab. */
 static void check_received(struct bytes helo, struct bytes address)
 {
-    struct origin origin = {.client_address = BYTES("192.0.2.1"),
+    struct origin origin = {.kind = helo.length % 2 == 0 ? ORIGIN_NETWORK : ORIGIN_LOCAL,
+                            .client_address = BYTES("192.0.2.1"),
                             .client_helo = helo,
                             .protocol = BYTES("ESMTP"),
                             .account = helo,

@@ -272,6 +272,7 @@ static void put_envelope(struct buffer *out, const struct envelope *e)
 
 static void put_origin(struct buffer *out, const struct origin *o)
 {
+    put_u8(out, o->kind);
     put_bytes(out, o->account);
     put_bytes(out, o->client_address);
     put_bytes(out, o->client_helo);
@@ -475,6 +476,7 @@ static void get_envelope(struct ipc_reader *reader, struct envelope *e)
 
 static void get_origin(struct ipc_reader *reader, struct origin *o)
 {
+    o->kind = (enum origin_kind)get_u8(reader, ORIGIN_KINDS - 1);
     o->account = get_bytes(reader);
     o->client_address = get_bytes(reader);
     o->client_helo = get_bytes(reader);

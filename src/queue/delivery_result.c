@@ -25,21 +25,11 @@ struct mail_event delivery_result_event(enum event_kind kind, const struct store
 void delivery_result_received(struct queue *queue, const struct store_message *message, bool own,
                               uint64_t now_ms)
 {
-    const struct envelope *envelope = &message->envelope;
-    const struct origin *origin = &message->origin;
-    struct mail_event event = {.kind = EVENT_RECEIVED,
-                               .message = message->id,
-                               .sender = own ? BYTES("<>") : envelope->sender,
-                               .recipients = envelope->recipient_count,
-                               .size = envelope->size,
-                               .client = own ? bytes_none() : origin->client_address,
-                               .port = origin->port,
-                               .protocol = origin->protocol,
-                               .tls = origin->tls,
-                               .account = origin->account,
-                               .own = own};
-    if (envelope->recipient_count == 1)
-        event.recipient = envelope->recipients[0].address;
+    struct mail_event event = mail_event_of_message(EVENT_RECEIVED, message->id, &message->envelope,
+                                                    &message->origin);
+    event.own = own;
+    if (own)
+        event.client = bytes_none();
     events_add(queue, &event, now_ms);
 }
 
@@ -86,7 +76,7 @@ struct bytes delivery_result_beginning(struct queue *queue, const struct store_m
 }
 
 bool delivery_result_accept_own(struct queue *queue, uint64_t id, const struct envelope *about,
-                                struct bytes content, const char *protocol, uint64_t now_ms)
+                                struct bytes content, enum origin_kind kind, uint64_t now_ms)
 {
     struct recipient to = {.address = about->sender, .notify = NOTIFY_NEVER};
     struct store_message own = {
@@ -100,7 +90,9 @@ bool delivery_result_accept_own(struct queue *queue, uint64_t id, const struct e
                      .size = content.length,
                      .recipients = &to,
                      .recipient_count = 1},
-        .origin = {.client_address = BYTES("local"), .protocol = bytes_of_text(protocol)}};
+        .origin = {.kind = kind,
+                   .client_address = BYTES("local"),
+                   .protocol = kind == ORIGIN_REPORT ? BYTES("report") : BYTES("answer")}};
     struct bytes destination = DESTINATION_LOOKUP;
     if (!store_accept(queue->store, &own, &destination, now_ms, 0))
         return false;
@@ -135,7 +127,8 @@ void delivery_result_report(struct queue *queue, const struct store_message *mes
     dsn.id = queue_id_next(&queue->ids, now_ms * 1000);
     dsn.content = delivery_result_beginning(queue, message, DSN_RETURNED_MAX, &dsn.content_is_whole);
     if (dsn_add(&content, &dsn))
-        delivery_result_accept_own(queue, dsn.id, dsn.envelope, buffer_bytes(&content), "report", now_ms);
+        delivery_result_accept_own(queue, dsn.id, dsn.envelope, buffer_bytes(&content), ORIGIN_REPORT,
+                                   now_ms);
     buffer_free(&content);
 }
 

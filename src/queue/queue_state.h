@@ -123,8 +123,8 @@ struct bytes delivery_result_beginning(struct queue *queue, const struct store_m
 /* Accepts a message from this server to the sender of another, with the null reverse path; its recipient
  * is resolved when it is delivered. */
 bool delivery_result_accept_own(struct queue *queue, uint64_t id, const struct envelope *about,
-                                struct bytes content, const char *protocol, uint64_t now_ms);
-/* A recipient of this message can expire again: resets the sweep. */
+                                struct bytes content, enum origin_kind kind, uint64_t now_ms);
+/* Something of this message may expire again: the sweep shall see it. */
 void delivery_result_expire_due_again(struct queue *queue, uint64_t id);
 
 /* A mail loop through `who`, a local address that had forwarded it: removes these recipients,

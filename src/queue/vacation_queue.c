@@ -131,7 +131,7 @@ static void answer(struct queue *queue, const struct vacation_reply *reply,
         compose(queue, reply, said, id, now_ms, &content);
         struct envelope about = {.sender = reply->sender,
                                  .smtputf8 = !bytes_is_ascii(reply->sender) || !bytes_is_ascii(reply->user)};
-        if (delivery_result_accept_own(queue, id, &about, buffer_bytes(&content), "answer", now_ms))
+        if (delivery_result_accept_own(queue, id, &about, buffer_bytes(&content), ORIGIN_VACATION, now_ms))
             store_note_put(queue->store, name, buffer_bytes(&memory));
     }
     buffer_free(&memory);

@@ -35,7 +35,8 @@ static struct store_message full_message(struct ground *ground, size_t content_l
                                                .requiretls = true,
                                                .recipients = recipients,
                                                .recipient_count = 2},
-                                  .origin = {.account = BYTES("ada@example.org"),
+                                  .origin = {.kind = ORIGIN_VACATION, /* the last of them */
+                                             .account = BYTES("ada@example.org"),
                                              .client_address = BYTES("2001:db8::1"),
                                              .client_helo = BYTES("laptop"),
                                              .protocol = BYTES("UTF8SMTPSA"),
@@ -70,6 +71,7 @@ static void a_message_is_read_back_octet_for_octet(void **state)
     assert_same(got.origin.protocol, put.origin.protocol);
     assert_same(got.origin.tls, put.origin.tls);
     assert_int_equal(got.origin.port, 587);
+    assert_int_equal(got.origin.kind, ORIGIN_VACATION);
 }
 
 static void recipients_are_read_back_whole(void **state)

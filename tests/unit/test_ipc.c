@@ -54,7 +54,10 @@ static struct ipc_submit submission(size_t recipients, struct recipient *room, s
                      .size = content.length,
                      .recipients = room,
                      .recipient_count = recipients},
-        .origin = {.client_address = BYTES("192.0.2.1"), .port = 587, .protocol = BYTES("ESMTPSA")},
+        .origin = {.kind = ORIGIN_VACATION,
+                   .client_address = BYTES("192.0.2.1"),
+                   .port = 587,
+                   .protocol = BYTES("ESMTPSA")},
     };
 }
 
@@ -73,6 +76,7 @@ static void a_submission_arrives_whole(void **state)
     assert_true(bytes_is(heard.submit.envelope.recipients[2].address, "ada@example.org"));
     assert_true(heard.submit.envelope.recipients[2].local);
     assert_int_equal(heard.submit.origin.port, 587);
+    assert_int_equal(heard.submit.origin.kind, ORIGIN_VACATION);
     assert_true(bytes_is(heard.submit.prefix, "Received: from there\r\n"));
     assert_true(bytes_is(heard.submit.content, "Subject: hi\r\n\r\nhi\r\n"));
     assert_int_equal(attached, -1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A mail event as a struct, a line and octets. */
 #include "core/event/mail_event.h"
+#include "core/smtp/envelope.h"
 #include "unit.h"
 
 static const struct mail_event full = {
@@ -114,7 +115,7 @@ static void other_octets_are_refused(void **state)
     ASSERT_REFUSED("\1\4\4\0\0");
     ASSERT_REFUSED("\2\4\4\0\0\0\1\1\2\1");      /* another version */
     ASSERT_REFUSED("\1\0\4\0\0\0\1\1\2\1");      /* no kind */
-    ASSERT_REFUSED("\1\20\4\0\0\0\1\1\2\1");     /* a kind that is none */
+    ASSERT_REFUSED("\1\21\4\0\0\0\1\1\2\1");     /* a kind that is none */
     ASSERT_REFUSED("\1\4\2\0\0\0\1\1");          /* no time */
     ASSERT_REFUSED("\1\4\5\0\0\0\1\1\2\1");      /* more was said than is there */
     ASSERT_REFUSED("\1\4\4\0\0\0\2\1\1\1");      /* not in order */
@@ -156,18 +157,21 @@ static void lines_show_what_they_did(void **state)
         {EVENT_DELIVERED,
          "delivered id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
         {EVENT_FORWARDED,
-         "delivered id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
-        {EVENT_BOUNCED, "bounced id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
-        {EVENT_EXPIRED, "expired id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
-        {EVENT_LOOPED, "looped id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
-        {EVENT_DISCARDED,
-         "report_discarded id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
-        {EVENT_REQUEUED, "report_requeued id to new_id"},
+         "delivered id to peer tls tls_policy tls_reason attempt code status reason delay_ms"},
+        {EVENT_BOUNCED, "bounced id to peer tls tls_policy tls_reason attempt code status reason delay_ms "
+                        "from client account"},
+        {EVENT_EXPIRED, "expired id to peer tls tls_policy tls_reason attempt code status reason delay_ms "
+                        "from client account"},
+        {EVENT_LOOPED, "looped id to peer tls tls_policy tls_reason attempt code status reason delay_ms from "
+                       "client account"},
+        {EVENT_DISCARDED, "dropped id to peer tls tls_policy tls_reason attempt code status reason delay_ms"},
+        {EVENT_REQUEUED, "resolved id to as"},
         {EVENT_EXPANDED, "expanded id to members known_already missing more"},
         {EVENT_RETRIED, "retried id to recipients"},
         {EVENT_HELD, "held id to recipients"},
         {EVENT_RELEASED, "released id to recipients"},
         {EVENT_REMOVED, "removed id to recipients"},
+        {EVENT_NOT_STORED, "not_stored id from to recipients size reason client port protocol tls account"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
         struct mail_event event = full;
@@ -179,7 +183,8 @@ static void lines_show_what_they_did(void **state)
             buffer_add_format(&line, " %s", values[k].name);
         assert_string_equal(buffer_text(&line), wanted[i].line);
         assert_int_equal(mail_event_is_warning(event.kind),
-                         mail_event_class(event.kind) == EVENT_CLASS_FAILED || event.kind == EVENT_DISCARDED);
+                         mail_event_class(event.kind) == EVENT_CLASS_FAILED ||
+                             event.kind == EVENT_DISCARDED || event.kind == EVENT_NOT_STORED);
         buffer_free(&line);
     }
 }
@@ -208,6 +213,26 @@ static void only_counts_are_shown_when_they_are_nothing(void **state)
         assert_true(values[i].type == EVENT_TYPE_COUNT && values[i].number == 0);
 }
 
+static void a_message_is_told_with_its_envelope_and_origin(void **state)
+{
+    struct recipient recipients[] = {{.address = BYTES("ada@example.org")}, {.address = BYTES("b@c.net")}};
+    struct envelope envelope = {
+        .sender = BYTES("sam@there.net"), .size = 9, .recipients = recipients, .recipient_count = 1};
+    struct origin origin = {.kind = ORIGIN_NETWORK,
+                            .client_address = BYTES("192.0.2.1"),
+                            .protocol = BYTES("ESMTPSA"),
+                            .account = BYTES("sam@there.net"),
+                            .port = 587};
+    struct mail_event event = mail_event_of_message(EVENT_RECEIVED, 7, &envelope, &origin);
+    assert_true(event.kind == EVENT_RECEIVED && event.message == 7 && event.size == 9 && event.port == 587);
+    assert_true(bytes_is(event.recipient, "ada@example.org") && event.recipients == 1);
+    assert_true(bytes_is(event.sender, "sam@there.net") && bytes_is(event.client, "192.0.2.1"));
+    envelope.recipient_count = 2;
+    origin.kind = ORIGIN_REPORT;
+    event = mail_event_of_message(EVENT_NOT_STORED, 7, &envelope, &origin);
+    assert_true(event.recipients == 2 && event.recipient.length == 0 && bytes_is(event.sender, "<>"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,7 +241,7 @@ int main(void)
         cmocka_unit_test(other_octets_are_refused),
         cmocka_unit_test(a_text_is_cut_at_its_limit),
         cmocka_unit_test(lines_show_what_they_did),
-        cmocka_unit_test(a_peers_reply_and_our_reason_have_different_keys),
+        cmocka_unit_test(a_message_is_told_with_its_envelope_and_origin),
         cmocka_unit_test(only_counts_are_shown_when_they_are_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

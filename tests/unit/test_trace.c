@@ -197,6 +197,14 @@ static void received_says_who_how_and_when(void **state)
     received_add(&out, &origin, &envelope, BYTES("mx.example.org"), 33, 0);
     assert_text(buffer_bytes(&out), "Received: from a ([192.0.2.1])\r\n\tby mx.example.org (Mailboat) with "
                                     "SMTP id 000000000011;\r\n\tThu, 1 Jan 1970 00:00:00 +0000\r\n");
+    buffer_clear(&out);
+    origin = (struct origin){.kind = ORIGIN_LOCAL,
+                             .client_helo = BYTES("a"),
+                             .client_address = BYTES("local"),
+                             .account = BYTES("uid 33"),
+                             .protocol = BYTES("ESMTP")};
+    received_add(&out, &origin, &envelope, BYTES("mx.example.org"), 33, 0);
+    assert_true(bytes_starts_nocase(buffer_bytes(&out), "Received: from a (local, by uid 33)\r\n"));
     buffer_free(&out);
 }
 

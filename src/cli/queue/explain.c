@@ -126,13 +126,13 @@ static void reason_find(struct wait_reason *reason, const struct explanation *ex
 
 static void print_origin(const struct origin *o)
 {
-    if (bytes_is(o->protocol, "report")) {
+    if (o->kind == ORIGIN_REPORT) {
         fputs("a delivery report of this server", stdout);
         return;
     }
     if (o->port != 0)
         printf("on port %u ", (unsigned)o->port);
-    if (bytes_is(o->client_address, "local")) {
+    if (o->kind == ORIGIN_LOCAL || o->kind == ORIGIN_VACATION) {
         fputs("from this machine, through the local socket", stdout);
     } else {
         fputs("from ", stdout);

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "core/smtp/envelope.h"
+
 /* Tags are stored on disk: a new field gets a new tag, and no tag is reused. */
 enum event_tag {
     TAG_ID = 1,
@@ -93,6 +95,8 @@ struct event_kind_facts {
 #define SHOWN_ATTEMPT                                                                                     \
     TAG_MESSAGE, TAG_RECIPIENT, TAG_PEER, TAG_TLS, TAG_TLS_POLICY, TAG_TLS_REASON, TAG_ATTEMPT, TAG_CODE, \
         TAG_ENHANCED, TAG_TEXT
+/* client and account: of a message that was never in the queue */
+#define SHOWN_FAILURE SHOWN_ATTEMPT, TAG_DELAY, TAG_SENDER, TAG_CLIENT, TAG_ACCOUNT
 #define SHOWN_ACTION TAG_MESSAGE, TAG_RECIPIENT, TAG_RECIPIENTS
 // clang-format off
 static const struct event_kind_facts kinds[] = {
@@ -106,11 +110,11 @@ static const struct event_kind_facts kinds[] = {
                          TAG_DELAY, TAG_RETRY_IN}},
     [EVENT_DELIVERED] = {"delivered", "delivered", EVENT_CLASS_DELIVERED, false, {SHOWN_ATTEMPT, TAG_DELAY}},
     [EVENT_FORWARDED] = {"forwarded", "delivered", EVENT_CLASS_DELIVERED, false, {SHOWN_ATTEMPT, TAG_DELAY}},
-    [EVENT_BOUNCED]   = {"bounced",   "bounced",   EVENT_CLASS_FAILED,    true,  {SHOWN_ATTEMPT, TAG_DELAY}},
-    [EVENT_EXPIRED]   = {"expired",   "expired",   EVENT_CLASS_FAILED,    true,  {SHOWN_ATTEMPT, TAG_DELAY}},
-    [EVENT_LOOPED]    = {"looped",    "looped",    EVENT_CLASS_FAILED,    true,  {SHOWN_ATTEMPT, TAG_DELAY}},
-    [EVENT_DISCARDED] = {"discarded", "report_discarded", EVENT_CLASS_GONE,      true,  {SHOWN_ATTEMPT, TAG_DELAY}},
-    [EVENT_REQUEUED]  = {"requeued",  "report_requeued",  EVENT_CLASS_GONE,      false, {TAG_MESSAGE, TAG_RECIPIENT,
+    [EVENT_BOUNCED]   = {"bounced",   "bounced",   EVENT_CLASS_FAILED,    true,  {SHOWN_FAILURE}},
+    [EVENT_EXPIRED]   = {"expired",   "expired",   EVENT_CLASS_FAILED,    true,  {SHOWN_FAILURE}},
+    [EVENT_LOOPED]    = {"looped",    "looped",    EVENT_CLASS_FAILED,    true,  {SHOWN_FAILURE}},
+    [EVENT_DISCARDED] = {"discarded", "dropped",   EVENT_CLASS_GONE,      true,  {SHOWN_ATTEMPT, TAG_DELAY}},
+    [EVENT_REQUEUED]  = {"requeued",  "resolved",  EVENT_CLASS_GONE,      false, {TAG_MESSAGE, TAG_RECIPIENT,
                          TAG_OTHER}},
     [EVENT_EXPANDED]  = {"expanded",  "expanded",  EVENT_CLASS_NONE,      false, {TAG_MESSAGE, TAG_RECIPIENT,
                          TAG_MEMBERS, TAG_KNOWN_ALREADY, TAG_MISSING, TAG_MORE}},
@@ -118,8 +122,30 @@ static const struct event_kind_facts kinds[] = {
     [EVENT_HELD]      = {"held",      "held",      EVENT_CLASS_NONE,      false, {SHOWN_ACTION}},
     [EVENT_RELEASED]  = {"released",  "released",  EVENT_CLASS_NONE,      false, {SHOWN_ACTION}},
     [EVENT_REMOVED]   = {"removed",   "removed",   EVENT_CLASS_GONE,      false, {SHOWN_ACTION}},
+    [EVENT_NOT_STORED] = {"not_stored", "not_stored", EVENT_CLASS_NONE,   true,  {TAG_MESSAGE, TAG_SENDER,
+                         TAG_RECIPIENT, TAG_RECIPIENTS, TAG_SIZE, TAG_TEXT, TAG_CLIENT, TAG_PORT,
+                         TAG_PROTOCOL, TAG_TLS, TAG_ACCOUNT}},
 };
 // clang-format on
+
+struct mail_event mail_event_of_message(enum event_kind kind, uint64_t id, const struct envelope *envelope,
+                                        const struct origin *origin)
+{
+    bool report = origin->kind == ORIGIN_REPORT || origin->kind == ORIGIN_VACATION;
+    assert(kind == EVENT_RECEIVED || kind == EVENT_NOT_STORED);
+    return (struct mail_event){.kind = kind,
+                               .message = id,
+                               .sender = report ? BYTES("<>") : envelope->sender,
+                               .recipient = envelope->recipient_count == 1 ? envelope->recipients[0].address
+                                                                           : bytes_none(),
+                               .recipients = envelope->recipient_count,
+                               .size = envelope->size,
+                               .client = origin->client_address,
+                               .port = origin->port,
+                               .protocol = origin->protocol,
+                               .tls = origin->tls,
+                               .account = origin->account};
+}
 
 bool mail_event_is_sound(const struct mail_event *event)
 {

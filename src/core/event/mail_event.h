@@ -4,6 +4,10 @@
  * it create an event where the outcome is decided; the log line, the numbers of `queue stats` and the
  * reports are made from it, so that no text is parsed back.
  *
+ * A connection that is rejected before its session is not an event: it concerns no message, and its log
+ * line (`refused` with `times=`, by the listener of smtpd and by web) stands for many connections of one
+ * client, so that it could not be counted.
+ *
  * An event has a unique, increasing id (core/queue/queue_id.h), an encoding for storage, and one row in
  * two tables: its kind (name, log line, fields of that line) and its fields (name, type, tag in the
  * encoding).
@@ -26,9 +30,10 @@ enum event_kind {
     EVENT_DEFERRED = 3,  /* a recipient, until `retry_in_ms` */
     EVENT_DELIVERED = 4, /* into a mailbox, or to the next server */
     EVENT_FORWARDED = 5, /* to another server, for a local address with a forwarding */
-    EVENT_BOUNCED = 6,   /* permanent failure: a 5xx reply */
+    EVENT_BOUNCED = 6,   /* permanent failure: a 5xx reply, or a dropped message for an unknown mailbox */
     EVENT_EXPIRED = 7,   /* permanent failure: the message expired */
-    EVENT_LOOPED = 8,    /* permanent failure: the message came back to an address that had forwarded it */
+    EVENT_LOOPED = 8, /* permanent failure, or refused by smtpd: it came back to an address that had forwarded
+                         it */
     EVENT_DISCARDED = 9, /* a report without a deliverable recipient */
     EVENT_REQUEUED = 10, /* a report that continues as the message `other` to the mailboxes of its address */
     EVENT_EXPANDED = 11, /* an address was replaced by all or some of its members */
@@ -36,6 +41,7 @@ enum event_kind {
     EVENT_HELD = 13,
     EVENT_RELEASED = 14,
     EVENT_REMOVED = 15,
+    EVENT_NOT_STORED = 16, /* a message could not be stored: the submitter still has it */
 };
 
 /* Borrowed texts; 0 or empty: unknown or not applicable. */
@@ -52,7 +58,7 @@ struct mail_event {
     uint64_t size;            /* octets of the message */
     uint64_t other;           /* REQUEUED: the new message */
 
-    /* RECEIVED, REFUSED: the origin (struct origin) */
+    /* RECEIVED, NOT_STORED, REFUSED, and a failure that a submitter decides: the origin (struct origin) */
     struct bytes client, protocol, account;
     uint64_t port;
     uint64_t own; /* 1: made here, a report or a vacation reply */
@@ -72,6 +78,13 @@ struct mail_event {
     uint64_t members, known_already, missing;
     uint64_t more; /* 1: more pages follow */
 };
+
+/* RECEIVED or NOT_STORED: the message `id`, with what its envelope and origin say. The event borrows their
+ * texts. The sender of a report is "<>". */
+struct envelope;
+struct origin;
+struct mail_event mail_event_of_message(enum event_kind kind, uint64_t id, const struct envelope *envelope,
+                                        const struct origin *origin);
 
 /* True if it has a kind, an id and a time; asserted before one is stored. */
 bool mail_event_is_sound(const struct mail_event *event);

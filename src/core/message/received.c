@@ -21,7 +21,7 @@ static void add_client(struct buffer *out, const struct origin *origin)
     struct bytes address = origin->client_address;
     buffer_add_text(out, "Received: from ");
     add_clean(out, origin->client_helo.length == 0 ? BYTES("unknown") : origin->client_helo, true);
-    if (bytes_is(address, "local")) {
+    if (origin->kind == ORIGIN_LOCAL) {
         buffer_add_text(out, origin->account.length > 0 ? " (local, by " : " (local");
         add_clean(out, origin->account, true);
         buffer_add_text(out, ")");

@@ -62,8 +62,19 @@ struct envelope {
     size_t recipient_count;
 };
 
+/* How a message arrived. These numbers are stored on disk. */
+enum origin_kind {
+    ORIGIN_UNKNOWN = 0,  /* stored by an earlier version */
+    ORIGIN_NETWORK = 1,  /* a client at one of the ports */
+    ORIGIN_LOCAL = 2,    /* a local program, by the socket or the drop directory */
+    ORIGIN_REPORT = 3,   /* a delivery report of this server */
+    ORIGIN_VACATION = 4, /* a vacation reply of this server */
+    ORIGIN_KINDS
+};
+
 /* The origin of a message: for the Received field, the log and reports. */
 struct origin {
+    enum origin_kind kind;
     struct bytes account;        /* authenticated account; empty on port 25 */
     struct bytes client_address; /* "192.0.2.1", "2001:db8::1" or "local" */
     struct bytes client_helo;    /* argument of EHLO or HELO */

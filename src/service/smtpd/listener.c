@@ -11,16 +11,7 @@
 #include "run/listen.h"
 #include "service/smtpd/smtpd.h"
 
-struct accepted_connection {
-    int descriptor;
-    struct sockaddr_storage from;
-    struct counted_network *network; /* NULL until counted */
-    char buffer[INET6_ADDRSTRLEN];
-    struct bytes address;
-    char account[32]; /* of a local program: "uid 1000" */
-};
-
-/* A reason for rejection: its log line, and the greeting. */
+/* Why one cannot come in: what is logged, and the greeting. */
 static const struct listener_refusal {
     struct bytes reply;
     const char *reason;
@@ -69,6 +60,7 @@ static bool count_connection(struct listener *listener, struct accepted_connecti
     if (getsockopt(accepted->descriptor, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0)
         return false;
     accepted->network = connection_limit_enter_user(listener->smtpd, who.uid);
+    accepted->by_root = who.uid == 0;
     snprintf(accepted->account, sizeof accepted->account, "uid %u", (unsigned)who.uid);
     return true;
 }
@@ -92,8 +84,7 @@ static void receive(struct listener *listener, struct accepted_connection *accep
     else if (!admission_control_lets_in(listener, known))
         turn_away(listener, accepted, CLIENT_LOG_FULL);
     else
-        smtp_connection_start(listener, accepted->descriptor, accepted->network, known, accepted->address,
-                              bytes_of_text(accepted->account));
+        smtp_connection_start(listener, accepted, known);
 }
 
 void listener_take_over(struct listener *listener, int descriptor)

@@ -8,7 +8,7 @@
 
 #include "core/message/loop_detection.h"
 #include "io/clock.h"
-#include "io/log.h"
+#include "service/event_log.h"
 #include "service/smtpd/smtpd.h"
 
 static struct submission *submission_of(struct smtp_connection *connection)
@@ -21,8 +21,7 @@ static struct submission *submission_of(struct smtp_connection *connection)
 /* Root may use any sender. */
 static bool may_speak_for_all(const struct smtp_connection *connection)
 {
-    return connection->listener->policy.role == ROLE_LOCAL &&
-           bytes_is(connection->session.origin.account, "uid 0");
+    return connection->listener->policy.role == ROLE_LOCAL && connection->by_root;
 }
 
 static void ask_about_sender(struct smtp_connection *connection)
@@ -141,8 +140,24 @@ void message_submission_drop(struct smtp_connection *connection)
     submission_settle(submission_of(connection), false);
 }
 
-/* Searches the part of the content in memory: a rejection here sends no report to a possibly forged
- * sender. A loop for only some recipients is found by the queue, which reports it. */
+static void log_looped(const struct smtp_connection *connection, struct bytes who)
+{
+    const struct submission *submission = &connection->message.submission;
+    event_log_write(&(struct mail_event){
+        .kind = EVENT_LOOPED,
+        .message = submission->id,
+        .sender = submission->envelope->sender,
+        .recipient = who,
+        .client = connection->session.origin.client_address,
+        .account = connection->session.origin.account,
+        .code = 554,
+        .enhanced = BYTES("5.4.6"),
+        .text = BYTES(
+            "the message returned to an address that had already forwarded it: mail loop detected")});
+}
+
+/* In what of the content is in memory: refused here, nobody who may be forged
+ * is told. What comes back to some alone the queue finds, and tells the sender. */
 static bool has_come_back(const struct smtp_connection *connection)
 {
     const struct submission *submission = &connection->message.submission;
@@ -156,12 +171,7 @@ static bool has_come_back(const struct smtp_connection *connection)
         back++;
     }
     if (back > 0)
-        log_event(
-            LOG_EVENT_WARN, "looped", LOG_ID(submission->id), LOG_BYTES("from", envelope->sender),
-            LOG_BYTES("to", who), LOG_BYTES("client", connection->session.origin.client_address),
-            LOG_TEXT("status", "5.4.6"),
-            LOG_TEXT("reason",
-                     "the message returned to an address that had already forwarded it: mail loop detected"));
+        log_looped(connection, who);
     return back > 0;
 }
 
@@ -226,30 +236,13 @@ static void store(struct smtp_connection *connection)
         auth_query_ask(connection, IPC_CREDENTIAL, &connection->message.action);
 }
 
-static void log_accepted(const struct smtp_connection *connection, uint64_t id,
-                         const struct envelope *envelope)
-{
-    const struct origin *origin = &connection->session.origin;
-    bool one = envelope->recipient_count == 1;
-    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_BYTES("from", envelope->sender),
-              LOG_BYTES("to", one ? envelope->recipients[0].address : bytes_none()),
-              LOG_U64("recipients", envelope->recipient_count), LOG_U64("size", envelope->size),
-              LOG_BYTES("client", origin->client_address), LOG_U64("port", origin->port),
-              LOG_BYTES("protocol", origin->protocol), LOG_BYTES("tls", origin->tls),
-              LOG_BYTES("account", origin->account));
-}
-
 static void ended(void *owner, uint64_t id, enum store_verdict verdict)
 {
     struct smtp_connection *connection = owner;
     const struct envelope *envelope = connection->message.action.envelope;
-    if (verdict == STORE_DONE) {
+    if (verdict == STORE_DONE)
         harvest_table_accepted(connection, envelope);
-        log_accepted(connection, id, envelope);
-    } else {
-        log_event(LOG_EVENT_WARN, "queue_write_failed", LOG_ID(id), LOG_BYTES("from", envelope->sender),
-                  LOG_TEXT("reason", verdict == STORE_FULL ? "no room" : "the queue could not store it"));
-    }
+    submission_log_end(id, verdict, envelope, &connection->session.origin);
     answer(connection, id, verdict);
 }
 

@@ -67,30 +67,34 @@ static void log_tls_mismatch(const struct smtp_connection *connection)
                                    : "the program is set to STARTTLS; this port is for SSL/TLS"));
 }
 
-void smtp_connection_start(struct listener *listener, int descriptor, struct counted_network *network,
-                           bool known, struct bytes address, struct bytes account)
+void smtp_connection_start(struct listener *listener, const struct accepted_connection *accepted, bool known)
 {
     struct smtpd *smtpd = listener->smtpd;
     struct smtp_connection *connection = memory_new(sizeof *connection);
     connection->smtpd = smtpd;
     connection->listener = listener;
-    connection->network = network;
+    connection->network = accepted->network;
+    connection->by_root = accepted->by_root;
     auth_query_start(connection);
     message_submission_start(connection);
-    memcpy(connection->address, address.at, bytes_first(address, sizeof connection->address - 1).length);
+    memcpy(connection->address, accepted->address.at,
+           bytes_first(accepted->address, sizeof connection->address - 1).length);
     connection->next = smtpd->connections;
     if (connection->next != NULL)
         connection->next->previous = connection;
     smtpd->connections = connection;
     smtpd->metrics->connections[smtpd->child->number] = (uint32_t)++smtpd->connection_count;
     admission_control_enter(connection, known);
-    conn_start(&connection->conn, smtpd->child->loop, descriptor, &smtp_connection_events, connection);
-    log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", address), LOG_U64("port", listener->port));
+    conn_start(&connection->conn, smtpd->child->loop, accepted->descriptor, &smtp_connection_events,
+               connection);
+    log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", accepted->address),
+              LOG_U64("port", listener->port));
     if (listener->either_way) {
         connection->deciding = true;
         connection->since_ms = clock_now_ms();
-        conn_set_timeout(&connection->conn,
-                         tls_sniff_wait_ms(listener, address, connection_limit_factor(network) == 0));
+        conn_set_timeout(
+            &connection->conn,
+            tls_sniff_wait_ms(listener, accepted->address, connection_limit_factor(accepted->network) == 0));
         conn_await_first(&connection->conn);
         return;
     }
@@ -98,7 +102,7 @@ void smtp_connection_start(struct listener *listener, int descriptor, struct cou
         begin_tls(connection);
         return;
     }
-    begin_session(connection, account);
+    begin_session(connection, bytes_of_text(accepted->account));
     smtp_connection_run(connection);
 }
 

@@ -95,7 +95,18 @@ struct message_submission {
     bool looped;                 /* a mail loop for all its recipients */
 };
 
-/* A connection and its session. */
+/* What the listener knows of a client before its session begins. */
+struct accepted_connection {
+    int descriptor;
+    struct sockaddr_storage from;
+    struct counted_network *network; /* NULL until it is counted */
+    char buffer[INET6_ADDRSTRLEN];
+    struct bytes address;
+    char account[32]; /* of a local program: "uid 1000" */
+    bool by_root;     /* a local program of root's */
+};
+
+/* One connection and its session. */
 struct smtp_connection {
     struct smtpd *smtpd;
     struct listener *listener;
@@ -106,18 +117,19 @@ struct smtp_connection {
     struct server_session session; /* state is NULL before an implicit TLS handshake is done */
     struct auth_query query;
     struct message_submission message;
-    struct credential *credential; /* of its authentication; NULL before, and where none is needed */
-    bool signed_out;               /* its credential was revoked, and the session knows */
-    uint64_t sender_version;       /* of the accounts when the sender was verified */
-    uint64_t steps;                /* of the client when its deadline was set */
-    uint64_t since_ms;             /* accepted at, if the listener accepts both TLS modes */
-    bool deciding;                 /* waits to see whether the client begins with TLS */
-    bool tls_mismatch;             /* it began in the other TLS mode than usual for the port */
-    bool heard;                    /* input was read */
-    bool closing;                  /* the last reply is being sent */
-    bool choked;                   /* waits until its replies are sent */
-    bool held;                     /* a reply about an unknown recipient is delayed: see harvest_table.h */
-    bool expelled;                 /* closed to make room */
+    struct credential *credential; /* what it signed in with; NULL before, and for those who need not */
+    bool by_root;                  /* a local program of root's: it may send as anybody */
+    bool signed_out;               /* that does not hold any more, and it was told */
+    uint64_t sender_version;       /* of the accounts when it was asked whether the sender is allowed */
+    uint64_t steps;                /* of the client's when its deadline was set */
+    uint64_t since_ms;             /* accepted, where the listener is open either way */
+    bool deciding;                 /* it is not known yet whether the client begins with TLS */
+    bool tls_mismatch;             /* it began against the port's custom */
+    bool heard;                    /* something was read */
+    bool closing;                  /* the last reply is on its way */
+    bool choked;                   /* its replies have to leave first */
+    bool held;                     /* an unknown recipient is told of later: see harvest_table.h */
+    bool expelled;                 /* its place is needed */
     char address[INET6_ADDRSTRLEN];
 };
 
@@ -191,11 +203,9 @@ bool credential_check_answered(struct smtpd *smtpd, const struct ipc_credential_
 void credential_check_lost(struct smtpd *smtpd); /* auth has died; repeats its questions later */
 
 /* ---- smtp_connection.c ---- */
-/* Takes ownership of the descriptor. `network` is already counted; `known`: see admission_control.h;
- * `account` as in server_session_start(). */
-void smtp_connection_start(struct listener *listener, int descriptor, struct counted_network *network,
-                           bool known, struct bytes address, struct bytes account);
-/* Processes input and answers as far as possible; may free the connection. */
+/* Takes the descriptor over. It is counted already; `known`: see admission_control.h. */
+void smtp_connection_start(struct listener *listener, const struct accepted_connection *accepted, bool known);
+/* Goes on as far as what was heard and answered allows; the connection may be gone afterwards. */
 void smtp_connection_run(struct smtp_connection *connection);
 /* Shutdown; may free the connection. */
 void smtp_connection_drain(struct smtp_connection *connection);

@@ -8,6 +8,7 @@
 #include "core/message/received.h"
 #include "io/clock.h"
 #include "io/log.h"
+#include "service/event_log.h"
 #include "store/queue/store.h"
 
 static void check(const struct submission *submission)
@@ -316,6 +317,16 @@ static void end(struct submission *submission, enum store_verdict verdict)
     uint64_t id = submission->id;
     reset(submission);
     submission->events->ended(submission->owner, id, verdict);
+}
+
+void submission_log_end(uint64_t id, enum store_verdict verdict, const struct envelope *envelope,
+                        const struct origin *origin)
+{
+    enum event_kind kind = verdict == STORE_DONE ? EVENT_RECEIVED : EVENT_NOT_STORED;
+    struct mail_event event = mail_event_of_message(kind, id, envelope, origin);
+    if (kind == EVENT_NOT_STORED)
+        event.text = verdict == STORE_FULL ? BYTES("no room") : BYTES("the queue could not store it");
+    event_log_write(&event);
 }
 
 void submission_submit(struct submission *submission)

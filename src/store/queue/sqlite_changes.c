@@ -6,10 +6,11 @@
 #include "store/queue/expansion_member.h"
 #include "store/queue/sqlite_internal.h"
 
-static unsigned message_flags(const struct envelope *e, bool large)
+static unsigned message_flags(const struct envelope *e, const struct origin *origin, bool large)
 {
-    return (unsigned)e->body | (unsigned)e->ret << FLAG_RET | (e->smtputf8 ? FLAG_SMTPUTF8 : 0u) |
-           (e->requiretls ? FLAG_REQUIRETLS : 0u) | (large ? FLAG_LARGE : 0u);
+    return (unsigned)origin->kind << FLAG_ORIGIN | (unsigned)e->body | (unsigned)e->ret << FLAG_RET |
+           (e->smtputf8 ? FLAG_SMTPUTF8 : 0u) | (e->requiretls ? FLAG_REQUIRETLS : 0u) |
+           (large ? FLAG_LARGE : 0u);
 }
 
 static void bind_origin(sqlite3_stmt *statement, int at, const struct origin *origin)
@@ -34,7 +35,7 @@ static bool add_message(struct sqlite_store *sqlite, const struct store_message 
     sqlite_bind_number(statement, 2, message->arrived_ms);
     sqlite_bind_number(statement, 3, message->expires_ms);
     sqlite_bind_number(statement, 4, size);
-    sqlite_bind_number(statement, 5, message_flags(e, large));
+    sqlite_bind_number(statement, 5, message_flags(e, &message->origin, large));
     sqlite_bind_text(statement, 6, e->sender);
     sqlite_bind_text(statement, 7, e->envid);
     bind_origin(statement, 8, &message->origin);

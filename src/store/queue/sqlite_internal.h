@@ -124,9 +124,11 @@ void sqlite_close(struct store *store);
 int sqlite_spool(struct store *store, uint64_t spool, enum store_verdict *verdict);
 void sqlite_spool_drop(struct store *store, uint64_t spool);
 
-/* Values of the flags columns. */
+/* What the flags columns hold. */
+/* FLAG_RET, FLAG_ORIGIN: how far they stand to the left */
 enum { FLAG_RET = 2, FLAG_SMTPUTF8 = 16, FLAG_REQUIRETLS = 32, FLAG_LARGE = 64, BODY_MASK = 3, RET_MASK = 3 };
-/* FLAG_EXPANDS: its shift to the left */
+enum { FLAG_ORIGIN = 7, ORIGIN_MASK = 7 };
+/* FLAG_EXPANDS: how far it stands to the left */
 enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15, FLAG_EXPANDS = 6, EXPANDS_MASK = 3 };
 
 /* ---- in statements ---- */

@@ -46,6 +46,7 @@ bool sqlite_read_message(struct sqlite_store *sqlite, uint64_t id, uint64_t cont
         e->sender = sqlite_column_bytes(statement, 4, arena);
         e->envid = sqlite_column_bytes(statement, 5, arena);
         read_origin(statement, 6, arena, &message->origin);
+        message->origin.kind = (enum origin_kind)((flags >> FLAG_ORIGIN & ORIGIN_MASK) % ORIGIN_KINDS);
         message->large = (flags & FLAG_LARGE) != 0;
         *has_content = !message->large && content_max > 0 && e->size <= content_max;
         if (content_max > 0 && (*has_content || message->large))

@@ -3,7 +3,8 @@
 
 static struct origin copy_origin(struct arena *arena, const struct origin *from)
 {
-    return (struct origin){.account = arena_copy(arena, from->account),
+    return (struct origin){.kind = from->kind,
+                           .account = arena_copy(arena, from->account),
                            .client_address = arena_copy(arena, from->client_address),
                            .client_helo = arena_copy(arena, from->client_helo),
                            .protocol = arena_copy(arena, from->protocol),
