@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * accounts_version: a counter in shared memory that changes with the accounts. The auth process bumps it
- * after each change on disk, and when it starts, since a subcommand may have changed them meanwhile; smtpd
- * and local map it read-only, and read it without a system call. Auth's answers are valid while it stays
- * the same.
+ * accounts_version: a counter in shared memory that tells when the accounts have changed.
+ * The auth process bumps it after each change that is on disk, and when it starts, for a
+ * subcommand may have changed them while it was gone; smtpd, pickup and local map it
+ * read-only, and look without a system call. What auth said holds while it stays the same.
  */
 #ifndef MAILBOAT_SERVICE_ACCOUNTS_VERSION_H
 #define MAILBOAT_SERVICE_ACCOUNTS_VERSION_H

@@ -2,8 +2,8 @@
 /*
  * recipient_cache: what the accounts said lately about recipients and senders, so
  * that a busy mailbox costs no look-up a message: auth keeps what it read,
- * smtpd what auth told it. All of it is forgotten as soon as the accounts
- * change: recipient_cache_check() comes before each use. (A map and no table of
+ * smtpd and pickup what auth told them. All of it is forgotten as soon as the
+ * accounts change: recipient_cache_check() comes before each use. (A map and no table of
  * base/slots.h: answers have any size, and a wrong one delivers to a stranger.)
  */
 #ifndef MAILBOAT_SERVICE_RECIPIENT_CACHE_H

@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "io/clock.h"
-#include "io/log.h"
 #include "io/random.h"
+#include "service/event_log.h"
 #include "service/pickup/pickup.h"
 
 enum { RUN_MAX = 64 * 1024 };
@@ -17,7 +17,7 @@ void drop_submission_end(struct pickup *p, enum drop_submission_end how, const c
     struct drop_submission *submission = &p->submission;
     submission_settle(&submission->submission, how == DROP_SUBMISSION_STORED);
     submission_drop(&submission->submission);
-    submission->busy = submission->copying = false;
+    submission->busy = submission->asking = submission->copying = false;
     gate_free(&submission->gate);
     map_free(&submission->seen);
     buffer_free(&submission->report);
@@ -31,13 +31,24 @@ static void ask_about(struct pickup *p, struct bytes address)
     submission_ask_recipient(&p->submission.submission, p->submission.origin.account, address);
 }
 
-static void ask_next(struct pickup *p)
+/* One after the other, until an answer has to be waited for: those that the cache
+ * knows come before ask_about() returns. Then the message itself. */
+static void ask_recipients(struct pickup *p)
 {
     struct drop_submission *submission = &p->submission;
-    if (submission->asked < submission->drop_file.envelope.recipient_count)
-        ask_about(p, submission->drop_file.envelope.recipients[submission->asked].address);
-    else
-        give_some(p);
+    const struct envelope *envelope = &submission->drop_file.envelope;
+    while (submission->asking && !submission_waits(&submission->submission)) {
+        if (submission->reporting ? submission->sender_asked
+                                  : submission->asked == envelope->recipient_count) {
+            submission->asking = false;
+            give_some(p);
+        } else if (submission->reporting) {
+            submission->sender_asked = true;
+            ask_about(p, envelope->sender);
+        } else {
+            ask_about(p, envelope->recipients[submission->asked].address);
+        }
+    }
 }
 
 static bool was_seen(struct drop_submission *submission, const struct recipient *target)
@@ -111,17 +122,15 @@ static void recipient_answered(void *owner, enum recipient_verdict verdict, cons
     for (size_t i = 0; known && i < count; i++)
         add_target(submission, &targets[i], asked);
     if (!known && submission->reporting) {
-        log_event(LOG_EVENT_WARN, "report_discarded", LOG_BYTES("to", asked->address),
-                  LOG_TEXT("reason", "no such mailbox: report discarded"));
+        event_log_write(&(struct mail_event){.kind = EVENT_DISCARDED,
+                                             .recipient = asked->address,
+                                             .enhanced = BYTES("5.1.1"),
+                                             .text = BYTES("no such mailbox: report discarded")});
         drop_submission_end(p, DROP_SUBMISSION_STORED, NULL);
         return;
     }
     if (!known)
         add_unknown(submission, asked);
-    if (submission->reporting)
-        give_some(p);
-    else
-        ask_next(p);
 }
 
 /* ---- the content ---- */
@@ -200,7 +209,8 @@ static size_t next_targets(const struct drop_submission *submission)
 
 static const struct origin *origin_of(const struct drop_submission *submission)
 {
-    static const struct origin report = {.client_address = BYTES("local"), .protocol = BYTES("report")};
+    static const struct origin report = {
+        .kind = ORIGIN_REPORT, .client_address = BYTES("local"), .protocol = BYTES("report")};
     return submission->reporting ? &report : &submission->origin;
 }
 
@@ -232,34 +242,20 @@ static void give_some(struct pickup *p)
 static void go_on(void *owner)
 {
     struct pickup *p = owner;
+    ask_recipients(p);
     if (p->submission.copying && !submission_waits(&p->submission.submission))
         copy(p);
-}
-
-static void log_accepted(const struct drop_submission *submission, uint64_t id)
-{
-    const struct envelope *envelope = &submission->given_envelope;
-    bool one = envelope->recipient_count == 1;
-    struct bytes sender = submission->reporting ? BYTES("<>") : envelope->sender;
-    log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_BYTES("from", sender),
-              LOG_BYTES("to", one ? envelope->recipients[0].address : bytes_none()),
-              LOG_U64("recipients", envelope->recipient_count), LOG_U64("size", envelope->size),
-              LOG_TEXT("client", "local"), LOG_TEXT("protocol", submission->reporting ? "report" : "local"),
-              LOG_BYTES("account", submission->origin.account));
 }
 
 static void ended(void *owner, uint64_t id, enum store_verdict verdict)
 {
     struct pickup *p = owner;
     struct drop_submission *submission = &p->submission;
+    submission_log_end(id, verdict, &submission->given_envelope, origin_of(submission));
     if (verdict != STORE_DONE) {
-        log_event(LOG_EVENT_WARN, "queue_write_failed", LOG_ID(id),
-                  LOG_BYTES("account", submission->origin.account),
-                  LOG_TEXT("reason", verdict == STORE_FULL ? "no room" : "the queue could not store it"));
         drop_submission_end(p, DROP_SUBMISSION_LATER, NULL);
         return;
     }
-    log_accepted(submission, id);
     submission->given += submission->given_envelope.recipient_count;
     give_some(p);
 }
@@ -295,12 +291,13 @@ static bool write_report(struct pickup *p)
 static void log_unknown(const struct drop_submission *submission)
 {
     for (size_t i = 0; i < submission->unknown_count; i++)
-        log_event(LOG_EVENT_WARN, "bounced", LOG_BYTES("from", submission->drop_file.envelope.sender),
-                  LOG_BYTES("to", submission->unknown[i].recipient->address),
-                  LOG_U64("code", submission->unknown[i].code),
-                  LOG_BYTES("status", submission->unknown[i].enhanced),
-                  LOG_BYTES("reason", submission->unknown[i].text),
-                  LOG_BYTES("account", submission->origin.account));
+        event_log_write(&(struct mail_event){.kind = EVENT_BOUNCED,
+                                             .sender = submission->drop_file.envelope.sender,
+                                             .recipient = submission->unknown[i].recipient->address,
+                                             .code = submission->unknown[i].code,
+                                             .enhanced = submission->unknown[i].enhanced,
+                                             .text = submission->unknown[i].text,
+                                             .account = submission->origin.account});
 }
 
 /* All possible targets are submitted. Reports the unknown ones to the sender, and ends. */
@@ -319,7 +316,8 @@ static void report(struct pickup *p)
     submission->target_count = submission->given = 0;
     map_free(&submission->seen);
     map_start(&submission->seen, random_u64());
-    ask_about(p, submission->drop_file.envelope.sender);
+    submission->asking = true;
+    ask_recipients(p);
 }
 
 /* ---- its life ---- */
@@ -346,7 +344,8 @@ void drop_submission_begin(struct pickup *p)
     struct drop_file drop_file = submission->drop_file;
     *submission = (struct drop_submission){.drop_file = drop_file};
     snprintf(submission->account, sizeof submission->account, "uid %u", (unsigned)drop_file.uid);
-    submission->origin = (struct origin){.account = bytes_of_text(submission->account),
+    submission->origin = (struct origin){.kind = ORIGIN_LOCAL,
+                                         .account = bytes_of_text(submission->account),
                                          .client_address = BYTES("local"),
                                          .client_helo = bytes_of_text(p->child->config->hostname),
                                          .protocol = BYTES("local")};
@@ -358,5 +357,6 @@ void drop_submission_begin(struct pickup *p)
 
 void drop_submission_go_on(struct pickup *p)
 {
-    ask_next(p);
+    p->submission.asking = true;
+    ask_recipients(p);
 }

@@ -273,6 +273,7 @@ static bool pickup_start(struct child *child, struct error *error)
     /* while a peer is missing the file waits */
     submissions_start(&p->submissions, &question_child_peers, child, child->loop, 0, random_u64());
     p->submissions.ids.slot = PICKUP_SLOT;
+    p->submissions.accounts_version = child_shared(child, &accounts_version_memory);
     p->submissions.hostname = bytes_of_text(child->config->hostname);
     timer_start(&p->look, child->loop, look_now, p);
     timer_set(&p->look, 0);
@@ -286,6 +287,7 @@ static void pickup_drain(struct child *child, bool quick)
 {
     struct pickup *p = child->service_data;
     p->draining = true;
+    submissions_close_cache(&p->submissions);
     timer_cancel(&p->look);
     if (!is_busy(p))
         child_exit(child, EX_OK);
@@ -304,7 +306,8 @@ const struct service pickup_service = {
     .stop = STOP_INTAKE,
     .keeps = SANDBOX_READS_FILES | SANDBOX_WRITES_FILES,
     .folder = "drop",
-    .folder_is_shared = true, /* pickup_start() opens it to all users */
+    .shares = {{&accounts_version_memory, true}},
+    .folder_is_shared = true, /* pickup_start() opens it to everybody */
     .open = pickup_open,
     .open_own = pickup_open_own,
     .start = pickup_start,
