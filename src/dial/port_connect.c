@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dial/port_connect.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdio.h>
 
@@ -8,6 +9,33 @@
 #include "io/clock.h"
 
 static void run(struct port_connect *port_connect);
+
+/* ---- what holds ---- */
+
+static bool port_connect_is_sound(const struct port_connect *port_connect)
+{
+    // clang-format off
+    static const struct {
+        bool decided, may_have_race, must_have_race;
+    } held[] = {
+        [PORT_CONNECT_CLOSED]    = {.decided = false, .may_have_race = false},
+        [PORT_CONNECT_RESOLVING] = {.decided = false, .may_have_race = false},
+        [PORT_CONNECT_RACING]    = {.decided = false, .may_have_race = true, .must_have_race = true},
+        [PORT_CONNECT_DECIDED]   = {.decided = true,  .may_have_race = true},
+    };
+    // clang-format on
+    const enum port_connect_stage stage = port_connect->stage;
+    const enum port_connect_outcome outcome = port_connect->outcome;
+    if ((size_t)stage >= ARRAY_LENGTH(held))
+        return false;
+    if (stage != PORT_CONNECT_CLOSED && held[stage].decided != (outcome != PORT_CONNECT_IN_PROGRESS))
+        return false;
+    if (port_connect->has_race ? !held[stage].may_have_race : held[stage].must_have_race)
+        return false;
+    if (stage == PORT_CONNECT_DECIDED && port_connect->has_race == (outcome == PORT_CONNECT_UNRESOLVED))
+        return false;
+    return stage == PORT_CONNECT_CLOSED || (port_connect->line != NULL) == (outcome == PORT_CONNECT_WON);
+}
 
 /* ---- connections ---- */
 
@@ -178,9 +206,11 @@ static void shake_hands(struct port_connect_line *line)
 static void decide(struct port_connect *port_connect, enum port_connect_outcome outcome)
 {
     port_connect->outcome = outcome;
+    port_connect->stage = PORT_CONNECT_DECIDED;
     timer_cancel(&port_connect->timer);
     if (outcome == PORT_CONNECT_WON)
         port_connect->line = &port_connect->lines[port_connect->race.winner];
+    assert(port_connect_is_sound(port_connect));
     port_connect->events->on_decided(port_connect->owner);
 }
 
@@ -204,10 +234,11 @@ static void act(struct port_connect *port_connect, const struct race_action *act
 static void run(struct port_connect *port_connect)
 {
     struct race_action action;
-    while (port_connect->outcome == PORT_CONNECT_IN_PROGRESS &&
+    assert(port_connect_is_sound(port_connect));
+    while (port_connect->stage == PORT_CONNECT_RACING &&
            race_action(&port_connect->race, clock_now_ms(), &action))
         act(port_connect, &action);
-    if (port_connect->outcome != PORT_CONNECT_IN_PROGRESS)
+    if (port_connect->stage != PORT_CONNECT_RACING)
         return;
     uint64_t now_ms = clock_now_ms(), next_ms = race_next_ms(&port_connect->race, now_ms);
     timer_set(&port_connect->timer, next_ms > now_ms ? next_ms - now_ms : 0);
@@ -226,6 +257,7 @@ static void on_resolved(void *owner)
 {
     struct port_connect *port_connect = owner;
     uint64_t now_ms = clock_now_ms(), spent_ms = now_ms - port_connect->started_ms;
+    assert(port_connect->stage == PORT_CONNECT_RESOLVING && port_connect_is_sound(port_connect));
     if (port_connect->lookup.address_count == 0) {
         decide(port_connect, PORT_CONNECT_UNRESOLVED);
         return;
@@ -249,6 +281,7 @@ static void on_resolved(void *owner)
     racing.any_certificate = port_connect->loopback && !port_connect->options.own_ca;
     race_start(&port_connect->race, &racing, now_ms);
     port_connect->has_race = true;
+    port_connect->stage = PORT_CONNECT_RACING;
     run(port_connect);
 }
 
@@ -266,14 +299,15 @@ void port_connect_start(struct port_connect *port_connect, struct loop *loop, st
     if (port_connect->options.deadline_ms == 0)
         port_connect->options.deadline_ms = RACE_DEADLINE_MS;
     timer_start(&port_connect->timer, loop, on_time, port_connect);
-    port_connect->has_timer = true;
+    port_connect->stage = PORT_CONNECT_RESOLVING;
     host_lookup_start(&port_connect->lookup, loop, dns, options->host, port_connect->options.deadline_ms,
                       on_resolved, port_connect);
 }
 
 void port_connect_end(struct port_connect *port_connect)
 {
-    if (!port_connect->has_timer)
+    assert(port_connect_is_sound(port_connect));
+    if (port_connect->stage == PORT_CONNECT_CLOSED)
         return;
     timer_cancel(&port_connect->timer);
     host_lookup_cancel(&port_connect->lookup);
@@ -288,7 +322,8 @@ void port_connect_end(struct port_connect *port_connect)
     }
     if (port_connect->has_race)
         race_free(&port_connect->race);
-    port_connect->has_timer = port_connect->has_race = false;
+    port_connect->has_race = false;
+    port_connect->stage = PORT_CONNECT_CLOSED;
 }
 
 const struct port_connect_line *port_connect_line_of(const struct port_connect *port_connect,

@@ -22,6 +22,14 @@ enum port_connect_outcome {
     PORT_CONNECT_WON,
 };
 
+/* What it is at; port_connect_is_sound() says what it holds meanwhile. */
+enum port_connect_stage {
+    PORT_CONNECT_CLOSED,    /* not started (all octets zero), or ended */
+    PORT_CONNECT_RESOLVING, /* the host's addresses are looked up */
+    PORT_CONNECT_RACING,
+    PORT_CONNECT_DECIDED, /* `outcome` holds */
+};
+
 struct port_connect_options {
     const char *host; /* a name or an address; lives as long as the port_connect */
     struct race_port ports[RACE_PORTS_MAX];
@@ -67,8 +75,10 @@ struct port_connect {
     struct timer timer;
     uint64_t started_ms;
     enum port_connect_outcome outcome;
-    bool has_race, has_timer, loopback;
-    struct released released; /* for the owner, if ended from within on_decided() */
+    enum port_connect_stage stage;
+    bool has_race; /* the host has addresses: the race has its verdicts until port_connect_end() */
+    bool loopback;
+    struct released released; /* the owner's, where it is ended from within on_decided() */
 };
 
 void port_connect_start(struct port_connect *port_connect, struct loop *loop, struct tls_context *tls,

@@ -201,7 +201,7 @@ void admission_control_progress(struct smtp_connection *connection)
 /* True if nothing of it is pending here, and no stored message is unanswered. */
 static bool can_be_sent_away(const struct smtp_connection *connection)
 {
-    return !smtp_connection_waits(connection) && !connection->held;
+    return !smtp_connection_waits(connection) && connection->stage != SMTP_HELD;
 }
 
 static struct smtp_connection *idlest_of(const struct admission_line *line, uint64_t now_ms)

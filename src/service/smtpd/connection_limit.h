@@ -34,7 +34,7 @@ struct counted_network {
 /* Counts one connection more, until connection_limit_leave(). NULL: its address is of an unknown kind. */
 struct counted_network *connection_limit_enter(struct smtpd *smtpd, const struct sockaddr_storage *from);
 struct counted_network *connection_limit_enter_user(struct smtpd *smtpd, uint32_t uid);
-/* may free it */
+/* One connection less; what was counted of a network ends with its last one. */
 void connection_limit_leave(struct smtpd *smtpd, struct counted_network *network);
 /* True if it, or a network around it, exceeds its limit, over all processes. */
 bool connection_limit_is_exceeded(const struct smtpd *smtpd, const struct counted_network *network);

@@ -171,7 +171,7 @@ static void end_sessions(void *owner)
          connection = next) {
         next = connection->next;
         if (connection->credential == NULL || !connection->credential->ended || connection->signed_out ||
-            connection->closing)
+            connection->stage == SMTP_CLOSING)
             continue;
         credential_sign_out(connection);
         server_session_sign_out(&connection->session);

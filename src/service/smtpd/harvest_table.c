@@ -256,11 +256,11 @@ bool harvest_table_refused(struct smtp_connection *connection, struct bytes addr
     uint32_t delay_ms = count_refusal(connection, address);
     if (delay_ms == 0)
         return false;
-    if (delay_ms == UINT32_MAX || !can_hold(smtpd)) {
+    if (delay_ms == UINT32_MAX || !can_hold(smtpd) || connection->stage != SMTP_TALKING) {
         server_session_answer_guessed(&connection->session);
         return true;
     }
-    connection->held = true;
+    connection->stage = SMTP_HELD;
     smtpd->held_count++;
     conn_set_deadline(&connection->conn, delay_ms);
     return true;
@@ -268,9 +268,9 @@ bool harvest_table_refused(struct smtp_connection *connection, struct bytes addr
 
 void harvest_table_release(struct smtp_connection *connection)
 {
-    if (!connection->held)
+    if (connection->stage != SMTP_HELD)
         return;
-    connection->held = false;
+    connection->stage = SMTP_TALKING;
     connection->smtpd->held_count--;
 }
 

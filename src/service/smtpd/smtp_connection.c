@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* smtp_connection: drives one server session over one connection. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,7 +12,44 @@
 
 static const struct conn_events smtp_connection_events;
 
-/* ---- lifecycle ---- */
+/* ---- what holds ---- */
+
+enum { NO, YES, MAY };
+
+static bool is_as(int expected, bool is)
+{
+    return expected == MAY || (expected == YES) == is;
+}
+
+/* What there is in each stage. */
+static void smtp_connection_check(const struct smtp_connection *connection)
+{
+    // clang-format off
+    static const struct {
+        int session, conn, asks;
+    } held[] = {
+        [SMTP_SNIFFING]    = {NO,  YES, NO},
+        [SMTP_HANDSHAKING] = {MAY, YES, NO},
+        [SMTP_TALKING]     = {YES, YES, MAY},
+        [SMTP_HELD]        = {YES, YES, NO},
+        [SMTP_CLOSING]     = {YES, YES, MAY},
+        [SMTP_ENDED]       = {MAY, NO,  NO},
+    };
+    // clang-format on
+    enum smtp_stage stage = connection->stage;
+    assert((size_t)stage < ARRAY_LENGTH(held));
+    assert(is_as(held[stage].session, connection->session.state != NULL));
+    assert(is_as(held[stage].conn, connection->conn.loop != NULL));
+    assert(is_as(held[stage].asks, smtp_connection_waits(connection)));
+    assert(connection->credential == NULL || connection->session.state != NULL);
+    if (stage == SMTP_ENDED)
+        return;
+    assert(connection->network != NULL);
+    assert(stage == SMTP_HANDSHAKING || !connection->conn.handshaking);
+    assert(stage == SMTP_SNIFFING || !connection->conn.awaiting_first);
+}
+
+/* ---- life ---- */
 
 static void begin_session(struct smtp_connection *connection, struct bytes account)
 {
@@ -21,6 +59,7 @@ static void begin_session(struct smtp_connection *connection, struct bytes accou
     server_session_start(&connection->session, clear ? &listener->clear_policy : &listener->policy,
                          bytes_of_text(connection->address), listener->port,
                          conn_tls_text(&connection->conn, buffer, sizeof buffer), account);
+    connection->stage = SMTP_TALKING;
 }
 
 static void begin_tls(struct smtp_connection *connection)
@@ -28,6 +67,7 @@ static void begin_tls(struct smtp_connection *connection)
     conn_set_deadline(&connection->conn, HANDSHAKE_TIMEOUT_MS);
     handshake_limit_take(connection);
     conn_start_tls_server(&connection->conn, &connection->smtpd->tls);
+    connection->stage = SMTP_HANDSHAKING;
 }
 
 /* Records a ClientHello where STARTTLS is usual; the wait for its address is extended accordingly. */
@@ -41,7 +81,6 @@ static void record_early_tls(struct smtp_connection *connection)
 /* The client has sent its first octet, or waits for the greeting. */
 static void take_tls_mode(struct smtp_connection *connection, bool tls)
 {
-    connection->deciding = false;
     bool implicit = connection->listener->policy.tls == TLS_IMPLICIT;
     connection->tls_mismatch = tls != implicit;
     if (tls && !implicit)
@@ -90,7 +129,7 @@ void smtp_connection_start(struct listener *listener, const struct accepted_conn
     log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", accepted->address),
               LOG_U64("port", listener->port));
     if (listener->either_way) {
-        connection->deciding = true;
+        connection->stage = SMTP_SNIFFING;
         connection->since_ms = clock_now_ms();
         conn_set_timeout(
             &connection->conn,
@@ -106,9 +145,19 @@ void smtp_connection_start(struct listener *listener, const struct accepted_conn
     smtp_connection_run(connection);
 }
 
-void smtp_connection_free(struct smtp_connection *connection)
+static void smtp_connection_free(void *owner)
+{
+    struct smtp_connection *connection = owner;
+    assert(connection->stage == SMTP_ENDED);
+    server_session_free(&connection->session);
+    free(connection);
+}
+
+void smtp_connection_end(struct smtp_connection *connection)
 {
     struct smtpd *smtpd = connection->smtpd;
+    if (connection->stage == SMTP_ENDED)
+        return;
     if (connection->tls_mismatch)
         log_tls_mismatch(connection);
     auth_query_forget(connection);
@@ -116,9 +165,9 @@ void smtp_connection_free(struct smtp_connection *connection)
     admission_control_leave(connection);
     message_submission_free(connection);
     conn_close(&connection->conn);
-    server_session_free(&connection->session);
     credential_leave(connection);
     connection_limit_leave(smtpd, connection->network);
+    connection->network = NULL;
     if (connection->previous != NULL)
         connection->previous->next = connection->next;
     else
@@ -126,22 +175,23 @@ void smtp_connection_free(struct smtp_connection *connection)
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
     smtpd->metrics->connections[smtpd->child->number] = (uint32_t)--smtpd->connection_count;
-    free(connection);
+    connection->stage = SMTP_ENDED;
+    loop_release(smtpd->child->loop, &connection->released, smtp_connection_free, connection);
+    smtp_connection_check(connection);
     smtpd_leave_if_done(smtpd);
 }
 
-/* Closes after the last reply is sent. True if it is already gone. */
-static bool close_after_replies(struct smtp_connection *connection)
+/* Ends it once the last reply has left. */
+static void close_after_replies(struct smtp_connection *connection)
 {
     conn_flush(&connection->conn);
     if (conn_unsent(&connection->conn) == 0 || connection->expelled) {
-        smtp_connection_free(connection);
-        return true;
+        smtp_connection_end(connection);
+        return;
     }
-    connection->closing = true;
+    connection->stage = SMTP_CLOSING;
     conn_pause(&connection->conn, true);
     conn_set_deadline(&connection->conn, CLOSE_TIMEOUT_MS);
-    return false;
 }
 
 /* ---- actions of the session ---- */
@@ -168,8 +218,7 @@ static void log_refusals(const struct smtp_connection *connection, const struct 
     }
 }
 
-/* False if the connection is gone. */
-static bool carry_out(struct smtp_connection *connection, const struct server_action *action)
+static void carry_out(struct smtp_connection *connection, const struct server_action *action)
 {
     switch (action->kind) {
     case SERVER_NOTHING:
@@ -189,28 +238,25 @@ static bool carry_out(struct smtp_connection *connection, const struct server_ac
     case SERVER_ASK_RECIPIENT:
     case SERVER_ASK_LIMIT:
     case SERVER_ASK_STORE: message_submission_ask(connection, action); break;
-    case SERVER_CLOSE: return !close_after_replies(connection);
+    case SERVER_CLOSE: close_after_replies(connection); break;
     }
-    return true;
 }
 
-/* Executes all pending actions. `used` octets of the input belong to them: runs of content borrow from the
- * input, so it is consumed afterwards. */
-static bool pull_actions(struct smtp_connection *connection, size_t used)
+/* Carries out all that waits. `used` octets of the input belong to it: runs
+ * of content borrow from them, so they are used up behind those. */
+static void pull_actions(struct smtp_connection *connection, size_t used)
 {
     struct server_action action;
-    while (server_session_action(&connection->session, &action)) {
+    while (connection->stage != SMTP_ENDED && server_session_action(&connection->session, &action)) {
         if (action.kind == SERVER_CONTENT) {
             message_submission_add(connection, action.bytes);
             continue;
         }
         conn_consume(&connection->conn, used);
         used = 0;
-        if (!carry_out(connection, &action))
-            return false;
+        carry_out(connection, &action);
     }
     conn_consume(&connection->conn, used);
-    return true;
 }
 
 /* Pauses a client that does not read its replies, to bound the memory. */
@@ -227,24 +273,28 @@ bool smtp_connection_waits(const struct smtp_connection *connection)
     return connection->query.question.open || submission_waits(&connection->message.submission);
 }
 
-static bool may_go_on(struct smtp_connection *connection)
+static bool hears(const struct smtp_connection *connection)
 {
-    bool waits = smtp_connection_waits(connection) || connection->held || connection->conn.handshaking;
-    return connection->session.state != NULL && !waits && !connection->closing && !replies_wait(connection);
+    return connection->stage != SMTP_HELD && !smtp_connection_waits(connection);
 }
 
-/* Feeds all available input that can be processed now. False if the connection is gone. */
-static bool feed_all(struct smtp_connection *connection)
+static bool may_go_on(struct smtp_connection *connection)
+{
+    return connection->stage == SMTP_TALKING && !smtp_connection_waits(connection) &&
+           !replies_wait(connection);
+}
+
+/* Feeds all that was heard and can be heard now. */
+static void feed_all(struct smtp_connection *connection)
 {
     size_t used = 0;
     do {
-        if (!pull_actions(connection, used))
-            return false;
+        pull_actions(connection, used);
         used = may_go_on(connection)
                    ? server_session_feed(&connection->session, conn_input(&connection->conn))
                    : 0;
     } while (used > 0);
-    return pull_actions(connection, 0);
+    pull_actions(connection, 0);
 }
 
 /* Sets the deadline for the client's next step. */
@@ -261,39 +311,40 @@ static void renew_deadline(struct smtp_connection *connection)
 void smtp_connection_run(struct smtp_connection *connection)
 {
     struct conn *conn = &connection->conn;
-    if (connection->session.state == NULL || connection->closing)
+    smtp_connection_check(connection);
+    if (connection->session.state == NULL || connection->stage >= SMTP_CLOSING)
         return;
     do {
-        if (!feed_all(connection) || connection->closing)
+        feed_all(connection);
+        smtp_connection_check(connection);
+        if (connection->stage >= SMTP_CLOSING)
             return;
         conn_flush(conn);
-    } while (connection->choked && conn_unsent(conn) == 0); /* otherwise on_drained() follows */
-    conn_pause(conn, smtp_connection_waits(connection) || connection->held || connection->choked);
+    } while (connection->choked && conn_unsent(conn) == 0); /* else on_drained() comes */
+    conn_pause(conn, !hears(connection) || connection->choked);
     admission_control_progress(connection);
-    if (!connection->held)
+    if (connection->stage != SMTP_HELD)
         renew_deadline(connection);
 }
 
 void smtp_connection_expel(struct smtp_connection *connection, enum server_expulsion why)
 {
-    bool hears = connection->session.state != NULL && !connection->closing && !connection->conn.handshaking;
     connection->expelled = true;
-    if (!hears) {
-        smtp_connection_free(connection);
-        return;
+    if (connection->stage == SMTP_TALKING) {
+        server_session_expel(&connection->session, why);
+        smtp_connection_run(connection);
     }
-    server_session_expel(&connection->session, why);
-    smtp_connection_run(connection);
+    smtp_connection_end(connection);
 }
 
 void smtp_connection_drain(struct smtp_connection *connection)
 {
-    if (connection->deciding && connection->listener->policy.tls != TLS_IMPLICIT) {
+    if (connection->stage == SMTP_SNIFFING && connection->listener->policy.tls != TLS_IMPLICIT) {
         conn_end_await(&connection->conn);
         take_tls_mode(connection, false);
     }
-    if (connection->session.state == NULL) {
-        smtp_connection_free(connection);
+    if (connection->session.state == NULL || connection->stage == SMTP_ENDED) {
+        smtp_connection_end(connection);
         return;
     }
     server_session_drain(&connection->session);
@@ -304,7 +355,10 @@ void smtp_connection_drain(struct smtp_connection *connection)
 
 static void on_first(void *owner, bool tls)
 {
-    take_tls_mode(owner, tls);
+    struct smtp_connection *connection = owner;
+    assert(connection->stage == SMTP_SNIFFING);
+    take_tls_mode(connection, tls);
+    smtp_connection_check(connection);
 }
 
 /* The ClientHello came after the greeting: the connection cannot continue. */
@@ -321,12 +375,13 @@ static void refuse_late_hello(struct smtp_connection *connection)
         record_early_tls(connection); /* the next wait is longer */
     else
         connection->tls_mismatch = false;
-    smtp_connection_free(connection);
+    smtp_connection_end(connection);
 }
 
 static void on_input(void *owner)
 {
     struct smtp_connection *connection = owner;
+    smtp_connection_check(connection);
     bool first = !connection->heard && connection->conn.ssl == NULL;
     if (first && conn_input_is_tls(&connection->conn)) {
         refuse_late_hello(connection);
@@ -341,8 +396,9 @@ static void on_input(void *owner)
 static void on_drained(void *owner)
 {
     struct smtp_connection *connection = owner;
-    if (connection->closing)
-        smtp_connection_free(connection);
+    smtp_connection_check(connection);
+    if (connection->stage == SMTP_CLOSING)
+        smtp_connection_end(connection);
     else
         smtp_connection_run(connection);
 }
@@ -351,6 +407,8 @@ static void on_tls(void *owner)
 {
     struct smtp_connection *connection = owner;
     char buffer[128];
+    assert(connection->stage == SMTP_HANDSHAKING);
+    connection->stage = SMTP_TALKING;
     if (connection->session.state == NULL)
         begin_session(connection, bytes_none());
     else
@@ -362,35 +420,35 @@ static void on_tls(void *owner)
 static void on_end(void *owner, enum conn_end end)
 {
     struct smtp_connection *connection = owner;
+    smtp_connection_check(connection);
     log_event(end == CONN_END_TLS ? LOG_EVENT_INFO : LOG_EVENT_DEBUG,
               end == CONN_END_TLS ? "tls_failed" : "disconnected", LOG_TEXT("reason", connection->conn.why),
               LOG_TEXT("client", connection->address), LOG_U64("port", connection->listener->port));
-    smtp_connection_free(connection);
+    smtp_connection_end(connection);
 }
 
 static void on_timeout(void *owner)
 {
     struct smtp_connection *connection = owner;
-    if (connection->deciding) {
-        conn_end_await(&connection->conn);
-        take_tls_mode(connection, false);
-        return;
-    }
-    if (connection->held) {
-        harvest_table_release(connection);
-        server_session_answer_recipient(&connection->session, RECIPIENT_UNKNOWN, NULL, 0);
-        smtp_connection_run(connection);
-        return;
-    }
-    if (smtp_connection_waits(connection)) { /* the delay is this server's */
+    smtp_connection_check(connection);
+    if (smtp_connection_waits(connection)) { /* it is us who are slow */
         conn_set_deadline(&connection->conn, connection->conn.timeout_ms);
         return;
     }
-    if (connection->session.state == NULL || connection->closing || connection->conn.handshaking) {
-        smtp_connection_free(connection);
+    switch (connection->stage) {
+    case SMTP_SNIFFING:
+        conn_end_await(&connection->conn);
+        take_tls_mode(connection, false);
         return;
+    case SMTP_HELD:
+        harvest_table_release(connection);
+        server_session_answer_recipient(&connection->session, RECIPIENT_UNKNOWN, NULL, 0);
+        break;
+    case SMTP_TALKING: server_session_timed_out(&connection->session); break;
+    case SMTP_HANDSHAKING:
+    case SMTP_CLOSING:
+    case SMTP_ENDED: smtp_connection_end(connection); return;
     }
-    server_session_timed_out(&connection->session);
     smtp_connection_run(connection);
 }
 

@@ -175,7 +175,7 @@ static void cut_all(void *owner)
 {
     struct smtpd *smtpd = owner;
     while (smtpd->connections != NULL)
-        smtp_connection_free(smtpd->connections);
+        smtp_connection_end(smtpd->connections);
 }
 
 static void drain_all(void *owner)

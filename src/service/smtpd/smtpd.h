@@ -106,9 +106,21 @@ struct accepted_connection {
     bool by_root;     /* a local program of root's */
 };
 
+/* What a connection is at; smtp_connection_check() says what it holds meanwhile. */
+enum smtp_stage {
+    SMTP_SNIFFING,    /* whether the client begins with TLS is not known yet: tls_sniff.c */
+    SMTP_HANDSHAKING, /* TLS, before the session or after STARTTLS */
+    SMTP_TALKING,     /* commands are heard, unless a question is open or replies have to leave first */
+    SMTP_HELD,        /* an unknown recipient is told of later: harvest_table.c */
+    SMTP_CLOSING,     /* the last reply is on its way */
+    SMTP_ENDED,       /* the loop frees it */
+};
+
 /* One connection and its session. */
 struct smtp_connection {
     struct smtpd *smtpd;
+    enum smtp_stage stage;
+    struct released released;
     struct listener *listener;
     struct smtp_connection *previous, *next;
     struct counted_network *network;
@@ -123,12 +135,9 @@ struct smtp_connection {
     uint64_t sender_version;       /* of the accounts when it was asked whether the sender is allowed */
     uint64_t steps;                /* of the client's when its deadline was set */
     uint64_t since_ms;             /* accepted, where the listener is open either way */
-    bool deciding;                 /* it is not known yet whether the client begins with TLS */
     bool tls_mismatch;             /* it began against the port's custom */
     bool heard;                    /* something was read */
-    bool closing;                  /* the last reply is on its way */
     bool choked;                   /* its replies have to leave first */
-    bool held;                     /* an unknown recipient is told of later: see harvest_table.h */
     bool expelled;                 /* its place is needed */
     char address[INET6_ADDRSTRLEN];
 };
@@ -205,12 +214,14 @@ void credential_check_lost(struct smtpd *smtpd); /* auth has died; repeats its q
 /* ---- smtp_connection.c ---- */
 /* Takes the descriptor over. It is counted already; `known`: see admission_control.h. */
 void smtp_connection_start(struct listener *listener, const struct accepted_connection *accepted, bool known);
-/* Goes on as far as what was heard and answered allows; the connection may be gone afterwards. */
+/* Goes on as far as what was heard and answered allows. */
 void smtp_connection_run(struct smtp_connection *connection);
-/* Shutdown; may free the connection. */
+/* The server goes down. */
 void smtp_connection_drain(struct smtp_connection *connection);
-void smtp_connection_free(struct smtp_connection *connection);
-/* True while a question is pending: it reads no command until the answer. */
+/* Ends it now: it is in no list any more, and the loop frees it (SMTP_ENDED), so
+ * that it outlives the calls that ended it. */
+void smtp_connection_end(struct smtp_connection *connection);
+/* Something was asked for it: it hears no command until the answer. */
 bool smtp_connection_waits(const struct smtp_connection *connection);
 /* Closes it immediately, with a reply if the client can read it. No question may be pending. */
 void smtp_connection_expel(struct smtp_connection *connection, enum server_expulsion why);

@@ -4,6 +4,7 @@
  * core/port/tls_client_hello), so that the receiver of the connection reads it from the start.
  */
 #define _GNU_SOURCE
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -15,16 +16,25 @@
 #include "service/handshake_budget.h"
 #include "service/web/web.h"
 
+/* What a client is at; tls_client_check() says what it holds meanwhile. */
+enum tls_client_stage {
+    TLS_CLIENT_LOOKING, /* its ClientHello is awaited */
+    TLS_CLIENT_PAUSING, /* it waits a while: nothing new had come, or its network has no handshakes left */
+    TLS_CLIENT_READY,   /* it waits for the web service */
+    TLS_CLIENT_ENDED,   /* its connection is somebody else's, or closed; the loop frees it */
+};
+
 struct tls_client {
-    struct web_connection caller; /* first: callers are cast to it */
+    struct web_connection caller; /* first: a caller is one of these */
+    enum tls_client_stage stage;
+    struct released released;
     struct alpn_demux *demux;
     int descriptor;
     struct sockaddr_storage from;
     socklen_t length;
     struct watch watch;
-    struct timer deadline, again; /* again: the ClientHello has not grown */
-    size_t heard;                 /* octets of the ClientHello received */
-    bool ready;                   /* waiting for the web service */
+    struct timer deadline, again; /* again: what is known has not grown */
+    size_t heard;                 /* octets of the hello that have come */
     struct tls_client *previous_ready, *next_ready;
 };
 
@@ -32,18 +42,28 @@ static struct handshake_budget budget_here; /* one per process */
 
 /* ---- clients ---- */
 
+static void tls_client_check(const struct tls_client *client)
+{
+    const struct alpn_demux *demux = client->demux;
+    assert((client->stage == TLS_CLIENT_ENDED) == (client->descriptor < 0));
+    assert(client->heard <= TLS_CLIENT_HELLO_MAX);
+    assert(client->stage != TLS_CLIENT_READY || (demux->ready_first != NULL && demux->ready_last != NULL));
+    assert(client->stage == TLS_CLIENT_READY ||
+           (demux->ready_first != client && demux->ready_last != client));
+}
+
 static void leave_ready(struct tls_client *client)
 {
     struct alpn_demux *demux = client->demux;
-    if (!client->ready)
+    if (client->stage != TLS_CLIENT_READY)
         return;
     struct tls_client *before = client->previous_ready, *behind = client->next_ready;
     *(before == NULL ? &demux->ready_first : &before->next_ready) = behind;
     *(behind == NULL ? &demux->ready_last : &behind->previous_ready) = before;
-    client->ready = false;
+    client->stage = TLS_CLIENT_PAUSING;
 }
 
-/* Frees the client; the caller gets its connection. */
+/* The client has ended; its connection is the caller's. */
 static int let_go(struct tls_client *client)
 {
     struct alpn_demux *demux = client->demux;
@@ -53,13 +73,18 @@ static int let_go(struct tls_client *client)
     timer_cancel(&client->deadline);
     timer_cancel(&client->again);
     web_connections_remove(&demux->clients, &client->caller);
-    free(client);
+    client->descriptor = -1;
+    client->stage = TLS_CLIENT_ENDED;
+    loop_release(demux->web->child->loop, &client->released, free, client);
+    tls_client_check(client);
     return descriptor;
 }
 
 static void give_up(void *owner)
 {
-    close(let_go(owner));
+    struct tls_client *client = owner;
+    tls_client_check(client);
+    close(let_go(client));
 }
 
 /* ---- dispatch ---- */
@@ -69,6 +94,7 @@ static void wait_for_more(struct tls_client *client, size_t heard)
     int wanted = (int)heard + 1; /* does not wake the loop for octets already seen */
     if (heard == client->heard) {
         watch_change(&client->watch, false, false);
+        client->stage = TLS_CLIENT_PAUSING;
         timer_set(&client->again, WEB_PAUSE_MS);
         return;
     }
@@ -140,13 +166,14 @@ static void await_turn(struct tls_client *client)
 {
     struct alpn_demux *demux = client->demux;
     watch_change(&client->watch, false, false);
-    client->ready = true;
+    client->stage = TLS_CLIENT_READY;
     client->next_ready = NULL;
     client->previous_ready = demux->ready_last;
     *(demux->ready_last == NULL ? &demux->ready_first : &demux->ready_last->next_ready) = client;
     demux->ready_last = client;
     if (demux->ready_first == client)
         timer_soon(&demux->turn);
+    tls_client_check(client);
 }
 
 /* ---- peeking ---- */
@@ -166,6 +193,7 @@ static void sort(struct tls_client *client, bool offers_smtp)
 static void look(struct tls_client *client)
 {
     static char buffer[TLS_CLIENT_HELLO_MAX];
+    tls_client_check(client);
     ssize_t got = recv(client->descriptor, buffer, sizeof buffer, MSG_PEEK | MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -191,6 +219,7 @@ static void client_ready(void *owner, bool readable, bool writable)
 static void look_again(void *owner)
 {
     struct tls_client *client = owner;
+    client->stage = TLS_CLIENT_LOOKING;
     watch_change(&client->watch, true, false);
     look(client);
 }
