@@ -127,6 +127,7 @@ void client_session_answer_nonce(struct client_session *session, struct bytes no
     say_auth(session, PHASE_AUTH_SCRAM_FIRST, bound ? "SCRAM-SHA-256-PLUS" : "SCRAM-SHA-256",
              buffer_bytes(&first));
     buffer_free(&first);
+    assert(client_session_is_sound(session));
 }
 
 static void take_challenge(struct client_session *session, struct bytes challenge)
@@ -178,6 +179,7 @@ void client_session_answer_proof(struct client_session *session, const uint8_t *
     base64_encode(&state->scram_final, bytes_of(proof, SCRAM_KEY));
     state->phase = PHASE_AUTH_SCRAM_FINAL;
     say_encoded(session, buffer_bytes(&state->scram_final));
+    assert(client_session_is_sound(session));
 }
 
 /* Verifies the server's signature: a server that does not know the password is an impostor. */
@@ -254,6 +256,7 @@ void client_session_sign_in(struct client_session *session, struct bytes user, s
     session->options.token = token;
     session->options.probe_only = false;
     client_auth_begin(session);
+    assert(client_session_is_sound(session));
 }
 
 /* ---- replies ---- */

@@ -45,6 +45,57 @@ enum client_step client_session_step(const struct client_session *session)
     return steps[session->state->phase];
 }
 
+/* ---- what holds ---- */
+
+/* Of the transaction that is open. */
+static bool transaction_is_sound(const struct client_state *state)
+{
+    const enum client_phase phase = state->phase;
+    if (state->envelope == NULL || state->results == NULL || state->stages == NULL || state->offered == NULL)
+        return false;
+    if (state->offered_count == 0 || state->offered_count > state->envelope->recipient_count)
+        return false;
+    if (state->next > state->offered_count || state->accepted > state->next)
+        return false;
+    if (phase == PHASE_RCPT && state->next == state->offered_count)
+        return false;
+    if ((phase == PHASE_DATA || phase == PHASE_CONTENT) && state->next < state->offered_count)
+        return false;
+    if (phase == PHASE_CONTENT || phase == PHASE_CHUNK || phase == PHASE_END)
+        return state->accepted > 0 && (phase != PHASE_CHUNK || state->by_chunks) &&
+               (phase != PHASE_END || !state->by_chunks);
+    return phase != PHASE_EMPTY_END || (state->accepted == 0 && state->data_sent_ahead);
+}
+
+/* Once it is over there is nothing left but to say so. */
+static bool is_over_soundly(const struct client_state *state)
+{
+    for (size_t i = 0; i < state->action_count; i++)
+        if (state->actions[i] != CLIENT_SENT && state->actions[i] != CLIENT_FAILED &&
+            state->actions[i] != CLIENT_CLOSE)
+            return false;
+    return true;
+}
+
+bool client_session_is_sound(const struct client_session *session)
+{
+    const struct client_state *state = session->state;
+    const enum client_phase phase = state->phase;
+    const bool signs_in = phase >= PHASE_AUTH_PLAIN && phase <= PHASE_AUTH_SCRAM_END;
+    if (phase > PHASE_OVER || state->action_count > CLIENT_ACTIONS_MAX)
+        return false;
+    if (state->secured &&
+        (session->options.tls == CLIENT_TLS_NEVER || phase == PHASE_STARTTLS || phase == PHASE_HANDSHAKE))
+        return false;
+    if (signs_in && (state->mechanism == 0 || (state->mechanism & (state->mechanism - 1)) != 0))
+        return false;
+    if (state->by_chunks ? state->data_sent_ahead || state->transfer_encoding != NULL : state->last_chunk)
+        return false;
+    if (phase > PHASE_READY && phase <= PHASE_RSET)
+        return transaction_is_sound(state);
+    return phase != PHASE_OVER || is_over_soundly(state);
+}
+
 uint32_t client_session_timeout_ms(const struct client_session *session)
 {
     enum { MINUTE_MS = 60 * 1000 };
@@ -190,6 +241,7 @@ void client_session_start(struct client_session *session, const struct client_op
     *session = (struct client_session){.options = *options, .state = memory_new(sizeof(struct client_state))};
     session->state->phase = PHASE_GREETING;
     session->state->secured = options->tls == CLIENT_TLS_IMPLICIT;
+    assert(client_session_is_sound(session));
 }
 
 void client_session_free(struct client_session *session)
@@ -212,6 +264,7 @@ void client_session_failed(struct client_session *session, enum client_step step
 {
     client_fail(session, client_result_said(&session->state->session_arena, step, OUTCOME_DEFERRED,
                                             step == STEP_TLS ? "4.7.5" : "4.4.2", why));
+    assert(client_session_is_sound(session));
 }
 
 void client_session_quit(struct client_session *session)
@@ -220,6 +273,7 @@ void client_session_quit(struct client_session *session)
         return;
     session->state->phase = PHASE_QUIT;
     client_out(session, "QUIT");
+    assert(client_session_is_sound(session));
 }
 
 bool client_session_is_ready(const struct client_session *session)
@@ -331,6 +385,7 @@ void client_session_tls_started(struct client_session *session)
     session->state->secured = true;
     session->capabilities = (struct client_capabilities){0}; /* RFC 3207 4.2 */
     say_hello(session);
+    assert(client_session_is_sound(session));
 }
 
 /* ---- input ---- */
@@ -418,6 +473,7 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
     struct client_state *state = session->state;
     struct smtp_reply reply;
     size_t used = 0;
+    assert(client_session_is_sound(session));
     if (state->phase == PHASE_OVER || state->action_count > 0 || input.length == 0)
         return 0;
     if (state->phase == PHASE_HANDSHAKE) {
@@ -434,5 +490,6 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
     if (input.length > used && is_our_turn(state))
         client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0",
                          "the server sent an unexpected reply");
+    assert(client_session_is_sound(session));
     return used;
 }

@@ -80,6 +80,9 @@ struct client_state {
     struct transfer_encoding *transfer_encoding; /* NULL: the content is sent unchanged */
 };
 
+/* Holds between two calls of anything in client_session.h; asserted at its doors. */
+bool client_session_is_sound(const struct client_session *session);
+
 void client_push(struct client_session *session, enum client_action_kind action);
 void client_out(struct client_session *session, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

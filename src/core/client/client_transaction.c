@@ -258,6 +258,7 @@ void client_session_send(struct client_session *session, const struct envelope *
         begin(session);
     else
         finish(session, false);
+    assert(client_session_is_sound(session));
 }
 
 /* ---- replies ---- */
@@ -484,4 +485,5 @@ void client_session_content(struct client_session *session, struct bytes run, bo
         client_push(session, CLIENT_SEND);
     if (!last && !state->by_chunks)
         client_push(session, CLIENT_WANT_CONTENT);
+    assert(client_session_is_sound(session));
 }
