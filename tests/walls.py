@@ -33,7 +33,7 @@ CORE_MAY_INCLUDE = {
     "dns": set(),
     "smtp": {"dns"},
     "sasl": {"smtp"},
-    "event": set(),
+    "event": {"smtp"},
     "queue": set(),
     "route": {"dns", "smtp"},
     "message": {"dns", "smtp", "queue"},
