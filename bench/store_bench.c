@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "core/event/mail_event.h"
 #include "core/queue/queue_id.h"
 #include "store/queue/sqlite.h"
 
@@ -25,9 +26,38 @@ static double seconds(clockid_t clock)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* What the queue would tell of the batch, in one row as it puts it. */
+static struct buffer events;
+static uint64_t event_count;
+
+static void add_event(enum event_kind kind, uint64_t id)
+{
+    struct mail_event event = {.kind = kind,
+                               .id = queue_id_next(&maker, 0),
+                               .at_ms = FIRST_MS,
+                               .message = id,
+                               .sender = BYTES("ada@example.org"),
+                               .recipient = BYTES("bob@elsewhere.example"),
+                               .recipients = 1,
+                               .size = CONTENT_SIZE,
+                               .client = BYTES("192.0.2.1"),
+                               .protocol = BYTES("ESMTP")};
+    if (kind == EVENT_DELIVERED) {
+        event.peer = BYTES("mx.elsewhere.example[192.0.2.2]:25");
+        event.tls = BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384");
+        event.text = BYTES("2.0.0 Ok: queued as 4XyzAbcDEFg");
+    }
+    mail_event_encode(&events, &event);
+    event_count++;
+}
+
 static void commit(struct store *store)
 {
     struct error error = {0};
+    if (event_count > 0)
+        store_events_put(store, event_count, buffer_bytes(&events));
+    buffer_clear(&events);
+    event_count = 0;
     if (store_commit(store, &error) != STORE_DONE) {
         fprintf(stderr, "%s\n", error.text);
         exit(1);
@@ -50,6 +80,7 @@ static void fill(struct store *store, uint64_t *ids, size_t count, size_t batch,
         message.id = ids[i] = queue_id_next(&maker, 0);
         bool taken = store_accept(store, &message, &destination, FIRST_MS, 0);
         assert(taken);
+        add_event(EVENT_RECEIVED, message.id);
         if ((i + 1) % batch == 0)
             commit(store);
     }
@@ -60,6 +91,7 @@ static void empty(struct store *store, const uint64_t *ids, size_t count, size_t
 {
     for (size_t i = 0; i < count; i++) {
         store_settle(store, ids[i], &(struct store_result){.fate = STORE_FINISHED}, 1);
+        add_event(EVENT_DELIVERED, ids[i]);
         if ((i + 1) % batch == 0)
             commit(store);
     }
@@ -96,6 +128,7 @@ int main(int argc, char **argv)
     empty(store, ids, count, batch);
     report("finish", count, cpu, wall);
     store_close(store);
+    buffer_free(&events);
     free(ids);
     return 0;
 }

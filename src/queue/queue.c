@@ -66,6 +66,7 @@ void queue_free(struct queue *queue)
     map_free(&queue->messages);
     arena_clear(&queue->scratch);
     buffer_free(&queue->batch_events);
+    buffer_free(&queue->committing_events);
     buffer_free(&queue->events);
 }
 
@@ -153,6 +154,7 @@ static void start(struct queue *queue)
 {
     queue->committing = true;
     queue->committing_batch = queue->batch++;
+    events_commit_start(queue);
     store_commit_start(queue->store);
 }
 
@@ -166,10 +168,9 @@ void queue_commit_start(struct queue *queue, uint64_t now_ms)
     apply_results(queue, now_ms);
     queue->saving_again = queue->stuck;
     queue->first_as = STORE_DONE;
-    if (queue->stuck || queue->unsaved != NULL || store_is_changed(queue->store))
+    if (queue->stuck || queue->unsaved != NULL || store_is_changed(queue->store) ||
+        queue->batch_events.length > 0)
         start(queue);
-    else
-        events_committed(queue); /* a retry of due mail changes nothing on disk */
 }
 
 /* Neither the batch nor later changes are on disk. */

@@ -98,8 +98,10 @@ struct queue {
     uint64_t committing_batch;
     struct arena scratch; /* the content of the current delivery */
     struct queue_id_maker event_ids;
-    /* of the open batch; of the last batch on disk, those not taken yet */
-    struct buffer batch_events, events;
+    struct buffer batch_events; /* of the open batch */
+    uint64_t batch_event_count;
+    struct buffer committing_events; /* of the batch that is being committed; they are in the store's batch */
+    struct buffer events;            /* of the last one on disk: those not taken yet */
     struct delivery_stats stats;
     struct vacation_reply *vacations; /* vacation replies that may be due, pending auth's answer */
     size_t vacation_count;

@@ -147,6 +147,7 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
         assert_true(store_read(ground->store, 5, true, &ground->arena, &message));
         assert_true(bytes_is(message.content, "hi") && message.prefix.length == 0);
         assert_int_equal(message.envelope.size, 2);
+        store_events_put(ground->store, 1, BYTES("e"));
         assert_true(put_prefixed(ground, 6 + (uint64_t)time, "X-A: b\r\n"));
         assert_int_equal(store_attempts(ground->store, 5, 0, &ground->arena, found), 1 + time);
         assert_true(bytes_is(found[0].text, "later") && found[0].tls.length == 0);

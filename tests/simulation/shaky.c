@@ -279,6 +279,32 @@ static struct bytes shaky_note(struct store *store, const char *name, struct are
     return dies_now(shaky) ? bytes_none() : result;
 }
 
+static void shaky_events_put(struct store *store, uint64_t count, struct bytes octets)
+{
+    struct shaky *shaky = of(store);
+    if (survives(shaky))
+        store_events_put(shaky->inner, count, octets);
+    dies_now(shaky);
+}
+
+static void shaky_events_drop(struct store *store, uint64_t cursor)
+{
+    struct shaky *shaky = of(store);
+    if (survives(shaky))
+        store_events_drop(shaky->inner, cursor);
+    dies_now(shaky);
+}
+
+static size_t shaky_events_after(struct store *store, uint64_t cursor, size_t max, struct arena *arena,
+                                 struct store_events *found)
+{
+    struct shaky *shaky = of(store);
+    if (!survives(shaky))
+        return 0;
+    size_t result = store_events_after(shaky->inner, cursor, max, arena, found);
+    return dies_now(shaky) ? 0 : result;
+}
+
 static bool shaky_is_changed(const struct store *store)
 {
     return of(store)->dead || of(store)->missed || store_is_changed(of(store)->inner);
@@ -303,6 +329,8 @@ static const struct store_changes changes = {
     .remove = shaky_remove,
     .destination_put = shaky_destination_put,
     .note_put = shaky_note_put,
+    .events_put = shaky_events_put,
+    .events_drop = shaky_events_drop,
 };
 
 static const struct store_pages pages = {
@@ -320,6 +348,7 @@ static const struct store_people people = {
     .list = shaky_list,
     .ids = shaky_ids,
     .walk = shaky_walk,
+    .events_after = shaky_events_after,
     .note = shaky_note,
 };
 

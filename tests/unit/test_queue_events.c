@@ -213,6 +213,39 @@ static void what_is_not_taken_goes_with_the_next_batch(void **state)
     nothing_more();
 }
 
+/* What the store has behind `cursor`; the last number. */
+static uint64_t stored(uint64_t cursor, enum event_kind kind, uint64_t message)
+{
+    struct arena arena = {0};
+    struct store_events found;
+    struct mail_event event;
+    assert_int_equal(store_events_after(g.store, cursor, 1, &arena, &found), 1);
+    assert_int_equal(found.first, cursor + 1);
+    assert_int_equal(found.count, 1);
+    assert_true(mail_event_decode(&found.octets, &event));
+    assert_int_equal(found.octets.length, 0);
+    assert_true(event.kind == kind && event.message == message && event.id != 0);
+    arena_clear(&arena);
+    return found.first;
+}
+
+static void events_are_stored_with_what_they_tell_of(void **state)
+{
+    struct arena arena = {0};
+    struct store_events none;
+    uint64_t id = accept_one("bob@there.net", false);
+    assert_int_equal(store_events_after(g.store, 0, 1, &arena, &none), 0);
+    commit(STORE_DONE);
+    uint64_t last = stored(0, EVENT_RECEIVED, id);
+    assert_int_equal(queue_control(&g.queue, CONTROL_HOLD, id, g.now_ms), 1);
+    commit(STORE_DONE);
+    last = stored(last, EVENT_HELD, id);
+    assert_int_equal(queue_control(&g.queue, CONTROL_REMOVE, id, g.now_ms), 1);
+    memory_store_crash(g.store); /* what is not on disk did not happen */
+    assert_int_equal(store_events_after(g.store, last, 1, &arena, &none), 0);
+    arena_clear(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +256,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_found_no_room_is_not_told_of, prepare, clean_up),
         cmocka_unit_test_setup_teardown(operator_actions_are_told_of, prepare, clean_up),
         cmocka_unit_test_setup_teardown(what_is_not_taken_goes_with_the_next_batch, prepare, clean_up),
+        cmocka_unit_test_setup_teardown(events_are_stored_with_what_they_tell_of, prepare, clean_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,6 +143,7 @@ static void undo_free(struct memory_undo *undo)
     if (undo->kind == UNDO_REMOVE)
         memory_message_free(undo->message);
     buffer_free(&undo->note.value);
+    buffer_free(&undo->events.octets);
 }
 
 static void undo_one(struct memory *memory, struct memory_undo *undo)
@@ -156,6 +157,8 @@ static void undo_one(struct memory *memory, struct memory_undo *undo)
         *memory_destination_place(memory, store_destination_name(&undo->destination.destination),
                                   true) = undo->destination;
         break;
+    case UNDO_EVENTS_PUT:
+    case UNDO_EVENTS_DROP: memory_events_undo(memory, undo); break;
     case UNDO_NOTE: {
         struct memory_note *note = memory_find_note(memory, undo->note.name);
         buffer_free(&note->value);
@@ -269,6 +272,8 @@ void memory_close(struct store *store)
     list_free(&memory->notes);
     list_free(&memory->spools);
     list_free(&memory->undo);
+    memory_events_free(memory);
+    list_free(&memory->events);
     free(memory);
 }
 

@@ -224,4 +224,6 @@ const struct store_changes memory_store_changes = {
     .remove = memory_remove,
     .destination_put = memory_destination_put,
     .note_put = memory_note_put,
+    .events_put = memory_events_put,
+    .events_drop = memory_events_drop,
 };

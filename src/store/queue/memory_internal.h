@@ -38,14 +38,30 @@ struct memory_spool {
     int file;
 };
 
-/* The state before a change. */
+/* The events of a batch. */
+struct memory_events {
+    uint64_t first, count;
+    struct buffer octets;
+};
+
+/* How things stood before a change. */
 struct memory_undo {
-    enum undo_kind { UNDO_ACCEPT, UNDO_REMOVE, UNDO_ROW, UNDO_MEMBER, UNDO_DESTINATION, UNDO_NOTE } kind;
+    enum undo_kind {
+        UNDO_ACCEPT,
+        UNDO_REMOVE,
+        UNDO_ROW,
+        UNDO_MEMBER,
+        UNDO_DESTINATION,
+        UNDO_NOTE,
+        UNDO_EVENTS_PUT,
+        UNDO_EVENTS_DROP
+    } kind;
     uint64_t id;
     struct memory_message *message; /* UNDO_REMOVE: owned by the note */
     struct memory_row row;
     struct memory_destination destination;
-    struct memory_note note; /* owned by the note */
+    struct memory_note note;     /* owned by the note */
+    struct memory_events events; /* UNDO_EVENTS_DROP: owned by the note */
 };
 
 /* A growing list; `size` is that of an element. */
@@ -57,9 +73,10 @@ struct memory_list {
 struct memory {
     struct store store;          /* the first member */
     struct memory_list messages; /* struct memory_message * */
-    struct memory_list destinations, notes, spools, undo;
+    struct memory_list destinations, notes, spools, undo, events;
     uint64_t octets, octets_max;
-    enum store_verdict verdict; /* of the current batch */
+    enum store_verdict verdict; /* of the batch so far */
+    uint64_t event_rows_put;
     bool batch, broken, away;
 };
 
@@ -83,6 +100,10 @@ static inline struct memory_destination *memory_destinations(const struct memory
 static inline struct memory_note *memory_notes(const struct memory *memory)
 {
     return memory->notes.at;
+}
+static inline struct memory_events *memory_events(const struct memory *memory)
+{
+    return memory->events.at;
 }
 static inline struct memory_spool *memory_spools(const struct memory *memory)
 {
@@ -114,5 +135,14 @@ void memory_message_free(struct memory_message *kept);
 bool memory_answers(struct memory *memory);
 /* Prepares for a change; false after a failure. */
 bool memory_change(struct memory *memory);
+
+/* ---- memory_events.c ---- */
+
+void memory_events_put(struct store *store, uint64_t count, struct bytes octets);
+void memory_events_drop(struct store *store, uint64_t cursor);
+size_t memory_events_after(struct store *store, uint64_t cursor, size_t max, struct arena *arena,
+                           struct store_events *found);
+void memory_events_undo(struct memory *memory, struct memory_undo *undo);
+void memory_events_free(struct memory *memory);
 
 #endif

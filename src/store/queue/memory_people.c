@@ -154,5 +154,6 @@ const struct store_people memory_store_people = {
     .list = memory_list,
     .ids = memory_ids,
     .walk = memory_walk,
+    .events_after = memory_events_after,
     .note = memory_note,
 };

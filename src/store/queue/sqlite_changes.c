@@ -327,4 +327,6 @@ const struct store_changes sqlite_changes = {
     .remove = sqlite_remove,
     .destination_put = sqlite_destination_put,
     .note_put = sqlite_note_put,
+    .events_put = sqlite_events_put,
+    .events_drop = sqlite_events_drop,
 };

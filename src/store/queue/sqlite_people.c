@@ -235,5 +235,6 @@ const struct store_people sqlite_people = {
     .list = sqlite_list,
     .ids = sqlite_ids,
     .walk = sqlite_walk,
+    .events_after = sqlite_events_after,
     .note = sqlite_note,
 };

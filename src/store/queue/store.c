@@ -110,7 +110,18 @@ void store_note_put(struct store *store, const char *name, struct bytes value)
     store->changes->note_put(store, name, value);
 }
 
-/* ---- due mail ---- */
+void store_events_put(struct store *store, uint64_t count, struct bytes octets)
+{
+    assert(count > 0 && octets.length >= count);
+    store->changes->events_put(store, count, octets);
+}
+
+void store_events_drop(struct store *store, uint64_t cursor)
+{
+    store->changes->events_drop(store, cursor);
+}
+
+/* ---- what is due ---- */
 
 void store_due(struct store *store, const struct store_due_question *question, struct arena *arena,
                struct store_page *page)
@@ -198,6 +209,17 @@ size_t store_walk(struct store *store, uint64_t after_id, uint32_t after_number,
     assert(max <= STORE_READ_MAX);
     size_t count = store->people->walk(store, after_id, after_number, max, arena, ids, found);
     assert(count <= max && (count == 0 || ids[0] >= after_id));
+    return count;
+}
+
+size_t store_events_after(struct store *store, uint64_t cursor, size_t max, struct arena *arena,
+                          struct store_events *found)
+{
+    assert(max > 0 && max <= STORE_READ_MAX);
+    size_t count = store->people->events_after(store, cursor, max, arena, found);
+    assert(count <= max);
+    for (size_t i = 1; i < count; i++)
+        assert(found[i].first == found[i - 1].first + found[i - 1].count);
     return count;
 }
 

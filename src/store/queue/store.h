@@ -15,13 +15,24 @@
  *
  * Content of a store:
  *   message      id, times, envelope, origin, prefix, content (large ones beside it)
- *   recipient    one per recipient that still waits: its destination, due time,
- *                and the results of the last attempts. Removed once delivered or failed.
- *   destination  one per name under which recipients wait: the earliest
- *                time at which it needs attention. Never later than the first
- *                due recipient, unless the destination itself is deferred
- *                because it does not respond (`failures`).
- *   note         the queue's own data
+ *   recipient    one for each that still waits: where it goes, when it is due,
+ *                what the last attempts said. Delivered or failed: gone.
+ *   destination  one for each name under which recipients wait: the earliest
+ *                time at which it is worth a look. Never later than the first
+ *                due recipient, unless the destination itself is put off
+ *                because nobody answers there (`failures`).
+ *   note         what the queue wants to remember about itself
+ *   events       what the batches told of, one row per batch, written with the batch
+ *                that they tell of (core/event/mail_event.h): what is stored and
+ *                what is said to have happened cannot differ
+ *
+ * Events are numbered one after the other, for ever. A reader remembers the
+ * number of the last event that it has dealt with (its cursor), asks for what
+ * follows (store_events_after()) and says what nobody needs any more
+ * (store_events_drop()). At most STORE_EVENTS_MAX are kept: a reader that falls
+ * further behind loses the oldest of them, never silently, for then the first
+ * number that it gets is not the one behind its cursor. An event is given again
+ * to a reader that crashed before it had stored its cursor.
  *
  * A recipient that expands (smtp/envelope.h) is replaced by its members in steps: store_add_member() for
  * each of a page and STORE_ADVANCED in one batch, finally STORE_EXPANDED. All recipients of a message that
@@ -37,14 +48,17 @@
 #include "core/smtp/envelope.h"
 
 enum store_limit {
-    STORE_DESTINATION_MAX = 320,  /* octets of a destination's name */
-    STORE_REPLY_MAX = 1024,       /* octets stored of a last reply; longer ones are cut */
-    STORE_ATTEMPTS_MAX = 10,      /* attempts per recipient that are stored, including the last */
-    STORE_PAST_REPLY_MAX = 256,   /* octets stored of the replies before the last */
-    STORE_READ_MAX = 128,         /* rows that one call returns at most */
-    STORE_LOOK_MAX = 1000,        /* numbers searched for those of one destination */
-    STORE_PAGE_MAX = 32,          /* deliveries per page */
-    STORE_PREFIX_MAX = 32 * 1024, /* octets of header fields prepended to a content */
+    STORE_DESTINATION_MAX = 320,   /* octets of a destination's name */
+    STORE_REPLY_MAX = 1024,        /* octets kept of a last reply; longer ones are cut */
+    STORE_ATTEMPTS_MAX = 10,       /* attempts at a recipient that are remembered, the last among them */
+    STORE_PAST_REPLY_MAX = 256,    /* octets kept of what was said at those before the last */
+    STORE_READ_MAX = 128,          /* rows that one call returns at most */
+    STORE_LOOK_MAX = 1000,         /* numbers among which those of one destination are looked for */
+    STORE_PAGE_MAX = 32,           /* deliveries of a page */
+    STORE_EVENTS_MAX = 100 * 1000, /* events that are kept for readers; the oldest go first */
+    STORE_EVENTS_TRIM_EVERY = 64,  /* batches, between two looks whether there are more */
+    STORE_EVENTS_TRIM_MAX = 256,   /* rows of events that go at one look */
+    STORE_PREFIX_MAX = 32 * 1024,  /* octets of header fields put before a content */
 };
 
 /* A message and its envelope. `envelope.recipients[i]` has the number i when it is accepted; a read
@@ -143,7 +157,14 @@ struct store_summary {
     struct bytes reason;    /* the latest last reply: "451 4.7.1 later"; empty before any */
 };
 
-enum { STORE_NEVER = 0 }; /* a due time: none */
+/* The events of one batch, as mail_event_encode() writes them one behind the other. */
+struct store_events {
+    uint64_t first; /* the number of the first of them */
+    uint64_t count;
+    struct bytes octets;
+};
+
+enum { STORE_NEVER = 0 }; /* a due time: nothing is */
 
 struct store;
 
@@ -194,6 +215,11 @@ void store_remove(struct store *store, uint64_t id);
 /* Sets the destination's row; STORE_NEVER removes it. */
 void store_destination_put(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures);
 void store_note_put(struct store *store, const char *name, struct bytes value);
+/* `count` events, at least one, numbered from the last one that was ever put: once per batch, at its end. */
+void store_events_put(struct store *store, uint64_t count, struct bytes octets);
+/* Nobody needs the events up to this number: rows that end there go. (The newest row stays, for its number.)
+ */
+void store_events_drop(struct store *store, uint64_t cursor);
 
 /* ---- the second: due mail, page by page, for the queue ---- */
 
@@ -235,7 +261,11 @@ size_t store_ids(struct store *store, uint64_t after_id, size_t max, uint64_t *i
  * the beginning). `ids[i]` is the message of `found[i]`. */
 size_t store_walk(struct store *store, uint64_t after_id, uint32_t after_number, size_t max,
                   struct arena *arena, uint64_t *ids, struct store_recipient *found);
-/* Empty if it was never set. */
+/* The rows, oldest first, that have events behind the number `cursor` (0: from the oldest); the first of
+ * them may begin before that. */
+size_t store_events_after(struct store *store, uint64_t cursor, size_t max, struct arena *arena,
+                          struct store_events *found);
+/* Empty when it was never put. */
 struct bytes store_note(struct store *store, const char *name, struct arena *arena);
 
 static inline struct bytes store_destination_name(const struct store_destination *destination)

@@ -27,6 +27,8 @@ struct store_changes {
     STORE_OPERATION(remove);
     STORE_OPERATION(destination_put);
     STORE_OPERATION(note_put);
+    STORE_OPERATION(events_put);
+    STORE_OPERATION(events_drop);
 };
 
 struct store_pages {
@@ -44,6 +46,7 @@ struct store_people {
     STORE_OPERATION(list);
     STORE_OPERATION(ids);
     STORE_OPERATION(walk);
+    STORE_OPERATION(events_after);
     STORE_OPERATION(note);
 };
 
