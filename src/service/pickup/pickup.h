@@ -50,11 +50,11 @@ struct drop_submission {
     struct drop_file drop_file;
     struct origin origin;
     char account[32];  /* "uid 1000" */
-    struct gate gate;  /* what its header passes: of whom it says that it is from */
+    struct gate gate;  /* its header passes through it, to check authors */
     uint32_t wait_s;   /* how long its user has to wait */
-    bool asking;       /* where recipients go; in a report, where its only one does */
-    bool sender_asked; /* reporting: that one was asked about */
-    size_t asked;      /* recipients that were asked about */
+    bool asking;       /* recipients are being resolved; of a report its only one */
+    bool sender_asked; /* reporting: its recipient was resolved */
+    size_t asked;      /* recipients resolved */
     struct recipient *targets;
     size_t target_count, target_capacity, given; /* given: targets stored by queue */
     struct map seen;                             /* targets by address */

@@ -116,7 +116,7 @@ enum smtp_stage {
     SMTP_ENDED,       /* the loop frees it */
 };
 
-/* One connection and its session. */
+/* A connection and its session. */
 struct smtp_connection {
     struct smtpd *smtpd;
     enum smtp_stage stage;
@@ -129,16 +129,16 @@ struct smtp_connection {
     struct server_session session; /* state is NULL before an implicit TLS handshake is done */
     struct auth_query query;
     struct message_submission message;
-    struct credential *credential; /* what it signed in with; NULL before, and for those who need not */
+    struct credential *credential; /* of its authentication; NULL before, and where none is needed */
     bool by_root;                  /* a local program of root's: it may send as anybody */
-    bool signed_out;               /* that does not hold any more, and it was told */
-    uint64_t sender_version;       /* of the accounts when it was asked whether the sender is allowed */
-    uint64_t steps;                /* of the client's when its deadline was set */
-    uint64_t since_ms;             /* accepted, where the listener is open either way */
-    bool tls_mismatch;             /* it began against the port's custom */
-    bool heard;                    /* something was read */
-    bool choked;                   /* its replies have to leave first */
-    bool expelled;                 /* its place is needed */
+    bool signed_out;               /* its credential was revoked, and the session knows */
+    uint64_t sender_version;       /* of the accounts when the sender was verified */
+    uint64_t steps;                /* of the client when its deadline was set */
+    uint64_t since_ms;             /* accepted at, if the listener accepts both TLS modes */
+    bool tls_mismatch;             /* it began in the other TLS mode than usual for the port */
+    bool heard;                    /* input was read */
+    bool choked;                   /* waits until its replies are sent */
+    bool expelled;                 /* closed to make room */
     char address[INET6_ADDRSTRLEN];
 };
 
@@ -212,16 +212,16 @@ bool credential_check_answered(struct smtpd *smtpd, const struct ipc_credential_
 void credential_check_lost(struct smtpd *smtpd); /* auth has died; repeats its questions later */
 
 /* ---- smtp_connection.c ---- */
-/* Takes the descriptor over. It is counted already; `known`: see admission_control.h. */
+/* Takes ownership of the descriptor. The connection is already counted; `known`: see admission_control.h. */
 void smtp_connection_start(struct listener *listener, const struct accepted_connection *accepted, bool known);
-/* Goes on as far as what was heard and answered allows. */
+/* Processes input and answers as far as possible. */
 void smtp_connection_run(struct smtp_connection *connection);
-/* The server goes down. */
+/* Shutdown. */
 void smtp_connection_drain(struct smtp_connection *connection);
 /* Ends it now: it is in no list any more, and the loop frees it (SMTP_ENDED), so
  * that it outlives the calls that ended it. */
 void smtp_connection_end(struct smtp_connection *connection);
-/* Something was asked for it: it hears no command until the answer. */
+/* True while a question is pending: it reads no command until the answer. */
 bool smtp_connection_waits(const struct smtp_connection *connection);
 /* Closes it immediately, with a reply if the client can read it. No question may be pending. */
 void smtp_connection_expel(struct smtp_connection *connection, enum server_expulsion why);

@@ -38,8 +38,8 @@ struct question_rules {
     void (*answered)(struct question *question, const union ipc_message *answer, int attached);
     /* Temporary failure. The question is closed then. */
     void (*unavailable)(struct question *question);
-    /* Behind those two, where they came in a turn of their own. Its owner may end in it, and is
-     * freed by the loop (loop_release()). */
+    /* Called after those two, if they came in a turn of their own. The owner may end in it: the
+     * loop frees it (loop_release()). */
     void (*go_on)(struct question *question);
 };
 

@@ -132,7 +132,7 @@ void submission_drop(struct submission *submission);
 /* What ended() says of `id`, as an event in the log: accepted, or not stored. */
 void submission_log_end(uint64_t id, enum store_verdict verdict, const struct envelope *envelope,
                         const struct origin *origin);
-/* The queue process died, and what was in its file with it. ended() follows where it was given already. */
+/* The queue process died, and its file is lost. ended() follows if the message was already handed over. */
 void submission_queue_lost(struct submission *submission);
 
 #endif
