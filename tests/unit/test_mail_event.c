@@ -157,21 +157,23 @@ static void lines_show_what_they_did(void **state)
         {EVENT_DELIVERED,
          "delivered id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
         {EVENT_FORWARDED,
-         "delivered id to peer tls tls_policy tls_reason attempt code status reason delay_ms"},
-        {EVENT_BOUNCED, "bounced id to peer tls tls_policy tls_reason attempt code status reason delay_ms "
+         "delivered id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
+        {EVENT_BOUNCED, "bounced id to peer tls tls_policy tls_reason attempt code status reply delay_ms "
                         "from client account"},
-        {EVENT_EXPIRED, "expired id to peer tls tls_policy tls_reason attempt code status reason delay_ms "
+        {EVENT_EXPIRED, "expired id to peer tls tls_policy tls_reason attempt code status reply delay_ms "
                         "from client account"},
-        {EVENT_LOOPED, "looped id to peer tls tls_policy tls_reason attempt code status reason delay_ms from "
+        {EVENT_LOOPED, "looped id to peer tls tls_policy tls_reason attempt code status reply delay_ms from "
                        "client account"},
-        {EVENT_DISCARDED, "dropped id to peer tls tls_policy tls_reason attempt code status reason delay_ms"},
-        {EVENT_REQUEUED, "resolved id to as"},
+        {EVENT_DISCARDED,
+         "report_discarded id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
+        {EVENT_REQUEUED, "report_requeued id to new_id"},
         {EVENT_EXPANDED, "expanded id to members known_already missing more"},
         {EVENT_RETRIED, "retried id to recipients"},
         {EVENT_HELD, "held id to recipients"},
         {EVENT_RELEASED, "released id to recipients"},
         {EVENT_REMOVED, "removed id to recipients"},
-        {EVENT_NOT_STORED, "not_stored id from to recipients size reason client port protocol tls account"},
+        {EVENT_NOT_STORED,
+         "queue_write_failed id from to recipients size reply client port protocol tls account"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) {
         struct mail_event event = full;

@@ -5,8 +5,8 @@
  * reports are made from it, so that no text is parsed back.
  *
  * A connection that is rejected before its session is not an event: it concerns no message, and its log
- * line (`refused` with `times=`, by the listener of smtpd and by web) stands for many connections of one
- * client, so that it could not be counted.
+ * line (`connection_rejected` with `times=`, by the listener of smtpd and by web) stands for many connections
+ * of one client, so that it could not be counted.
  *
  * An event has a unique, increasing id (core/queue/queue_id.h), an encoding for storage, and one row in
  * two tables: its kind (name, log line, fields of that line) and its fields (name, type, tag in the
