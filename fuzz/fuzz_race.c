@@ -104,8 +104,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .by_token = choose(&world.choices, 8) == 1,
         .examine = choose(&world.choices, 4) == 0};
     if (last_resort) {
-        options.ports[options.port_count++] = (struct race_port){RACE_LAST_PORT, CLIENT_TLS_IMPLICIT};
-        options.last_resort = RACE_LAST_PORT;
+        options.ports[options.port_count++] = (struct race_port){PORT_LAST_RESORT, CLIENT_TLS_IMPLICIT};
+        options.last_resort = PORT_LAST_RESORT;
     }
     race_start(&world.race, &options, world.now_ms);
     unsigned moves = 0;

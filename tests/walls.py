@@ -3,7 +3,8 @@
 """Checks the walls of ARCHITECTURE.md: which room may include which (those
 inside core/ too), that core/ needs nothing from the world (by its includes and by the undefined
 symbols of its object code), that no other room than store/ knows the kinds of
-store, that each include begins at src/, and that each source names its licence.
+store, that each include begins at src/, that the order of submission ports stands in one
+place, and that each source names its licence.
 Usage: walls.py BUILD_FOLDER
 """
 import re
@@ -42,6 +43,7 @@ CORE_MAY_INCLUDE = {
     "port": {"dns", "client", "route"},
     "diagnosis": {"dns", "port", "route"},
     "domain": {"dns", "route"},
+    "diagnosis": {"dns", "port"},
     "text": {"smtp"},
 }
 # System headers allowed in the pure core: types and text, nothing with effects.
@@ -82,6 +84,19 @@ def check_core_room(where, name):
         problems.append(f"{where}: core/{inner}/ may not include {name}")
 
 
+def check_ports():
+    """The order of submission ports stands in core/port alone: no other file names two of them, prose aside."""
+    for file in sorted(SRC.rglob("*.[ch]")):
+        if (SRC / "core" / "port") in file.parents:
+            continue
+        code = re.sub(r"/\*.*?\*/|//[^\n]*", " ", file.read_text(), flags=re.S)
+        code = re.sub(r'"(?![\d,:. ]*")(?:[^"\\\n]|\\.)*"', '""', code)  # words; not "587,2525"
+        named = set(re.findall(r"(?<![\w.])(?:587|2525|465)(?!\w)", code))
+        if len(named) > 1:
+            problems.append(f"{file.relative_to(ROOT)}: names the ports {', '.join(sorted(named))}; "
+                            "their order is core/port/port_order.h")
+
+
 def check_symbols(build):
     libraries = sorted((build / "src" / "core").rglob("*.a"))
     output = subprocess.run(["objdump", "-t", *map(str, libraries)], capture_output=True, text=True, check=True).stdout
@@ -109,6 +124,7 @@ def check_symbols(build):
 
 def main():
     check_includes()
+    check_ports()
     check_symbols(Path(sys.argv[1]))
     for problem in problems:
         print(problem)

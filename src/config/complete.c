@@ -7,6 +7,7 @@
 #include "config/config_reader.h"
 #include "config/secret_file.h"
 #include "core/dns/host.h"
+#include "core/port/port_order.h"
 
 static const yaml_node_t *said_at(const struct config_reader *reader, const char *path)
 {
@@ -33,13 +34,17 @@ static void fill_defaults(struct config_reader *reader)
 
 static void fill_listeners(struct config *config)
 {
-    static const struct config_listener standard[] = {{NULL, 25, ROLE_MX, TLS_STARTTLS},
-                                                      {NULL, 587, ROLE_SUBMISSION, TLS_STARTTLS},
-                                                      {NULL, 465, ROLE_SUBMISSION, TLS_IMPLICIT},
-                                                      {NULL, 2525, ROLE_SUBMISSION, TLS_STARTTLS}};
-    config->listeners = ARENA_ARRAY(&config->arena, struct config_listener, ARRAY_LENGTH(standard));
-    memcpy(config->listeners, standard, sizeof standard);
-    config->listener_count = ARRAY_LENGTH(standard);
+    config->listeners = ARENA_ARRAY(&config->arena, struct config_listener, PORT_LISTENERS);
+    config->listener_count = PORT_LISTENERS;
+    for (size_t i = 0; i < PORT_LISTENERS; i++) {
+        uint16_t port = port_order_listeners[i];
+        const struct submission_port *submission = port_order_of(port);
+        bool implicit = submission != NULL && submission->tls == CLIENT_TLS_IMPLICIT;
+        config->listeners[i] = (struct config_listener){.port = port,
+                                                        .role = submission == NULL ? ROLE_MX
+                                                                                   : ROLE_SUBMISSION,
+                                                        .tls = implicit ? TLS_IMPLICIT : TLS_STARTTLS};
+    }
 }
 
 static bool check_file(const struct config_reader *reader, const char *path, const char *file)

@@ -8,6 +8,7 @@
 
 #include "config/config_reader.h"
 #include "config/yaml_memory.h"
+#include "core/port/port_order.h"
 
 enum {
     FILE_SIZE_MAX = 1024 * 1024, /* octets of a configuration file */
@@ -178,16 +179,20 @@ void config_forget_secrets(struct config *config)
 
 /* ---- queries ---- */
 
+static bool is_usual(uint16_t port)
+{
+    return port != PORT_LAST_RESORT && port_order_of(port) != NULL;
+}
+
 void config_submission_ports(const struct config *config, uint16_t starttls[CONFIG_STARTTLS_PORTS],
                              uint16_t implicit[CONFIG_IMPLICIT_PORTS])
 {
-    static const uint16_t usual[] = {587, 2525}; /* well-known ports come first */
     size_t starttls_count = 0, implicit_count = 0;
-    for (size_t pass = 0; pass <= ARRAY_LENGTH(usual); pass++)
+    /* those that everybody knows come first, in their order, then all others */
+    for (size_t pass = 0; pass <= PORT_ORDER_USUAL; pass++)
         for (size_t i = 0; i < config->listener_count; i++) {
             const struct config_listener *l = &config->listeners[i];
-            bool is_usual = l->port == usual[0] || l->port == usual[1],
-                 now = pass < ARRAY_LENGTH(usual) ? l->port == usual[pass] : !is_usual;
+            bool now = pass < PORT_ORDER_USUAL ? l->port == port_order[pass].port : !is_usual(l->port);
             if (l->role != ROLE_SUBMISSION || !now)
                 continue;
             if (l->tls == TLS_IMPLICIT && implicit_count < CONFIG_IMPLICIT_PORTS)

@@ -5,6 +5,8 @@
 
 #include "config/config_reader.h"
 #include "core/dns/host.h"
+#include "core/port/port_facts.h"
+#include "core/port/port_order.h"
 
 /* ---- lists ---- */
 
@@ -53,19 +55,18 @@ bool config_read_list(const struct config_reader *reader, const yaml_node_t *nod
 static bool complete_listener(const struct config_reader *reader, const yaml_node_t *node,
                               struct config_listener *listener, bool role_said, bool tls_said)
 {
-    bool known = listener->port == 25 || listener->port == 587 || listener->port == 465 ||
-                 listener->port == 2525;
+    const struct port_facts *known = port_facts_of(listener->port);
     if (listener->port == 0)
         return config_read_fail(reader, node, "listeners: the port is missing");
-    if (!role_said && !known)
+    if (!role_said && known == NULL)
         return config_read_fail(reader, node, "listeners: port %u needs its role: mx or submission",
                                 (unsigned)listener->port);
     if (listener->role == ROLE_RELAY)
         listener->role = ROLE_MX;
     if (!role_said)
-        listener->role = listener->port == 25 ? ROLE_MX : ROLE_SUBMISSION;
+        listener->role = listener->port == PORT_SMTP ? ROLE_MX : ROLE_SUBMISSION;
     if (!tls_said)
-        listener->tls = listener->port == 465 ? TLS_IMPLICIT : TLS_STARTTLS;
+        listener->tls = known != NULL && known->tls == CLIENT_TLS_IMPLICIT ? TLS_IMPLICIT : TLS_STARTTLS;
     if (listener->role == ROLE_LOCAL)
         return config_read_fail(reader, node,
                                 "listeners: role local is reserved for the socket in the data directory; use "

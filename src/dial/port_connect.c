@@ -198,7 +198,7 @@ static void shake_hands(struct port_connect_line *line)
         conn_start_tls_peer(
             &line->conn, port_connect->tls,
             &(struct conn_peer){.name = port_connect->options.host,
-                                .protocol = attempt->port->port == RACE_LAST_PORT ? "smtp" : NULL});
+                                .protocol = attempt->port->port == PORT_LAST_RESORT ? "smtp" : NULL});
 }
 
 /* ---- the race ---- */

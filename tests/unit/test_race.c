@@ -299,9 +299,9 @@ static void facts_and_words_are_there_for_all(void **state)
 /* 443 behind the others. */
 static void with_last_resort(void)
 {
-    g.options.ports[3] = (struct race_port){RACE_LAST_PORT, CLIENT_TLS_IMPLICIT};
+    g.options.ports[3] = (struct race_port){PORT_LAST_RESORT, CLIENT_TLS_IMPLICIT};
     g.options.port_count = 4;
-    g.options.last_resort = RACE_LAST_PORT;
+    g.options.last_resort = PORT_LAST_RESORT;
 }
 
 static void the_last_resort_wins_where_all_others_are_shut(void **state)
@@ -314,7 +314,7 @@ static void the_last_resort_wins_where_all_others_are_shut(void **state)
             g.peers[k].behaviour = shut[i];
         g.peers[3].behaviour = TLS_FIRST;
         assert_true(run() < 3 * RACE_STAGGER_MS + RACE_TLS_MISMATCH_MS);
-        assert_int_equal(winner(), RACE_LAST_PORT);
+        assert_int_equal(winner(), PORT_LAST_RESORT);
         assert_true(explains("port 443 selected: 587: "));
         clean_up(state);
     }
@@ -330,7 +330,7 @@ static void the_last_resort_waits_while_another_port_speaks(void **state)
     g.peers[3].behaviour = TLS_FIRST;
     assert_true(run() > 2 * RACE_STAGGER_MS);
     assert_int_equal(winner(), 465);
-    assert_int_equal(verdict(RACE_LAST_PORT), PORT_UNTRIED);
+    assert_int_equal(verdict(PORT_LAST_RESORT), PORT_UNTRIED);
     clean_up(state);
     prepare(state);
     with_last_resort();
@@ -338,7 +338,7 @@ static void the_last_resort_waits_while_another_port_speaks(void **state)
         g.peers[i].behaviour = MUTE; /* something on the way takes the connection, and that is all */
     g.peers[3].behaviour = TLS_FIRST;
     assert_true(run() < 3 * RACE_STAGGER_MS + RACE_TLS_MISMATCH_MS + RACE_GRACE_MS);
-    assert_int_equal(winner(), RACE_LAST_PORT);
+    assert_int_equal(winner(), PORT_LAST_RESORT);
 }
 
 static void the_last_resort_comes_behind_all_addresses_and_costs_little(void **state)
@@ -348,7 +348,7 @@ static void the_last_resort_comes_behind_all_addresses_and_costs_little(void **s
     g.options.addresses[1] = (struct route_address){{192, 0, 2, 2}, false};
     race_start(&g.race, &g.options, g.now_ms);
     for (size_t i = 0; i < g.race.planned; i++)
-        assert_int_equal(g.race.attempts[i].port->port == RACE_LAST_PORT, i >= 6);
+        assert_int_equal(g.race.attempts[i].port->port == PORT_LAST_RESORT, i >= 6);
     clean_up(state);
     prepare(state);
     with_last_resort();
@@ -356,7 +356,7 @@ static void the_last_resort_comes_behind_all_addresses_and_costs_little(void **s
     g.peers[3].behaviour = SILENT;
     uint64_t took_ms = run();
     assert_true(took_ms <= RACE_LAST_CONNECT_MS + 100); /* the others have long been seen */
-    assert_int_equal(verdict(RACE_LAST_PORT), PORT_FILTERED);
+    assert_int_equal(verdict(PORT_LAST_RESORT), PORT_FILTERED);
 }
 
 static void what_won_as_the_last_resort_goes_first_the_next_time(void **state)
@@ -367,7 +367,7 @@ static void what_won_as_the_last_resort_goes_first_the_next_time(void **state)
     g.options.ports[3] = first;
     g.peers[0].behaviour = TLS_FIRST;
     assert_true(run() < 100);
-    assert_int_equal(winner(), RACE_LAST_PORT);
+    assert_int_equal(winner(), PORT_LAST_RESORT);
 }
 
 static void a_web_server_is_no_last_resort(void **state)
@@ -382,7 +382,7 @@ static void a_web_server_is_no_last_resort(void **state)
     race_lost(&g.race, 3, LOSS_NOT_SMTP, BYTES("a web server"), g.now_ms); /* it did not agree to smtp */
     pull();
     assert_int_equal(g.won, -1);
-    assert_int_equal(verdict(RACE_LAST_PORT), PORT_NOT_SMTP);
+    assert_int_equal(verdict(PORT_LAST_RESORT), PORT_NOT_SMTP);
     assert_int_equal(g.race.attempt_count, 4); /* and nobody tries STARTTLS there */
 }
 

@@ -15,22 +15,12 @@
 #include "cli/ports/target.h"
 #include "core/port/network.h"
 #include "core/port/port_facts.h"
+#include "core/port/port_order.h"
 #include "dial/port_connect.h"
 
 extern const struct command doctor_command;
 
 enum { PROBES_MAX = 8, DOCTOR_MS = 6 * 1000 };
-
-/* Public servers intended for connections from anywhere on these ports. */
-static const struct {
-    uint16_t port;
-    const char *host;
-} usual[] = {
-    {25, "gmail-smtp-in.l.google.com"},
-    {587, "smtp.gmail.com"},
-    {465, "smtp.gmail.com"},
-    {2525, "smtp.sendgrid.net"},
-};
 
 struct doctor_probe {
     struct doctor_run *of;
@@ -261,8 +251,8 @@ static bool add_target(struct doctor_run *e, struct target *target, const char *
     if (!target_read(target, text, error))
         return false;
     if (target->ports[0] == '\0')
-        for (size_t i = 0; i < ARRAY_LENGTH(usual); i++)
-            add(e, usual[i].port, target->host);
+        for (size_t i = 0; i < PORT_LISTENERS; i++)
+            add(e, port_order_listeners[i], target->host);
     else if (bytes_to_u64(bytes_first(bytes_of_text(target->ports), strcspn(target->ports, ":")), 65535,
                           &port))
         add(e, (uint16_t)port, target->host);
@@ -322,8 +312,8 @@ static int run(int argc, char **argv)
     for (size_t i = 0; exit_code == EX_OK && i < targets.count; i++)
         if (!add_target(&e, &read[i], targets.at[i], &error))
             exit_code = command_fail(&doctor_command, &error);
-    for (size_t i = 0; targets.count == 0 && i < ARRAY_LENGTH(usual); i++)
-        add(&e, usual[i].port, usual[i].host);
+    for (size_t i = 0; targets.count == 0 && i < PORT_LISTENERS; i++)
+        add(&e, port_order_listeners[i], port_facts_of(port_order_listeners[i])->probe_host);
     command_end_on_interrupt();
     bool configured = exit_code == EX_OK && (config_file != NULL || targets.count == 0) &&
                       config_load_as_anybody(&config, config_file, &error);

@@ -8,6 +8,7 @@
 #include "core/port/interceptor.h"
 #include "core/port/network.h"
 #include "core/port/port_facts.h"
+#include "core/port/port_order.h"
 #include "core/port/provider.h"
 #include "core/port/web_host.h"
 
@@ -33,11 +34,10 @@ static void add_ports(struct buffer *out, const uint16_t *ports, const char *mod
 
 static void add_silent(struct buffer *out, unsigned silent)
 {
-    static const uint16_t all[] = {25, 465, 587, 2525};
     bool any = false;
-    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
-        if ((silent & network_bit(all[i])) != 0) {
-            buffer_add_format(out, "%s%u", any ? ", " : "", (unsigned)all[i]);
+    for (size_t i = 0; i < NETWORK_PORTS; i++)
+        if ((silent & network_bit(network_ports[i])) != 0) {
+            buffer_add_format(out, "%s%u", any ? ", " : "", (unsigned)network_ports[i]);
             any = true;
         }
 }
@@ -202,11 +202,10 @@ static json_t *provider_json(const struct provider *p)
 
 static json_t *set_json(unsigned set)
 {
-    static const uint16_t all[] = {25, 465, 587, 2525};
     json_t *list = json_array();
-    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
-        if ((set & network_bit(all[i])) != 0)
-            json_array_append_new(list, json_integer(all[i]));
+    for (size_t i = 0; i < NETWORK_PORTS; i++)
+        if ((set & network_bit(network_ports[i])) != 0)
+            json_array_append_new(list, json_integer(network_ports[i]));
     return list;
 }
 
@@ -268,17 +267,10 @@ struct explain_query {
 /* Accepts the names used by mail programs. */
 static uint16_t port_called(struct bytes name)
 {
-    static const struct {
-        const char *name;
-        uint16_t port;
-    } names[] = {{"smtp", 25}, {"submission", 587}, {"submissions", 465}, {"smtps", 465}};
     uint64_t number;
     if (bytes_to_u64(name, UINT16_MAX, &number))
         return (uint16_t)number;
-    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        if (bytes_is_nocase(name, names[i].name))
-            return names[i].port;
-    return 0;
+    return port_order_named(name);
 }
 
 static void print_ports(struct explain_query *q)

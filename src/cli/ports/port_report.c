@@ -5,6 +5,7 @@
 
 #include "core/port/network.h"
 #include "core/port/port_facts.h"
+#include "core/port/port_order.h"
 #include "io/clock.h"
 
 /* ---- result of a port ---- */
@@ -111,13 +112,8 @@ static const char *why_best(const struct port_report *report, const struct race_
 {
     if (report->source != NULL && best->port->port == report->order[0])
         return "the domain itself names it, and it works";
-    switch (best->port->port) {
-    case 587: return "it is the default for programs that send mail, and it works";
-    case 2525: return "587 does not work from here; 2525 is the alternative";
-    case 465: return "neither 587 nor 2525 works from here";
-    case 443: return "no other port works from here; the server accepts mail on its web port (ALPN smtp)";
-    default: return "it works";
-    }
+    const struct submission_port *usual = port_order_of(best->port->port);
+    return usual != NULL ? usual->note : "it works";
 }
 
 static void advise(const struct port_report *report, struct buffer *out)
@@ -163,9 +159,9 @@ static void print_port(const struct port_report *report, const struct race_attem
     char buffer[128];
     printf("  %-5u %s%-11s%s %5llu ms  %s%s\n", (unsigned)a->port->port, colour_of(report, a),
            port_verdict_state(a->verdict), report->colour ? "\033[0m" : "", (unsigned long long)took_ms(a),
-           facts != NULL                     ? facts->role
-           : a->port->port == RACE_LAST_PORT ? "submission"
-                                             : "",
+           facts != NULL                       ? facts->role
+           : a->port->port == PORT_LAST_RESORT ? "submission"
+                                               : "",
            a->port->port == 25 ? ": for servers, not for you" : "");
     if (line->tls_text[0] != '\0')
         printf("        %s, %s, certificate: %s\n", tls_words(a->tls), line->tls_text, line->certificate);
@@ -261,9 +257,9 @@ static json_t *port_json(const struct port_report *report, const struct race_att
     json_t *one = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}",
                             "port", (int)a->port->port, "address", buffer_text(&address), "state",
                             port_verdict_state(a->verdict), "verdict", port_verdict_name(verdict), "role",
-                            facts != NULL                     ? facts->role
-                            : a->port->port == RACE_LAST_PORT ? "submission"
-                                                              : "",
+                            facts != NULL                       ? facts->role
+                            : a->port->port == PORT_LAST_RESORT ? "submission"
+                                                                : "",
                             "tls_mode", a->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls", "tls",
                             line->tls_text, "certificate", line->certificate, "auth",
                             mechanisms_text(a->capabilities.mechanisms, buffer, sizeof buffer), "took_ms",

@@ -12,6 +12,7 @@
 #include "cli/ports/port_report.h"
 #include "cli/ports/target.h"
 #include "core/port/port_facts.h"
+#include "core/port/port_order.h"
 
 extern const struct command ports_command;
 
@@ -42,8 +43,6 @@ static void show_progress(void *owner, const struct port_connect *seen)
     e->lines = port_report_progress(seen, e->lines);
 }
 
-static const uint16_t default_order[] = {587, 2525, 465};
-
 static void order_as_published(struct ports_run *e, struct server_connection_options *options)
 {
     const struct discovery *d = &e->discovery;
@@ -70,18 +69,29 @@ static bool find_host(struct ports_run *e, struct server_connection_options *opt
     return true;
 }
 
+/* What the target names, or 25 and the order of submission. */
+static bool choose_ports(struct ports_run *e, struct server_connection_options *options, struct error *error)
+{
+    static const uint16_t smtp = PORT_SMTP;
+    if (e->target.ports[0] != '\0')
+        return server_connection_ports(options, e->target.ports, error);
+    server_connection_order(options, &smtp, 1);
+    server_connection_order(options, e->report.order, PORT_ORDER_USUAL);
+    return true;
+}
+
 static bool prepare(struct ports_run *e, struct server_connection_options *options, struct error *error)
 {
-    if (!target_read(&e->target, e->said, error) ||
-        !server_connection_ports(options, e->target.ports[0] != '\0' ? e->target.ports : "25,587,2525,465",
-                                 error))
+    if (!target_read(&e->target, e->said, error))
         return false;
     e->report = (struct port_report){.target = e->said,
                                      .host = e->target.host,
                                      .user = "",
                                      .password = "",
-                                     .order_count = ARRAY_LENGTH(default_order)};
-    memcpy(e->report.order, default_order, sizeof default_order);
+                                     .order_count = PORT_ORDER_USUAL};
+    port_order_usual(e->report.order);
+    if (!choose_ports(e, options, error))
+        return false;
     e->report.colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
     options->host = e->target.host;
     if (e->target.address[0] != '\0' && !find_host(e, options, error))

@@ -92,10 +92,9 @@ static bool gather_here(struct settings *settings, const struct config *config, 
 
 static bool gather_elsewhere(struct settings *settings, const char *host, struct error *error)
 {
-    static const struct provider unknown = {.starttls = {587, 2525}, .implicit = {465}};
     struct bytes name = bytes_of_text(host);
     settings->provider = provider_by_host(name) != NULL ? provider_by_host(name) : provider_by_name(name);
-    const struct provider *by = settings->provider != NULL ? settings->provider : &unknown;
+    const struct provider *by = settings->provider != NULL ? settings->provider : &provider_unknown;
     settings->host = settings->provider != NULL && provider_by_host(name) == NULL ? provider_host(by) : name;
     if (settings->host.length == 0)
         return error_set(

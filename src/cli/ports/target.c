@@ -5,27 +5,25 @@
 #include <sysexits.h>
 
 #include "cli/send/server_connection.h"
+#include "core/port/port_order.h"
 
+/* What people paste; of those with a TLS mode the port follows from the name. */
 static const struct {
-    const char *scheme, *ports;
-    const char *tls; /* suffix for a given port */
+    const char *name, *tls; /* tls: suffix for a given port */
 } schemes[] = {
-    {"smtp://", "", ""},
-    {"smtps://", "465", ":tls"},
-    {"submission://", "587", ":starttls"},
-    {"submissions://", "465", ":tls"},
-    {"https://", "", ""},
-    {"http://", "", ""},
+    {"smtp", ""},  {"smtps", ":tls"}, {"submission", ":starttls"}, {"submissions", ":tls"},
+    {"https", ""}, {"http", ""},
 };
 
 /* Reduces a URL to its authority: without scheme, user and path. Returns the scheme's index, or SIZE_MAX. */
 static size_t strip_url(struct bytes *text)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(schemes); i++) {
-        struct bytes scheme = bytes_of_text(schemes[i].scheme);
-        if (!bytes_starts_nocase(*text, schemes[i].scheme))
+        struct bytes scheme = bytes_of_text(schemes[i].name);
+        if (bytes_search(*text, BYTES("://")) != scheme.length ||
+            !bytes_starts_nocase(*text, schemes[i].name))
             continue;
-        struct bytes rest = bytes_from(*text, scheme.length);
+        struct bytes rest = bytes_from(*text, scheme.length + 3);
         rest = bytes_first(rest, bytes_find(rest, '/'));
         size_t at = bytes_find_last(rest, '@');
         *text = at == SIZE_MAX ? rest : bytes_from(rest, at + 1);
@@ -84,8 +82,9 @@ bool target_read(struct target *target, const char *said, struct error *error)
     if (port.length > 0)
         snprintf(target->ports, sizeof target->ports, "%.*s%s", BYTES_ARG(bytes_first(port, 20)),
                  scheme == SIZE_MAX ? "" : schemes[scheme].tls);
-    else if (scheme != SIZE_MAX)
-        snprintf(target->ports, sizeof target->ports, "%s", schemes[scheme].ports);
+    else if (scheme != SIZE_MAX && schemes[scheme].tls[0] != '\0')
+        snprintf(target->ports, sizeof target->ports, "%u",
+                 (unsigned)port_order_named(bytes_of_text(schemes[scheme].name)));
     if (!server_connection_check_host(target->host, error))
         return false;
     char ascii[sizeof target->host];

@@ -17,6 +17,7 @@
 #include "cli/send/submission.h"
 #include "cli/sendmail/local_server.h"
 #include "core/port/port_facts.h"
+#include "core/port/port_order.h"
 #include "core/smtp/status.h"
 #include "io/clock.h"
 #include "io/random.h"
@@ -30,8 +31,6 @@ struct send_options {
     bool read_recipients, json, quiet, fresh;
     uint32_t deadline_ms;
 };
-
-static const char default_ports[] = "587,2525,465", rfc8314_ports[] = "465,587,2525";
 
 /* ---- the sender ---- */
 
@@ -100,6 +99,24 @@ static bool race_and_remember(struct server_connection *connection, struct serve
     return won;
 }
 
+/* What the person names, or our order and its last resort. */
+static bool choose_ports(struct server_connection_options *options, const struct send_options *wish,
+                         const struct target *target, struct error *error)
+{
+    uint16_t usual[PORT_ORDER_USUAL];
+    const char *list = wish->ports != NULL                                     ? wish->ports
+                       : wish->port != NULL && strcmp(wish->port, "auto") != 0 ? wish->port
+                       : target->ports[0] != '\0'                              ? target->ports
+                                                                               : NULL;
+    if (list != NULL)
+        return server_connection_ports(options, list, error);
+    port_order_usual(usual);
+    bool implicit_first = wish->order != NULL && strcmp(wish->order, "rfc8314") == 0;
+    server_connection_order(options, implicit_first ? port_order_rfc8314 : usual, PORT_ORDER_USUAL);
+    server_connection_last_resort(options);
+    return true;
+}
+
 static bool server_connection_host(struct server_connection *connection, const struct send_options *wish,
                                    struct error *error)
 {
@@ -109,20 +126,10 @@ static bool server_connection_host(struct server_connection *connection, const s
                                                 .needs_auth = wish->user != NULL,
                                                 .by_token = wish->oauth_command != NULL,
                                                 .deadline_ms = wish->deadline_ms};
-    if (!target_read(&target, wish->host, error))
+    if (!target_read(&target, wish->host, error) || !choose_ports(&options, wish, &target, error))
         return false;
-    const char *list = wish->ports != NULL                                     ? wish->ports
-                       : wish->port != NULL && strcmp(wish->port, "auto") != 0 ? wish->port
-                       : target.ports[0] != '\0'                               ? target.ports
-                                                                               : default_ports;
-    if (wish->order != NULL && strcmp(wish->order, "rfc8314") == 0 && list == default_ports)
-        list = rfc8314_ports;
-    if (!server_connection_ports(&options, list, error))
-        return false;
-    if (list == default_ports || list == rfc8314_ports)
-        server_connection_last_resort(&options);
     for (size_t i = 0; i < options.port_count; i++)
-        if (options.ports[i].port == 25)
+        if (options.ports[i].port == PORT_SMTP)
             return error_set(error, EX_USAGE, "port 25 is for mail between servers; omit --port, or use 587");
     return race_and_remember(connection, &options, wish, error);
 }

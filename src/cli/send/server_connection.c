@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/send/server_connection.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -92,15 +93,22 @@ bool server_connection_ports(struct server_connection_options *options, const ch
     return options->port_count > 0 || error_set(error, EX_USAGE, "no port is named");
 }
 
+void server_connection_order(struct server_connection_options *options, const uint16_t *ports, size_t count)
+{
+    assert(options->port_count + count <= RACE_PORTS_MAX);
+    for (size_t i = 0; i < count; i++)
+        options->ports[options->port_count++] = (struct race_port){ports[i], port_tls(ports[i])};
+}
+
 void server_connection_last_resort(struct server_connection_options *options)
 {
     for (size_t i = 0; i < options->port_count; i++)
-        if (options->ports[i].port == RACE_LAST_PORT)
+        if (options->ports[i].port == PORT_LAST_RESORT)
             return;
     if (options->port_count == RACE_PORTS_MAX)
         return;
-    options->ports[options->port_count++] = (struct race_port){RACE_LAST_PORT, CLIENT_TLS_IMPLICIT};
-    options->last_resort = RACE_LAST_PORT;
+    options->ports[options->port_count++] = (struct race_port){PORT_LAST_RESORT, CLIENT_TLS_IMPLICIT};
+    options->last_resort = PORT_LAST_RESORT;
 }
 
 bool server_connection_deadline(const char *text, uint32_t *deadline_ms, struct error *error)

@@ -45,6 +45,8 @@ struct server_connection {
  * port does not imply it. False with a reason. */
 bool server_connection_ports(struct server_connection_options *options, const char *list,
                              struct error *error);
+/* Appends ports of core/port/port_order.h, each with the TLS mode of its number. */
+void server_connection_order(struct server_connection_options *options, const uint16_t *ports, size_t count);
 /* Appends 443, unless listed. */
 void server_connection_last_resort(struct server_connection_options *options);
 /* True for a valid name or address. 222.501.285.45 is not; the error says why. */

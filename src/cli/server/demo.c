@@ -27,6 +27,8 @@
 #include "cli/options.h"
 #include "cli/setup/dovecot.h"
 #include "config/secret_file.h"
+#include "core/port/port_facts.h"
+#include "core/port/port_order.h"
 #include "io/tls.h"
 #include "run/subprocess.h"
 #include "run/supervisor.h"
@@ -43,19 +45,22 @@ enum {
 };
 
 static const struct {
-    uint16_t usual, here;
-    const char *words;
-} ports[] = {
-    {25, 10025, "mx: where other servers deliver mail for example.org"},
-    {587, 10587, "submission with STARTTLS: the default for programs"},
-    {465, 10465, "submission with implicit TLS"},
-    {2525, 2525, "submission with STARTTLS, if 587 is blocked"},
-};
-static const struct {
     const char *name;
     uint16_t here;
 } mailbox_ports[] = {{"imap", 10143}, {"imaps", 10993}, {"pop3", 10110}, {"pop3s", 10995}};
 static const char user[] = "ada@example.org";
+
+/* The port of the demo that stands for a usual one: those below 1024 are root's. */
+static unsigned port_here(uint16_t usual)
+{
+    return usual < 1024 ? 10000U + usual : usual;
+}
+
+static const char *meaning_of(uint16_t usual)
+{
+    return usual == PORT_SMTP ? "mx: where other servers deliver mail for example.org"
+                              : port_order_of(usual)->meaning;
+}
 
 struct demo {
     char folder[FOLDER_SIZE], config[FOLDER_SIZE + 32], data[FOLDER_SIZE + 32], ca[FOLDER_SIZE + 32],
@@ -121,10 +126,12 @@ static bool write_config(const struct demo *demo, struct error *error)
                       "hostname: localhost\ndata_dir: %s\ndomains: [example.org]\ntls:\n  certificate: %s\n  "
                       "key: %s\nlisteners:\n",
                       demo->data, demo->ca, demo->key);
-    for (size_t i = 0; i < ARRAY_LENGTH(ports); i++)
-        buffer_add_format(&text, "  - {address: 127.0.0.1, port: %u, role: %s, tls: %s}\n",
-                          (unsigned)ports[i].here, ports[i].usual == 25 ? "mx" : "submission",
-                          ports[i].usual == 465 ? "implicit" : "starttls");
+    for (size_t i = 0; i < PORT_LISTENERS; i++) {
+        uint16_t usual = port_order_listeners[i];
+        buffer_add_format(&text, "  - {address: 127.0.0.1, port: %u, role: %s, tls: %s}\n", port_here(usual),
+                          usual == PORT_SMTP ? "mx" : "submission",
+                          port_tls(usual) == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls");
+    }
     buffer_add_format(&text, "web: {address: 127.0.0.1, port: %u}\n", (unsigned)WEB_PORT);
     buffer_add_text(&text, "mailboxes:\n  address: 127.0.0.1\n");
     for (size_t i = 0; i < ARRAY_LENGTH(mailbox_ports); i++)
@@ -251,7 +258,7 @@ static bool start_server(struct demo *demo, int *exit_code, struct error *error)
             return false; /* it has printed the reason */
         }
         ready = ready || is_ready(demo);
-        if (ready && answers(ports[1].here))
+        if (ready && answers((uint16_t)port_here(port_order[0].port)))
             return true;
         wait_a_moment();
     }
@@ -347,9 +354,9 @@ static void print_json(const struct demo *demo)
 {
     json_t *numbers = json_object();
     char usual[8];
-    for (size_t i = 0; i < ARRAY_LENGTH(ports); i++) {
-        snprintf(usual, sizeof usual, "%u", (unsigned)ports[i].usual);
-        json_object_set_new(numbers, usual, json_integer(ports[i].here));
+    for (size_t i = 0; i < PORT_LISTENERS; i++) {
+        snprintf(usual, sizeof usual, "%u", (unsigned)port_order_listeners[i]);
+        json_object_set_new(numbers, usual, json_integer(port_here(port_order_listeners[i])));
     }
     json_t *facts = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "ports", numbers, "user", user,
                               "password", buffer_text(&demo->password), "maildir", demo->maildir, "data_dir",
@@ -366,9 +373,11 @@ static void print_json(const struct demo *demo)
 static void print_ports(const struct demo *demo)
 {
     fprintf(demo->out, "A mail system runs on this machine, in %s\n\n", demo->folder);
-    for (size_t i = 0; i < ARRAY_LENGTH(ports); i++)
-        fprintf(demo->out, "  %-5u for port %-4u  %s\n", (unsigned)ports[i].here, (unsigned)ports[i].usual,
-                ports[i].words);
+    for (size_t i = 0; i < PORT_LISTENERS; i++) {
+        uint16_t usual = port_order_listeners[i];
+        fprintf(demo->out, "  %-5u for port %-4u  %s\n", port_here(usual), (unsigned)usual,
+                meaning_of(usual));
+    }
     if (demo->dovecot > 0)
         fprintf(demo->out, "  %u for port 993   IMAP, to read mail (POP3: %u); by Dovecot\n",
                 (unsigned)mailbox_ports[1].here, (unsigned)mailbox_ports[3].here);
@@ -384,13 +393,22 @@ static void print_ports(const struct demo *demo)
     fflush(demo->out);
 }
 
+/* "10587,2525,10465" */
+static void add_ports(struct buffer *out)
+{
+    for (size_t i = 0; i < PORT_ORDER_USUAL; i++)
+        buffer_add_format(out, "%s%u", i == 0 ? "" : ",", port_here(port_order[i].port));
+}
+
 static int send_message(const struct demo *demo)
 {
+    struct buffer ports = {0};
+    add_ports(&ports);
     char *arguments[] = {"send",
                          "--host",
                          "localhost",
                          "--ports",
-                         "10587,2525,10465",
+                         (char *)(uintptr_t)buffer_text(&ports),
                          "--user",
                          (char *)(uintptr_t)user,
                          "--password-file",
@@ -417,6 +435,7 @@ static int send_message(const struct demo *demo)
     fflush(stdout);
     dup2(before, STDOUT_FILENO);
     close(before);
+    buffer_free(&ports);
     return code;
 }
 

@@ -47,13 +47,15 @@ const struct network *network_by_environment(struct bytes variable)
     return NULL;
 }
 
+const uint16_t network_ports[NETWORK_PORTS] = {25, 465, 587, 2525};
+static const unsigned bits[NETWORK_PORTS] = {BLOCKS_25, BLOCKS_465, BLOCKS_587, BLOCKS_2525};
+
 unsigned network_bit(uint16_t port)
 {
-    return port == 25     ? BLOCKS_25
-           : port == 465  ? BLOCKS_465
-           : port == 587  ? BLOCKS_587
-           : port == 2525 ? BLOCKS_2525
-                          : 0;
+    for (size_t i = 0; i < NETWORK_PORTS; i++)
+        if (network_ports[i] == port)
+            return bits[i];
+    return 0;
 }
 
 /* ---- the four ports as sets ---- */
@@ -66,16 +68,15 @@ static bool is_several(unsigned set)
 /* "25, 465 and 587" */
 static void add_ports(struct buffer *out, unsigned set)
 {
-    static const struct {
-        unsigned bit;
-        const char *text;
-    } all[] = {{BLOCKS_25, "25"}, {BLOCKS_465, "465"}, {BLOCKS_587, "587"}, {BLOCKS_2525, "2525"}};
     unsigned left = set;
-    for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
-        if ((set & all[i].bit) == 0)
+    for (size_t i = 0; i < NETWORK_PORTS; i++) {
+        if ((set & bits[i]) == 0)
             continue;
-        left &= ~all[i].bit;
-        buffer_add_format(out, "%s%s", all[i].text, left == 0 ? "" : !is_several(left) ? " and " : ", ");
+        left &= ~bits[i];
+        buffer_add_format(out, "%u%s", (unsigned)network_ports[i],
+                          left == 0           ? ""
+                          : !is_several(left) ? " and "
+                                              : ", ");
     }
 }
 

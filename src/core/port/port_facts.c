@@ -4,17 +4,19 @@
 const struct port_facts port_facts[4] = {
     {25, "relay between servers", CLIENT_TLS_OPPORTUNISTIC, "STARTTLS", "smtp, registered",
      "most clouds and home networks block it outgoing, since infected machines sent spam through it",
-     "never use it for submission; programs use 587", "RFC 5321, RFC 3207; the networks' own pages", 'A'},
+     "never use it for submission; programs use 587", "RFC 5321, RFC 3207; the networks' own pages", 'A',
+     "gmail-smtp-in.l.google.com"},
     {587, "submission", CLIENT_TLS_REQUIRED, "STARTTLS", "submission, registered (RFC 6409)",
-     "some clouds and hotel networks", "the default for programs that send mail", "RFC 6409", 'A'},
+     "some clouds and hotel networks", "the default for programs that send mail", "RFC 6409", 'A',
+     "smtp.gmail.com"},
     {2525, "submission", CLIENT_TLS_REQUIRED, "STARTTLS",
      "registered to another service (ms-v-worlds), not to mail; an agreement among providers",
      "few networks, except those that block all four", "where 587 is blocked", "the providers' own pages",
-     'A'},
+     'A', "smtp.sendgrid.net"},
     {465, "submission", CLIENT_TLS_IMPLICIT, "implicit TLS", "submissions, registered again (RFC 8314)",
      "some clouds",
      "as good as 587 for programs that use implicit TLS (TLS from the first byte; often called SSL/TLS)",
-     "RFC 8314", 'A'},
+     "RFC 8314", 'A', "smtp.gmail.com"},
 };
 
 const struct port_other port_others[] = {

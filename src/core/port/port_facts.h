@@ -16,7 +16,8 @@ struct port_facts {
     const char *blocked;   /* networks that block it */
     const char *advice;
     const char *source;
-    char confidence; /* as in provider.h */
+    char confidence;        /* as in provider.h */
+    const char *probe_host; /* public server that anybody may call on this port, to test for a block */
 };
 
 /* In the order of 25, 587, 2525, 465; NULL for another port. */

@@ -3,6 +3,8 @@
 
 #include "core/dns/dns_name.h"
 
+const struct provider provider_unknown = {.starttls = {587, 2525}, .implicit = {465}};
+
 /* True if the name matches, where one "*" stands for one label. */
 static bool matches(struct bytes name, struct bytes pattern)
 {

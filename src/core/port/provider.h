@@ -33,6 +33,8 @@ struct provider {
 
 extern const struct provider providers[];
 extern const size_t provider_count;
+/* What may be expected of one that is not among them: the usual ports. */
+extern const struct provider provider_unknown;
 
 /* Names are compared without regard to case, by whole labels, with or without a final dot. NULL if
  * unknown. */

@@ -25,6 +25,7 @@
 #define MAILBOAT_CORE_PORT_RACE_H
 
 #include "core/client/client_session.h"
+#include "core/port/port_order.h"
 #include "core/port/verdict.h"
 #include "core/route/route.h"
 
@@ -35,7 +36,6 @@ enum race_limit {
     RACE_CONNECT_MS = 4 * 1000,   /* each step has its own timeout */
     /* of the last resort: short, since it may be blocked too */
     RACE_LAST_CONNECT_MS = 2 * 1000,
-    RACE_LAST_PORT = 443,
     RACE_STEP_MS = 6 * 1000,     /* greeting, EHLO, TLS */
     RACE_TLS_MISMATCH_MS = 1500, /* silence instead of a greeting: tries implicit TLS too */
     RACE_PORTS_MAX = 8,
@@ -58,7 +58,7 @@ struct race_options {
     bool by_token;        /* with an OAuth 2 token */
     bool any_certificate; /* loopback: TLS may be self-signed */
     bool examine;         /* starts all at once, no winner */
-    uint16_t last_resort; /* RACE_LAST_PORT, which must be among the ports; 0: none */
+    uint16_t last_resort; /* PORT_LAST_RESORT, which must be among the ports; 0: none */
     uint32_t deadline_ms; /* 0: RACE_DEADLINE_MS */
 };
 

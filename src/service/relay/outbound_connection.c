@@ -302,13 +302,13 @@ static void ask_of_peer(struct outbound_connection *connection, const struct del
     struct bytes name = bytes_first(action->name, DOMAIN_MAX);
     memcpy(peer->name, name.at, name.length);
     peer->name[name.length] = '\0';
-    peer->asked = (struct conn_peer){.name = peer->name,
-                                     .verify = action->verify,
-                                     .tlsa = action->tlsa,
-                                     .tlsa_count = action->tlsa_count,
-                                     .names = {action->names[0], action->names[1]},
-                                     .protocol = connection->delivery.options.port == RACE_LAST_PORT ? "smtp"
-                                                                                                     : NULL};
+    peer->asked = (struct conn_peer){
+        .name = peer->name,
+        .verify = action->verify,
+        .tlsa = action->tlsa,
+        .tlsa_count = action->tlsa_count,
+        .names = {action->names[0], action->names[1]},
+        .protocol = connection->delivery.options.port == PORT_LAST_RESORT ? "smtp" : NULL};
 }
 
 static void on_eyeballs_done(void *owner, int descriptor, size_t index, enum conn_end how_ended,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "config/secret_file.h"
+#include "core/port/port_order.h"
 #include "io/clock.h"
 #include "io/https.h"
 #include "io/log.h"
@@ -25,9 +26,8 @@ static enum client_tls smarthost_tls(const struct config *config)
     case SMARTHOST_TLS_NONE: return CLIENT_TLS_NEVER;
     case SMARTHOST_TLS_AUTO: break;
     }
-    return config->relay.smarthost.port == 465 || config->relay.smarthost.port == RACE_LAST_PORT
-               ? CLIENT_TLS_IMPLICIT
-               : CLIENT_TLS_REQUIRED;
+    const struct submission_port *usual = port_order_of(config->relay.smarthost.port);
+    return usual != NULL ? usual->tls : CLIENT_TLS_REQUIRED;
 }
 
 static void smarthost_options(const struct relay *relay, struct delivery_options *options)

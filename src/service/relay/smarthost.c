@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
+#include "core/port/port_order.h"
 #include "io/log.h"
 #include "service/relay/relay.h"
 
@@ -13,24 +14,21 @@ bool smarthost_is_auto(const struct outbound_connection *connection)
 
 static struct port_connect_options race_options(const struct relay *relay)
 {
-    static const struct race_port all[] = {{587, CLIENT_TLS_REQUIRED},
-                                           {2525, CLIENT_TLS_REQUIRED},
-                                           {465, CLIENT_TLS_IMPLICIT},
-                                           {RACE_LAST_PORT, CLIENT_TLS_IMPLICIT}};
     const struct config *config = relay->child->config;
     struct port_connect_options options = {.host = config->relay.smarthost.host,
                                            .helo = bytes_of_text(config->hostname),
                                            .needs_auth = config->relay.smarthost.user != NULL &&
                                                          config->relay.smarthost.user[0] != '\0',
                                            .own_ca = true,
-                                           .last_resort = RACE_LAST_PORT,
+                                           .last_resort = PORT_LAST_RESORT,
                                            .by_token = config->relay.smarthost.token_command != NULL};
-    for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
+    for (size_t i = 0; i < PORT_ORDER_ALL; i++) {
+        struct race_port port = {port_order[i].port, port_order[i].tls};
         bool wanted = config->relay.smarthost.tls == SMARTHOST_TLS_AUTO ||
                       (config->relay.smarthost.tls == SMARTHOST_TLS_IMPLICIT) ==
-                          (all[i].tls == CLIENT_TLS_IMPLICIT);
+                          (port.tls == CLIENT_TLS_IMPLICIT);
         if (wanted)
-            options.ports[options.port_count++] = all[i];
+            options.ports[options.port_count++] = port;
     }
     return options;
 }
