@@ -17,16 +17,11 @@ static char scratch[CONN_INPUT_MAX];
 static struct conn *running;
 
 static void watch_interest(struct conn *conn);
-static void wake(struct conn *conn, bool read, bool write);
-static void read_on(struct conn *conn);
 static void on_ready(void *owner, bool readable, bool writable);
 
 static const struct conn_events no_events;
 
-enum {
-    SHRINK_ABOVE = 4096,        /* octets of capacity */
-    TLS_RECORD_MAX = 16 * 1024, /* octets of a TLS record (RFC 8446 5.1) */
-};
+enum { SHRINK_ABOVE = 4096 }; /* octets of capacity */
 
 /* ---- life ---- */
 
@@ -54,8 +49,7 @@ void conn_start(struct conn *conn, struct loop *loop, int descriptor, const stru
     watch_start(&conn->watch, loop, descriptor, true, false, on_ready, conn);
 }
 
-/* Records how the conn ended; on_end follows from the loop. */
-static void end_with(struct conn *conn, enum conn_end end, const char *why)
+void conn_end_with(struct conn *conn, enum conn_end end, const char *why)
 {
     if (conn->ended)
         return;
@@ -67,9 +61,9 @@ static void end_with(struct conn *conn, enum conn_end end, const char *why)
     event_active(&conn->watch.event, EV_TIMEOUT, 1);
 }
 
-static void end_with_errno(struct conn *conn, int number)
+void conn_end_with_errno(struct conn *conn, int number)
 {
-    end_with(conn, conn_end_of(number), strerror(number));
+    conn_end_with(conn, conn_end_of(number), strerror(number));
 }
 
 void conn_connect(struct conn *conn, struct loop *loop, const struct sockaddr *address, socklen_t length,
@@ -81,13 +75,13 @@ void conn_connect(struct conn *conn, struct loop *loop, const struct sockaddr *a
     conn->connecting = true;
     watch_start(&conn->watch, loop, descriptor, false, false, on_ready, conn);
     if (descriptor < 0) {
-        end_with_errno(conn, socket_errno);
+        conn_end_with_errno(conn, socket_errno);
         return;
     }
     if (address->sa_family != AF_UNIX)
         setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (connect(descriptor, address, length) != 0 && errno != EINPROGRESS) {
-        end_with_errno(conn, errno);
+        conn_end_with_errno(conn, errno);
         return;
     }
     watch_change(&conn->watch, false, true);
@@ -120,6 +114,17 @@ void conn_close(struct conn *conn)
     conn->wake_read = conn->wake_write = false;
 }
 
+bool conn_tell(struct conn *conn, void (*event)(void *owner))
+{
+    running = conn;
+    if (event != NULL)
+        event(conn->owner);
+    if (running != conn)
+        return false;
+    running = NULL;
+    return true;
+}
+
 /* ---- reading ---- */
 
 struct bytes conn_input(const struct conn *conn)
@@ -150,7 +155,7 @@ void conn_consume(struct conn *conn, size_t count)
     buffer_consume(&conn->input, count);
     input_shrink(conn);
     if (was_full && running != conn)
-        read_on(conn);
+        conn_read_on(conn);
 }
 
 bool conn_input_is_tls(const struct conn *conn)
@@ -171,67 +176,19 @@ static ssize_t read_clear(struct conn *conn, char *room, size_t size)
     if (got < 0 && errno == EAGAIN)
         return 0;
     if (got == 0)
-        end_with(conn, CONN_END_CLOSED, "the connection was closed");
+        conn_end_with(conn, CONN_END_CLOSED, "the connection was closed");
     else
-        end_with_errno(conn, errno);
+        conn_end_with_errno(conn, errno);
     return -1;
 }
 
-static void end_with_tls(struct conn *conn)
-{
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = ERR_reason_error_string(code);
-    if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER || ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST)
-        end_with(conn, CONN_END_TLS, "the peer sent plain text where TLS was expected");
-    else if (code == 0)
-        end_with(conn, conn->handshaking ? CONN_END_TLS : CONN_END_CLOSED,
-                 "the connection was closed during TLS");
-    else
-        end_with(conn, CONN_END_TLS, reason == NULL ? "TLS failed" : reason);
-    ERR_clear_error();
-}
-
-static ssize_t read_tls(struct conn *conn, char *room, size_t size)
-{
-    size_t total = 0;
-    tls_socket_turn(&conn->tls, CONN_TLS_TURN_MAX);
-    while (total < size) {
-        ERR_clear_error();
-        int got = SSL_read(conn->ssl, room + total, (int)(size - total));
-        if (got > 0) {
-            total += (size_t)got;
-            conn->tls.vain = 0;
-            if (got < TLS_RECORD_MAX && !SSL_has_pending(conn->ssl))
-                return (ssize_t)total; /* interactive: the next input wakes the loop, no need to poll */
-            continue;
-        }
-        int problem = SSL_get_error(conn->ssl, got);
-        if (problem == SSL_ERROR_WANT_READ || problem == SSL_ERROR_WANT_WRITE)
-            return (ssize_t)total;
-        if (total > 0)
-            break; /* the end is found again after this is consumed */
-        if (conn->tls.vain > TLS_VAIN_RECORDS_MAX)
-            end_with(conn, CONN_END_TLS, "too many TLS records without content");
-        else if (problem == SSL_ERROR_ZERO_RETURN)
-            end_with(conn, CONN_END_CLOSED, "the connection was closed");
-        else if (problem == SSL_ERROR_SYSCALL && errno != 0)
-            end_with_errno(conn, errno);
-        else
-            end_with_tls(conn);
-        return -1;
-    }
-    wake(conn, true, false); /* octets buffered in OpenSSL do not make the socket readable */
-    return (ssize_t)total;
-}
-
-/* Resumes reading after a pause. */
-static void read_on(struct conn *conn)
+void conn_read_on(struct conn *conn)
 {
     if (conn->loop == NULL || conn->ended)
         return;
     watch_interest(conn);
     if (conn->ssl != NULL && !conn->handshaking && SSL_has_pending(conn->ssl))
-        wake(conn, true, false);
+        conn_wake(conn, true, false);
 }
 
 /* Reads once and notifies the owner. */
@@ -240,7 +197,7 @@ static void read_input(struct conn *conn)
     size_t room = CONN_INPUT_MAX - conn->input.length;
     if (room == 0)
         return;
-    ssize_t got = conn->ssl != NULL ? read_tls(conn, scratch, room) : read_clear(conn, scratch, room);
+    ssize_t got = conn->ssl != NULL ? conn_read_tls(conn, scratch, room) : read_clear(conn, scratch, room);
     if (got <= 0)
         return;
     if (conn->timeout_ms > 0 && !conn->deadline)
@@ -249,12 +206,8 @@ static void read_input(struct conn *conn)
         conn->fresh = bytes_of(scratch, (size_t)got);
     else
         buffer_add(&conn->input, bytes_of(scratch, (size_t)got));
-    running = conn;
-    if (conn->events->on_input != NULL)
-        conn->events->on_input(conn->owner);
-    if (running != conn)
-        return; /* closed by its owner */
-    running = NULL;
+    if (!conn_tell(conn, conn->events->on_input))
+        return;
     struct bytes left = conn->fresh;
     conn->fresh = bytes_none();
     if (left.length > 0)
@@ -271,7 +224,7 @@ void conn_pause(struct conn *conn, bool paused)
     if (paused)
         return; /* watches the socket again only when it has octets: most pauses end before */
     conn->deaf = false;
-    read_on(conn);
+    conn_read_on(conn);
 }
 
 /* ---- writing ---- */
@@ -283,7 +236,7 @@ void conn_write(struct conn *conn, struct bytes b)
     buffer_add(&conn->output, b);
     conn->full = conn->full || conn_output_is_full(conn);
     if (running != conn)
-        wake(conn, false, true); /* sent in the next turn unless conn_flush() comes first */
+        conn_wake(conn, false, true); /* sent in the next turn unless conn_flush() comes first */
 }
 
 size_t conn_unsent(const struct conn *conn)
@@ -291,8 +244,7 @@ size_t conn_unsent(const struct conn *conn)
     return conn->output.length;
 }
 
-/* Returns octets sent, 0 if the socket is full, -1 if the conn ended. */
-static ssize_t write_clear(struct conn *conn, struct bytes b)
+ssize_t conn_write_clear(struct conn *conn, struct bytes b)
 {
     ssize_t sent;
     do
@@ -302,23 +254,7 @@ static ssize_t write_clear(struct conn *conn, struct bytes b)
         return sent;
     if (errno == EAGAIN)
         return 0;
-    end_with_errno(conn, errno);
-    return -1;
-}
-
-static ssize_t write_tls(struct conn *conn, struct bytes b)
-{
-    ERR_clear_error();
-    int sent = SSL_write(conn->ssl, b.at, (int)(b.length < INT32_MAX ? b.length : INT32_MAX));
-    if (sent > 0)
-        return sent;
-    int problem = SSL_get_error(conn->ssl, sent);
-    if (problem == SSL_ERROR_WANT_READ || problem == SSL_ERROR_WANT_WRITE)
-        return 0;
-    if (problem == SSL_ERROR_SYSCALL && errno != 0)
-        end_with_errno(conn, errno);
-    else
-        end_with_tls(conn);
+    conn_end_with_errno(conn, errno);
     return -1;
 }
 
@@ -328,7 +264,7 @@ void conn_flush(struct conn *conn)
         return;
     while (conn->output.length > 0) {
         struct bytes unsent = buffer_bytes(&conn->output);
-        ssize_t sent = conn->ssl != NULL ? write_tls(conn, unsent) : write_clear(conn, unsent);
+        ssize_t sent = conn->ssl != NULL ? conn_write_tls(conn, unsent) : conn_write_clear(conn, unsent);
         if (sent < 0)
             return;
         if (sent == 0)
@@ -340,126 +276,9 @@ void conn_flush(struct conn *conn)
     if (conn->output.length == 0 && conn->full) { /* also if the kernel accepted everything immediately */
         conn->full = false;
         conn->drained = true;
-        wake(conn, false, true);
+        conn_wake(conn, false, true);
     }
     watch_interest(conn);
-}
-
-/* ---- TLS ---- */
-
-void conn_begin_tls(struct conn *conn, struct tls_context *context)
-{
-    assert(conn->ssl == NULL);
-    conn->fresh = bytes_none();
-    conn_flush(conn);
-    buffer_free(&conn->input); /* RFC 3207 4.2: plain text after STARTTLS is discarded */
-    conn->ssl = SSL_new(context->ssl);
-    if (conn->ssl == NULL || !tls_socket_start(&conn->tls, conn->descriptor, conn->ssl)) {
-        SSL_free(conn->ssl);
-        conn->ssl = NULL;
-        end_with(conn, CONN_END_TLS, "out of memory for TLS");
-        return;
-    }
-    SSL_set_app_data(conn->ssl, conn);
-    conn->handshaking = true;
-    conn->clear_left = conn->output.length;
-    wake(conn, true, true);
-}
-
-void conn_start_tls_server(struct conn *conn, struct tls_context *context)
-{
-    conn_begin_tls(conn, context);
-    if (conn->ssl != NULL)
-        SSL_set_accept_state(conn->ssl);
-}
-
-/* True once all output before STARTTLS has been sent. */
-static bool clear_is_sent(struct conn *conn)
-{
-    while (conn->clear_left > 0) {
-        ssize_t sent = write_clear(conn, bytes_first(buffer_bytes(&conn->output), conn->clear_left));
-        if (sent < 0)
-            return false;
-        if (sent == 0) {
-            watch_change(&conn->watch, false, true);
-            return false;
-        }
-        buffer_consume(&conn->output, (size_t)sent);
-        conn->clear_left -= (size_t)sent;
-    }
-    return true;
-}
-
-static void finish_handshake(struct conn *conn)
-{
-    conn->handshaking = false;
-    conn->tls.counts = true;
-    if (conn->context != NULL && SSL_session_reused(conn->ssl) == 1)
-        /* resumed without a certificate: the session's result applies */
-        conn->verify_error = conn->resumed_error;
-    if (conn->verify && conn_tls_certificate(conn) != TLS_CERTIFICATE_VALID) {
-        end_with(conn, CONN_END_TLS, conn_certificate_sentence(conn_tls_certificate(conn)));
-        return;
-    }
-    running = conn;
-    if (conn->events->on_tls != NULL)
-        conn->events->on_tls(conn->owner);
-    if (running != conn)
-        return;
-    running = NULL;
-    conn_flush(conn);
-    read_on(conn);
-}
-
-void conn_handshake(struct conn *conn)
-{
-    if (conn_client_is_gone(conn))
-        end_with(conn, CONN_END_TLS, "the connection was closed during TLS");
-    if (conn->ended || !clear_is_sent(conn))
-        return;
-    ERR_clear_error();
-    size_t most = SSL_is_server(conn->ssl) ? CONN_HELLO_MAX : CONN_CHAIN_MAX;
-    tls_socket_turn(&conn->tls, most - conn->tls.heard);
-    int done = SSL_do_handshake(conn->ssl);
-    if (!SSL_is_server(conn->ssl) && conn_met_clear_text(conn)) { /* its first octet is enough */
-        end_with(conn, CONN_END_TLS, "the peer sent plain text where TLS was expected");
-        ERR_clear_error();
-        return;
-    }
-    if (done == 1) {
-        finish_handshake(conn);
-        return;
-    }
-    int problem = SSL_get_error(conn->ssl, done);
-    if (conn->tls.refused || (problem == SSL_ERROR_WANT_READ && conn->tls.heard >= most))
-        end_with(conn, CONN_END_TLS, "the peer's TLS handshake is too long");
-    else if (problem == SSL_ERROR_WANT_READ)
-        watch_change(&conn->watch, true, false);
-    else if (problem == SSL_ERROR_WANT_WRITE)
-        watch_change(&conn->watch, false, true);
-    else if (problem == SSL_ERROR_SYSCALL && errno != 0 && ERR_peek_last_error() == 0)
-        end_with_errno(conn, errno);
-    else
-        end_with_tls(conn);
-}
-
-void conn_queue_handshakes(struct conn *conn, struct handshakes *handshakes,
-                           const struct handshake_network *network)
-{
-    conn->handshake = (struct handshake_place){.handshakes = handshakes, .network = *network};
-}
-
-/* Handshake data may have arrived; runs a step now or queues it. */
-static void handshake_ready(struct conn *conn, bool woken)
-{
-    if (conn->handshake.handshakes == NULL)
-        conn_handshake(conn);
-    else if (conn->handshake.lane != NULL)
-        watch_change(&conn->watch, false, false); /* waits for its turn: stops watching until then */
-    else if (!woken)
-        handshakes_queue(conn);
-    else if (clear_is_sent(conn)) /* waits for the client's octets */
-        watch_change(&conn->watch, true, false);
 }
 
 /* ---- events of the loop ---- */
@@ -474,7 +293,7 @@ static void watch_interest(struct conn *conn)
         event_active(&conn->watch.event, EV_READ, 1);
 }
 
-static void wake(struct conn *conn, bool read, bool write)
+void conn_wake(struct conn *conn, bool read, bool write)
 {
     conn->wake_read |= read;
     conn->wake_write |= write;
@@ -487,16 +306,12 @@ static void finish_connect(struct conn *conn)
     socklen_t length = sizeof problem;
     getsockopt(conn->descriptor, SOL_SOCKET, SO_ERROR, &problem, &length);
     if (problem != 0) {
-        end_with_errno(conn, problem);
+        conn_end_with_errno(conn, problem);
         return;
     }
     conn->connecting = false;
-    running = conn;
-    if (conn->events->on_connected != NULL)
-        conn->events->on_connected(conn->owner);
-    if (running != conn)
+    if (!conn_tell(conn, conn->events->on_connected))
         return;
-    running = NULL;
     conn_flush(conn);
     watch_interest(conn);
 }
@@ -510,11 +325,8 @@ static bool write_ready(struct conn *conn)
     if (!waited || conn->ended || conn->output.length > 0 || conn->events->on_drained == NULL)
         return true;
     conn->drained = false;
-    running = conn;
-    conn->events->on_drained(conn->owner);
-    if (running != conn)
+    if (!conn_tell(conn, conn->events->on_drained))
         return false;
-    running = NULL;
     conn_flush(conn);
     return true;
 }
@@ -573,7 +385,7 @@ static void on_ready(void *owner, bool readable, bool writable)
         conn->wake_read = conn->wake_write = false;
     }
     if (conn->handshaking) {
-        handshake_ready(conn, woken);
+        conn_handshake_ready(conn, woken);
         return;
     }
     if (writable && !write_ready(conn))
