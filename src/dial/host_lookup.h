@@ -8,6 +8,7 @@
 
 #include "core/route/ip.h"
 #include "io/dns.h"
+#include "io/timer.h"
 
 enum {
     HOST_LOOKUP_DELAY_MS = 50,       /* for IPv6 once IPv4 is known (RFC 8305 3) */

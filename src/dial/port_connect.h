@@ -14,6 +14,7 @@
 #include "core/port/race.h"
 #include "dial/host_lookup.h"
 #include "io/conn.h"
+#include "io/timer.h"
 
 enum port_connect_outcome {
     PORT_CONNECT_IN_PROGRESS,

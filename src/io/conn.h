@@ -18,9 +18,9 @@
 #include "core/route/route.h"
 #include "core/route/tls_result.h"
 #include "io/handshakes.h"
-#include "io/loop.h"
 #include "io/tls.h"
 #include "io/tls_socket.h"
+#include "io/watch.h"
 
 enum {
     CONN_INPUT_MAX = 64 * 1024, /* unread octets held before reading stops */

@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "core/dns/dns_name.h"
 #include "core/dns/host.h"
+#include "io/watch.h"
 
 struct dns {
     struct ub_ctx *context;

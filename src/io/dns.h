@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "core/dns/dns_record.h"
-#include "io/loop.h"
+#include "io/timer.h"
 
 enum {
     /* A chain of aliases may have 11; where it is longer libunbound fails the question (SERVFAIL). */

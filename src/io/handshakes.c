@@ -8,6 +8,7 @@
 #include "io/clock.h"
 #include "io/conn_tls.h"
 #include "io/random.h"
+#include "io/timer.h"
 
 /* The waiting steps of one network. */
 struct handshake_lane {

@@ -15,7 +15,7 @@
 #define MAILBOAT_IO_HANDSHAKES_H
 
 #include "base/map.h"
-#include "io/loop.h"
+#include "io/timer.h"
 
 struct conn;
 struct handshake_lane;

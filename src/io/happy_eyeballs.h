@@ -10,6 +10,8 @@
 #define MAILBOAT_IO_HAPPY_EYEBALLS_H
 
 #include "io/conn.h"
+#include "io/timer.h"
+#include "io/watch.h"
 
 enum { HAPPY_EYEBALLS_STAGGER_MS = 250 };
 

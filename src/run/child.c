@@ -10,6 +10,8 @@
 
 #include "core/client/client_session.h"
 #include "io/log.h"
+#include "io/timer.h"
+#include "io/watch.h"
 
 enum {
     MESSAGES_A_TURN_MAX = 512, /* from one channel before the others get their turn */

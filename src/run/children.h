@@ -10,6 +10,8 @@
 #define MAILBOAT_RUN_CHILDREN_H
 
 #include "io/log_throttle.h"
+#include "io/timer.h"
+#include "io/watch.h"
 #include "ipc/channel.h"
 #include "run/child.h"
 #include "run/listen.h"

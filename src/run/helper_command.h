@@ -15,7 +15,8 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "io/loop.h"
+#include "io/timer.h"
+#include "io/watch.h"
 #include "run/users.h"
 
 enum { HELPER_COMMAND_LIMIT_MS = 30 * 1000, HELPER_COMMAND_LINE_MAX = 8192 };

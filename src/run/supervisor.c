@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "io/log.h"
+#include "io/timer.h"
 #include "run/children.h"
 #include "run/helper_command.h"
 #include "run/preparation.h"

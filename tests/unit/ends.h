@@ -15,6 +15,7 @@
 #include "io/clock.h"
 #include "io/conn.h"
 #include "io/folder.h"
+#include "io/timer.h"
 #include "io/tls.h"
 #include "unit.h"
 

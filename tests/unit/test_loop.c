@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An object passed to loop_release() outlives the running callback, but not the turn. */
 #include "io/loop.h"
+#include "io/timer.h"
 #include "unit.h"
 
 struct thing {

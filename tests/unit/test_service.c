@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "io/log.h"
+#include "io/watch.h"
 #include "run/child.h"
 #include "run/supervisor.h"
 #include "unit.h"

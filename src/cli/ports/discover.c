@@ -7,6 +7,7 @@
 #include "io/autoconfig.h"
 #include "io/dns.h"
 #include "io/https.h"
+#include "io/timer.h"
 
 enum { FETCH_MS = 3000, DNS_MS = 3000 };
 

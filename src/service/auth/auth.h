@@ -6,6 +6,8 @@
 #ifndef MAILBOAT_SERVICE_AUTH_AUTH_H
 #define MAILBOAT_SERVICE_AUTH_AUTH_H
 
+#include "io/timer.h"
+#include "io/watch.h"
 #include "run/child.h"
 #include "service/auth/auth_control.h"
 #include "service/auth/local_users.h"

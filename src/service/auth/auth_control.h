@@ -8,7 +8,8 @@
 #ifndef MAILBOAT_SERVICE_AUTH_AUTH_CONTROL_H
 #define MAILBOAT_SERVICE_AUTH_AUTH_CONTROL_H
 
-#include "io/loop.h"
+#include "io/timer.h"
+#include "io/watch.h"
 #include "ipc/channel.h"
 #include "service/auth/account_writer.h"
 #include "service/auth/login_throttle.h"

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "io/conn.h"
+#include "io/timer.h"
 #include "service/local/maildir.h"
 #include "service/local/quota_batch.h"
 

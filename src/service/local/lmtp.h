@@ -12,6 +12,7 @@
 #define MAILBOAT_SERVICE_LOCAL_LMTP_H
 
 #include "core/client/client_session.h"
+#include "io/timer.h"
 #include "run/child.h"
 #include "service/local/over_quota_list.h"
 

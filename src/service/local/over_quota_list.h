@@ -10,7 +10,7 @@
 #ifndef MAILBOAT_SERVICE_LOCAL_OVER_QUOTA_LIST_H
 #define MAILBOAT_SERVICE_LOCAL_OVER_QUOTA_LIST_H
 
-#include "io/loop.h"
+#include "io/timer.h"
 #include "service/local/maildir.h"
 #include "service/over_quota_table.h"
 #include "service/quotas.h"

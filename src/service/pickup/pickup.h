@@ -19,6 +19,8 @@
 #include "core/message/gate.h"
 #include "core/server/content.h"
 #include "io/log_throttle.h"
+#include "io/timer.h"
+#include "io/watch.h"
 #include "run/child.h"
 #include "service/pickup/drop_file.h"
 #include "service/submission/submission.h"

@@ -21,6 +21,8 @@
 #include "io/log.h"
 #include "io/log_throttle.h"
 #include "io/random.h"
+#include "io/timer.h"
+#include "io/watch.h"
 #include "service/event_log.h"
 #include "service/services.h"
 #include "store/queue/store_lock.h"

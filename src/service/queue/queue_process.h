@@ -6,6 +6,8 @@
 #ifndef MAILBOAT_SERVICE_QUEUE_QUEUE_PROCESS_H
 #define MAILBOAT_SERVICE_QUEUE_QUEUE_PROCESS_H
 
+#include "io/timer.h"
+#include "io/watch.h"
 #include "queue/queue.h"
 #include "queue/queue_clock.h"
 #include "run/child.h"

@@ -10,7 +10,7 @@
 #include <pthread.h>
 
 #include "io/https.h"
-#include "io/loop.h"
+#include "io/watch.h"
 
 enum { FETCHES_AT_ONCE_MAX = 16, FETCH_TIMEOUT_MS = 20 * 1000 };
 

@@ -19,6 +19,7 @@
 #include "dial/port_connect.h"
 #include "io/conn.h"
 #include "io/happy_eyeballs.h"
+#include "io/timer.h"
 #include "run/child.h"
 #include "service/relay/sts_policies.h"
 

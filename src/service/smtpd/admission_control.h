@@ -16,7 +16,7 @@
 #define MAILBOAT_SERVICE_SMTPD_ADMISSION_CONTROL_H
 
 #include "core/server/admission.h"
-#include "io/loop.h"
+#include "io/timer.h"
 #include "run/child.h"
 
 struct smtpd;

@@ -16,6 +16,8 @@
 #include "core/server/server_session.h"
 #include "io/conn.h"
 #include "io/log_throttle.h"
+#include "io/timer.h"
+#include "io/watch.h"
 #include "run/child.h"
 #include "service/accounts_version.h"
 #include "service/over_quota_table.h"

@@ -12,7 +12,7 @@
 #define MAILBOAT_SERVICE_SUBMISSION_QUESTION_H
 
 #include "base/map.h"
-#include "io/loop.h"
+#include "io/timer.h"
 #include "ipc/ipc_message.h"
 
 enum {

@@ -13,6 +13,8 @@
 #include "core/port/tls_client_hello.h"
 #include "io/clock.h"
 #include "io/log.h"
+#include "io/timer.h"
+#include "io/watch.h"
 #include "service/handshake_budget.h"
 #include "service/web/web.h"
 

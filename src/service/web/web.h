@@ -14,7 +14,9 @@
 
 #include "core/domain/published.h"
 #include "io/log_throttle.h"
+#include "io/timer.h"
 #include "io/tls.h"
+#include "io/watch.h"
 #include "run/child.h"
 #include "service/web/web_connections.h"
 
