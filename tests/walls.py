@@ -43,7 +43,7 @@ CORE_MAY_INCLUDE = {
     "port": {"dns", "client", "route"},
     "diagnosis": {"dns", "port", "route"},
     "domain": {"dns", "route"},
-    "diagnosis": {"dns", "port"},
+    "diagnosis": {"dns", "port", "message"},
     "text": {"smtp"},
 }
 # System headers allowed in the pure core: types and text, nothing with effects.

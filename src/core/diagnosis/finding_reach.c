@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/diagnosis/finding_group.h"
+#include "core/port/port_order.h"
 
 /* ---- sets of ports ---- */
 
@@ -56,10 +57,11 @@ static bool is_only_not_offered(const struct finding_group *group)
 static void find_ports(struct finding_group *group)
 {
     struct reach_counts n = count(group);
-    enum port_state on_25 = state_on(group, 25), on_587 = state_on(group, 587);
+    enum port_state on_25 = state_on(group, 25), on_587 = state_on(group, PORT_SUBMISSION);
     size_t blocked = n.silent + n.refused + n.unreachable;
-    bool allow_list = on_587 >= PORT_SEEN_CONNECTED && state_on(group, 465) == PORT_SEEN_REFUSED &&
-                      state_on(group, 2525) == PORT_SEEN_REFUSED;
+    bool allow_list = on_587 >= PORT_SEEN_CONNECTED &&
+                      state_on(group, PORT_SUBMISSIONS) == PORT_SEEN_REFUSED &&
+                      state_on(group, PORT_ALTERNATIVE) == PORT_SEEN_REFUSED;
     enum {
         SILENT = 1 << PORT_SEEN_SILENT,
         REFUSED = 1 << PORT_SEEN_REFUSED,

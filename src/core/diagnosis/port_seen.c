@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/diagnosis/port_seen.h"
 
+#include "core/port/port_order.h"
+
 bool fact_attempt_is_of(const struct fact_attempt *attempt, enum finding_family family)
 {
     return family == FAMILY_BOTH || attempt->six == (family == FAMILY_6);
@@ -74,9 +76,13 @@ static bool offers(const struct provider *provider, uint16_t port)
     return provider == NULL || port == 25 || provider_offers(provider, port);
 }
 
-static int rank_of(uint16_t port)
+/* The usual ones, any other, the last resort, 25. */
+static size_t rank_of(uint16_t port)
 {
-    return port == 587 ? 0 : port == 2525 ? 1 : port == 465 ? 2 : port == 443 ? 4 : port == 25 ? 5 : 3;
+    size_t rank = 0;
+    while (rank < PORT_ORDER_USUAL && port_order[rank].port != port)
+        rank++;
+    return rank + (port == PORT_LAST_RESORT ? 1 : port == PORT_SMTP ? 2 : 0);
 }
 
 static struct port_seen *place_of(struct ports_seen *seen, uint16_t port)

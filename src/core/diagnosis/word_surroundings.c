@@ -164,12 +164,11 @@ static void add_sign(const struct word_context *context, struct buffer *out)
 
 static void add_network_blocks(const struct word_context *context, struct buffer *out)
 {
-    static const uint16_t all[] = {25, 465, 587, 2525};
     const struct network *network = context->facts->machine.network;
     bool any = false;
-    for (size_t i = 0; network != NULL && i < ARRAY_LENGTH(all); i++)
-        if ((network->silent & network_bit(all[i])) != 0) {
-            buffer_add_format(out, "%s%u", any ? ", " : "", (unsigned)all[i]);
+    for (size_t i = 0; network != NULL && i < NETWORK_PORTS; i++)
+        if ((network->silent & network_bit(network_ports[i])) != 0) {
+            buffer_add_format(out, "%s%u", any ? ", " : "", (unsigned)network_ports[i]);
             any = true;
         }
 }

@@ -24,11 +24,15 @@ struct submission_port {
 };
 
 enum {
-    PORT_ORDER_USUAL = 3,   /* those that every server for submission may have */
-    PORT_ORDER_ALL = 4,     /* and the last resort */
-    PORT_LAST_RESORT = 443, /* for servers that take mail beside their web server (ALPN smtp) */
-    PORT_LISTENERS = 4,     /* on which a server listens unless the configuration says otherwise */
-    PORT_SMTP = 25,         /* for mail between servers */
+    PORT_SMTP = 25, /* between servers */
+    PORT_SUBMISSION = 587,
+    PORT_ALTERNATIVE = 2525, /* registered to another service: an agreement among providers */
+    PORT_SUBMISSIONS = 465,
+    PORT_LAST_RESORT = 443, /* of servers that take mail beside their web server (ALPN smtp) */
+
+    PORT_ORDER_USUAL = 3, /* those that every server for submission may have */
+    PORT_ORDER_ALL = 4,   /* and the last resort */
+    PORT_LISTENERS = 4,   /* on which a server listens unless the configuration says otherwise */
 };
 
 /* The best first. */
