@@ -41,9 +41,8 @@ CORE_MAY_INCLUDE = {
     "client": {"dns", "smtp", "sasl", "message", "route"},
     "server": {"smtp", "sasl", "message"},
     "port": {"dns", "client", "route"},
-    "diagnosis": {"dns", "port", "route"},
+    "diagnosis": {"dns", "port", "route", "message"},
     "domain": {"dns", "route"},
-    "diagnosis": {"dns", "port", "message"},
     "text": {"smtp"},
 }
 # System headers allowed in the pure core: types and text, nothing with effects.

@@ -188,12 +188,11 @@ static void add_rule(struct nft_reader *r)
 {
     static const char *const does[] = {"does nothing", "accepts", "returns", "jumps",
                                        "goes",         "drops",   "rejects", "redirects"};
-    static const uint16_t all[] = {25, 465, 587, 2525};
     char ports[32] = "";
-    for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
-        if ((r->rule.ports & network_bit(all[i])) != 0)
+    for (size_t i = 0; i < NETWORK_PORTS; i++)
+        if ((r->rule.ports & network_bit(network_ports[i])) != 0)
             snprintf(ports + strlen(ports), sizeof ports - strlen(ports), "%s%u",
-                     ports[0] == '\0' ? "" : ", ", (unsigned)all[i]);
+                     ports[0] == '\0' ? "" : ", ", (unsigned)network_ports[i]);
     snprintf(r->rule.text, sizeof r->rule.text, "%s, handle %lld: %s %s%s",
              r->rule.chain < r->rules->chain_count ? r->rules->chains[r->rule.chain].name : "", r->handle,
              does[r->rule.verdict], ports, r->rule.conditional ? ", under a condition" : "");

@@ -6,8 +6,6 @@
 
 #include "base/memory.h"
 
-static const uint16_t mail_ports[] = {25, 465, 587, 2525};
-
 unsigned firewall_rules_all_ports(void)
 {
     return firewall_rules_range(0, UINT16_MAX);
@@ -16,8 +14,8 @@ unsigned firewall_rules_all_ports(void)
 unsigned firewall_rules_range(uint64_t first, uint64_t last)
 {
     unsigned set = 0;
-    for (size_t i = 0; i < ARRAY_LENGTH(mail_ports); i++)
-        set |= first <= mail_ports[i] && mail_ports[i] <= last ? network_bit(mail_ports[i]) : 0;
+    for (size_t i = 0; i < NETWORK_PORTS; i++)
+        set |= first <= network_ports[i] && network_ports[i] <= last ? network_bit(network_ports[i]) : 0;
     return set;
 }
 
@@ -140,9 +138,9 @@ static enum walk_end walk_chain(struct firewall_walk *walk, size_t chain, unsign
 void firewall_rules_judge(const struct firewall_rules *rules, struct fact_machine *facts)
 {
     assert(rules->rule_count <= FIREWALL_RULES_MAX && rules->chain_count <= FIREWALL_CHAINS_MAX);
-    for (size_t p = 0; p < ARRAY_LENGTH(mail_ports); p++)
+    for (size_t p = 0; p < NETWORK_PORTS; p++)
         for (size_t i = 0; i < rules->chain_count; i++) {
-            struct firewall_walk walk = {.rules = rules, .facts = facts, .port = mail_ports[p]};
+            struct firewall_walk walk = {.rules = rules, .facts = facts, .port = network_ports[p]};
             const struct firewall_chain *chain = &rules->chains[i];
             if (!chain->outgoing || walk_chain(&walk, i, 0) == WALK_SETTLED || chain->policy != FIREWALL_DROP)
                 continue;
