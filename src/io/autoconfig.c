@@ -4,12 +4,15 @@
 #include <expat.h>
 #include <string.h>
 
+#include "core/port/port_facts.h"
+
 enum { HOST, USER };
 
 struct autoconfig_reader {
     struct autoconfig *to;
     XML_Parser parser;
     bool is_config, in_outgoing;
+    bool of_port; /* socketType does not tell which way TLS begins */
     struct buffer text;
 };
 
@@ -25,12 +28,46 @@ static void on_doctype(void *owner, const XML_Char *name, const XML_Char *system
     XML_StopParser(reading->parser, XML_FALSE);
 }
 
+/* Of a value that stands on lines of its own the line feeds are none of it. */
+static struct bytes trimmed(struct bytes text)
+{
+    while (text.length > 0 && (unsigned char)text.at[0] <= ' ')
+        text = bytes_from(text, 1);
+    while (text.length > 0 && (unsigned char)text.at[text.length - 1] <= ' ')
+        text = bytes_first(text, text.length - 1);
+    return text;
+}
+
 static bool is_smtp(const XML_Char **attributes)
 {
     for (size_t i = 0; attributes[i] != NULL; i += 2)
         if (strcmp(attributes[i], "type") == 0)
-            return strcmp(attributes[i + 1], "smtp") == 0;
+            return bytes_is_nocase(trimmed(bytes_of_text(attributes[i + 1])), "smtp");
     return false;
+}
+
+/* As people write the two modes. "TLS" alone is said of either: the port tells which. What is anything
+ * else, "plain" first, is clear text, and such a server is passed over. */
+static const struct {
+    const char *name;
+    enum client_tls tls;
+    bool of_port;
+} socket_types[] = {
+    {"SSL", CLIENT_TLS_IMPLICIT, false},      {"SSL/TLS", CLIENT_TLS_IMPLICIT, false},
+    {"SMTPS", CLIENT_TLS_IMPLICIT, false},    {"implicit", CLIENT_TLS_IMPLICIT, false},
+    {"STARTTLS", CLIENT_TLS_REQUIRED, false}, {"START TLS", CLIENT_TLS_REQUIRED, false},
+    {"TLS", CLIENT_TLS_REQUIRED, true},
+};
+
+static void take_socket_type(struct autoconfig_reader *reading, struct bytes text)
+{
+    server_now(reading)->tls = CLIENT_TLS_NEVER;
+    reading->of_port = false;
+    for (size_t i = 0; i < ARRAY_LENGTH(socket_types); i++)
+        if (bytes_is_nocase(text, socket_types[i].name)) {
+            server_now(reading)->tls = socket_types[i].tls;
+            reading->of_port = socket_types[i].of_port;
+        }
 }
 
 static void on_start(void *owner, const XML_Char *name, const XML_Char **attributes)
@@ -43,6 +80,7 @@ static void on_start(void *owner, const XML_Char *name, const XML_Char **attribu
     if (strcmp(name, "outgoingServer") == 0 && is_smtp(attributes) &&
         reading->to->count < AUTOCONFIG_SERVERS_MAX) {
         reading->in_outgoing = true;
+        reading->of_port = false;
         *server_now(reading) = (struct published_server){.tls = CLIENT_TLS_NEVER};
     }
 }
@@ -50,8 +88,10 @@ static void on_start(void *owner, const XML_Char *name, const XML_Char **attribu
 static void on_text(void *owner, const XML_Char *octets, int length)
 {
     struct autoconfig_reader *reading = owner;
-    if (reading->text.length + (size_t)length <= AUTOCONFIG_TEXT_MAX + 1)
-        buffer_add(&reading->text, bytes_of(octets, (size_t)length));
+    struct bytes text = bytes_of(octets, (size_t)length);
+    while (reading->text.length == 0 && text.length > 0 && (unsigned char)text.at[0] <= ' ')
+        text = bytes_from(text, 1);
+    buffer_add(&reading->text, bytes_first(text, AUTOCONFIG_TEXT_MAX + 1 - reading->text.length));
 }
 
 static struct bytes keep(struct autoconfig_reader *reading, int which, struct bytes text)
@@ -67,7 +107,7 @@ static struct bytes keep(struct autoconfig_reader *reading, int which, struct by
 static void take_value(struct autoconfig_reader *reading, const XML_Char *name)
 {
     struct published_server *server = server_now(reading);
-    struct bytes text = bytes_trim(buffer_bytes(&reading->text));
+    struct bytes text = trimmed(buffer_bytes(&reading->text));
     uint64_t port;
     if (strcmp(name, "hostname") == 0)
         server->host = keep(reading, HOST, text);
@@ -76,15 +116,15 @@ static void take_value(struct autoconfig_reader *reading, const XML_Char *name)
     else if (strcmp(name, "port") == 0 && bytes_to_u64(text, 65535, &port))
         server->port = (uint16_t)port;
     else if (strcmp(name, "socketType") == 0)
-        server->tls = bytes_is_nocase(text, "SSL")        ? CLIENT_TLS_IMPLICIT
-                      : bytes_is_nocase(text, "STARTTLS") ? CLIENT_TLS_REQUIRED
-                                                          : CLIENT_TLS_NEVER;
+        take_socket_type(reading, text);
 }
 
 static void on_end(void *owner, const XML_Char *name)
 {
     struct autoconfig_reader *reading = owner;
     if (reading->in_outgoing && strcmp(name, "outgoingServer") == 0) {
+        if (reading->of_port)
+            server_now(reading)->tls = port_tls(server_now(reading)->port);
         reading->in_outgoing = false;
         reading->to->count++;
     } else if (reading->in_outgoing) {

@@ -85,6 +85,7 @@ static bool finalize(struct dns *dns, struct error *error)
 
 struct dns_trust {
     bool wanted, required;
+    bool no_hosts;
     const char *anchor_file;
 };
 
@@ -108,7 +109,8 @@ static struct dns *open_with(const char *const *servers, size_t server_count, co
     if (!set_servers(dns, servers, server_count, error) ||
         (trust->wanted && !validate(dns, trust->anchor_file, trust->required, error)))
         goto failed;
-    ub_ctx_hosts(dns->context, NULL);
+    if (!trust->no_hosts)
+        ub_ctx_hosts(dns->context, NULL);
     if (finalize(dns, error))
         return dns;
 failed:
@@ -121,6 +123,11 @@ failed:
 struct dns *dns_open(const char *const *servers, size_t server_count, struct error *error)
 {
     return open_with(servers, server_count, &(struct dns_trust){0}, error);
+}
+
+struct dns *dns_open_without_hosts(const char *const *servers, size_t server_count, struct error *error)
+{
+    return open_with(servers, server_count, &(struct dns_trust){.no_hosts = true}, error);
 }
 
 struct dns *dns_open_validating(const char *const *servers, size_t server_count, const char *anchor_file,

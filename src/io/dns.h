@@ -38,6 +38,8 @@ struct dns *dns_open(const char *const *servers, size_t server_count, struct err
  */
 struct dns *dns_open_validating(const char *const *servers, size_t server_count, const char *anchor_file,
                                 bool required, struct error *error);
+/* As dns_open(), without the hosts file of this machine: for a second opinion. */
+struct dns *dns_open_without_hosts(const char *const *servers, size_t server_count, struct error *error);
 bool dns_start(struct dns *dns, struct loop *loop, struct error *error);
 void dns_close(struct dns *dns);
 

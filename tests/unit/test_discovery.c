@@ -205,6 +205,62 @@ static void a_published_file_is_read(void **state)
     assert_int_equal(d.ports[1].port, 587);
 }
 
+/* One outgoing server, and what is made of it for Ada.Lovelace@example.org; host "": it is passed over. */
+static const struct {
+    const char *fields, *host, *user;
+    uint16_t port;
+    enum client_tls tls;
+} published[] = {
+    {"<hostname>smtp.%EMAILDOMAIN%</hostname><port>587</port><socketType>STARTTLS</socketType>",
+     "smtp.example.org", "Ada.Lovelace@example.org", 587, CLIENT_TLS_REQUIRED},
+    {"<hostname>\n\t  %emaillocalpart%.mail.%EMAILHOSTNAME%\n  </hostname><port>\n 465 \n</port>"
+     "<socketType>\n    ssl\n  </socketType><username>\n  %EMAILLOCALPART%+%EMAILDOMAIN%\n</username>",
+     "Ada.Lovelace.mail.example.org", "Ada.Lovelace+example.org", 465, CLIENT_TLS_IMPLICIT},
+    {"<hostname>a.example</hostname><port>587</port><socketType>starttls</socketType>"
+     "<username>%EMAILADDRESS%</username>",
+     "a.example", "Ada.Lovelace@example.org", 587, CLIENT_TLS_REQUIRED},
+    {"<hostname>a.example</hostname><port>465</port><socketType>SSL/TLS</socketType>", "a.example",
+     "Ada.Lovelace@example.org", 465, CLIENT_TLS_IMPLICIT},
+    {"<socketType>TLS</socketType><hostname>a.example</hostname><port>465</port>", "a.example",
+     "Ada.Lovelace@example.org", 465, CLIENT_TLS_IMPLICIT},
+    {"<hostname>a.example</hostname><port>587</port><socketType>tls</socketType>", "a.example",
+     "Ada.Lovelace@example.org", 587, CLIENT_TLS_REQUIRED},
+    {"<hostname>a.example</hostname><port>587</port><socketType>plain</socketType>", "", "", 0, 0},
+    {"<hostname>a.example</hostname><port>587</port><socketType>PLAIN</socketType>", "", "", 0, 0},
+    {"<hostname>a.example</hostname><port>587</port><socketType>none</socketType>", "", "", 0, 0},
+    {"<hostname>a.example</hostname><port>587</port><socketType></socketType>", "", "", 0, 0},
+    {"<hostname>a.example</hostname><port>587</port>", "", "", 0, 0},
+    {"<hostname>a.example</hostname><port>25</port><socketType>TLS</socketType>", "", "", 0, 0},
+    {"<hostname>%REALNAME%.example</hostname><port>587</port><socketType>STARTTLS</socketType>", "", "", 0,
+     0},
+};
+
+static void each_field_is_read_as_people_write_it(void **state)
+{
+    struct discovery_question question;
+    for (size_t i = 0; i < ARRAY_LENGTH(published); i++) {
+        struct buffer text = {0};
+        buffer_add_format(&text,
+                          "<clientConfig><outgoingServer type=' SMTP'>%s</outgoingServer></clientConfig>",
+                          published[i].fields);
+        assert_true(autoconfig_read(&found, buffer_bytes(&text)));
+        assert_int_equal(found.count, 1);
+        discovery_start(&d, BYTES("Ada.Lovelace@example.org"));
+        for (int k = 0; k < 3; k++) {
+            assert_true(discovery_next(&d, &question));
+            if (k < 2)
+                discovery_learn_nothing(&d);
+        }
+        discovery_learn_settings(&d, found.servers, found.count);
+        if (strcmp(d.host, published[i].host) != 0 || strcmp(d.user, published[i].user) != 0)
+            fail_msg("%s: %s %s", published[i].fields, d.host, d.user);
+        assert_int_equal(d.port_count, published[i].port == 0 ? 0 : 1);
+        assert_int_equal(d.ports[0].port, published[i].port);
+        assert_int_equal(d.ports[0].tls, published[i].tls);
+        buffer_free(&text);
+    }
+}
+
 static void hostile_files_are_refused(void **state)
 {
     static const char *const bad[] = {
@@ -256,6 +312,7 @@ int main(void)
         cmocka_unit_test(settings_then_the_exchanger_then_the_usual_names),
         cmocka_unit_test(nothing_may_be_found_and_bad_names_are_refused),
         cmocka_unit_test(a_published_file_is_read),
+        cmocka_unit_test(each_field_is_read_as_people_write_it),
         cmocka_unit_test(hostile_files_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

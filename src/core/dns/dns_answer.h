@@ -14,6 +14,7 @@
 
 enum dns_type {
     DNS_A = 1,
+    DNS_NS = 2,
     DNS_CNAME = 5,
     DNS_PTR = 12,
     DNS_MX = 15,
@@ -35,7 +36,9 @@ enum dns_status {
 struct dns_record {
     uint16_t preference;   /* MX; SRV: priority */
     uint16_t weight, port; /* SRV (RFC 2782) */
-    /* MX, SRV, PTR, CNAME: the host, without its final dot; "" is the null MX, or a missing service */
+    /* MX, SRV, PTR, CNAME, NS: the host, without its final dot; "" is the null MX, or a service that is not
+     * there
+     */
     struct bytes name;
     uint8_t address[16]; /* A (4 octets), AAAA (16) */
     /* TXT: its strings concatenated (RFC 7208 3.3); TLSA: the certificate association data */

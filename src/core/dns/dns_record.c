@@ -8,7 +8,7 @@ static uint16_t read_u16(struct bytes data, size_t at)
     return (uint16_t)((unsigned char)data.at[at] << 8 | (unsigned char)data.at[at + 1]);
 }
 
-/* Numbers, then a name. `numbers`: octets of them before it: 6 in SRV, 2 in MX, 0 in PTR and CNAME. */
+/* Numbers, then a name. `numbers`: octets of them before it: 6 in SRV, 2 in MX, 0 in PTR, CNAME and NS. */
 static bool read_host(struct dns_record *record, struct arena *arena, size_t numbers, struct bytes data)
 {
     struct buffer name = {0};
@@ -64,6 +64,7 @@ bool dns_record_read(struct dns_record *record, enum dns_type type, struct bytes
     case DNS_A: fine = read_address(record, 4, data); break;
     case DNS_AAAA: fine = read_address(record, 16, data); break;
     case DNS_MX: fine = read_host(record, arena, 2, data); break;
+    case DNS_NS:
     case DNS_CNAME:
     case DNS_PTR: fine = read_host(record, arena, 0, data); break;
     case DNS_SRV: fine = read_host(record, arena, 6, data); break;

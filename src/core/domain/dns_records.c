@@ -228,6 +228,7 @@ static void show(const struct record_comparison *c, const struct dns_record *r, 
         buffer_add_format(out, "%u %u %u %.*s", (unsigned)r->preference, (unsigned)r->weight,
                           (unsigned)r->port, BYTES_ARG(r->name));
         break;
+    case DNS_NS:
     case DNS_CNAME:
     case DNS_PTR: buffer_add(out, r->name); break;
     case DNS_TXT:

@@ -245,8 +245,9 @@ void discovery_learn_nothing(struct discovery *d)
         d->step++;
 }
 
-/* "%EMAILADDRESS%", "%EMAILLOCALPART%", "%EMAILDOMAIN%" */
-static void keep_user(struct discovery *d, struct bytes form)
+/* What stands for a part of the address, in any field (Mozilla's config-v1.1); EMAILHOSTNAME is an older
+ * name of the domain. */
+static void expand(const struct discovery *d, struct bytes form, char *field, size_t size)
 {
     struct buffer user = {0};
     struct bytes address = bytes_of_text(d->address);
@@ -263,13 +264,16 @@ static void keep_user(struct discovery *d, struct bytes form)
         } else if (bytes_starts_nocase(form, "%EMAILDOMAIN%")) {
             word = bytes_of_text(d->domain);
             used = strlen("%EMAILDOMAIN%");
+        } else if (bytes_starts_nocase(form, "%EMAILHOSTNAME%")) {
+            word = bytes_of_text(d->domain);
+            used = strlen("%EMAILHOSTNAME%");
         } else {
             word = bytes_first(form, 1);
         }
         buffer_add(&user, word);
         form = bytes_from(form, used);
     }
-    keep(d->user, sizeof d->user, buffer_bytes(&user));
+    keep(field, size, buffer_bytes(&user));
     buffer_free(&user);
 }
 
@@ -277,16 +281,20 @@ void discovery_learn_settings(struct discovery *d, const struct published_server
 {
     for (size_t i = 0; i < count; i++) {
         const struct published_server *server = &servers[i];
-        if (server->tls == CLIENT_TLS_NEVER || server->port == 25 || server->port == 0 ||
-            !host_is_name(server->host, true) || server->host.length >= DISCOVERY_TEXT_MAX)
+        char host[2 * DISCOVERY_TEXT_MAX];
+        expand(d, server->host, host, sizeof host);
+        if ((server->tls != CLIENT_TLS_REQUIRED && server->tls != CLIENT_TLS_IMPLICIT) ||
+            server->port == 25 || server->port == 0 || !host_is_name(bytes_of_text(host), true) ||
+            strlen(host) >= DISCOVERY_TEXT_MAX)
             continue;
         if (d->host[0] == '\0') {
-            keep(d->host, sizeof d->host, server->host);
-            keep_user(d, server->user);
+            keep(d->host, sizeof d->host, bytes_of_text(host));
+            expand(d, server->user.length > 0 ? server->user : BYTES("%EMAILADDRESS%"), d->user,
+                   sizeof d->user);
             keep_words(d->source, sizeof d->source, "the settings that ", bytes_of_text(d->domain),
                        " publishes");
         }
-        if (bytes_is_nocase(server->host, d->host))
+        if (bytes_is_nocase(bytes_of_text(host), d->host))
             add_port(d, server->port, server->tls);
     }
     d->done = d->host[0] != '\0';
