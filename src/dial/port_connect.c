@@ -7,6 +7,7 @@
 
 #include "core/route/tls_fallback.h"
 #include "io/clock.h"
+#include "io/conn_evidence.h"
 
 static void run(struct port_connect *port_connect);
 
@@ -42,6 +43,11 @@ static bool port_connect_is_sound(const struct port_connect *port_connect)
 static bool is_line(const struct port_connect_line *line)
 {
     return line->port_connect->line == line;
+}
+
+static void take_evidence(struct port_connect_line *line)
+{
+    conn_evidence_take(&line->conn, line->port_connect->options.host, &line->evidence);
 }
 
 static void feed(struct port_connect_line *line)
@@ -94,6 +100,7 @@ static void on_tls(void *owner)
         [TLS_CERTIFICATE_NONE] = PORT_CERTIFICATE};
     struct port_connect_line *line = owner;
     char said[160];
+    take_evidence(line);
     enum tls_certificate certificate = conn_tls_certificate(&line->conn);
     const struct race_port *port = line->port_connect->race.attempts[line->attempt].port;
     if (port->port == line->port_connect->options.last_resort && !conn_tls_speaks(&line->conn, "smtp")) {
@@ -119,6 +126,7 @@ static void on_end(void *owner, enum conn_end end)
     struct port_connect_line *line = owner;
     struct port_connect *port_connect = line->port_connect;
     char why[sizeof line->conn.why];
+    take_evidence(line);
     snprintf(why, sizeof why, "%s", line->conn.why[0] != '\0' ? line->conn.why : "the connection ended");
     if (!is_line(line))
         feed(line); /* input received before */
@@ -129,6 +137,8 @@ static void on_end(void *owner, enum conn_end end)
     if (!line->open)
         return;
     bool in_clear = end == CONN_END_TLS && conn_met_clear_text(&line->conn);
+    if (in_clear)
+        race_met_clear_text(&port_connect->race, line->attempt, conn_clear_text(&line->conn), clock_now_ms());
     bool by_starttls = port_connect->race.attempts[line->attempt].tls != CLIENT_TLS_IMPLICIT;
     if (in_clear && by_starttls)
         race_lost(&port_connect->race, line->attempt, LOSS_TLS, BYTES(CLEAR_TEXT_AFTER_STARTTLS),
@@ -182,6 +192,7 @@ static void hang_up(struct port_connect_line *line)
         conn_write(&line->conn, BYTES("QUIT\r\n"));
         conn_flush(&line->conn);
     }
+    take_evidence(line);
     line->open = false;
     conn_close(&line->conn);
 }
@@ -269,8 +280,12 @@ static void on_resolved(void *owner)
                                   .examine = port_connect->options.examine,
                                   .last_resort = port_connect->options.last_resort,
                                   .address_count = port_connect->lookup.address_count};
+    if (!racing.examine && racing.address_count > HOST_LOOKUP_FIRST_MAX)
+        racing.address_count = HOST_LOOKUP_FIRST_MAX;
     memcpy(racing.ports, port_connect->options.ports, sizeof racing.ports);
-    memcpy(racing.addresses, port_connect->lookup.addresses, sizeof racing.addresses);
+    _Static_assert((int)RACE_ADDRESSES_MAX >= (int)HOST_LOOKUP_ADDRESSES_MAX,
+                   "all that were found can be examined");
+    memcpy(racing.addresses, port_connect->lookup.addresses, sizeof port_connect->lookup.addresses);
     racing.deadline_ms = port_connect->options.deadline_ms > spent_ms
                              ? (uint32_t)(port_connect->options.deadline_ms - spent_ms)
                              : 1;

@@ -11,6 +11,7 @@
 #ifndef MAILBOAT_DIAL_PORT_CONNECT_H
 #define MAILBOAT_DIAL_PORT_CONNECT_H
 
+#include "core/diagnosis/attempt_facts.h"
 #include "core/port/race.h"
 #include "dial/host_lookup.h"
 #include "io/conn.h"
@@ -52,6 +53,7 @@ struct port_connect_line {
     bool open;
     char tls_text[96];    /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
     char certificate[24]; /* "valid", "expired", ... */
+    struct attempt_line evidence;
 };
 
 struct port_connect_events {
@@ -90,5 +92,9 @@ void port_connect_end(struct port_connect *port_connect);
 const struct port_connect_line *port_connect_line_of(const struct port_connect *port_connect,
                                                      const struct race_attempt *attempt);
 struct client_session *port_connect_session(struct port_connect *port_connect);
+
+/* What was seen, as evidence: the answer of DNS, the addresses, and an attempt a port and address; those
+ * of the last resort, where a web server answers, as the web's. The other facts stay as they are. */
+void port_connect_facts(const struct port_connect *port_connect, struct diagnosis_facts *facts);
 
 #endif

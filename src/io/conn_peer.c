@@ -52,10 +52,12 @@ static void resume(struct conn *conn, struct tls_context *context, const struct 
 
 bool conn_met_clear_text(const struct conn *conn)
 {
-    /* No TLS record begins with text (RFC 8446 5.1), and every SMTP reply does. */
-    unsigned char first = conn->tls.first;
-    bool is_text = (first >= ' ' && first < 127) || first == '\r' || first == '\n' || first == '\t';
-    return conn->tls.heard > 0 && is_text;
+    return tls_socket_met_clear_text(&conn->tls);
+}
+
+struct bytes conn_clear_text(const struct conn *conn)
+{
+    return buffer_bytes(&conn->tls.clear);
 }
 
 bool conn_tls_resumed(const struct conn *conn)
@@ -84,22 +86,26 @@ static bool has_star_for(X509 *certificate, struct bytes host)
     return found;
 }
 
-/* OpenSSL rejects underscores, both under the wildcard and after it; host names may have them
- * (core/dns/host.h). */
-static bool star_covers_underscore(X509_STORE_CTX *store)
+/* OpenSSL knows no underscore, neither where the star stands nor behind it; a
+ * host may have them (core/dns/host.h). */
+static bool star_covers_underscore(X509 *certificate, const char *host)
+{
+    return strchr(host, '_') != NULL && has_star_for(certificate, bytes_of_text(host));
+}
+
+static bool star_covers_any(X509_STORE_CTX *store)
 {
     const char *host;
     X509 *certificate = X509_STORE_CTX_get0_cert(store);
     for (int i = 0; (host = X509_VERIFY_PARAM_get0_host(X509_STORE_CTX_get0_param(store), i)) != NULL; i++)
-        if (strchr(host, '_') != NULL && has_star_for(certificate, bytes_of_text(host)))
+        if (star_covers_underscore(certificate, host))
             return true;
     return false;
 }
 
 static int first_error(int fine, X509_STORE_CTX *store)
 {
-    if (!fine && X509_STORE_CTX_get_error(store) == X509_V_ERR_HOSTNAME_MISMATCH &&
-        star_covers_underscore(store))
+    if (!fine && X509_STORE_CTX_get_error(store) == X509_V_ERR_HOSTNAME_MISMATCH && star_covers_any(store))
         return 1;
     SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct conn *conn = ssl == NULL ? NULL : SSL_get_app_data(ssl);
@@ -114,8 +120,17 @@ static bool is_address_text(const char *name)
     return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
 }
 
-/* RFC 7671 5.1: with DANE-EE, names and dates are not checked, as in OpenSSL. True if some records are
- * usable. */
+enum { HOST_FLAGS = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT };
+
+bool conn_certificate_names(X509 *certificate, const char *host)
+{
+    if (is_address_text(host))
+        return X509_check_ip_asc(certificate, host, 0) == 1;
+    return X509_check_host(certificate, host, 0, HOST_FLAGS, NULL) == 1 ||
+           star_covers_underscore(certificate, host);
+}
+
+/* RFC 7671 5.1: with DANE-EE names and dates do not count, as OpenSSL has it. True when some can be used. */
 static bool check_tlsa(struct conn *conn, const struct conn_peer *peer)
 {
     bool any = false;
@@ -167,8 +182,7 @@ void conn_start_tls_peer(struct conn *conn, struct tls_context *context, const s
     SSL_set_connect_state(conn->ssl);
     SSL_set_verify(conn->ssl, SSL_VERIFY_PEER, first_error);
     X509_VERIFY_PARAM *wanted = SSL_get0_param(conn->ssl);
-    X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
-                                                X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+    X509_VERIFY_PARAM_set_hostflags(wanted, HOST_FLAGS);
     bool by_tlsa = check_tlsa(conn, peer);
     conn->verify = peer->verify || by_tlsa;
     if (!by_tlsa && is_address_text(peer->name)) {

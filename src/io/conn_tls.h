@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * conn_tls: the inside of a conn, shared by conn.c (sockets, buffers, events),
- * conn_tls.c (TLS below them: octets and the handshake) and conn_peer.c (the
- * server that is called); no other file includes it.
+/* conn_tls: what conn.c, conn_peer.c and conn_evidence.c share of a TLS connection; nobody else includes it.
  */
 #ifndef MAILBOAT_IO_CONN_TLS_H
 #define MAILBOAT_IO_CONN_TLS_H
@@ -37,7 +34,9 @@ void conn_handshake(struct conn *conn);
 /* True if a client hung up before its ClientHello was processed: the handshake is then not started,
  * because that costs more CPU than the client spent. */
 bool conn_client_is_gone(const struct conn *conn);
-/* Returns why a certificate is not valid. */
+/* Does the certificate name the host (RFC 9525 6), whatever else is wrong with it? */
+bool conn_certificate_names(X509 *certificate, const char *host);
+/* Why a certificate that is not valid is not. */
 const char *conn_certificate_sentence(enum tls_certificate verdict);
 
 #endif

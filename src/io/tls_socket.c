@@ -26,6 +26,24 @@ static bool is_fine(struct tls_socket *from, struct bytes octets)
     return !from->refused;
 }
 
+/* No TLS record begins with text (RFC 8446 5.1), and every SMTP reply does. */
+static bool is_text(unsigned char first)
+{
+    return (first >= ' ' && first < 127) || first == '\r' || first == '\n' || first == '\t';
+}
+
+bool tls_socket_met_clear_text(const struct tls_socket *socket)
+{
+    return socket->heard > 0 && is_text(socket->first);
+}
+
+/* Of a server: a client is told in clear what it does wrong, and asked no more. */
+static void keep_clear_text(struct tls_socket *from, struct bytes octets)
+{
+    if (!SSL_is_server(from->ssl) && is_text(from->first))
+        buffer_add(&from->clear, bytes_first(octets, TLS_CLEAR_KEPT_MAX));
+}
+
 static int socket_read(BIO *bio, char *out, int size)
 {
     struct tls_socket *from = BIO_get_data(bio);
@@ -44,8 +62,10 @@ static int socket_read(BIO *bio, char *out, int size)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         BIO_set_retry_read(bio);
     from->ended = from->ended || got == 0;
-    if (got > 0 && from->heard == 0)
+    if (got > 0 && from->heard == 0) {
         from->first = (unsigned char)out[0];
+        keep_clear_text(from, bytes_of(out, (size_t)got));
+    }
     if (got > 0) {
         from->capacity -= (size_t)got;
         from->heard += (uint64_t)got;
@@ -57,11 +77,12 @@ static int socket_read(BIO *bio, char *out, int size)
 
 static int socket_write(BIO *bio, const char *octets, int size)
 {
-    const struct tls_socket *to = BIO_get_data(bio);
+    struct tls_socket *to = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     ssize_t sent = send(to->descriptor, octets, (size_t)size, MSG_NOSIGNAL);
     if (sent < 0 && (errno == EAGAIN || errno == EINTR))
         BIO_set_retry_write(bio);
+    to->sent += sent > 0 ? (uint64_t)sent : 0;
     return (int)sent;
 }
 

@@ -198,17 +198,17 @@ static int clean_up(void **state)
     return 0;
 }
 
-static unsigned winner(void)
+static inline unsigned winner(void)
 {
     return g.won < 0 ? 0 : g.race.attempts[g.won].port->port;
 }
 
-static enum port_verdict verdict(uint16_t port)
+static inline enum port_verdict verdict(uint16_t port)
 {
     return race_verdict(&g.race, port)->verdict;
 }
 
-static bool heard_anywhere(const char *words)
+static inline bool heard_anywhere(const char *words)
 {
     for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++)
         if (bytes_search(buffer_bytes(&g.heard[i]), bytes_of_text(words)) != SIZE_MAX)
@@ -216,7 +216,7 @@ static bool heard_anywhere(const char *words)
     return false;
 }
 
-static bool explains(const char *words)
+static inline bool explains(const char *words)
 {
     struct buffer text = {0};
     race_explain(&g.race, &text);

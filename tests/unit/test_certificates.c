@@ -4,6 +4,7 @@
 #include <openssl/x509v3.h>
 
 #include "ends.h"
+#include "io/conn_evidence.h"
 #include "unit.h"
 
 static struct tls_context client_tls;
@@ -227,12 +228,97 @@ static void an_address_is_an_address(void **state)
     }
 }
 
+/* ---- as evidence ---- */
+
+/* What is seen of a server with this certificate. */
+static struct attempt_line seen_of(X509 *certificate, EVP_PKEY *its_key, const char *host)
+{
+    struct unit_end client, server;
+    struct attempt_line line = {0};
+    struct tls_context server_tls = {.ssl = SSL_CTX_new(TLS_server_method())};
+    assert_int_equal(SSL_CTX_use_certificate(server_tls.ssl, certificate), 1);
+    assert_int_equal(SSL_CTX_use_PrivateKey(server_tls.ssl, its_key), 1);
+    ends_pair(&client, &server);
+    conn_start_tls_server(&server.conn, &server_tls);
+    conn_start_tls_client(&client.conn, &client_tls, host, false);
+    TURN_UNTIL(client.tls == 1 || client.ended == 1);
+    conn_evidence_take(&client.conn, host, &line);
+    end_close(&client);
+    end_close(&server);
+    SSL_CTX_free(server_tls.ssl);
+    return line;
+}
+
+static void each_fault_is_judged_apart(void **state)
+{
+    static const struct name names[] = {DNS("mx.example.org"), DNS("*.example.com")};
+    static const struct {
+        const char *host;
+        bool expired, foreign;
+        enum fact_certificate_state state;
+        enum known names_host, chain_trusted;
+    } cases[] = {
+        {"mx.example.org", false, false, FACT_CERTIFICATE_VALID, KNOWN_YES, KNOWN_YES},
+        {"a.example.com", true, false, FACT_CERTIFICATE_EXPIRED, KNOWN_YES, KNOWN_YES},
+        {"mx.example.net", false, false, FACT_CERTIFICATE_OTHER_NAME, KNOWN_NO, KNOWN_YES},
+        {"mx.example.net", true, false, FACT_CERTIFICATE_OTHER_NAME, KNOWN_NO, KNOWN_YES},
+        {"mx.example.org", false, true, FACT_CERTIFICATE_UNKNOWN_ISSUER, KNOWN_YES, KNOWN_NO},
+        {"192.0.2.1", true, true, FACT_CERTIFICATE_UNKNOWN_ISSUER, KNOWN_NO, KNOWN_NO},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        X509 *certificate = certificate_for(names, ARRAY_LENGTH(names));
+        if (cases[i].expired)
+            X509_gmtime_adj(X509_getm_notAfter(certificate), -30);
+        if (cases[i].foreign)
+            X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
+        X509_NAME_add_entry_by_txt(X509_get_issuer_name(certificate), "O", V_ASN1_UTF8STRING,
+                                   (const unsigned char *)"Sca\x01nner", 8, -1, 0);
+        if (!cases[i].foreign)
+            X509_set_issuer_name(certificate, X509_get_subject_name(ca));
+        assert_true(X509_sign(certificate, ca_key, EVP_sha256()) > 0);
+        struct attempt_line line = seen_of(certificate, key, cases[i].host);
+        const struct fact_certificate *fact = &line.certificate;
+        if (fact->state != cases[i].state || fact->names_host != cases[i].names_host)
+            print_error("case %zu\n", i);
+        assert_int_equal(line.tls, FACT_TLS_DONE);
+        assert_int_equal(fact->state, cases[i].state);
+        assert_int_equal(fact->names_host, cases[i].names_host);
+        assert_int_equal(fact->chain_trusted, cases[i].chain_trusted);
+        assert_string_equal(fact->subject, "CN=somebody");
+        assert_string_equal(fact->root, "CN=somebody");
+        assert_string_equal(fact->issuer, cases[i].foreign ? "CN=somebody, O=Sca\\01nner" : "CN=Test CA");
+        assert_string_equal(fact->names, "mx.example.org, *.example.com");
+        assert_int_equal(fact->chain_length, 1);
+        assert_true(fact->not_before_s + 120 > clock_epoch_ms() / 1000);
+        assert_int_equal(fact->not_after_s < clock_epoch_ms() / 1000, cases[i].expired);
+        assert_true(line.tls_sent > 0 && line.tls_received > 0 && line.tls_version[0] == 'T');
+        X509_free(certificate);
+    }
+}
+
+static void a_self_signed_certificate_is_told(void **state)
+{
+    struct attempt_line line = seen_of(ca, ca_key, "mx.example.org");
+    assert_int_equal(line.certificate.state, FACT_CERTIFICATE_OTHER_NAME); /* this one is trusted */
+    X509 *own = unsigned_certificate(key, "own", 3);
+    X509_set_issuer_name(own, X509_get_subject_name(own));
+    assert_true(X509_sign(own, key, EVP_sha256()) > 0);
+    line = seen_of(own, key, "mx.example.org");
+    assert_int_equal(line.certificate.state, FACT_CERTIFICATE_SELF_SIGNED);
+    assert_int_equal(line.certificate.chain_trusted, KNOWN_NO);
+    assert_int_equal(line.certificate.names_host, KNOWN_NO);
+    assert_string_equal(line.certificate.names, "");
+    X509_free(own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_is_the_whole_name),
         cmocka_unit_test(a_star_is_one_whole_label_at_the_left),
         cmocka_unit_test(an_address_is_an_address),
+        cmocka_unit_test(each_fault_is_judged_apart),
+        cmocka_unit_test(a_self_signed_certificate_is_told),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

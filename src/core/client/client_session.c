@@ -320,6 +320,8 @@ static void after_hello(struct client_session *session)
         session->state->clear_reason = BYTES("the server does not offer STARTTLS");
     if (may_start && session->capabilities.starttls) {
         session->state->phase = PHASE_STARTTLS;
+        if (options->record != NULL)
+            options->record->starttls_asked = true;
         client_out(session, "STARTTLS");
     } else if (may_start && options->tls == CLIENT_TLS_REQUIRED) {
         client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.4",
@@ -410,12 +412,31 @@ static void malformed(struct client_session *session, struct bytes input)
         [CLIENT_PEER_SSH] = "an SSH server answers here, not a mail server",
     };
     session->peer = peer_of(input);
+    if (session->options.record != NULL)
+        client_record_nonsense(session->options.record, input);
     client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0", texts[session->peer]);
+}
+
+static void record_reply(const struct client_session *session, const struct smtp_reply *reply)
+{
+    struct client_record *record = session->options.record;
+    struct client_capabilities announced = {0};
+    switch (record == NULL ? PHASE_OVER : session->state->phase) {
+    case PHASE_GREETING: client_record_greeting(record, reply); break;
+    case PHASE_EHLO:
+        if (reply->code / 100 == 2)
+            capabilities_read(&announced, reply);
+        client_record_ehlo(record, reply, announced.starttls, announced.masked);
+        break;
+    case PHASE_STARTTLS: client_record_starttls(record, reply); break;
+    default: break;
+    }
 }
 
 static void take_reply(struct client_session *session, const struct smtp_reply *reply)
 {
     struct client_state *state = session->state;
+    record_reply(session, reply);
     if (reply->code == 421 && state->phase != PHASE_QUIT) {
         client_fail_reply(session, client_session_step(session), reply);
         return;

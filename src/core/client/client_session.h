@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "core/client/client_record.h"
 #include "core/client/delivery_outcome.h"
 #include "core/smtp/envelope.h"
 #include "core/smtp/reply.h"
@@ -29,10 +30,11 @@ enum client_tls {
 struct client_options {
     struct bytes helo; /* this host's name, or an address literal */
     enum client_tls tls;
-    bool lmtp;                   /* LHLO, and one reply per recipient at the end (RFC 2033) */
-    struct bytes user, password; /* empty user: no AUTH */
-    struct bytes token;          /* OAuth 2 token, instead of the password */
-    bool probe_only;             /* stop at CLIENT_READY before AUTH: for the race and `mailboat ports` */
+    bool lmtp;                    /* LHLO, and a reply per recipient at the end (RFC 2033) */
+    struct bytes user, password;  /* empty user: no AUTH */
+    struct bytes token;           /* of OAuth 2, in place of the password */
+    bool probe_only;              /* stop at CLIENT_READY before AUTH: for the race and `mailboat ports` */
+    struct client_record *record; /* keeps what the server says until TLS; NULL: nobody needs it */
 };
 
 /* Capabilities of the peer from its last EHLO reply. */

@@ -45,9 +45,7 @@ void race_free(struct race *race)
 
 static void keep_said(struct race_attempt *a, struct bytes text)
 {
-    text = bytes_first(text, sizeof a->said - 1);
-    memcpy(a->said, text.at == NULL ? "" : text.at, text.length);
-    a->said[text.length] = '\0';
+    client_record_text(a->said, sizeof a->said, text, false);
 }
 
 static void end_attempt(struct race *race, struct race_attempt *a, enum port_verdict verdict, uint64_t now_ms)
@@ -117,11 +115,28 @@ static bool is_mute(const struct race_attempt *a)
     return a->stage == ATTEMPT_TALKING && !a->heard;
 }
 
+static void hear(struct race_attempt *a, uint64_t now_ms)
+{
+    if (!a->heard)
+        a->first_ms = now_ms;
+    a->heard = true;
+}
+
+static void keep_first(struct race_attempt *a, struct bytes input)
+{
+    input = bytes_first(input, sizeof a->first);
+    if (input.length <= a->first_length)
+        return;
+    memcpy(a->first, input.at, input.length);
+    a->first_length = (uint8_t)input.length;
+}
+
 /* ---- the session of an attempt ---- */
 
 static void begin_session(struct race *race, struct race_attempt *a, uint64_t now_ms)
 {
-    struct client_options options = {.helo = race->options.helo, .tls = a->tls, .probe_only = true};
+    struct client_options options = {
+        .helo = race->options.helo, .tls = a->tls, .probe_only = true, .record = &a->record};
     client_session_start(&a->session, &options);
     a->has_session = true;
     a->stage = ATTEMPT_TALKING;
@@ -304,7 +319,7 @@ void race_connected(struct race *race, size_t i, uint64_t now_ms)
     if (a->stage != ATTEMPT_CONNECTING)
         return;
     a->connected = true;
-    a->step_ms = now_ms;
+    a->connected_ms = a->step_ms = now_ms;
     if (a->tls != CLIENT_TLS_IMPLICIT) {
         begin_session(race, a, now_ms);
         return;
@@ -320,7 +335,8 @@ void race_tls_done(struct race *race, size_t i, enum port_verdict certificate, s
     struct race_attempt *a = &race->attempts[i];
     if (a->stage != ATTEMPT_SHAKING)
         return;
-    a->secured = a->heard = true;
+    a->secured = true;
+    hear(a, now_ms);
     a->certificate = race->options.any_certificate ? PORT_OPEN : certificate;
     if (certificate != PORT_OPEN)
         keep_said(a, said);
@@ -339,14 +355,34 @@ size_t race_feed(struct race *race, size_t i, struct bytes input, uint64_t now_m
     struct race_attempt *a = &race->attempts[i];
     if (!a->has_session || a->stage != ATTEMPT_TALKING)
         return 0;
-    if (!a->heard && input.length > 0) {
-        a->heard = true;
-        if (bytes_starts_nocase(input, "HTTP/")) {
-            end_attempt(race, a, PORT_PORTAL, now_ms);
-            return 0;
-        }
+    bool is_first = !a->heard && input.length > 0;
+    if (input.length > 0)
+        hear(a, now_ms);
+    if (a->record.greeting_code == 0)
+        keep_first(a, input);
+    if (is_first && bytes_starts_nocase(input, "HTTP/")) {
+        keep_said(a, input);
+        end_attempt(race, a, PORT_PORTAL, now_ms);
+        return 0;
     }
     return client_session_feed(&a->session, input);
+}
+
+void race_met_clear_text(struct race *race, size_t i, struct bytes text, uint64_t now_ms)
+{
+    struct race_attempt *a = &race->attempts[i];
+    if (text.length == 0 || a->stage == ATTEMPT_OVER)
+        return;
+    if (a->tls == CLIENT_TLS_IMPLICIT) {
+        hear(a, now_ms);
+        keep_first(a, text);
+    }
+    struct smtp_reply reply;
+    size_t used;
+    if (a->tls == CLIENT_TLS_IMPLICIT && reply_parse(text, &reply, &used) == REPLY_COMPLETE)
+        client_record_greeting(&a->record, &reply);
+    else
+        client_record_nonsense(&a->record, text);
 }
 
 void race_lost(struct race *race, size_t i, enum race_loss loss, struct bytes why, uint64_t now_ms)
@@ -367,6 +403,8 @@ void race_lost(struct race *race, size_t i, enum race_loss loss, struct bytes wh
     if (a->has_session)
         a->step = a->stage == ATTEMPT_SHAKING ? STEP_TLS : client_session_step(&a->session);
     keep_said(a, why);
+    a->lost = true;
+    a->loss = loss;
     end_attempt(race, a, verdict, now_ms);
     a->close_due = true;
     if (loss == LOSS_TLS_MISMATCH)

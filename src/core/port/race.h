@@ -39,8 +39,20 @@ enum race_limit {
     RACE_STEP_MS = 6 * 1000,     /* greeting, EHLO, TLS */
     RACE_TLS_MISMATCH_MS = 1500, /* silence instead of a greeting: tries implicit TLS too */
     RACE_PORTS_MAX = 8,
-    RACE_ADDRESSES_MAX = 4,
-    RACE_ATTEMPTS_MAX = 2 * RACE_PORTS_MAX * RACE_ADDRESSES_MAX, /* each may have one in the other TLS mode */
+    RACE_ADDRESSES_MAX = 8,
+    RACE_FIRST_MAX = 16, /* octets that are kept of how a server begins */
+    RACE_ATTEMPTS_MAX = 2 * RACE_PORTS_MAX * RACE_ADDRESSES_MAX, /* each may have one the other way */
+};
+
+/* How a connection can fail. */
+enum race_loss {
+    LOSS_REFUSED,
+    LOSS_UNREACHABLE,
+    LOSS_TIMEOUT,
+    LOSS_CLOSED,
+    LOSS_TLS,
+    LOSS_TLS_MISMATCH,
+    LOSS_NOT_SMTP
 };
 
 struct race_port {
@@ -78,12 +90,18 @@ struct race_attempt {
     enum port_verdict verdict;
     enum client_step step; /* current or last step */
     uint64_t started_ms, step_ms, ended_ms;
-    enum port_verdict certificate; /* PORT_OPEN: valid, or not known yet */
+    uint64_t connected_ms, first_ms; /* when it was connected, and when its first octet came; 0: never */
+    enum port_verdict certificate;   /* PORT_OPEN: valid, or not seen yet */
     bool has_session, secured, connect_due, shake_due, close_due, connected, heard;
     struct client_session session;
-    struct client_capabilities capabilities; /* kept after the session */
-    unsigned code;                           /* of its last reply; 0: none */
-    char said[200];                          /* last reply of the server, or error of the system */
+    struct client_capabilities capabilities; /* kept when the session is gone */
+    unsigned code;                           /* of the reply it ended with; 0 when there was none */
+    char said[200];                          /* what the server, or the system, said at the end */
+    struct client_record record;             /* what it said until TLS was there */
+    char first[RACE_FIRST_MAX];              /* how it begins, in clear */
+    uint8_t first_length;
+    bool lost; /* it ended by race_lost(): `loss` says how */
+    enum race_loss loss;
 };
 
 struct race {
@@ -111,17 +129,6 @@ struct race_action {
     struct bytes bytes; /* SEND */
 };
 
-/* How a connection failed. */
-enum race_loss {
-    LOSS_REFUSED,
-    LOSS_UNREACHABLE,
-    LOSS_TIMEOUT,
-    LOSS_CLOSED,
-    LOSS_TLS,
-    LOSS_TLS_MISMATCH,
-    LOSS_NOT_SMTP
-};
-
 void race_start(struct race *race, const struct race_options *options, uint64_t now_ms);
 void race_free(struct race *race); /* also frees the winner's session */
 bool race_action(struct race *race, uint64_t now_ms, struct race_action *action);
@@ -133,6 +140,8 @@ void race_tls_done(struct race *race, size_t attempt, enum port_verdict certific
                    uint64_t now_ms);
 size_t race_feed(struct race *race, size_t attempt, struct bytes input, uint64_t now_ms);
 void race_lost(struct race *race, size_t attempt, enum race_loss loss, struct bytes why, uint64_t now_ms);
+/* How it began where TLS was due and clear text came: for what it is, and for people. Before race_lost(). */
+void race_met_clear_text(struct race *race, size_t attempt, struct bytes text, uint64_t now_ms);
 
 uint64_t race_next_ms(const struct race *race, uint64_t now_ms); /* UINT64_MAX: nothing to wait for */
 void race_time(struct race *race, uint64_t now_ms);
