@@ -64,9 +64,27 @@ static void feed(struct port_connect_line *line)
         run(port_connect); /* the first octets can decide, before a complete reply */
 }
 
+/* RFC 5321 4.1.3: who has no name says "[192.0.2.1]" or "[IPv6:2001:db8::1]". */
+static void greet_by_address(struct port_connect_line *line)
+{
+    struct sockaddr_storage own;
+    socklen_t length = sizeof own;
+    char text[48];
+    struct sockaddr *address = (void *)&own;
+    if (getsockname(line->conn.descriptor, address, &length) != 0)
+        return;
+    bool six = own.ss_family == AF_INET6 &&
+               !IN6_IS_ADDR_V4MAPPED(&((struct sockaddr_in6 *)(void *)&own)->sin6_addr);
+    struct bytes written = conn_address_text(address, text, sizeof text);
+    snprintf(line->helo, sizeof line->helo, "[%s%.*s]", six ? "IPv6:" : "", BYTES_ARG(written));
+    race_greet_as(&line->port_connect->race, line->attempt, bytes_of_text(line->helo));
+}
+
 static void on_connected(void *owner)
 {
     struct port_connect_line *line = owner;
+    if (line->port_connect->options.helo.length == 0)
+        greet_by_address(line);
     race_connected(&line->port_connect->race, line->attempt, clock_now_ms());
     run(line->port_connect);
 }
@@ -186,8 +204,8 @@ static void connect_attempt(struct port_connect *port_connect, size_t i)
 static void hang_up(struct port_connect_line *line)
 {
     const struct race_attempt *attempt = &line->port_connect->race.attempts[line->attempt];
-    bool greeted = attempt->verdict <= PORT_OPEN && attempt->step > STEP_GREETING &&
-                   (attempt->step != STEP_TLS || attempt->secured);
+    bool greeted = attempt->may_quit || (attempt->verdict <= PORT_OPEN && attempt->step > STEP_GREETING &&
+                                         (attempt->step != STEP_TLS || attempt->secured));
     if (greeted) {
         conn_write(&line->conn, BYTES("QUIT\r\n"));
         conn_flush(&line->conn);
@@ -329,7 +347,7 @@ void port_connect_end(struct port_connect *port_connect)
     for (size_t i = 0; i < RACE_ATTEMPTS_MAX; i++)
         if (port_connect->lines[i].open && &port_connect->lines[i] != port_connect->line)
             hang_up(&port_connect->lines[i]);
-    if (port_connect->line != NULL && client_session_is_ready(port_connect_session(port_connect))) {
+    if (port_connect->line != NULL && client_session_may_quit(port_connect_session(port_connect))) {
         hang_up(port_connect->line);
     } else if (port_connect->line != NULL) {
         port_connect->line->open = false;

@@ -36,7 +36,7 @@ struct port_connect_options {
     const char *host; /* a name or an address; lives as long as the port_connect */
     struct race_port ports[RACE_PORTS_MAX];
     size_t port_count;
-    struct bytes helo;    /* this host's name; lives as long as the port_connect */
+    struct bytes helo; /* ours; lives as long as the dialing; empty: the address literal of each connection */
     uint16_t last_resort; /* as in struct race_options */
     bool needs_auth, by_token, examine;
     bool own_ca;          /* configured CA certificates: applied on loopback too */
@@ -54,6 +54,7 @@ struct port_connect_line {
     char tls_text[96];    /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
     char certificate[24]; /* "valid", "expired", ... */
     struct attempt_line evidence;
+    char helo[64]; /* our address literal, where we have no name */
 };
 
 struct port_connect_events {

@@ -28,7 +28,10 @@ enum behaviour {
     UNWILLING /* 554 */,
     NEVER_ENDS /* its greeting */,
     CLEAR_FIRST,
-    TLS_FIRST
+    TLS_FIRST,
+    /* not in the weather: */
+    REFUSES_STARTTLS /* 454 */,
+    GARBLES_STARTTLS
 };
 
 /* One server a port, with its delay for each step. */
@@ -83,7 +86,10 @@ static void hear(size_t attempt, struct bytes line)
                      : b == NO_AUTH            ? "250 x\r\n"
                                                : "250-x\r\n250 AUTH PLAIN LOGIN\r\n");
     else if (bytes_starts_nocase(line, "STARTTLS"))
-        say(attempt, b == TAKES_STARTTLS_BACK ? "500 what?\r\n" : "220 go\r\n");
+        say(attempt, b == TAKES_STARTTLS_BACK ? "500 what?\r\n"
+                     : b == REFUSES_STARTTLS  ? "454 4.7.0 not today\r\n"
+                     : b == GARBLES_STARTTLS  ? "#### ####\r\n"
+                                              : "220 go\r\n");
     else if (bytes_starts_nocase(line, "AUTH"))
         say(attempt, "235 welcome\r\n");
 }

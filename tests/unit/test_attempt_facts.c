@@ -92,6 +92,16 @@ static void starttls_is_told_as_it_was(void **state)
     assert_string_equal(fact.starttls_said, "what?");
     clean_up(state);
     prepare(state);
+    fact = examined(REFUSES_STARTTLS, &(struct attempt_line){0});
+    assert_true(fact.starttls_offered == KNOWN_YES && fact.starttls_code == 454 && fact.end_code == 454);
+    assert_string_equal(fact.starttls_said, "4.7.0 not today");
+    clean_up(state);
+    prepare(state);
+    fact = examined(GARBLES_STARTTLS, &(struct attempt_line){0});
+    assert_true(fact.starttls_offered == KNOWN_YES && fact.starttls_code == 0);
+    assert_string_equal(fact.starttls_said, "#### ####  ");
+    clean_up(state);
+    prepare(state);
     fact = examined(NO_STARTTLS, &(struct attempt_line){0});
     assert_true(fact.starttls_offered == KNOWN_NO && fact.ehlo_masked == KNOWN_NO);
     assert_string_equal(fact.ehlo, "x\nSIZE");

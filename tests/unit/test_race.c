@@ -84,6 +84,8 @@ static void each_trouble_has_its_verdict(void **state)
                  {BAD_CERTIFICATE, PORT_CERTIFICATE_OTHER_NAME},
                  {MASKED, PORT_STRIPPED},
                  {TAKES_STARTTLS_BACK, PORT_STRIPPED},
+                 {REFUSES_STARTTLS, PORT_STARTTLS_REFUSED},
+                 {GARBLES_STARTTLS, PORT_STRIPPED},
                  {NO_AUTH, PORT_NO_AUTH},
                  {IS_WEB, PORT_PORTAL},
                  {WEB_WAITS, PORT_PORTAL},
@@ -101,6 +103,51 @@ static void each_trouble_has_its_verdict(void **state)
         assert_true(explains(port_verdict_sentence(table[i].verdict)));
         clean_up(state);
     }
+}
+
+static void starttls_that_is_refused_is_told_with_the_servers_words(void **state)
+{
+    g.options.port_count = 1;
+    g.peers[0].behaviour = REFUSES_STARTTLS;
+    run();
+    assert_true(explains("the server offers STARTTLS and then refuses it (454 4.7.0 not today)"));
+    assert_true(race_is_for_later(&g.race));
+}
+
+static void who_still_listens_hears_quit(void **state)
+{
+    static const struct {
+        enum behaviour behaviour;
+        bool may_quit;
+    } table[] = {{NO_STARTTLS, true},       {MASKED, true},          {TAKES_STARTTLS_BACK, true},
+                 {REFUSES_STARTTLS, true},  {BAD_CERTIFICATE, true}, {NO_AUTH, true},
+                 {UNWILLING, true},         {BUSY, false},           {IS_WEB, false},
+                 {GARBLES_STARTTLS, false}, {MUTE, false},           {NEVER_ENDS, false}};
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        prepare(state);
+        g.options.port_count = 1;
+        g.peers[0].behaviour = table[i].behaviour;
+        run();
+        if (race_verdict(&g.race, 587)->may_quit != table[i].may_quit)
+            print_error("behaviour %d\n", (int)table[i].behaviour);
+        assert_int_equal(race_verdict(&g.race, 587)->may_quit, table[i].may_quit);
+        clean_up(state);
+    }
+    prepare(state);
+}
+
+static void without_a_name_each_connection_has_its_own(void **state)
+{
+    struct race_action action;
+    g.options.helo = bytes_none();
+    g.options.port_count = 1;
+    race_start(&g.race, &g.options, g.now_ms);
+    pull();
+    race_greet_as(&g.race, 0, BYTES("[IPv6:2001:db8::1]"));
+    race_connected(&g.race, 0, g.now_ms);
+    race_feed(&g.race, 0, BYTES("220 mx\r\n"), g.now_ms);
+    assert_true(race_action(&g.race, g.now_ms, &action) && action.kind == RACE_SEND);
+    assert_true(bytes_is(action.bytes, "EHLO [IPv6:2001:db8::1]\r\n"));
 }
 
 static void a_port_with_tls_the_other_way_round_works_too(void **state)
@@ -403,6 +450,9 @@ int main(void)
         TESTED(every_mechanism_that_we_have_makes_a_port_usable),
         TESTED(each_trouble_has_its_verdict),
         TESTED(the_whole_ends_at_its_deadline),
+        TESTED(starttls_that_is_refused_is_told_with_the_servers_words),
+        TESTED(who_still_listens_hears_quit),
+        TESTED(without_a_name_each_connection_has_its_own),
         TESTED(ipv4_wins_where_ipv6_is_silent),
         TESTED(a_port_with_tls_the_other_way_round_works_too),
         TESTED(the_usual_way_is_better_than_the_other),

@@ -64,7 +64,6 @@ static void start(struct doctor_run *e)
         struct port_connect_options options = {.host = probe->host,
                                                .ports = {{probe->port, port_tls(probe->port)}},
                                                .port_count = 1,
-                                               .helo = BYTES("localhost"),
                                                .examine = true,
                                                .deadline_ms = DOCTOR_MS};
         probe->of = e;

@@ -211,9 +211,11 @@ bool server_connection_race(struct server_connection *connection,
     connection->dns = dns_open(NULL, 0, error);
     if (connection->dns == NULL || !dns_start(connection->dns, &connection->loop, error))
         return false;
+    /* without a full name our address tells more (RFC 5321 4.1.3) */
+    bool has_name = strchr(connection->hostname, '.') != NULL;
     struct port_connect_options way = {.host = connection->options.host,
                                        .port_count = options->port_count,
-                                       .helo = bytes_of_text(connection->hostname),
+                                       .helo = has_name ? bytes_of_text(connection->hostname) : bytes_none(),
                                        .needs_auth = options->needs_auth,
                                        .by_token = options->by_token,
                                        .last_resort = options->last_resort,
@@ -305,6 +307,10 @@ void server_connection_end(struct server_connection *connection)
 {
     if (connection->dialled)
         port_connect_end(&connection->connect);
+    if (connection->conn == &connection->local && client_session_may_quit(connection->session)) {
+        conn_write(&connection->local, BYTES("QUIT\r\n"));
+        conn_flush(&connection->local);
+    }
     if (connection->conn == &connection->local)
         conn_close(&connection->local);
     if (connection->session == &connection->own_session)

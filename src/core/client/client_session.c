@@ -262,6 +262,7 @@ void client_session_free(struct client_session *session)
 
 void client_session_failed(struct client_session *session, enum client_step step, struct bytes why)
 {
+    session->state->listens = false;
     client_fail(session, client_result_said(&session->state->session_arena, step, OUTCOME_DEFERRED,
                                             step == STEP_TLS ? "4.7.5" : "4.4.2", why));
     assert(client_session_is_sound(session));
@@ -279,6 +280,12 @@ void client_session_quit(struct client_session *session)
 bool client_session_is_ready(const struct client_session *session)
 {
     return session->state->phase == PHASE_READY && session->state->action_count == 0;
+}
+
+bool client_session_may_quit(const struct client_session *session)
+{
+    bool failed_by_reply = session->state->phase == PHASE_OVER && session->state->listens;
+    return failed_by_reply || client_session_is_ready(session);
 }
 
 bool client_session_is_securing(const struct client_session *session)
@@ -433,9 +440,20 @@ static void record_reply(const struct client_session *session, const struct smtp
     }
 }
 
+/* 221 and 421 are said by who closes; behind 3xx it waits for something else than a command;
+ * and what follows a STARTTLS that was not refused may be no command either. */
+static bool listens_after(const struct client_state *state, const struct smtp_reply *reply)
+{
+    if (reply->code >= 400)
+        return reply->code != 421 && state->phase < PHASE_READY;
+    return reply->code / 100 == 2 && reply->code != 221 && state->phase < PHASE_READY &&
+           state->phase != PHASE_STARTTLS;
+}
+
 static void take_reply(struct client_session *session, const struct smtp_reply *reply)
 {
     struct client_state *state = session->state;
+    state->listens = listens_after(state, reply);
     record_reply(session, reply);
     if (reply->code == 421 && state->phase != PHASE_QUIT) {
         client_fail_reply(session, client_session_step(session), reply);
@@ -497,6 +515,7 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
     assert(client_session_is_sound(session));
     if (state->phase == PHASE_OVER || state->action_count > 0 || input.length == 0)
         return 0;
+    state->listens = false;
     if (state->phase == PHASE_HANDSHAKE) {
         client_fail_said(session, STEP_TLS, OUTCOME_DEFERRED, "4.7.0", CLEAR_TEXT_AFTER_STARTTLS);
         return 0;
@@ -507,10 +526,11 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
     case REPLY_COMPLETE: break;
     }
     take_reply(session, &reply);
-    /* otherwise its next reply would be taken for the reply to the next command */
-    if (input.length > used && is_our_turn(state))
+    /* or its next reply would be taken for the answer to what we say now */
+    if (input.length > used && is_our_turn(state)) {
+        state->listens = false;
         client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0",
                          "the server sent an unexpected reply");
-    assert(client_session_is_sound(session));
+    }
     return used;
 }

@@ -138,7 +138,11 @@ void client_session_answer_nonce(struct client_session *session, struct bytes no
 /* Passes ClientProof, and the ServerSignature expected from the server. */
 void client_session_answer_proof(struct client_session *session, const uint8_t *proof,
                                  const uint8_t *signature);
-/* True at CLIENT_READY with no action pending. */
+/* The server takes commands, though the session may have failed by its last reply: who leaves
+ * now says QUIT first (RFC 5321 4.1.1.10). Not behind 421, a connection that is lost or garbled, or
+ * a handshake that failed. */
+bool client_session_may_quit(const struct client_session *session);
+/* At CLIENT_READY, with nothing waiting to be pulled. */
 bool client_session_is_ready(const struct client_session *session);
 
 enum client_limit {

@@ -23,6 +23,7 @@ static struct delivery_result copied(struct delivery *delivery, const struct del
 
 static void drop_session(struct delivery *delivery)
 {
+    delivery->quit_due = delivery->has_session && client_session_may_quit(&delivery->session);
     if (delivery->has_session)
         client_session_free(&delivery->session);
     delivery->has_session = false;
@@ -428,8 +429,8 @@ bool delivery_action(struct delivery *delivery, struct delivery_action *action)
         if (take_session_action(delivery, &from, action))
             return true;
     if (delivery->close_due) {
-        delivery->close_due = false;
-        action->kind = DELIVERY_CLOSE;
+        *action = (struct delivery_action){.kind = DELIVERY_CLOSE, .quit = delivery->quit_due};
+        delivery->close_due = delivery->quit_due = false;
         return true;
     }
     while (delivery->stage == DELIVERY_ROUTING || delivery->stage == DELIVERY_SECURING)

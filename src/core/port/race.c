@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "core/smtp/status.h"
+
 static bool is_last_resort(const struct race *race, const struct race_port *port)
 {
     return race->options.last_resort != 0 && port->port == race->options.last_resort;
@@ -48,6 +50,17 @@ static void keep_said(struct race_attempt *a, struct bytes text)
     client_record_text(a->said, sizeof a->said, text, false);
 }
 
+/* The reply to STARTTLS with its codes: it is a matter between server and client that nobody else explains.
+ */
+static void keep_failure(struct race_attempt *a, const struct delivery_result *why)
+{
+    struct buffer text = {0};
+    bool codes = why->step == STEP_TLS;
+    status_add_said(&text, codes ? why->code : 0, codes ? why->enhanced : bytes_none(), why->text);
+    keep_said(a, buffer_bytes(&text));
+    buffer_free(&text);
+}
+
 static void end_attempt(struct race *race, struct race_attempt *a, enum port_verdict verdict, uint64_t now_ms)
 {
     if (a->stage == ATTEMPT_OVER)
@@ -59,16 +72,22 @@ static void end_attempt(struct race *race, struct race_attempt *a, enum port_ver
     a->connect_due = a->shake_due = false;
     if (a->has_session) {
         a->capabilities = a->session.capabilities;
+        a->may_quit = client_session_may_quit(&a->session);
         client_session_free(&a->session);
         a->has_session = false;
     }
     race->next_start_ms = now_ms; /* starts the next one immediately */
 }
 
-/* Classifies the failure of STARTTLS. 454 is the server's own: "TLS not available" (RFC 3207 4). */
+/* What STARTTLS came to. Who offers it and then does not know it (500, 502), or answers with what is no
+ * reply, does not speak for himself; other words are the server's own: 454, "TLS not available" (RFC 3207 4).
+ */
 static enum port_verdict verdict_of_starttls(const struct race_attempt *a, const struct delivery_result *why)
 {
-    return why->code >= 500 || a->session.capabilities.masked ? PORT_STRIPPED : PORT_NO_TLS;
+    bool asked = a->record.starttls_asked;
+    if (!asked)
+        return a->session.capabilities.masked ? PORT_STRIPPED : PORT_NO_TLS;
+    return why->code == 0 || why->code == 500 || why->code == 502 ? PORT_STRIPPED : PORT_STARTTLS_REFUSED;
 }
 
 static enum port_verdict verdict_of_failure(const struct race_attempt *a, const struct delivery_result *why)
@@ -135,8 +154,10 @@ static void keep_first(struct race_attempt *a, struct bytes input)
 
 static void begin_session(struct race *race, struct race_attempt *a, uint64_t now_ms)
 {
-    struct client_options options = {
-        .helo = race->options.helo, .tls = a->tls, .probe_only = true, .record = &a->record};
+    struct client_options options = {.helo = a->helo.length > 0 ? a->helo : race->options.helo,
+                                     .tls = a->tls,
+                                     .probe_only = true,
+                                     .record = &a->record};
     client_session_start(&a->session, &options);
     a->has_session = true;
     a->stage = ATTEMPT_TALKING;
@@ -175,7 +196,7 @@ static bool take_session_action(struct race *race, size_t i, const struct client
         return true;
     case CLIENT_READY: became_ready(race, a, now_ms); return false;
     case CLIENT_FAILED:
-        keep_said(a, from->failure.text);
+        keep_failure(a, &from->failure);
         a->step = from->failure.step;
         a->code = from->failure.code;
         end_attempt(race, a, verdict_of_failure(a, &from->failure), now_ms);
@@ -312,6 +333,11 @@ bool race_action(struct race *race, uint64_t now_ms, struct race_action *action)
 }
 
 /* ---- events ---- */
+
+void race_greet_as(struct race *race, size_t i, struct bytes helo)
+{
+    race->attempts[i].helo = helo;
+}
 
 void race_connected(struct race *race, size_t i, uint64_t now_ms)
 {

@@ -65,8 +65,8 @@ struct race_options {
     size_t port_count;
     struct route_address addresses[RACE_ADDRESSES_MAX];
     size_t address_count;
-    struct bytes helo;    /* of this host; outlives the race */
-    bool needs_auth;      /* an authentication mechanism must be offered */
+    struct bytes helo;    /* ours; outlives the race; empty: each attempt's, by race_greet_as() */
+    bool needs_auth;      /* a way to sign in must be offered */
     bool by_token;        /* with an OAuth 2 token */
     bool any_certificate; /* loopback: TLS may be self-signed */
     bool examine;         /* starts all at once, no winner */
@@ -100,7 +100,9 @@ struct race_attempt {
     struct client_record record;             /* what it said until TLS was there */
     char first[RACE_FIRST_MAX];              /* how it begins, in clear */
     uint8_t first_length;
-    bool lost; /* it ended by race_lost(): `loss` says how */
+    struct bytes helo; /* ours, where it is not the race's own */
+    bool may_quit;     /* when it ended the server took commands */
+    bool lost;         /* it ended by race_lost(): `loss` says how */
     enum race_loss loss;
 };
 
@@ -133,6 +135,8 @@ void race_start(struct race *race, const struct race_options *options, uint64_t 
 void race_free(struct race *race); /* also frees the winner's session */
 bool race_action(struct race *race, uint64_t now_ms, struct race_action *action);
 
+/* Before race_connected(): our name on this connection, which outlives the race. */
+void race_greet_as(struct race *race, size_t attempt, struct bytes helo);
 void race_connected(struct race *race, size_t attempt, uint64_t now_ms);
 /* Reports the end of the handshake. `certificate`: PORT_OPEN if it is valid, else its verdict, and `said`,
  * a detail (the name it is for). */

@@ -458,7 +458,13 @@ static void act(struct outbound_connection *connection, const struct delivery_ac
         give_content(connection);
         break;
     case DELIVERY_DONE: finish_message(connection, action); break;
-    case DELIVERY_CLOSE: hang_up(connection); break;
+    case DELIVERY_CLOSE:
+        if (action->quit) {
+            conn_write(&connection->peer.conn, BYTES("QUIT\r\n"));
+            conn_flush(&connection->peer.conn);
+        }
+        hang_up(connection);
+        break;
     case DELIVERY_NOTHING: break;
     }
 }
