@@ -169,6 +169,15 @@ struct fact_address {
 
 /* ---- this machine ---- */
 enum fact_firewall { FIREWALL_DROPS, FIREWALL_REJECTS, FIREWALL_REDIRECTS };
+struct fact_rule { /* of this machine's firewall, on outgoing mail */
+    uint16_t port;
+    enum fact_firewall does;
+    char rule[FACTS_LINE_MAX];
+};
+struct fact_listener { /* a program of this machine, on one of 25, 465, 587, 2525 */
+    uint16_t port;
+    bool loopback_only;
+};
 struct fact_machine {
     enum known route_4, route_6;           /* a default route */
     enum known container, virtual_network; /* in a container; the default route is a tunnel (VPN) */
@@ -185,27 +194,21 @@ struct fact_machine {
     char network_sign[FACTS_LINE_MAX]; /* that evidence: "sys_vendor DigitalOcean" */
     enum known panel_cpanel, panel_csf, panel_directadmin, panel_plesk;
     enum known rules_read; /* could the firewall's rules be read? */
-    struct {
-        uint16_t port;
-        enum fact_firewall does;
-        char rule[FACTS_LINE_MAX];
-    } rules[FACTS_RULES_MAX]; /* outgoing */
+    struct fact_rule rules[FACTS_RULES_MAX];
     size_t rule_count;
-    struct {
-        uint16_t port;
-        bool loopback_only;
-    } listeners[FACTS_LISTENERS_MAX]; /* of this machine, among 25, 465, 587, 2525 */
+    struct fact_listener listeners[FACTS_LISTENERS_MAX];
     size_t listener_count;
     enum known listeners_read;
 };
 
 /* ---- what happened before on this network ---- */
+struct fact_remembered {
+    uint16_t port;
+    bool worked; /* else it was blocked */
+    uint32_t age_s;
+};
 struct fact_history {
-    struct {
-        uint16_t port;
-        bool worked; /* else it was blocked */
-        uint32_t age_s;
-    } ports[FACTS_REMEMBERED_MAX];
+    struct fact_remembered ports[FACTS_REMEMBERED_MAX];
     size_t count;
     enum known password_refused; /* this host refused this user's password within the last hour */
     uint32_t calls_last_hour;    /* how often this host was called */

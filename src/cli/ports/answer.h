@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * answer: a diagnosis told to people, and to programs: the cause in one
+ * sentence, what to do first, the evidence, and a text for whoever must act.
+ */
+#ifndef MAILBOAT_CLI_PORTS_ANSWER_H
+#define MAILBOAT_CLI_PORTS_ANSWER_H
+
+#include <jansson.h>
+
+#include "core/diagnosis/diagnosis.h"
+
+/* Lines on standard output, each indented by two. Nothing where all is well. */
+void answer_print(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis);
+/* {"works", "use", "causes": [...], "steps": [...], "ticket"}; the caller's to free. */
+json_t *answer_json(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis);
+/* One line for an error message or a log: the cause and the first step. Appends to `out`. */
+void answer_line(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis, struct buffer *out);
+
+#endif
