@@ -132,12 +132,3 @@ json_t *answer_json(const struct diagnosis_facts *facts, const struct diagnosis 
                      diagnosis->works ? json_integer(diagnosis->use_port) : json_null(), "sentence", sentence,
                      "causes", causes, "steps", steps, "ticket", ticket);
 }
-
-void answer_line(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis, struct buffer *out)
-{
-    diagnosis_sentence(facts, diagnosis, out);
-    if (diagnosis->step_count == 0)
-        return;
-    buffer_add_text(out, "; ");
-    diagnosis_step_sentence(facts, diagnosis, diagnosis->steps[0], out);
-}

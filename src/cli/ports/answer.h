@@ -14,7 +14,5 @@
 void answer_print(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis);
 /* {"works", "use", "causes": [...], "steps": [...], "ticket"}; the caller's to free. */
 json_t *answer_json(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis);
-/* One line for an error message or a log: the cause and the first step. Appends to `out`. */
-void answer_line(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis, struct buffer *out);
 
 #endif

@@ -233,6 +233,16 @@ void diagnosis_sentence(const struct diagnosis_facts *facts, const struct diagno
         diagnosis_cause_sentence(facts, diagnosis, &diagnosis->causes[0], out);
 }
 
+void diagnosis_line(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
+                    struct buffer *out)
+{
+    diagnosis_sentence(facts, diagnosis, out);
+    if (diagnosis->step_count > 0) {
+        buffer_add_text(out, "; ");
+        diagnosis_step_sentence(facts, diagnosis, diagnosis->steps[0], out);
+    }
+}
+
 void diagnosis_step_sentence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
                              enum step step, struct buffer *out)
 {

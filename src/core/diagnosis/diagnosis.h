@@ -65,6 +65,9 @@ unsigned diagnosis_lacks(const struct diagnosis_facts *facts);
 /* One sentence: the first cause with its place, or what works. */
 void diagnosis_sentence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
                         struct buffer *out);
+/* The same and the first step, for an error, a log or a queue's reason: one line. */
+void diagnosis_line(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
+                    struct buffer *out);
 void diagnosis_cause_sentence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
                               const struct diagnosis_cause *cause, struct buffer *out);
 void diagnosis_step_sentence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
