@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ports/answer.h"
 
-#include <stdio.h>
-
 static const char *place_words(enum cause_place place)
 {
     static const char *const words[] = {[PLACE_UNKNOWN] = "unknown",
@@ -34,53 +32,70 @@ static const char *confidence_name(enum diagnosis_confidence confidence)
 
 /* ---- for people ---- */
 
-static void print_cause(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis, size_t i)
+static void print_cause(FILE *out, const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
+                        size_t i)
 {
     const struct diagnosis_cause *cause = &diagnosis->causes[i];
     struct buffer words = {0};
     diagnosis_cause_sentence(facts, diagnosis, cause, &words);
-    printf("  %s %s\n", i > 0 || diagnosis->works ? "also: " : "cause:", buffer_text(&words));
+    fprintf(out, "  %s %s\n", i > 0 || diagnosis->works ? "also: " : "cause:", buffer_text(&words));
     buffer_clear(&words);
     if (cause->cause != CAUSE_UNKNOWN)
         buffer_add_format(&words, "%s; where: %s; seen: ", confidence_name(cause->confidence),
                           place_words(cause_row(cause->cause)->place));
     diagnosis_evidence(facts, diagnosis, cause, &words);
     if (words.length > 0)
-        printf("         %s\n", buffer_text(&words));
+        fprintf(out, "         %s\n", buffer_text(&words));
     buffer_free(&words);
 }
 
-static void print_steps(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis)
+/* Which port to use is the report's own line. */
+static void print_steps(FILE *out, const struct diagnosis_facts *facts, const struct diagnosis *diagnosis)
 {
     struct buffer words = {0};
+    bool first = true;
     for (size_t i = 0; i < diagnosis->step_count; i++) {
+        if (diagnosis->steps[i] == STEP_USE_PORT)
+            continue;
         buffer_clear(&words);
         diagnosis_step_sentence(facts, diagnosis, diagnosis->steps[i], &words);
-        printf("  %s %s\n", i == 0 ? "->    " : "      ", buffer_text(&words));
+        fprintf(out, "  %s %s\n", first ? "do:    " : "       ", buffer_text(&words));
+        first = false;
     }
     buffer_free(&words);
 }
 
-static void print_ticket(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis)
+static void print_ticket(FILE *out, const struct diagnosis_facts *facts, const struct diagnosis *diagnosis)
 {
     struct buffer words = {0};
     diagnosis_ticket(facts, diagnosis, &words);
     for (struct bytes rest = buffer_bytes(&words); rest.length > 0;) {
         struct bytes line = bytes_split(&rest, '\n');
-        printf("  | %.*s\n", (int)line.length, line.at);
+        fprintf(out, "  | %.*s\n", (int)line.length, line.at);
     }
     buffer_free(&words);
 }
 
-void answer_print(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis)
+void answer_print(FILE *out, const struct diagnosis_facts *facts, const struct diagnosis *diagnosis)
 {
     if (diagnosis->cause_count == 0)
         return;
     for (size_t i = 0; i < diagnosis->cause_count; i++)
-        print_cause(facts, diagnosis, i);
-    print_steps(facts, diagnosis);
+        print_cause(out, facts, diagnosis, i);
+    print_steps(out, facts, diagnosis);
     if (!diagnosis->works)
-        print_ticket(facts, diagnosis);
+        print_ticket(out, facts, diagnosis);
+}
+
+void answer_print_short(FILE *out, const struct diagnosis_facts *facts, const struct diagnosis *diagnosis)
+{
+    struct buffer words = {0};
+    if (diagnosis->cause_count == 0)
+        return;
+    diagnosis_cause_sentence(facts, diagnosis, &diagnosis->causes[0], &words);
+    fprintf(out, "  cause:  %s\n", buffer_text(&words));
+    buffer_free(&words);
+    print_steps(out, facts, diagnosis);
 }
 
 /* ---- for programs ---- */

@@ -7,11 +7,14 @@
 #define MAILBOAT_CLI_PORTS_ANSWER_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "core/diagnosis/diagnosis.h"
 
-/* Lines on standard output, each indented by two. Nothing where all is well. */
-void answer_print(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis);
+/* Lines, each indented by two: causes with their evidence, steps, the ticket. Nothing where all is well. */
+void answer_print(FILE *out, const struct diagnosis_facts *facts, const struct diagnosis *diagnosis);
+/* The first cause and its steps alone, behind an error message. */
+void answer_print_short(FILE *out, const struct diagnosis_facts *facts, const struct diagnosis *diagnosis);
 /* {"works", "use", "causes": [...], "steps": [...], "ticket"}; the caller's to free. */
 json_t *answer_json(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis);
 

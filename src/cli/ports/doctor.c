@@ -11,22 +11,36 @@
 #include <unistd.h>
 
 #include "cli/options.h"
+#include "cli/ports/answer.h"
+#include "cli/ports/diagnose.h"
 #include "cli/ports/health.h"
 #include "cli/ports/target.h"
 #include "core/port/network.h"
 #include "core/port/port_facts.h"
 #include "core/port/port_order.h"
 #include "dial/port_connect.h"
+#include "io/clock.h"
 
 extern const struct command doctor_command;
 
 enum { PROBES_MAX = 8, DOCTOR_MS = 6 * 1000 };
+
+/* Public servers intended for connections from anywhere on these ports. */
+static const struct {
+    uint16_t port;
+    const char *host;
+} usual[] = {
+    {25, "gmail-smtp-in.l.google.com"}, {587, "smtp.gmail.com"},   {465, "smtp.gmail.com"},
+    {2525, "smtp.sendgrid.net"},        {443, "api.sendgrid.com"}, /* the last way out: a sending service's
+                                                                      HTTPS interface */
+};
 
 struct doctor_probe {
     struct doctor_run *of;
     uint16_t port;
     const char *host;
     struct port_connect port_connect;
+    bool web_reached; /* 443: TLS stands, with a valid certificate; nothing is said there */
 };
 
 struct doctor_run {
@@ -37,8 +51,12 @@ struct doctor_run {
     size_t count, decided;
     char vendor[512];
     const struct network *cloud;
-    struct health health; /* of the server; empty without a configuration */
-    bool is_auto;         /* relay.via */
+    struct health health;  /* of the server; empty where none is configured */
+    bool is_auto;          /* relay.via */
+    bool is_usual;         /* no target was named */
+    const char *smarthost; /* that is configured, or NULL */
+    struct diagnosis_facts facts;
+    struct diagnosis diagnosis;
 };
 
 /* ---- probes ---- */
@@ -65,6 +83,8 @@ static void start(struct doctor_run *e)
                                                .ports = {{probe->port, port_tls(probe->port)}},
                                                .port_count = 1,
                                                .examine = true,
+                                               .last_resort = probe->port == RACE_LAST_PORT ? RACE_LAST_PORT
+                                                                                            : 0,
                                                .deadline_ms = DOCTOR_MS};
         probe->of = e;
         port_connect_start(&probe->port_connect, &e->loop, &e->tls, e->dns, &options, &events, probe);
@@ -78,11 +98,16 @@ static const struct race_attempt *attempt_of(const struct doctor_probe *probe)
     return probe->port_connect.has_race ? race_verdict(&probe->port_connect.race, probe->port) : NULL;
 }
 
-/* The port is open if the server itself is reached, whatever it replies. */
+/* The way is open when it was seen that the server that is meant answers: by its certificate; on 25, where
+ * servers have any, by its dialogue, unless the host is one whose certificate is known to be good. */
 static bool is_open(const struct doctor_probe *probe)
 {
     const struct race_attempt *a = attempt_of(probe);
-    return a != NULL && a->heard && strcmp(port_verdict_state(a->verdict), "open") == 0;
+    if (a == NULL)
+        return false;
+    bool any_certificate = probe->port == 25 && !probe->of->is_usual;
+    return a->verdict == PORT_OPEN || probe->web_reached ||
+           (any_certificate && a->heard && strcmp(port_verdict_state(a->verdict), "open") == 0);
 }
 
 static const char *state_of(const struct doctor_probe *probe)
@@ -125,15 +150,8 @@ static void read_vendor(struct doctor_run *e)
 static bool any_open(const struct doctor_run *e, bool of_25)
 {
     for (size_t i = 0; i < e->count; i++)
-        if ((e->probes[i].port == 25) == of_25 && is_open(&e->probes[i]))
-            return true;
-    return false;
-}
-
-static bool resolves(const struct doctor_run *e)
-{
-    for (size_t i = 0; i < e->count; i++)
-        if (e->probes[i].port_connect.has_race)
+        if (e->probes[i].port != RACE_LAST_PORT && (e->probes[i].port == 25) == of_25 &&
+            is_open(&e->probes[i]))
             return true;
     return false;
 }
@@ -145,29 +163,63 @@ static const char *route_of(const struct doctor_run *e)
                              : "the smarthost (outgoing port 25 is blocked)";
 }
 
+static void add_open_ports(const struct doctor_run *e, struct buffer *out)
+{
+    bool any = false;
+    for (size_t i = 0; i < e->count; i++)
+        if (e->probes[i].port != 25 && e->probes[i].port != RACE_LAST_PORT && is_open(&e->probes[i])) {
+            buffer_add_format(out, "%s%u", any ? ", " : "", (unsigned)e->probes[i].port);
+            any = true;
+        }
+}
+
+/* From what was measured, and from nothing else. */
 static void advise(const struct doctor_run *e, struct buffer *out)
 {
-    struct port_pattern pattern = {0};
-    for (size_t i = 0; i < e->count; i++) {
-        const struct race_attempt *a = attempt_of(&e->probes[i]);
-        pattern.silent |= a != NULL && a->verdict == PORT_FILTERED ? network_bit(e->probes[i].port) : 0;
-        pattern.answers |= is_open(&e->probes[i]) ? network_bit(e->probes[i].port) : 0;
-    }
-    if (!resolves(e)) {
-        buffer_add_text(out, "DNS lookups fail: fix DNS or the network first");
-        return;
-    }
-    network_explain(&pattern, NULL, out);
-    if (out->length > 0)
-        buffer_add_text(out, ". ");
-    if (any_open(e, true))
+    if (e->smarthost != NULL && any_open(e, false))
+        buffer_add_format(out, "Mail leaves through the smarthost %s (relay.via: smarthost)", e->smarthost);
+    else if (any_open(e, true))
         buffer_add_text(out, "This machine can deliver directly to other servers (relay: {via: mx})");
-    else if (any_open(e, false))
-        buffer_add_text(out, "This machine cannot deliver directly; use a smarthost on 587 or 2525 (relay: "
-                             "{via: smarthost, smarthost: {host: ..., port: auto}})");
-    else
-        buffer_add_text(out, "This machine cannot send mail by SMTP: ask its provider to open a port, or use "
-                             "a sending service's HTTPS API");
+    else if (any_open(e, false)) {
+        buffer_add_text(out, "This machine cannot deliver directly; use a smarthost on ");
+        add_open_ports(e, out);
+        buffer_add_text(out, " (relay: {via: smarthost, smarthost: {host: ..., port: auto}})");
+    } else {
+        buffer_add_text(out, "This machine cannot send mail by SMTP: ");
+        diagnosis_line(&e->facts, &e->diagnosis, out);
+    }
+}
+
+static void take_web(struct doctor_run *e, struct doctor_probe *probe, const struct diagnosis_facts *seen)
+{
+    if (seen->web_count == 0)
+        return;
+    probe->web_reached = seen->web[0].tls == FACT_TLS_DONE &&
+                         seen->web[0].certificate.state == FACT_CERTIFICATE_VALID;
+    e->facts.web_elsewhere = probe->web_reached ? KNOWN_YES : KNOWN_NO;
+}
+
+/* All probes as attempts of one question: can mail leave at all? */
+static void diagnose(struct doctor_run *e)
+{
+    static struct diagnosis_facts seen;
+    e->facts = (struct diagnosis_facts){.purpose = PURPOSE_LEAVE, .now_s = clock_epoch_ms() / 1000};
+    for (size_t i = 0; i < e->count; i++) {
+        seen = (struct diagnosis_facts){0};
+        port_connect_facts(&e->probes[i].port_connect, &seen);
+        take_web(e, &e->probes[i], &seen);
+        if (seen.dns > e->facts.dns || e->facts.dns == FACT_DNS_UNKNOWN)
+            e->facts.dns = seen.dns;
+        for (size_t k = 0; k < seen.attempt_count && e->facts.attempt_count < FACTS_ATTEMPTS_MAX; k++) {
+            struct fact_attempt *attempt = &e->facts.attempts[e->facts.attempt_count++];
+            *attempt = seen.attempts[k];
+            snprintf(attempt->host, sizeof attempt->host, "%s", e->probes[i].host);
+        }
+    }
+    if (e->facts.attempt_count > 0)
+        e->facts.dns = FACT_DNS_HAS_ADDRESS;
+    diagnose_machine(&e->facts);
+    diagnosis_make(&e->facts, &e->diagnosis);
 }
 
 static bool is_ill(const struct doctor_run *e)
@@ -202,6 +254,7 @@ static void print(const struct doctor_run *e)
         if (s->hint != NULL)
             printf("        -> %s\n", s->hint);
     }
+    answer_print(stdout, &e->facts, &e->diagnosis);
     advise(e, &words);
     printf("-> %s\n", buffer_text(&words));
     buffer_free(&words);
@@ -227,6 +280,7 @@ static void print_json(const struct doctor_run *e)
                                                 s->words, "hint", s->hint, "mend", s->hint));
     }
     json_object_set_new(facts, "server", server);
+    json_object_set_new(facts, "diagnosis", answer_json(&e->facts, &e->diagnosis));
     if (e->is_auto)
         json_object_set_new(facts, "relay_by", json_string(any_open(e, true) ? "mx" : "smarthost"));
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
@@ -250,8 +304,8 @@ static bool add_target(struct doctor_run *e, struct target *target, const char *
     if (!target_read(target, text, error))
         return false;
     if (target->ports[0] == '\0')
-        for (size_t i = 0; i < PORT_LISTENERS; i++)
-            add(e, port_order_listeners[i], target->host);
+        for (size_t i = 0; i < ARRAY_LENGTH(usual) && usual[i].port != RACE_LAST_PORT; i++)
+            add(e, usual[i].port, target->host);
     else if (bytes_to_u64(bytes_first(bytes_of_text(target->ports), strcspn(target->ports, ":")), 65535,
                           &port))
         add(e, (uint16_t)port, target->host);
@@ -268,6 +322,9 @@ static int examine(struct doctor_run *e, const struct config *config, const char
     if (e->dns == NULL || !loop_start(&e->loop, &error) || !dns_start(e->dns, &e->loop, &error))
         return command_fail(&doctor_command, &error);
     start(e);
+    diagnose(e);
+    if (config != NULL && config->relay.via == RELAY_SMARTHOST)
+        e->smarthost = config->relay.smarthost.host;
     e->is_auto = config != NULL && config->relay.via == RELAY_AUTO;
     if (config != NULL)
         health_examine(&e->health, config);
@@ -294,13 +351,14 @@ static int run(int argc, char **argv)
     struct config config;
     struct arguments arguments;
     struct error error = {0};
-    struct doctor_run e = {.probes = memory_new(PROBES_MAX * sizeof(struct doctor_probe))};
+    static struct doctor_run e;
     const struct option_rule rules[] = {{OPTION_LIST, "target", 0, &targets},
                                         {OPTION_TEXT, "ca-file", 0, &ca_file},
                                         {OPTION_TEXT, "config", 'c', &config_file},
                                         {OPTION_FLAG, "json", 0, &json},
                                         {OPTION_END, NULL, 0, NULL}};
     int exit_code = EX_OK;
+    e = (struct doctor_run){.probes = memory_new(PROBES_MAX * sizeof(struct doctor_probe))};
     targets.count = 0;
     if (!options_read(&doctor_command, argc, argv, rules, &arguments))
         exit_code = EX_USAGE;
@@ -311,8 +369,9 @@ static int run(int argc, char **argv)
     for (size_t i = 0; exit_code == EX_OK && i < targets.count; i++)
         if (!add_target(&e, &read[i], targets.at[i], &error))
             exit_code = command_fail(&doctor_command, &error);
-    for (size_t i = 0; targets.count == 0 && i < PORT_LISTENERS; i++)
-        add(&e, port_order_listeners[i], port_facts_of(port_order_listeners[i])->probe_host);
+    for (size_t i = 0; targets.count == 0 && i < ARRAY_LENGTH(usual); i++)
+        add(&e, usual[i].port, usual[i].host);
+    e.is_usual = targets.count == 0;
     command_end_on_interrupt();
     bool configured = exit_code == EX_OK && (config_file != NULL || targets.count == 0) &&
                       config_load_as_anybody(&config, config_file, &error);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "cli/ports/answer.h"
 #include "core/port/network.h"
 #include "core/port/port_facts.h"
 #include "core/port/port_order.h"
@@ -123,7 +124,7 @@ static void advise(const struct port_report *report, struct buffer *out)
         buffer_add_format(out, "use port %u with %s: %s", (unsigned)best->port->port, tls_words(best->tls),
                           why_best(report, best));
     else
-        buffer_add_text(out, "no port can be used to submit mail from here; see each port's reason");
+        buffer_add_text(out, "no port can be used to submit mail from here");
 }
 
 /* ---- text ---- */
@@ -143,13 +144,12 @@ static const char *colour_of(const struct port_report *report, const struct race
 static void print_problem(const struct race_attempt *a)
 {
     enum port_verdict verdict = verdict_of(a);
-    const char *hint = port_verdict_hint(verdict);
     printf("        %s", port_verdict_sentence(verdict));
     if (verdict == PORT_SLOW || verdict == PORT_CLOSED)
         printf(" during %s", client_step_name(a->step));
     if (port_verdict_quotes(verdict) && a->said[0] != '\0')
         printf(" (%s)", a->said);
-    printf("%s%s\n", hint[0] != '\0' ? "; " : "", hint);
+    putchar('\n');
 }
 
 static void print_port(const struct port_report *report, const struct race_attempt *a)
@@ -203,8 +203,9 @@ void port_report_print(const struct port_report *report)
         printf("  sign in with %s, and %s\n", report->provider->user, report->password);
     advise(report, &words);
     printf("  -> %s\n", buffer_text(&words));
+    answer_print(stdout, report->facts, report->diagnosis);
     const struct race_attempt *best = port_report_best(report);
-    if (best != NULL)
+    if (best != NULL && best->port->port != RACE_LAST_PORT) /* mail programs do not offer ALPN */
         print_settings(report, best);
     buffer_free(&words);
 }
@@ -288,11 +289,12 @@ json_t *port_report_json(const struct port_report *report)
                                                 "user", report->user);
     struct buffer signature = {0};
     add_signature(report, &signature);
-    json_t *facts = json_pack("{s:s, s:s, s:s*, s:s*, s:o, s:o, s:o, s:s, s:s}", "target", report->target,
-                              "host", report->host, "source", report->source, "provider",
+    json_t *facts = json_pack("{s:s, s:s, s:s*, s:s*, s:o, s:o, s:o, s:s, s:s, s:o}", "target",
+                              report->target, "host", report->host, "source", report->source, "provider",
                               report->provider == NULL ? NULL : report->provider->name, "ports", ports, "use",
                               best != NULL ? json_integer(best->port->port) : json_null(), "settings",
-                              settings, "advice", buffer_text(&words), "signature", buffer_text(&signature));
+                              settings, "advice", buffer_text(&words), "signature", buffer_text(&signature),
+                              "diagnosis", answer_json(report->facts, report->diagnosis));
     buffer_free(&signature);
     buffer_free(&words);
     return facts;

@@ -16,11 +16,13 @@ struct port_report {
     const char *host;
     /* source of the host: "SRV records of example.org"; NULL: given by the user */
     const char *source;
-    const char *user;                /* user name; "" if unknown */
-    const char *password;            /* in words: "the API key"; "" for none */
-    const struct provider *provider; /* of the host, or NULL */
-    const struct port_connect *seen; /* the results */
-    uint16_t order[RACE_PORTS_MAX];  /* of preference: the server's published order, or the default */
+    const char *user;                /* what to sign in as; "" when it is not known */
+    const char *password;            /* in words: "the API key"; "" when nothing is to be said */
+    const struct provider *provider; /* whose host it is, or NULL */
+    const struct port_connect *seen; /* examined */
+    const struct diagnosis_facts *facts;
+    const struct diagnosis *diagnosis; /* of what was seen, and of what was got besides */
+    uint16_t order[RACE_PORTS_MAX];    /* of preference: the server's own published order, or ours */
     size_t order_count;
     bool colour;
 };

@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include "cli/options.h"
+#include "cli/ports/answer.h"
+#include "cli/ports/diagnose.h"
 #include "cli/ports/discover.h"
+#include "cli/ports/facts_json.h"
 #include "cli/ports/port_explain.h"
 #include "cli/ports/port_report.h"
 #include "cli/ports/target.h"
@@ -19,8 +22,8 @@ extern const struct command ports_command;
 enum { EXAMINE_MS = 8 * 1000, WATCH_EVERY_S = 5 };
 
 struct ports_options {
-    const char *ca_file, *deadline, *explain;
-    bool json, watch, live;
+    const char *ca_file, *deadline, *explain, *report, *replay;
+    bool json, watch, live, only_target;
     uint32_t deadline_ms;
 };
 
@@ -31,8 +34,10 @@ struct ports_run {
     struct target target;
     struct discovery discovery;
     struct port_report report;
-    size_t lines;                       /* of the live display */
-    const char *states[RACE_PORTS_MAX]; /* of the previous check; NULL: none */
+    struct diagnosis_facts facts;
+    struct diagnosis diagnosis;
+    size_t lines;                       /* of the live picture */
+    const char *states[RACE_PORTS_MAX]; /* of the last time; NULL: there was none */
 };
 
 /* ---- one check ---- */
@@ -140,6 +145,33 @@ static void print_report(struct ports_run *e, json_t *all)
         print_changes(e);
 }
 
+static void diagnose(struct ports_run *e)
+{
+    const struct diagnose_options options = {.host = e->report.host,
+                                             .ca_file = e->wish->ca_file,
+                                             .purpose = PURPOSE_SUBMIT,
+                                             .only_target = e->wish->only_target};
+    diagnose_gather(e->report.seen, &options, &e->facts);
+    diagnosis_make(&e->facts, &e->diagnosis);
+    e->report.facts = &e->facts;
+    e->report.diagnosis = &e->diagnosis;
+}
+
+/* Nothing was tried: the host has no address, or is none. */
+static int tell_unresolved(struct ports_run *e, struct error *error, bool asked, json_t *all)
+{
+    int exit_code = command_fail(&ports_command, error);
+    if (!asked)
+        return exit_code;
+    if (all == NULL)
+        answer_print(stdout, &e->facts, &e->diagnosis);
+    else
+        json_array_append_new(all, json_pack("{s:s, s:s, s:[], s:n, s:s, s:o}", "target", e->report.target,
+                                             "host", e->report.host, "ports", "use", "error", error->text,
+                                             "diagnosis", answer_json(&e->facts, &e->diagnosis)));
+    return exit_code;
+}
+
 static int examine(struct ports_run *e, json_t *all)
 {
     struct server_connection_options options = {
@@ -155,15 +187,44 @@ static int examine(struct ports_run *e, json_t *all)
     }
     server_connection_race(connection, &options, &error); /* all ports are checked; none wins */
     e->report.seen = &connection->connect;
-    if (connection->connect.outcome != PORT_CONNECT_OVER) {
-        exit_code = command_fail(&ports_command, &error);
-    } else {
+    if (connection->dialled)
+        diagnose(e);
+    if (connection->connect.outcome != PORT_CONNECT_OVER)
+        exit_code = tell_unresolved(e, &error, connection->dialled, all);
+    else {
         print_report(e, all);
         exit_code = port_report_best(&e->report) == NULL ? EX_UNAVAILABLE : EX_OK;
     }
+    if (connection->dialled && e->wish->report != NULL &&
+        !facts_json_save(e->wish->report, &e->facts, &error))
+        exit_code = command_fail(&ports_command, &error);
     server_connection_end(connection);
     free(connection);
     return exit_code;
+}
+
+/* What somebody else saw, judged here. */
+static int replay(const struct ports_options *wish)
+{
+    static struct diagnosis_facts facts;
+    struct diagnosis diagnosis;
+    struct error error = {0};
+    struct buffer words = {0};
+    if (!facts_json_load(wish->replay, &facts, &error))
+        return command_fail(&ports_command, &error);
+    diagnosis_make(&facts, &diagnosis);
+    if (wish->json) {
+        json_t *answer = answer_json(&facts, &diagnosis);
+        json_dumpf(answer, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        putchar('\n');
+        json_decref(answer);
+    } else {
+        diagnosis_sentence(&facts, &diagnosis, &words);
+        printf("%s\n", buffer_text(&words));
+        answer_print(stdout, &facts, &diagnosis);
+    }
+    buffer_free(&words);
+    return diagnosis.works ? EX_OK : EX_UNAVAILABLE;
 }
 
 /* ---- the command ---- */
@@ -191,10 +252,15 @@ static int run(int argc, char **argv)
     static struct ports_run all[ARGUMENTS_MAX];
     struct arguments arguments;
     struct error error = {0};
-    const struct option_rule rules[] = {
-        {OPTION_FLAG, "json", 0, &wish.json},       {OPTION_FLAG, "watch", 0, &wish.watch},
-        {OPTION_TEXT, "ca-file", 0, &wish.ca_file}, {OPTION_TEXT, "deadline", 0, &wish.deadline},
-        {OPTION_TEXT, "explain", 0, &wish.explain}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_FLAG, "json", 0, &wish.json},
+                                        {OPTION_FLAG, "watch", 0, &wish.watch},
+                                        {OPTION_TEXT, "ca-file", 0, &wish.ca_file},
+                                        {OPTION_TEXT, "deadline", 0, &wish.deadline},
+                                        {OPTION_TEXT, "explain", 0, &wish.explain},
+                                        {OPTION_TEXT, "report", 0, &wish.report},
+                                        {OPTION_TEXT, "replay", 0, &wish.replay},
+                                        {OPTION_FLAG, "only-target", 0, &wish.only_target},
+                                        {OPTION_END, NULL, 0, NULL}};
     wish = (struct ports_options){.deadline_ms = EXAMINE_MS};
     if (!options_read(&ports_command, argc, argv, rules, &arguments))
         return EX_USAGE;
@@ -202,6 +268,11 @@ static int run(int argc, char **argv)
         return command_fail(&ports_command, &error);
     if (wish.explain != NULL && arguments.count == 0)
         return EX_OK;
+    if (wish.replay != NULL)
+        return arguments.count == 0 ? replay(&wish)
+                                    : command_usage(&ports_command, "--replay takes no target");
+    if (wish.report != NULL && arguments.count > 1)
+        return command_usage(&ports_command, "--report takes one target");
     if (arguments.count == 0)
         return command_usage(&ports_command, "name a host, a host:port or a mail address");
     if (wish.deadline != NULL && !server_connection_deadline(wish.deadline, &wish.deadline_ms, &error))
@@ -222,20 +293,25 @@ const struct command ports_command = {
     .name = "ports",
     .summary = "check which of ports 25, 587, 2525 and 465 of a host work from here, and why",
     .help = "usage: mailboat ports TARGET... [--json] [--watch]\n"
-            "       mailboat ports --explain NAME\n"
+            "       mailboat ports --explain NAME | --replay FILE\n"
             "\n"
             "TARGET is a host, a host:port, a URL such as smtp://HOST, or a mail address: then\n"
             "the domain's own settings are looked up. Examines ports 25, 587, 2525 and 465\n"
             "concurrently, within eight seconds, and prints for each: its state, how\n"
             "long it took, TLS, how the certificate was judged, the sign-in mechanisms, and what\n"
             "is wrong; then which port to use, and why. Paste the last line into a mail\n"
-            "program. Sends nothing and does not sign in.\n"
+            "program. Where something does not work, compares it with other known mail hosts and\n"
+            "with what this machine tells, and says the cause, what to do and what was seen.\n"
+            "Sends nothing and does not sign in.\n"
             "\n"
             "      --watch         repeat every five seconds and report changes, until ^C\n"
             "      --explain NAME  what is known about a port (587), a provider (sendgrid, gmail) or a\n"
             "                      network (digitalocean), with its source; \"all\" for everything\n"
             "      --deadline S    seconds for each target; default 8\n"
             "      --ca-file FILE  CA certificates to trust instead of the system's\n"
+            "      --only-target   call no other host to compare with\n"
+            "      --report FILE   write what was seen, without secrets, for an issue or a ticket\n"
+            "      --replay FILE   judge such a report again\n"
             "      --json          print JSON (docs/ports.md has the schema)\n"
             "\n"
             "exit codes: 0 a port can be used, 65 not a valid host, 68 unknown host, 69 no\n"

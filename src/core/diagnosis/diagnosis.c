@@ -265,6 +265,14 @@ void diagnosis_evidence(const struct diagnosis_facts *facts, const struct diagno
 
 /* ---- the ticket ---- */
 
+static bool has_step(const struct diagnosis *diagnosis, enum step step)
+{
+    for (size_t i = 0; i < diagnosis->step_count; i++)
+        if (diagnosis->steps[i] == step)
+            return true;
+    return false;
+}
+
 static const char *addressee(enum step_actor actor)
 {
     return actor == ACTOR_SERVER   ? "To the operator of the mail server"
@@ -276,9 +284,11 @@ void diagnosis_ticket(const struct diagnosis_facts *facts, const struct diagnosi
                       struct buffer *out)
 {
     enum step_actor actor = ACTOR_YOU;
-    for (size_t i = 0; i < diagnosis->step_count && actor == ACTOR_YOU; i++)
-        actor = step_actor_of(diagnosis->steps[i]);
-    if (actor == ACTOR_YOU || diagnosis->cause_count == 0)
+    for (size_t i = 0; diagnosis->cause_count > 0 && i < CAUSE_STEPS_MAX && actor == ACTOR_YOU; i++) {
+        enum step step = cause_row(diagnosis->causes[0].cause)->steps[i];
+        actor = has_step(diagnosis, step) ? step_actor_of(step) : ACTOR_YOU;
+    }
+    if (actor == ACTOR_YOU)
         return;
     buffer_add_format(out, "%s:\nSending mail through ", addressee(actor));
     words_fill(facts, diagnosis, "{host}", out);

@@ -8,7 +8,7 @@ static const struct {
     [PORT_UNTRIED] = {"untried", "filtered", "not tried: another port had already been chosen", "", false},
     [PORT_OPEN] = {"open", "open", "works", "", false},
     [PORT_REFUSED] = {"refused", "refused", "connection refused: no server listens on this port",
-                      "use another port, or start the server's listener", false},
+                      "use another port", false},
     [PORT_FILTERED] = {"filtered", "filtered", "no answer at all: a firewall or the provider drops this port",
                        "use another port, or ask the provider to open it", false},
     [PORT_UNREACHABLE] = {"unreachable", "unreachable", "this host is unreachable from here",
@@ -41,16 +41,15 @@ static const struct {
          false},
     [PORT_CERTIFICATE_OTHER_NAME] = {"certificate-other-name", "open",
                                      "the server's certificate is for another name",
-                                     "use the name in the certificate; do not disable the check", true},
+                                     "do not sign in here before it is known whose certificate it is", true},
     [PORT_CERTIFICATE_SELF_SIGNED] =
         {"certificate-self-signed", "open",
          "the server's certificate is self-signed: it does not prove who the server is",
-         "use --ca-file with the server's certificate, or get one from a certificate authority", false},
+         "do not sign in here unless the certificate is known to be the server's own", false},
     [PORT_CERTIFICATE_UNKNOWN_ISSUER] =
         {"certificate-unknown-issuer", "open",
          "the server's certificate comes from an issuer that this machine does not know",
-         "install the issuer's certificate or use --ca-file; on a company network a proxy may intercept TLS",
-         false},
+         "do not sign in here: the issuer can be a device that intercepts TLS", false},
     [PORT_CERTIFICATE] = {"certificate", "open", "the server's certificate is not valid",
                           "ask the server's operator to renew it; do not disable the check", true},
     [PORT_IMPOSTOR] =

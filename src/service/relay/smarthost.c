@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "core/port/port_order.h"
+#include "core/diagnosis/diagnosis.h"
 #include "io/log.h"
 #include "service/relay/relay.h"
 
@@ -43,6 +44,23 @@ static void found(struct relay *relay, struct buffer *words)
               LOG_U64("port", relay->smarthost.port), LOG_BYTES("reason", buffer_bytes(words)));
 }
 
+/* From what this process saw; what the machine tells is the doctor's. */
+static void add_cause(const struct relay *relay, struct buffer *words)
+{
+    static struct diagnosis_facts facts;
+    struct diagnosis diagnosis;
+    const char *host = relay->child->config->relay.smarthost.host;
+    facts = (struct diagnosis_facts){.purpose = PURPOSE_SUBMIT,
+                                     .provider = provider_by_host(bytes_of_text(host))};
+    snprintf(facts.host, sizeof facts.host, "%s", host);
+    port_connect_facts(relay->finding, &facts);
+    diagnosis_make(&facts, &diagnosis);
+    if (diagnosis.cause_count == 0 || diagnosis.causes[0].cause == CAUSE_UNKNOWN)
+        return;
+    buffer_add_text(words, "; cause: ");
+    diagnosis_line(&facts, &diagnosis, words);
+}
+
 static void not_found(struct relay *relay, struct buffer *words)
 {
     struct error error = {0};
@@ -51,6 +69,7 @@ static void not_found(struct relay *relay, struct buffer *words)
         buffer_add_text(words, error.text);
     } else {
         race_explain(&relay->finding->race, words);
+        add_cause(relay, words);
     }
     log_event(LOG_EVENT_WARN, "smarthost_port_none",
               LOG_TEXT("host", relay->child->config->relay.smarthost.host),
