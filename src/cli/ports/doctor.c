@@ -110,10 +110,19 @@ static bool is_open(const struct doctor_probe *probe)
            (any_certificate && a->heard && strcmp(port_verdict_state(a->verdict), "open") == 0);
 }
 
+/* Another's certificate from a known server: it is not that server that answers. */
+static bool is_intercepted(const struct doctor_probe *probe, const struct race_attempt *a)
+{
+    return probe->of->is_usual && a->secured && a->certificate != PORT_OPEN;
+}
+
 static const char *state_of(const struct doctor_probe *probe)
 {
     const struct race_attempt *a = attempt_of(probe);
-    return a == NULL ? "unknown" : is_open(probe) ? "open" : port_verdict_state(a->verdict);
+    return a == NULL                  ? "unknown"
+           : is_open(probe)           ? "open"
+           : is_intercepted(probe, a) ? "intercepted"
+                                      : port_verdict_state(a->verdict);
 }
 
 static const char *reason_of(const struct doctor_probe *probe)
@@ -219,6 +228,7 @@ static void diagnose(struct doctor_run *e)
     if (e->facts.attempt_count > 0)
         e->facts.dns = FACT_DNS_HAS_ADDRESS;
     diagnose_machine(&e->facts);
+    e->facts.gathered |= FACT_CONTROLS;
     diagnosis_make(&e->facts, &e->diagnosis);
 }
 

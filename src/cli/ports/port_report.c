@@ -106,6 +106,8 @@ static struct port_pattern pattern_of(const struct port_report *report)
 static void add_signature(const struct port_report *report, struct buffer *out)
 {
     struct port_pattern pattern = pattern_of(report);
+    if (pattern.answers == 0) /* nothing to tell one network from another by */
+        return;
     network_explain(&pattern, report->provider, out);
 }
 

@@ -252,14 +252,15 @@ void diagnosis_step_sentence(const struct diagnosis_facts *facts, const struct d
 void diagnosis_evidence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
                         const struct diagnosis_cause *cause, struct buffer *out)
 {
-    bool first = true;
-    for (size_t i = 0; i < DIAGNOSIS_EVIDENCE_MAX && cause->evidence[i] != FINDING_NONE; i++) {
+    size_t said = 0;
+    for (size_t i = 0;
+         said < DIAGNOSIS_CLAUSES_MAX && i < DIAGNOSIS_EVIDENCE_MAX && cause->evidence[i] != FINDING_NONE;
+         i++) {
         const char *words = finding_words(cause->evidence[i]);
         if (cause->evidence[i] == FINDING_IDENTITY_IN_DOUBT || !words_are_known(facts, diagnosis, words))
             continue;
-        buffer_add_text(out, first ? "" : "; ");
+        buffer_add_text(out, said++ > 0 ? "; " : "");
         words_fill(facts, diagnosis, words, out);
-        first = false;
     }
 }
 

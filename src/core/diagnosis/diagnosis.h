@@ -31,7 +31,7 @@
 #include "core/diagnosis/facts.h"
 #include "core/diagnosis/step.h"
 
-enum diagnosis_limit { DIAGNOSIS_CAUSES_MAX = 6, DIAGNOSIS_STEPS_MAX = 6, DIAGNOSIS_EVIDENCE_MAX = 12 };
+enum diagnosis_limit { DIAGNOSIS_CAUSES_MAX = 6, DIAGNOSIS_STEPS_MAX = 6, DIAGNOSIS_EVIDENCE_MAX = 12, DIAGNOSIS_CLAUSES_MAX = 5 };
 
 enum diagnosis_confidence { CONFIDENCE_POSSIBLE, CONFIDENCE_LIKELY, CONFIDENCE_CERTAIN };
 

@@ -186,6 +186,28 @@ static void find_same_ports(struct finding_group *group)
     finding_set(group, FINDING_CONTROL_SAME_FAILS, fails > 0 && works == 0);
 }
 
+/* Where no host in particular is meant, the attempts are at known hosts, and are their own controls. */
+static void find_controls_among_attempts(struct finding_group *group)
+{
+    const struct diagnosis_facts *facts = group->facts;
+    size_t tried = 0, connected = 0, right = 0, wrong = 0, untrusted = 0, http = 0;
+    for (size_t i = 0; i < facts->attempt_count; i++) {
+        const struct fact_attempt *attempt = &facts->attempts[i];
+        tried += attempt->reach != REACH_UNKNOWN;
+        connected += attempt->reach == REACH_CONNECTED;
+        right += attempt->ready == KNOWN_YES;
+        wrong += is_wrong(attempt);
+        untrusted += is_untrusted(attempt);
+        http += is_web_server(attempt);
+    }
+    finding_set(group, FINDING_CONTROL_WORKS, right > 0);
+    finding_set(group, FINDING_CONTROL_ALL_FAIL, tried > 0 && connected == 0);
+    finding_set(group, FINDING_CONTROL_SAME_FAILS, connected < tried);
+    finding_set(group, FINDING_CONTROL_FOREIGN, wrong > 0);
+    finding_set(group, FINDING_CONTROL_HTTP, http > 0);
+    finding_set(group, FINDING_CERTIFICATES_ALL_UNKNOWN, untrusted > 0 && right == 0);
+}
+
 static void find_controls(struct finding_group *group)
 {
     const struct diagnosis_facts *facts = group->facts;
@@ -200,6 +222,8 @@ static void find_controls(struct finding_group *group)
         http += is_web_server(control);
     }
     finding_set_known(group, FINDING_WEB_ELSEWHERE, facts->web_elsewhere);
+    if (facts->purpose == PURPOSE_LEAVE)
+        find_controls_among_attempts(group);
     if (tried == 0)
         return;
     finding_set(group, FINDING_CONTROL_WORKS, right > 0);

@@ -273,10 +273,9 @@ static void add_why(const struct word_context *context, struct buffer *out)
 
 static void add_blocked_how(const struct word_context *context, struct buffer *out)
 {
-    buffer_add_text(out, findings_say(context->findings, FINDING_SILENT_ALL) ? "do not answer at all"
-                         : findings_say(context->findings, FINDING_REFUSED_ALL)
-                             ? "refuse the connection"
-                             : "let no connection through");
+    buffer_add_text(out, findings_say(context->findings, FINDING_SILENT_ALL)    ? "no answer on"
+                         : findings_say(context->findings, FINDING_REFUSED_ALL) ? "connection refused on"
+                                                                                : "no connection on");
 }
 
 static void add_tried(const struct word_context *context, struct buffer *out)

@@ -7,7 +7,8 @@ static const struct {
 } words[PORT_VERDICTS] = {
     [PORT_UNTRIED] = {"untried", "filtered", "not tried: another port had already been chosen", "", false},
     [PORT_OPEN] = {"open", "open", "works", "", false},
-    [PORT_REFUSED] = {"refused", "refused", "connection refused: no server listens on this port",
+    [PORT_REFUSED] = {"refused", "refused",
+                      "connection refused: no server listens there, or a firewall rejects it",
                       "use another port", false},
     [PORT_FILTERED] = {"filtered", "filtered", "no answer at all: a firewall or the provider drops this port",
                        "use another port, or ask the provider to open it", false},
