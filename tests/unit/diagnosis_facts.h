@@ -160,7 +160,7 @@ static const char *const diagnosis_harmful[] = {"ignore the certificate",
                                                 "use the name in the certificate",
                                                 "start the server's listener"};
 
-static inline bool diagnosis_has_step(const struct diagnosis *diagnosis, enum step step)
+static inline bool diagnosis_has_step(const struct diagnosis *diagnosis, enum step_kind step)
 {
     for (size_t i = 0; i < diagnosis->step_count; i++)
         if (diagnosis->steps[i] == step)
@@ -208,7 +208,7 @@ static inline void diagnosis_words(const struct diagnosis_facts *facts, const st
 static inline const char *diagnosis_breaks(const struct diagnosis_facts *facts,
                                            const struct diagnosis *diagnosis)
 {
-    static const enum step trusting[] = {
+    static const enum step_kind trusting[] = {
         STEP_ASK_NAME,  STEP_PIN_OWN, STEP_SEND_CHAIN,          STEP_CHECK_PASSWORD,
         STEP_GIVE_USER, STEP_OAUTH,   STEP_APPLICATION_PASSWORD};
     bool own = facts->host_is_own == KNOWN_YES || strncmp(facts->host, "localhost", 9) == 0 ||

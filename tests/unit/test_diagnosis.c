@@ -26,7 +26,7 @@ static void judge(void)
             fail_msg("harmful words \"%s\":\n%s", diagnosis_harmful[i], buffer_text(&words));
 }
 
-static void expect(const char *cause, enum step first)
+static void expect(const char *cause, enum step_kind first)
 {
     judge();
     const char *found = cause_row(diagnosis.causes[0].cause)->name;
@@ -344,7 +344,7 @@ static void faults_of_tls_and_certificates(void **state)
     static const struct {
         enum fact_certificate_state state;
         const char *names, *issuer, *cause;
-        enum step first;
+        enum step_kind first;
     } certificates[] = {
         {FACT_CERTIFICATE_EXPIRED, "mail.example.org", "CN=R3", "certificate-expired", STEP_RENEW},
         {FACT_CERTIFICATE_SELF_SIGNED, "mail.example.org", "mail.example.org", "certificate-self-signed",
@@ -374,7 +374,7 @@ static void ends_of_the_handshake(void **state)
         enum fact_tls tls;
         uint32_t received;
         const char *cause;
-        enum step first;
+        enum step_kind first;
     } ends[] = {{FACT_TLS_TIMED_OUT, 0, "packets-too-large", STEP_LOWER_MTU},
                 {FACT_TLS_RESET, 0, "tls-cut", STEP_OTHER_NETWORK},
                 {FACT_TLS_ALERT_VERSION, 7, "tls-old", STEP_UPDATE_TLS},
@@ -403,7 +403,7 @@ static void replies_to_the_message(void **state)
         enum fact_reply_step step;
         uint16_t code;
         const char *enhanced, *text, *cause;
-        enum step first;
+        enum step_kind first;
     } replies[] = {
         {REPLY_AUTH, 535, "5.7.8", "Username and Password not accepted", "password", STEP_CHECK_PASSWORD},
         {REPLY_AUTH, 534, "5.7.9", "Application-specific password required", "application-password",
@@ -467,7 +467,7 @@ static void every_place_has_a_writer(void **state)
     for (int i = 0; i < CAUSE_COUNT; i++)
         assert_non_null(cause_row((enum cause)i)->sentence);
     for (int i = 1; i < STEP_COUNT; i++)
-        assert_non_null(step_words((enum step)i));
+        assert_non_null(step_words((enum step_kind)i));
 }
 
 static int tear_down(void **state)

@@ -123,7 +123,7 @@ struct cause_row {
     enum finding against[CAUSE_FINDINGS_MAX];  /* none of them */
     enum finding proof[CAUSE_NEEDS_MAX];       /* one of them makes it certain */
     const char *sentence;                      /* with {…}, see words.h */
-    enum step steps[CAUSE_STEPS_MAX];          /* the first first; those whose guard holds */
+    enum step_kind steps[CAUSE_STEPS_MAX];     /* the first first; those whose guard holds */
 };
 
 const struct cause_row *cause_row(enum cause cause);

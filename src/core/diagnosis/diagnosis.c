@@ -136,7 +136,7 @@ static void find_port(struct diagnosis *diagnosis, const struct diagnosis_facts 
 
 /* ---- steps ---- */
 
-static void add_step(struct diagnosis *diagnosis, enum step step, const struct views *views)
+static void add_step(struct diagnosis *diagnosis, enum step_kind step, const struct views *views)
 {
     for (size_t i = 0; i < diagnosis->step_count; i++)
         if (diagnosis->steps[i] == step)
@@ -244,7 +244,7 @@ void diagnosis_line(const struct diagnosis_facts *facts, const struct diagnosis 
 }
 
 void diagnosis_step_sentence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
-                             enum step step, struct buffer *out)
+                             enum step_kind step, struct buffer *out)
 {
     words_fill(facts, diagnosis, step_words(step), out);
 }
@@ -266,7 +266,7 @@ void diagnosis_evidence(const struct diagnosis_facts *facts, const struct diagno
 
 /* ---- the ticket ---- */
 
-static bool has_step(const struct diagnosis *diagnosis, enum step step)
+static bool has_step(const struct diagnosis *diagnosis, enum step_kind step)
 {
     for (size_t i = 0; i < diagnosis->step_count; i++)
         if (diagnosis->steps[i] == step)
@@ -286,7 +286,7 @@ void diagnosis_ticket(const struct diagnosis_facts *facts, const struct diagnosi
 {
     enum step_actor actor = ACTOR_YOU;
     for (size_t i = 0; diagnosis->cause_count > 0 && i < CAUSE_STEPS_MAX && actor == ACTOR_YOU; i++) {
-        enum step step = cause_row(diagnosis->causes[0].cause)->steps[i];
+        enum step_kind step = cause_row(diagnosis->causes[0].cause)->steps[i];
         actor = has_step(diagnosis, step) ? step_actor_of(step) : ACTOR_YOU;
     }
     if (actor == ACTOR_YOU)

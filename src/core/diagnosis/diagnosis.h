@@ -31,7 +31,12 @@
 #include "core/diagnosis/facts.h"
 #include "core/diagnosis/step.h"
 
-enum diagnosis_limit { DIAGNOSIS_CAUSES_MAX = 6, DIAGNOSIS_STEPS_MAX = 6, DIAGNOSIS_EVIDENCE_MAX = 12, DIAGNOSIS_CLAUSES_MAX = 5 };
+enum diagnosis_limit {
+    DIAGNOSIS_CAUSES_MAX = 6,
+    DIAGNOSIS_STEPS_MAX = 6,
+    DIAGNOSIS_EVIDENCE_MAX = 12, /* findings that are kept for a cause */
+    DIAGNOSIS_CLAUSES_MAX = 5,   /* of them that are said */
+};
 
 enum diagnosis_confidence { CONFIDENCE_POSSIBLE, CONFIDENCE_LIKELY, CONFIDENCE_CERTAIN };
 
@@ -51,7 +56,7 @@ struct diagnosis {
     bool use_implicit;                                   /* with implicit TLS there; else STARTTLS */
     struct diagnosis_cause causes[DIAGNOSIS_CAUSES_MAX]; /* the most telling first */
     size_t cause_count;
-    enum step steps[DIAGNOSIS_STEPS_MAX]; /* steps to take, in order; all guards hold */
+    enum step_kind steps[DIAGNOSIS_STEPS_MAX]; /* what to do, the first first; all guards hold */
     size_t step_count;
 };
 
@@ -71,8 +76,8 @@ void diagnosis_line(const struct diagnosis_facts *facts, const struct diagnosis 
 void diagnosis_cause_sentence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
                               const struct diagnosis_cause *cause, struct buffer *out);
 void diagnosis_step_sentence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
-                             enum step step, struct buffer *out);
-/* Appends the evidence for the cause: clauses separated by "; ". */
+                             enum step_kind step, struct buffer *out);
+/* What speaks for the cause: clauses parted by "; ". */
 void diagnosis_evidence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
                         const struct diagnosis_cause *cause, struct buffer *out);
 /* A text for whoever must act (the network's, the provider's or the server's operator), with the

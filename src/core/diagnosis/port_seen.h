@@ -3,7 +3,7 @@
 #ifndef MAILBOAT_CORE_DIAGNOSIS_PORT_SEEN_H
 #define MAILBOAT_CORE_DIAGNOSIS_PORT_SEEN_H
 
-#include "core/diagnosis/finding.h"
+#include "core/diagnosis/fact_attempt.h"
 
 enum port_state {
     PORT_SEEN_UNTRIED,
@@ -31,14 +31,5 @@ void ports_seen_make(struct ports_seen *seen, const struct diagnosis_facts *fact
 const struct port_seen *ports_seen_of(const struct ports_seen *seen, uint16_t port); /* NULL: not there */
 /* Is it one that the purpose needs? 443 and 25 are not, for submission. */
 bool port_seen_counts(const struct diagnosis_facts *facts, const struct port_seen *port);
-
-bool fact_attempt_is_of(const struct fact_attempt *attempt, enum finding_family family);
-const struct provider *fact_attempt_provider(const struct diagnosis_facts *facts,
-                                             const struct fact_attempt *attempt);
-const char *fact_attempt_host(const struct diagnosis_facts *facts, const struct fact_attempt *attempt);
-/* Is there a certificate, and is it for another host, or, where the host is a known
- * provider's, not trusted here? */
-bool fact_attempt_is_foreign(const struct diagnosis_facts *facts, const struct fact_attempt *attempt);
-bool fact_attempt_is_right(const struct fact_attempt *attempt); /* a valid certificate for the host */
 
 #endif

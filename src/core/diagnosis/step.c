@@ -233,7 +233,7 @@ static bool all_hold(const enum finding *list, const struct findings *findings)
     return true;
 }
 
-bool step_is_allowed(enum step step, const struct findings *findings)
+bool step_is_allowed(enum step_kind step, const struct findings *findings)
 {
     const struct step_row *row = &rows[step];
     for (size_t i = 0; i < GUARDS_MAX && row->not_[i] != FINDING_NONE; i++)
@@ -245,17 +245,17 @@ bool step_is_allowed(enum step step, const struct findings *findings)
     return step != STEP_NONE && all_hold(row->needs, findings);
 }
 
-const char *step_words(enum step step)
+const char *step_words(enum step_kind step)
 {
     return rows[step].words;
 }
 
-enum step_actor step_actor_of(enum step step)
+enum step_actor step_actor_of(enum step_kind step)
 {
     return rows[step].actor;
 }
 
-const char *step_name(enum step step)
+const char *step_name(enum step_kind step)
 {
     return rows[step].name;
 }

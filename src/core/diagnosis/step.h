@@ -12,7 +12,7 @@
 /* The party that has to take the step. */
 enum step_actor { ACTOR_YOU, ACTOR_NETWORK, ACTOR_SERVER, ACTOR_DOMAIN };
 
-enum step {
+enum step_kind {
     STEP_NONE,
     STEP_USE_PORT,
     STEP_DO_NOT_SIGN_IN,
@@ -81,9 +81,9 @@ enum step {
     STEP_COUNT
 };
 
-bool step_is_allowed(enum step step, const struct findings *findings);
-const char *step_words(enum step step); /* with {…}, see words.h */
-enum step_actor step_actor_of(enum step step);
-const char *step_name(enum step step); /* "use-port" */
+bool step_is_allowed(enum step_kind step, const struct findings *findings);
+const char *step_words(enum step_kind step); /* with {…}, see words.h */
+enum step_actor step_actor_of(enum step_kind step);
+const char *step_name(enum step_kind step); /* "use-port" */
 
 #endif
