@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/diagnosis/cause.h"
 
+#include <assert.h>
+
 static bool any_holds(const enum finding *list, size_t max, const struct findings *findings)
 {
     for (size_t i = 0; i < max && list[i] != FINDING_NONE; i++)
@@ -59,6 +61,7 @@ unsigned cause_lacks(enum cause cause, const struct findings *findings)
             return 0;
     if (any_holds(row->against, CAUSE_FINDINGS_MAX, findings) || row->needs[0] == FINDING_NONE)
         return 0;
+    assert(row->needs[0] != FINDING_NONE);
     unsigned sources = missing(row->needs, CAUSE_NEEDS_MAX, findings) |
                        missing(row->any, CAUSE_FINDINGS_MAX, findings) |
                        missing(row->likelier, CAUSE_FINDINGS_MAX, findings) |

@@ -5,6 +5,8 @@
  * takes; what the other side says. A table of networks explains what was seen, and
  * never stands in for it.
  */
+#include <assert.h>
+
 #include "core/diagnosis/cause.h"
 
 #define F(name) FINDING_##name
@@ -483,5 +485,6 @@ static const struct cause_row rows[CAUSE_COUNT] = {
 
 const struct cause_row *cause_row(enum cause cause)
 {
+    assert(cause < CAUSE_COUNT && rows[cause].sentence != NULL); /* each cause has a row */
     return &rows[cause];
 }

@@ -160,6 +160,18 @@ static void find_steps(struct diagnosis *diagnosis, const struct views *views)
         add_step(diagnosis, STEP_OTHER_NETWORK, views);
 }
 
+/* What holds of every diagnosis. */
+static void check(const struct diagnosis *diagnosis)
+{
+    assert(diagnosis->works || diagnosis->cause_count > 0);
+    assert(diagnosis->works == (diagnosis->use_port != 0) || !diagnosis->works);
+    assert(diagnosis->cause_count <= DIAGNOSIS_CAUSES_MAX && diagnosis->step_count <= DIAGNOSIS_STEPS_MAX);
+    for (size_t i = 1; i < diagnosis->cause_count; i++)
+        assert(diagnosis->causes[i - 1].weight >= diagnosis->causes[i].weight);
+    for (size_t i = 0; i < diagnosis->step_count; i++)
+        assert(step_is_allowed(diagnosis->steps[i], &diagnosis->findings)); /* the rules of safety */
+}
+
 void diagnosis_make(const struct diagnosis_facts *facts, struct diagnosis *diagnosis)
 {
     struct views views;
@@ -170,6 +182,7 @@ void diagnosis_make(const struct diagnosis_facts *facts, struct diagnosis *diagn
     find_port(diagnosis, facts);
     find_causes(diagnosis, &views);
     find_steps(diagnosis, &views);
+    check(diagnosis);
 }
 
 /* ---- what is missing ---- */

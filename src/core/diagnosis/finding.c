@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+
 #include "core/diagnosis/finding_group.h"
 
 #define FINDING_ROW(name, source, words) {#name, source, words},
@@ -10,6 +12,7 @@ static const struct {
 
 const char *finding_name(enum finding finding)
 {
+    assert(finding < FINDING_COUNT);
     return rows[finding].name;
 }
 
@@ -20,11 +23,13 @@ const char *finding_words(enum finding finding)
 
 unsigned finding_source(enum finding finding)
 {
+    assert(finding < FINDING_COUNT);
     return rows[finding].source;
 }
 
 void finding_set(struct finding_group *group, enum finding finding, bool yes)
 {
+    assert(finding > FINDING_NONE && finding < FINDING_COUNT);
     group->findings->known[finding] = yes ? KNOWN_YES : KNOWN_NO;
 }
 
@@ -107,4 +112,6 @@ void findings_make(struct findings *findings, const struct diagnosis_facts *fact
     finding_reply(&group);
     forget_what_was_not_gathered(findings);
     finding_doubt(&group);
+    assert(findings->known[FINDING_NONE] == KNOWN_NOT);
+    assert(findings->known[FINDING_IDENTITY_IN_DOUBT] != KNOWN_NOT); /* guards rely on it */
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/diagnosis/port_seen.h"
 
+#include <assert.h>
+
 /* ---- one port ---- */
 
 static enum port_state state_of(const struct fact_attempt *attempt)
@@ -62,6 +64,7 @@ static struct port_seen *place_of(struct ports_seen *seen, uint16_t port)
         return &seen->ports[at];
     if (seen->count == PORTS_SEEN_MAX)
         return NULL;
+    assert(at <= seen->count && seen->count < PORTS_SEEN_MAX);
     memmove(&seen->ports[at + 1], &seen->ports[at], (seen->count - at) * sizeof seen->ports[0]);
     seen->count++;
     seen->ports[at] = (struct port_seen){.port = port};
@@ -70,6 +73,7 @@ static struct port_seen *place_of(struct ports_seen *seen, uint16_t port)
 
 void ports_seen_make(struct ports_seen *seen, const struct diagnosis_facts *facts, enum finding_family family)
 {
+    assert(facts->attempt_count <= FACTS_ATTEMPTS_MAX);
     *seen = (struct ports_seen){0};
     for (size_t i = 0; i < facts->attempt_count; i++) {
         const struct fact_attempt *attempt = &facts->attempts[i];

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/diagnosis/step.h"
 
+#include <assert.h>
+
 enum { GUARDS_MAX = 6 };
 
 #define F(name) FINDING_##name
@@ -235,7 +237,9 @@ static bool all_hold(const enum finding *list, const struct findings *findings)
 
 bool step_is_allowed(enum step_kind step, const struct findings *findings)
 {
+    assert(step < STEP_COUNT);
     const struct step_row *row = &rows[step];
+    assert(row->words != NULL); /* each step has a row */
     for (size_t i = 0; i < GUARDS_MAX && row->not_[i] != FINDING_NONE; i++)
         if (findings_say(findings, row->not_[i]))
             return false;

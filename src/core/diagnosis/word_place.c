@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/diagnosis/word_place.h"
 
+#include <assert.h>
+
 #include "core/message/date.h"
 #include "core/port/web_host.h"
 
@@ -23,6 +25,7 @@ static void add_number(struct buffer *out, uint16_t port, size_t left)
 static void add_set(const struct word_context *context, unsigned set, struct buffer *out)
 {
     size_t left = 0;
+    assert(context->seen.count <= PORTS_SEEN_MAX);
     for (size_t i = 0; i < context->seen.count; i++)
         left += (set & 1u << i) != 0;
     for (size_t i = 0; i < context->seen.count; i++)
@@ -340,6 +343,7 @@ bool word_place_write(const struct word_context *context, struct bytes place, co
 
 bool word_place_fill(const struct word_context *context, struct bytes place, struct buffer *out)
 {
+    assert(place.length > 0 && context->findings != NULL);
     if (!fill_ports(context, place, out) &&
         !word_place_write(context, place, writers, ARRAY_LENGTH(writers), out))
         word_place_of_surroundings(context, place, out);
