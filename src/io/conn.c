@@ -65,7 +65,7 @@ void conn_end_with_errno(struct conn *conn, int number)
 {
     if (!conn->ended)
         conn->number = number;
-    end_with(conn, conn_end_of(number), strerror(number));
+    conn_end_with(conn, conn_end_of(number), strerror(number));
 }
 
 void conn_connect(struct conn *conn, struct loop *loop, const struct sockaddr *address, socklen_t length,
@@ -185,56 +185,7 @@ static ssize_t read_clear(struct conn *conn, char *room, size_t size)
     return -1;
 }
 
-static void end_with_tls(struct conn *conn)
-{
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = ERR_reason_error_string(code);
-    conn->tls_problem = code;
-    if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER || ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST)
-        end_with(conn, CONN_END_TLS, "the peer sent plain text where TLS was expected");
-    else if (code == 0)
-        end_with(conn, conn->handshaking ? CONN_END_TLS : CONN_END_CLOSED,
-                 "the connection was closed during TLS");
-    else
-        end_with(conn, CONN_END_TLS, reason == NULL ? "TLS failed" : reason);
-    ERR_clear_error();
-}
-
-static ssize_t read_tls(struct conn *conn, char *room, size_t size)
-{
-    size_t total = 0;
-    tls_socket_turn(&conn->tls, CONN_TLS_TURN_MAX);
-    while (total < size) {
-        ERR_clear_error();
-        int got = SSL_read(conn->ssl, room + total, (int)(size - total));
-        if (got > 0) {
-            total += (size_t)got;
-            conn->tls.vain = 0;
-            if (got < TLS_RECORD_MAX && !SSL_has_pending(conn->ssl))
-                return (ssize_t)total; /* interactive: the next input wakes the loop, no need to poll */
-            continue;
-        }
-        int problem = SSL_get_error(conn->ssl, got);
-        if (problem == SSL_ERROR_WANT_READ || problem == SSL_ERROR_WANT_WRITE)
-            return (ssize_t)total;
-        if (total > 0)
-            break; /* the end is found again after this is consumed */
-        if (conn->tls.vain > TLS_VAIN_RECORDS_MAX)
-            end_with(conn, CONN_END_TLS, "too many TLS records without content");
-        else if (problem == SSL_ERROR_ZERO_RETURN)
-            end_with(conn, CONN_END_CLOSED, "the connection was closed");
-        else if (problem == SSL_ERROR_SYSCALL && errno != 0)
-            end_with_errno(conn, errno);
-        else
-            end_with_tls(conn);
-        return -1;
-    }
-    wake(conn, true, false); /* octets buffered in OpenSSL do not make the socket readable */
-    return (ssize_t)total;
-}
-
-/* Resumes reading after a pause. */
-static void read_on(struct conn *conn)
+void conn_read_on(struct conn *conn)
 {
     if (conn->loop == NULL || conn->ended)
         return;

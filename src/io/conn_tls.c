@@ -13,6 +13,7 @@ static void end_with_tls(struct conn *conn)
 {
     unsigned long code = ERR_peek_last_error();
     const char *reason = ERR_reason_error_string(code);
+    conn->tls_problem = code;
     if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER || ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST)
         conn_end_with(conn, CONN_END_TLS, "the peer sent plain text where TLS was expected");
     else if (code == 0)

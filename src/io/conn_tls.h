@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conn_tls: what conn.c, conn_peer.c and conn_evidence.c share of a TLS connection; nobody else includes it.
+/*
+ * conn_tls: the inside of a conn, shared by conn.c (sockets, buffers, events), conn_tls.c (TLS below them:
+ * octets and the handshake), conn_peer.c (the server that is called) and conn_evidence.c (how it ended); no
+ * other file includes it.
  */
 #ifndef MAILBOAT_IO_CONN_TLS_H
 #define MAILBOAT_IO_CONN_TLS_H

@@ -25,15 +25,8 @@ extern const struct command doctor_command;
 
 enum { PROBES_MAX = 8, DOCTOR_MS = 6 * 1000 };
 
-/* Public servers intended for connections from anywhere on these ports. */
-static const struct {
-    uint16_t port;
-    const char *host;
-} usual[] = {
-    {25, "gmail-smtp-in.l.google.com"}, {587, "smtp.gmail.com"},   {465, "smtp.gmail.com"},
-    {2525, "smtp.sendgrid.net"},        {443, "api.sendgrid.com"}, /* the last way out: a sending service's
-                                                                      HTTPS interface */
-};
+/* The last way out: a sending service's HTTPS interface. */
+static const char web_host[] = "api.sendgrid.com";
 
 struct doctor_probe {
     struct doctor_run *of;
@@ -314,8 +307,8 @@ static bool add_target(struct doctor_run *e, struct target *target, const char *
     if (!target_read(target, text, error))
         return false;
     if (target->ports[0] == '\0')
-        for (size_t i = 0; i < ARRAY_LENGTH(usual) && usual[i].port != RACE_LAST_PORT; i++)
-            add(e, usual[i].port, target->host);
+        for (size_t i = 0; i < PORT_LISTENERS; i++)
+            add(e, port_order_listeners[i], target->host);
     else if (bytes_to_u64(bytes_first(bytes_of_text(target->ports), strcspn(target->ports, ":")), 65535,
                           &port))
         add(e, (uint16_t)port, target->host);
@@ -379,9 +372,11 @@ static int run(int argc, char **argv)
     for (size_t i = 0; exit_code == EX_OK && i < targets.count; i++)
         if (!add_target(&e, &read[i], targets.at[i], &error))
             exit_code = command_fail(&doctor_command, &error);
-    for (size_t i = 0; targets.count == 0 && i < ARRAY_LENGTH(usual); i++)
-        add(&e, usual[i].port, usual[i].host);
     e.is_usual = targets.count == 0;
+    for (size_t i = 0; e.is_usual && i < PORT_LISTENERS; i++)
+        add(&e, port_order_listeners[i], port_facts_of(port_order_listeners[i])->probe_host);
+    if (e.is_usual)
+        add(&e, RACE_LAST_PORT, web_host);
     command_end_on_interrupt();
     bool configured = exit_code == EX_OK && (config_file != NULL || targets.count == 0) &&
                       config_load_as_anybody(&config, config_file, &error);

@@ -532,5 +532,6 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
         client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0",
                          "the server sent an unexpected reply");
     }
+    assert(client_session_is_sound(session));
     return used;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/diagnosis/diagnosis.h"
+#include "core/port/port_order.h"
 #include "io/log.h"
 #include "service/relay/relay.h"
 
