@@ -7,9 +7,13 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "cli/accounts/account_client.h"
 #include "cli/options.h"
+#include "cli/ports/discover.h"
+#include "cli/ports/history.h"
+#include "cli/ports/port_cache.h"
 #include "cli/ports/settings_templates.h"
 #include "cli/setup/dovecot.h"
 #include "core/port/provider.h"
@@ -18,11 +22,12 @@
 
 extern const struct command settings_command;
 
-enum { ENDPOINTS_MAX = 32, MX_PORT = 25 };
+enum { ENDPOINTS_MAX = 32, MX_PORT = 25, WEB_PORT = 443 /* for clients that offer ALPN: no mail program */ };
 
 struct settings_endpoint {
     uint16_t port;
     bool implicit;
+    bool blocked; /* on this network, when it was last tried */
 };
 
 struct settings_options {
@@ -46,8 +51,8 @@ static void add_endpoint(struct settings *settings, uint16_t port, bool implicit
     for (size_t i = 0; i < settings->endpoint_count; i++)
         if (settings->endpoints[i].port == port)
             return;
-    if (port != MX_PORT && settings->endpoint_count < ENDPOINTS_MAX)
-        settings->endpoints[settings->endpoint_count++] = (struct settings_endpoint){port, implicit};
+    if (port != MX_PORT && port != WEB_PORT && settings->endpoint_count < ENDPOINTS_MAX)
+        settings->endpoints[settings->endpoint_count++] = (struct settings_endpoint){port, implicit, false};
 }
 
 static bool is_hosted(const struct config *config, struct bytes domain)
@@ -90,11 +95,61 @@ static bool gather_here(struct settings *settings, const struct config *config, 
                "the configuration has no listener for submission; leave listeners out for 587, 465 and 2525");
 }
 
+/* What won here last goes first, and what was blocked here last. */
+static void sort_endpoints(struct settings *settings)
+{
+    struct settings_endpoint sorted[ENDPOINTS_MAX];
+    struct fact_history history;
+    struct race_port known;
+    char host[DISCOVERY_TEXT_MAX];
+    size_t count = 0;
+    snprintf(host, sizeof host, "%.*s", BYTES_ARG(settings->host));
+    history_facts(host, NULL, &history);
+    bool has_known = port_cache_find(host, &known);
+    for (size_t i = 0; i < settings->endpoint_count; i++)
+        settings->endpoints[i].blocked = history_is_blocked(&history, settings->endpoints[i].port);
+    for (int turn = 0; turn < 3; turn++)
+        for (size_t i = 0; i < settings->endpoint_count; i++) {
+            const struct settings_endpoint *one = &settings->endpoints[i];
+            bool first = has_known && one->port == known.port &&
+                         one->implicit == (known.tls == CLIENT_TLS_IMPLICIT);
+            if (turn == (first ? 0 : one->blocked ? 2 : 1))
+                sorted[count++] = *one;
+        }
+    memcpy(settings->endpoints, sorted, count * sizeof sorted[0]);
+}
+
+static void add_usual(struct settings *settings)
+{
+    add_endpoint(settings, 587, false);
+    add_endpoint(settings, 2525, false);
+    add_endpoint(settings, 465, true);
+}
+
+/* No server is configured here: it is somebody else's, and its domain or provider tells which. */
+static bool gather_by_address(struct settings *settings, const char *address, struct error *error)
+{
+    static struct discovery found; /* the settings borrow from it */
+    if (!discover(&found, address, NULL, error))
+        return false;
+    settings->provider = found.provider;
+    settings->host = bytes_of_text(found.host);
+    settings->user = bytes_of_text(found.user);
+    for (size_t i = 0; i < found.port_count; i++)
+        add_endpoint(settings, found.ports[i].port, found.ports[i].tls == CLIENT_TLS_IMPLICIT);
+    if (settings->endpoint_count == 0)
+        add_usual(settings);
+    sort_endpoints(settings);
+    return true;
+}
+
 static bool gather_elsewhere(struct settings *settings, const char *host, struct error *error)
 {
     struct bytes name = bytes_of_text(host);
     settings->provider = provider_by_host(name) != NULL ? provider_by_host(name) : provider_by_name(name);
-    const struct provider *by = settings->provider != NULL ? settings->provider : &provider_unknown;
+    const struct provider *by = settings->provider != NULL ? settings->provider : &unknown;
+    if (settings->provider != NULL && !provider_has_smtp(by))
+        return error_set(error, EX_DATAERR, "%s: %s", by->name, by->remark);
     settings->host = settings->provider != NULL && provider_by_host(name) == NULL ? provider_host(by) : name;
     if (settings->host.length == 0)
         return error_set(
@@ -106,12 +161,15 @@ static bool gather_elsewhere(struct settings *settings, const char *host, struct
         return error_set(error, EX_DATAERR, "'%s' is not a host name: %s", host, fault);
     if (by->fixed_user != NULL)
         settings->user = bytes_of_text(by->fixed_user);
+    else if (by->user_is_local)
+        settings->user = bytes_first(settings->user, bytes_find_last(settings->user, '@'));
     for (size_t i = 0; i < PROVIDER_PORTS_MAX; i++)
         if (by->starttls[i] != 0)
             add_endpoint(settings, by->starttls[i], false);
     for (size_t i = 0; i < PROVIDER_PORTS_MAX; i++)
         if (by->implicit[i] != 0)
             add_endpoint(settings, by->implicit[i], true);
+    sort_endpoints(settings);
     return true;
 }
 
@@ -164,8 +222,9 @@ static void print_page(const struct settings *settings)
 {
     printf("Server      %.*s\n", BYTES_ARG(settings->host));
     for (size_t i = 0; i < settings->endpoint_count; i++)
-        printf("%-11s %u, %s\n", i == 0 ? "Port" : "  or", settings->endpoints[i].port,
-               settings->endpoints[i].implicit ? "implicit TLS (\"SSL/TLS\")" : "STARTTLS (required)");
+        printf("%-11s %u, %s%s\n", i == 0 ? "Port" : "  or", settings->endpoints[i].port,
+               settings->endpoints[i].implicit ? "implicit TLS (\"SSL/TLS\")" : "STARTTLS (required)",
+               settings->endpoints[i].blocked ? "; blocked on this network when last tried" : "");
     print_reading("IMAP", settings->imaps, settings->imap);
     print_reading("POP3", settings->pop3s, settings->pop3);
     printf("User name   %.*s\n", BYTES_ARG(settings->user));
@@ -184,9 +243,14 @@ static void print_json(const struct settings *settings, const struct settings_te
                        const struct settings_facts *facts)
 {
     json_t *ports = json_array();
-    for (size_t i = 0; i < settings->endpoint_count; i++)
-        json_array_append_new(ports, json_pack("{s:i, s:s}", "port", (int)settings->endpoints[i].port, "tls",
-                                               settings->endpoints[i].implicit ? "implicit" : "starttls"));
+    for (size_t i = 0; i < settings->endpoint_count; i++) {
+        const struct settings_endpoint *endpoint = &settings->endpoints[i];
+        json_t *one = json_pack("{s:i, s:s}", "port", (int)endpoint->port, "tls",
+                                endpoint->implicit ? "implicit" : "starttls");
+        if (endpoint->blocked)
+            json_object_set_new(one, "blocked", json_true());
+        json_array_append_new(ports, one);
+    }
     json_t *all = json_pack("{s:s%, s:s%, s:o}", "host", settings->host.at, settings->host.length, "user",
                             settings->user.at, settings->user.length, "ports", ports);
     const struct {
@@ -265,11 +329,13 @@ static int print(const struct settings_options *wish, const char *address,
     struct error error = {0};
     bool configured = false;
     bool done = read_address(&settings, address, &error);
-    if (done && wish->host == NULL)
+    bool here = wish->host == NULL && (wish->config != NULL || access(CONFIG_DEFAULT_FILE, F_OK) == 0);
+    if (done && here)
         done = configured = config_load_as_anybody(&config, wish->config, &error);
     if (done)
-        done = wish->host != NULL ? gather_elsewhere(&settings, wish->host, &error)
-                                  : gather_here(&settings, &config, &error);
+        done = here                 ? gather_here(&settings, &config, &error)
+               : wish->host != NULL ? gather_elsewhere(&settings, wish->host, &error)
+                                    : gather_by_address(&settings, address, &error);
     if (done && choose_port(&settings, wish->port, &error))
         print_settings(&settings, template, wish->json);
     if (configured)
@@ -305,6 +371,8 @@ const struct command settings_command = {
             "Prints what a program needs to send mail as ADDRESS through this server: the\n"
             "facts, or with --for the text to paste. The password is never printed: make one\n"
             "for each program with mailboat key add ADDRESS.\n"
+            "Without a configuration here the server of ADDRESS is looked for, as mailboat\n"
+            "ports does; a port that was blocked on this network comes last.\n"
             "\n"
             "      --for PROGRAM   apple, outlook, thunderbird, wordpress, phpmailer, nodemailer,\n"
             "                      django, python, rails, spring, msmtp, postfix\n"
@@ -314,7 +382,7 @@ const struct command settings_command = {
             "      --json          print JSON\n"
             "\n"
             "exit codes: 0 printed, 64 usage, 65 invalid address, or its domain is not hosted\n"
-            "here, 78 configuration error\n"
+            "here, 69 its server is not found, 78 configuration error\n"
             "\n"
             "example: mailboat settings ada@example.org --for wordpress\n",
     .run = run,

@@ -11,8 +11,7 @@
 #include <unistd.h>
 
 #include "cli/options.h"
-#include "cli/ports/answer.h"
-#include "cli/ports/diagnose.h"
+#include "cli/ports/history.h"
 #include "cli/ports/port_cache.h"
 #include "cli/ports/target.h"
 #include "cli/send/secret_command.h"
@@ -91,6 +90,10 @@ static bool race_and_remember(struct server_connection *connection, struct serve
     if (was_known)
         put_first(options, &known);
     bool won = server_connection_race(connection, options, error);
+    if (!connection->connect.loopback && connection->connect.has_race) {
+        history_remember_call(options->host);
+        history_remember_race(options->host, &connection->connect.race);
+    }
     if (!is_free_choice(wish) || connection->connect.loopback)
         return won;
     struct race_port winner = won ? winner_of(&connection->connect) : (struct race_port){0};
@@ -225,45 +228,18 @@ static int print_failure(const struct delivery_result *why)
     return command_fail(&send_command, &error);
 }
 
-/* ---- why ---- */
-
-static const struct delivery_result *first_rejected(const struct client_submission *s)
+/* A refused password is remembered, so that a diagnosis can tell of it; one that is right ends that. */
+static bool run_and_remember(struct client_submission *s, const struct send_options *wish)
 {
-    for (size_t i = 0; s->results != NULL && i < s->envelope.recipient_count; i++)
-        if (s->results[i].outcome != OUTCOME_DELIVERED)
-            return &s->results[i];
-    return s->results == NULL && s->failure.code != 0 ? &s->failure : NULL;
-}
-
-static void take_reply(const struct delivery_result *result, struct fact_reply *reply)
-{
-    static const enum fact_reply_step steps[] = {[STEP_AUTH] = REPLY_AUTH,
-                                                 [STEP_MAIL] = REPLY_MAIL,
-                                                 [STEP_RCPT] = REPLY_RCPT,
-                                                 [STEP_DATA] = REPLY_CONTENT};
-    reply->step = (size_t)result->step < ARRAY_LENGTH(steps) ? steps[result->step] : REPLY_NONE;
-    reply->code = (uint16_t)result->code;
-    snprintf(reply->enhanced, sizeof reply->enhanced, "%.*s", BYTES_ARG(result->enhanced));
-    snprintf(reply->text, sizeof reply->text, "%.*s", BYTES_ARG(result->text));
-}
-
-/* The cause and what to do, behind the error. */
-static void print_cause(const struct send_options *wish, const struct client_submission *s)
-{
-    static struct diagnosis_facts facts;
-    struct diagnosis diagnosis;
-    const struct delivery_result *rejected = first_rejected(s);
+    bool has_results = submission_run(s);
     const struct server_connection *connection = s->connection;
-    const struct diagnose_options options = {
-        .host = connection->options.host, .ca_file = wish->ca_file, .purpose = PURPOSE_SUBMIT};
-    if (wish->host == NULL || wish->quiet || !connection->dialled)
-        return;
-    diagnose_at_hand(&connection->connect, &options, &facts);
-    if (rejected != NULL)
-        take_reply(rejected, &facts.reply);
-    diagnosis_make(&facts, &diagnosis);
-    if (!diagnosis.works)
-        answer_print_short(stderr, &facts, &diagnosis);
+    if (s->user.length == 0 || connection->connect.loopback)
+        return has_results;
+    if (has_results)
+        history_forget_refused(connection->options.host, wish->user);
+    else if (s->failure.step == STEP_AUTH && s->failure.code / 10 == 53) /* RFC 4954 6 */
+        history_remember_refused(connection->options.host, wish->user);
+    return has_results;
 }
 
 static int submit(const struct send_options *wish, struct outgoing_message *message, struct bytes secret)
@@ -284,7 +260,7 @@ static int submit(const struct send_options *wish, struct outgoing_message *mess
         exit_code = command_fail(&send_command, &error);
     } else {
         print_route(connection, wish);
-        exit_code = submission_run(&s) ? print_results(&s, wish) : print_failure(&s.failure);
+        exit_code = run_and_remember(&s, wish) ? print_results(&s, wish) : print_failure(&s.failure);
     }
     if (exit_code != EX_OK)
         print_cause(wish, &s);
