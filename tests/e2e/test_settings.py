@@ -166,6 +166,19 @@ def test_the_ports_are_those_of_the_listeners_without_25(shared_server, at_local
     assert (facts["host"], facts["user"]) == ("localhost", USER)
 
 
+def test_without_a_configuration_the_provider_is_known(tmp_path):
+    """No server is configured on the machine: the table tells, and 443 is no line to paste."""
+    def ask(*arguments, state=tmp_path):
+        return subprocess.run([str(PROGRAM), "settings", *arguments], capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "XDG_STATE_HOME": str(state)})
+    facts = json.loads(ask("me@web.de", "--host", "smtp.web.de", "--json").stdout)
+    assert facts["user"] == "me" and facts["ports"][0] == {"port": 587, "tls": "starttls"}
+    assert 443 not in [p["port"] for p in json.loads(ask("me@example.org", "--host", "smtp2go", "--json").stdout)["ports"]]
+    refused = ask("me@example.org", "--host", "smtp2go", "--port", "443")
+    assert refused.returncode == 65 and "is not for submission" in refused.stderr
+    assert "no SMTP at all" in ask("me@tuta.com", "--host", "tuta").stderr
+
+
 def test_a_provider_s_own_settings(shared_server):
     facts = json.loads(run("settings", "me@example.net", "--host", "sendgrid", "--json").stdout)
     assert (facts["host"], facts["user"]) == ("smtp.sendgrid.net", "apikey")

@@ -95,7 +95,7 @@ static bool gather_here(struct settings *settings, const struct config *config, 
                "the configuration has no listener for submission; leave listeners out for 587, 465 and 2525");
 }
 
-/* What won here last goes first, and what was blocked here last. */
+/* Puts the port that won here last first, and ports that were blocked here last. */
 static void sort_endpoints(struct settings *settings)
 {
     struct settings_endpoint sorted[ENDPOINTS_MAX];
@@ -126,7 +126,7 @@ static void add_usual(struct settings *settings)
     add_endpoint(settings, 465, true);
 }
 
-/* No server is configured here: it is somebody else's, and its domain or provider tells which. */
+/* Finds the server through the address's domain or provider: none is configured here. */
 static bool gather_by_address(struct settings *settings, const char *address, struct error *error)
 {
     static struct discovery found; /* the settings borrow from it */

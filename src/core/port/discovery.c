@@ -245,8 +245,8 @@ void discovery_learn_nothing(struct discovery *d)
         d->step++;
 }
 
-/* What stands for a part of the address, in any field (Mozilla's config-v1.1); EMAILHOSTNAME is an older
- * name of the domain. */
+/* Expands the placeholders for parts of the address, in any field (Mozilla's config-v1.1); EMAILHOSTNAME is
+ * an older name of the domain. */
 static void expand(const struct discovery *d, struct bytes form, char *field, size_t size)
 {
     struct buffer user = {0};
