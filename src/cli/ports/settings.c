@@ -121,9 +121,8 @@ static void sort_endpoints(struct settings *settings)
 
 static void add_usual(struct settings *settings)
 {
-    add_endpoint(settings, 587, false);
-    add_endpoint(settings, 2525, false);
-    add_endpoint(settings, 465, true);
+    for (size_t i = 0; i < PORT_ORDER_USUAL; i++)
+        add_endpoint(settings, port_order[i].port, port_order[i].tls == CLIENT_TLS_IMPLICIT);
 }
 
 /* Finds the server through the address's domain or provider: none is configured here. */
@@ -147,7 +146,7 @@ static bool gather_elsewhere(struct settings *settings, const char *host, struct
 {
     struct bytes name = bytes_of_text(host);
     settings->provider = provider_by_host(name) != NULL ? provider_by_host(name) : provider_by_name(name);
-    const struct provider *by = settings->provider != NULL ? settings->provider : &unknown;
+    const struct provider *by = settings->provider != NULL ? settings->provider : &provider_unknown;
     if (settings->provider != NULL && !provider_has_smtp(by))
         return error_set(error, EX_DATAERR, "%s: %s", by->name, by->remark);
     settings->host = settings->provider != NULL && provider_by_host(name) == NULL ? provider_host(by) : name;

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "cli/options.h"
+#include "cli/ports/answer.h"
+#include "cli/ports/diagnose.h"
 #include "cli/ports/history.h"
 #include "cli/ports/port_cache.h"
 #include "cli/ports/target.h"
@@ -226,6 +228,47 @@ static int print_failure(const struct delivery_result *why)
     error_set(&error, exit_code, "%s: %s", client_step_name(why->step), buffer_text(&said));
     buffer_free(&said);
     return command_fail(&send_command, &error);
+}
+
+/* ---- why ---- */
+
+static const struct delivery_result *first_rejected(const struct client_submission *s)
+{
+    for (size_t i = 0; s->results != NULL && i < s->envelope.recipient_count; i++)
+        if (s->results[i].outcome != OUTCOME_DELIVERED)
+            return &s->results[i];
+    return s->results == NULL && s->failure.code != 0 ? &s->failure : NULL;
+}
+
+static void take_reply(const struct delivery_result *result, struct fact_reply *reply)
+{
+    static const enum fact_reply_step steps[] = {[STEP_AUTH] = REPLY_AUTH,
+                                                 [STEP_MAIL] = REPLY_MAIL,
+                                                 [STEP_RCPT] = REPLY_RCPT,
+                                                 [STEP_DATA] = REPLY_CONTENT};
+    reply->step = (size_t)result->step < ARRAY_LENGTH(steps) ? steps[result->step] : REPLY_NONE;
+    reply->code = (uint16_t)result->code;
+    snprintf(reply->enhanced, sizeof reply->enhanced, "%.*s", BYTES_ARG(result->enhanced));
+    snprintf(reply->text, sizeof reply->text, "%.*s", BYTES_ARG(result->text));
+}
+
+/* The cause and what to do, behind the error. */
+static void print_cause(const struct send_options *wish, const struct client_submission *s)
+{
+    static struct diagnosis_facts facts;
+    struct diagnosis diagnosis;
+    const struct delivery_result *rejected = first_rejected(s);
+    const struct server_connection *connection = s->connection;
+    const struct diagnose_options options = {
+        .host = connection->options.host, .ca_file = wish->ca_file, .purpose = PURPOSE_SUBMIT};
+    if (wish->host == NULL || wish->quiet || !connection->dialled)
+        return;
+    diagnose_at_hand(&connection->connect, &options, &facts);
+    if (rejected != NULL)
+        take_reply(rejected, &facts.reply);
+    diagnosis_make(&facts, &diagnosis);
+    if (!diagnosis.works)
+        answer_print_short(stderr, &facts, &diagnosis);
 }
 
 /* A refused password is remembered, so that a diagnosis can tell of it; one that is right ends that. */
