@@ -298,8 +298,11 @@ static void on_resolved(void *owner)
                                   .examine = port_connect->options.examine,
                                   .last_resort = port_connect->options.last_resort,
                                   .address_count = port_connect->lookup.address_count};
-    if (!racing.examine && racing.address_count > HOST_LOOKUP_FIRST_MAX)
-        racing.address_count = HOST_LOOKUP_FIRST_MAX;
+    size_t most = !racing.examine                           ? HOST_LOOKUP_FIRST_MAX
+                  : port_connect->options.addresses_max > 0 ? port_connect->options.addresses_max
+                                                            : RACE_ADDRESSES_MAX;
+    if (racing.address_count > most)
+        racing.address_count = most;
     memcpy(racing.ports, port_connect->options.ports, sizeof racing.ports);
     _Static_assert((int)RACE_ADDRESSES_MAX >= (int)HOST_LOOKUP_ADDRESSES_MAX,
                    "all that were found can be examined");

@@ -39,8 +39,9 @@ struct port_connect_options {
     struct bytes helo; /* ours; lives as long as the dialing; empty: the address literal of each connection */
     uint16_t last_resort; /* as in struct race_options */
     bool needs_auth, by_token, examine;
-    bool own_ca;          /* configured CA certificates: applied on loopback too */
-    uint32_t deadline_ms; /* for everything, including the lookup; 0: RACE_DEADLINE_MS */
+    bool own_ca;          /* CA certificates were named: they count on loopback too */
+    size_t addresses_max; /* to examine: not more than so many; 0: all */
+    uint32_t deadline_ms; /* for all of it, the look-up too; 0: RACE_DEADLINE_MS */
 };
 
 struct port_connect;
