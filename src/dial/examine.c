@@ -21,8 +21,8 @@ static const struct examine_control {
     {"smtp.gmail.com", {{587, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}}, false},
     {"smtp.sendgrid.net", {{2525, CLIENT_TLS_REQUIRED}, {587, CLIENT_TLS_REQUIRED}}, false},
     {"gmail-smtp-in.l.google.com", {{25, CLIENT_TLS_OPPORTUNISTIC}}, false},
-    {"gmail.com", {{RACE_LAST_PORT, CLIENT_TLS_IMPLICIT}}, true},
-    {"sendgrid.com", {{RACE_LAST_PORT, CLIENT_TLS_IMPLICIT}}, true},
+    {"gmail.com", {{PORT_LAST_RESORT, CLIENT_TLS_IMPLICIT}}, true},
+    {"sendgrid.com", {{PORT_LAST_RESORT, CLIENT_TLS_IMPLICIT}}, true},
 };
 _Static_assert(ARRAY_LENGTH(known_hosts) == EXAMINE_CONTROLS_MAX, "a place for each control");
 
@@ -151,7 +151,7 @@ static void begin_controls(struct examine *examine, bool of_the_web)
                                                .own_ca = examine->options.own_ca,
                                                .examine = true,
                                                .addresses_max = EXAMINE_CONTROL_ADDRESSES,
-                                               .last_resort = of_the_web ? RACE_LAST_PORT : 0,
+                                               .last_resort = of_the_web ? PORT_LAST_RESORT : 0,
                                                .deadline_ms = left_ms(examine, EXAMINE_CONTROL_MS)};
         examine->controls[i] = begin_race(examine, &options);
         if (of_the_web)

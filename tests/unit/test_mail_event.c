@@ -238,6 +238,7 @@ static void a_message_is_told_with_its_envelope_and_origin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_peers_reply_and_our_reason_have_different_keys),
         cmocka_unit_test(octets_give_the_same_event),
         cmocka_unit_test(version_one_stays_as_it_is),
         cmocka_unit_test(other_octets_are_refused),

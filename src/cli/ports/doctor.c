@@ -72,13 +72,13 @@ static void start(struct doctor_run *e)
 {
     for (size_t i = 0; i < e->count; i++) {
         struct doctor_probe *probe = &e->probes[i];
-        struct port_connect_options options = {.host = probe->host,
-                                               .ports = {{probe->port, port_tls(probe->port)}},
-                                               .port_count = 1,
-                                               .examine = true,
-                                               .last_resort = probe->port == RACE_LAST_PORT ? RACE_LAST_PORT
-                                                                                            : 0,
-                                               .deadline_ms = DOCTOR_MS};
+        struct port_connect_options options = {
+            .host = probe->host,
+            .ports = {{probe->port, port_tls(probe->port)}},
+            .port_count = 1,
+            .examine = true,
+            .last_resort = probe->port == PORT_LAST_RESORT ? PORT_LAST_RESORT : 0,
+            .deadline_ms = DOCTOR_MS};
         probe->of = e;
         port_connect_start(&probe->port_connect, &e->loop, &e->tls, e->dns, &options, &events, probe);
     }
@@ -152,7 +152,7 @@ static void read_vendor(struct doctor_run *e)
 static bool any_open(const struct doctor_run *e, bool of_25)
 {
     for (size_t i = 0; i < e->count; i++)
-        if (e->probes[i].port != RACE_LAST_PORT && (e->probes[i].port == 25) == of_25 &&
+        if (e->probes[i].port != PORT_LAST_RESORT && (e->probes[i].port == 25) == of_25 &&
             is_open(&e->probes[i]))
             return true;
     return false;
@@ -169,7 +169,7 @@ static void add_open_ports(const struct doctor_run *e, struct buffer *out)
 {
     bool any = false;
     for (size_t i = 0; i < e->count; i++)
-        if (e->probes[i].port != 25 && e->probes[i].port != RACE_LAST_PORT && is_open(&e->probes[i])) {
+        if (e->probes[i].port != 25 && e->probes[i].port != PORT_LAST_RESORT && is_open(&e->probes[i])) {
             buffer_add_format(out, "%s%u", any ? ", " : "", (unsigned)e->probes[i].port);
             any = true;
         }
@@ -376,7 +376,7 @@ static int run(int argc, char **argv)
     for (size_t i = 0; e.is_usual && i < PORT_LISTENERS; i++)
         add(&e, port_order_listeners[i], port_facts_of(port_order_listeners[i])->probe_host);
     if (e.is_usual)
-        add(&e, RACE_LAST_PORT, web_host);
+        add(&e, PORT_LAST_RESORT, web_host);
     command_end_on_interrupt();
     bool configured = exit_code == EX_OK && (config_file != NULL || targets.count == 0) &&
                       config_load_as_anybody(&config, config_file, &error);

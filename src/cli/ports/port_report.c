@@ -207,7 +207,7 @@ void port_report_print(const struct port_report *report)
     printf("  -> %s\n", buffer_text(&words));
     answer_print(stdout, report->facts, report->diagnosis);
     const struct race_attempt *best = port_report_best(report);
-    if (best != NULL && best->port->port != RACE_LAST_PORT) /* mail programs do not offer ALPN */
+    if (best != NULL && best->port->port != PORT_LAST_RESORT) /* mail programs do not offer ALPN */
         print_settings(report, best);
     buffer_free(&words);
 }

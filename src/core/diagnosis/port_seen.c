@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/diagnosis/port_seen.h"
-#include "core/port/port_order.h"
 
 #include <assert.h>
+
+#include "core/port/port_order.h"
 
 /* ---- one port ---- */
 
