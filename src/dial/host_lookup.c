@@ -56,7 +56,8 @@ static void take(struct host_lookup *lookup, int kind, const struct dns_answer *
 {
     size_t taken = answer->count < HOST_LOOKUP_ADDRESSES_MAX ? answer->count : HOST_LOOKUP_ADDRESSES_MAX;
     bool some_left = answer->count > HOST_LOOKUP_FIRST_MAX;
-    size_t from = some_left ? (size_t)(random_u64() % answer->count) : 0; /* another time, others */
+    /* a random start: other addresses each time */
+    size_t from = some_left ? (size_t)(random_u64() % answer->count) : 0;
     lookup->status[kind] = answer->status;
     for (size_t i = 0; i < taken; i++) {
         struct route_address *address = &lookup->found[kind][lookup->count[kind]++];

@@ -12,9 +12,9 @@
 
 enum {
     HOST_LOOKUP_DELAY_MS = 50,       /* for IPv6 once IPv4 is known (RFC 8305 3) */
-    HOST_LOOKUP_LIMIT_MS = 5 * 1000, /* for both, unless less is left */
-    HOST_LOOKUP_ADDRESSES_MAX = 8,   /* four of each kind where there are both */
-    HOST_LOOKUP_FIRST_MAX = 4,       /* who needs one that works tries so many; of more, some by chance */
+    HOST_LOOKUP_LIMIT_MS = 5 * 1000, /* for both, or the remaining time if less */
+    HOST_LOOKUP_ADDRESSES_MAX = 8,   /* four of each kind if both exist */
+    HOST_LOOKUP_FIRST_MAX = 4,       /* used to connect; a random selection of more */
 };
 
 struct host_lookup {

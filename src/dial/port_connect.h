@@ -36,12 +36,12 @@ struct port_connect_options {
     const char *host; /* a name or an address; lives as long as the port_connect */
     struct race_port ports[RACE_PORTS_MAX];
     size_t port_count;
-    struct bytes helo; /* ours; lives as long as the dialing; empty: the address literal of each connection */
+    struct bytes helo;    /* this host's name; lives as long as the port_connect; empty: address literals */
     uint16_t last_resort; /* as in struct race_options */
     bool needs_auth, by_token, examine;
-    bool own_ca;          /* CA certificates were named: they count on loopback too */
-    size_t addresses_max; /* to examine: not more than so many; 0: all */
-    uint32_t deadline_ms; /* for all of it, the look-up too; 0: RACE_DEADLINE_MS */
+    bool own_ca;          /* configured CA certificates: applied on loopback too */
+    size_t addresses_max; /* examine at most so many; 0: all */
+    uint32_t deadline_ms; /* for everything, including the lookup; 0: RACE_DEADLINE_MS */
 };
 
 struct port_connect;
@@ -55,7 +55,7 @@ struct port_connect_line {
     char tls_text[96];    /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
     char certificate[24]; /* "valid", "expired", ... */
     struct attempt_line evidence;
-    char helo[64]; /* our address literal, where we have no name */
+    char helo[64]; /* address literal, if this host has no name */
 };
 
 struct port_connect_events {
@@ -95,8 +95,8 @@ const struct port_connect_line *port_connect_line_of(const struct port_connect *
                                                      const struct race_attempt *attempt);
 struct client_session *port_connect_session(struct port_connect *port_connect);
 
-/* What was seen, as evidence: the answer of DNS, the addresses, and an attempt a port and address; those
- * of the last resort, where a web server answers, as the web's. The other facts stay as they are. */
+/* Fills the answer of DNS, the addresses, and one attempt per port and address; attempts on the last resort
+ * that found a web server go to `web`. Other facts are not changed. */
 void port_connect_facts(const struct port_connect *port_connect, struct diagnosis_facts *facts);
 
 #endif

@@ -73,9 +73,9 @@ struct conn {
     struct handshake_place handshake; /* of a server: its place in the handshake queue */
     long resumed_error;               /* verify_error of the session to resume */
     enum conn_end end;
-    int number;                /* errno that it ended with; 0: none */
-    unsigned long tls_problem; /* what OpenSSL said when it ended in TLS; 0: nothing */
-    size_t clear_left;         /* octets of `output` that go in clear before the handshake */
+    int number;                /* errno that ended the connection; 0: none */
+    unsigned long tls_problem; /* OpenSSL error that ended TLS; 0: none */
+    size_t clear_left;         /* octets of `output` to send in plain text before the handshake */
     bool connecting, handshaking, paused, ended, end_reported, verify;
     bool awaiting_first;        /* reading waits until the peer's first octet is known */
     bool deaf;                  /* the socket became readable while paused: not watched until resumed */
@@ -127,9 +127,9 @@ void conn_start_tls_peer(struct conn *conn, struct tls_context *context, const s
 /* True after CONN_END_TLS if the server sent plain text where TLS was expected: the port does not use
  * implicit TLS; or, after STARTTLS, someone injected it (RFC 3207 6). */
 bool conn_met_clear_text(const struct conn *conn);
-/* That text as far as it came at once; until the conn is closed. */
+/* Returns the first octets of that text; they live until the conn is closed. */
 struct bytes conn_clear_text(const struct conn *conn);
-/* Is this the protocol that was agreed on (ALPN)? */
+/* True if this protocol was negotiated (ALPN). */
 bool conn_tls_speaks(const struct conn *conn, const char *protocol);
 /* True if an earlier session was resumed. */
 bool conn_tls_resumed(const struct conn *conn);

@@ -86,8 +86,8 @@ static bool has_star_for(X509 *certificate, struct bytes host)
     return found;
 }
 
-/* OpenSSL knows no underscore, neither where the star stands nor behind it; a
- * host may have them (core/dns/host.h). */
+/* OpenSSL rejects underscores, both under the wildcard and after it; host names may have them
+ * (core/dns/host.h). */
 static bool star_covers_underscore(X509 *certificate, const char *host)
 {
     return strchr(host, '_') != NULL && has_star_for(certificate, bytes_of_text(host));
@@ -130,7 +130,8 @@ bool conn_certificate_names(X509 *certificate, const char *host)
            star_covers_underscore(certificate, host);
 }
 
-/* RFC 7671 5.1: with DANE-EE names and dates do not count, as OpenSSL has it. True when some can be used. */
+/* RFC 7671 5.1: with DANE-EE, names and dates are not checked, as in OpenSSL. True if some records are
+ * usable. */
 static bool check_tlsa(struct conn *conn, const struct conn_peer *peer)
 {
     bool any = false;

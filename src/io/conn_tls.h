@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * conn_tls: the inside of a conn, shared by conn.c (sockets, buffers, events), conn_tls.c (TLS below them:
- * octets and the handshake), conn_peer.c (the server that is called) and conn_evidence.c (how it ended); no
- * other file includes it.
- */
+/* conn_tls: functions of a TLS connection shared by conn.c, conn_peer.c and conn_evidence.c, and included
+ * only there. */
 #ifndef MAILBOAT_IO_CONN_TLS_H
 #define MAILBOAT_IO_CONN_TLS_H
 
@@ -37,9 +34,9 @@ void conn_handshake(struct conn *conn);
 /* True if a client hung up before its ClientHello was processed: the handshake is then not started,
  * because that costs more CPU than the client spent. */
 bool conn_client_is_gone(const struct conn *conn);
-/* Does the certificate name the host (RFC 9525 6), whatever else is wrong with it? */
+/* True if the certificate names the host (RFC 9525 6); nothing else is checked. */
 bool conn_certificate_names(X509 *certificate, const char *host);
-/* Why a certificate that is not valid is not. */
+/* Returns why a certificate is not valid. */
 const char *conn_certificate_sentence(enum tls_certificate verdict);
 
 #endif

@@ -17,36 +17,37 @@
 #include "core/port/tls_client_hello.h"
 
 enum {
-    TLS_VAIN_RECORDS_MAX = 32,  /* one after the other; with one more the peer is not heard any more */
-    TLS_TURN_RECORDS_MAX = 128, /* in a turn, and what OpenSSL has read ahead: each costs, small or large */
-    TLS_SMALL_RECORD = 512,     /* octets: where records have fewer on average, */
-    TLS_SMALL_AHEAD = 2048,     /* so many are read at once */
-    TLS_CLEAR_KEPT_MAX = 512,   /* octets of clear text that are kept, where TLS was due */
+    TLS_VAIN_RECORDS_MAX = 32, /* in a row; one more closes the connection */
+    /* per turn, including those that OpenSSL read ahead: each has a cost, small or large */
+    TLS_TURN_RECORDS_MAX = 128,
+    TLS_SMALL_RECORD = 512,   /* octets: if records are smaller on average, */
+    TLS_SMALL_AHEAD = 2048,   /* so many are read at a time */
+    TLS_CLEAR_KEPT_MAX = 512, /* octets kept of plain text where TLS was expected */
 };
 
 struct tls_socket {
     SSL *ssl;
     struct tls_client_hello_flow hello; /* of a client, until the handshake is done */
     int descriptor;
-    size_t capacity;             /* octets that may be read in this turn */
-    unsigned records;            /* that were read in this turn */
-    uint64_t heard, all_records; /* octets and records that were read, of all turns */
-    uint64_t sent;               /* octets */
-    struct buffer clear;         /* what a server said in clear where TLS was due */
-    unsigned char first;         /* of the octets: what the peer began with */
-    bool ended;                  /* the peer has sent its last, or what counts as such */
-    bool refused;                /* its ClientHello was to be too long */
-    bool counts;                 /* the handshake is done: records shall carry something */
-    unsigned vain;               /* records since SSL_read() returned something, which sets it to 0 */
+    size_t capacity;             /* octets left to read in this turn */
+    unsigned records;            /* read in this turn */
+    uint64_t heard, all_records; /* octets and records read in all turns */
+    uint64_t sent;               /* octets sent */
+    struct buffer clear;         /* plain text from a server where TLS was expected */
+    unsigned char first;         /* first octet of the peer */
+    bool ended;                  /* the peer has closed, or is treated as closed */
+    bool refused;                /* the ClientHello was too long */
+    bool counts;                 /* the handshake is done: records must carry data */
+    unsigned vain;               /* records since SSL_read() last returned data */
 };
 
 /* Attaches the socket to the SSL. The struct must outlive it, and must not move. False: out of memory. */
 bool tls_socket_start(struct tls_socket *socket, int descriptor, SSL *ssl);
 
-/* The peer's first octets are text where TLS was due. */
+/* True if the peer sent plain text where TLS was expected. */
 bool tls_socket_met_clear_text(const struct tls_socket *socket);
 
-/* From now on so many octets may be read. */
+/* Starts a turn with a budget of octets to read. */
 static inline void tls_socket_turn(struct tls_socket *socket, size_t capacity)
 {
     socket->capacity = capacity;

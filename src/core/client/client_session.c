@@ -440,8 +440,8 @@ static void record_reply(const struct client_session *session, const struct smtp
     }
 }
 
-/* 221 and 421 are said by who closes; behind 3xx it waits for something else than a command;
- * and what follows a STARTTLS that was not refused may be no command either. */
+/* After 221 and 421 the server closes; after 3xx, and after STARTTLS unless it was refused, it does not
+ * expect a command. */
 static bool listens_after(const struct client_state *state, const struct smtp_reply *reply)
 {
     if (reply->code >= 400)
@@ -526,7 +526,7 @@ size_t client_session_feed(struct client_session *session, struct bytes input)
     case REPLY_COMPLETE: break;
     }
     take_reply(session, &reply);
-    /* or its next reply would be taken for the answer to what we say now */
+    /* otherwise its next reply would be taken for the reply to the next command */
     if (input.length > used && is_our_turn(state)) {
         state->listens = false;
         client_fail_said(session, client_session_step(session), OUTCOME_DEFERRED, "4.5.0",

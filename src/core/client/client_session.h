@@ -30,11 +30,11 @@ enum client_tls {
 struct client_options {
     struct bytes helo; /* this host's name, or an address literal */
     enum client_tls tls;
-    bool lmtp;                    /* LHLO, and a reply per recipient at the end (RFC 2033) */
+    bool lmtp;                    /* LHLO, and one reply per recipient at the end (RFC 2033) */
     struct bytes user, password;  /* empty user: no AUTH */
-    struct bytes token;           /* of OAuth 2, in place of the password */
+    struct bytes token;           /* OAuth 2 token, instead of the password */
     bool probe_only;              /* stop at CLIENT_READY before AUTH: for the race and `mailboat ports` */
-    struct client_record *record; /* keeps what the server says until TLS; NULL: nobody needs it */
+    struct client_record *record; /* filled with the replies until TLS; NULL: not needed */
 };
 
 /* Capabilities of the peer from its last EHLO reply. */
@@ -138,11 +138,11 @@ void client_session_answer_nonce(struct client_session *session, struct bytes no
 /* Passes ClientProof, and the ServerSignature expected from the server. */
 void client_session_answer_proof(struct client_session *session, const uint8_t *proof,
                                  const uint8_t *signature);
-/* The server takes commands, though the session may have failed by its last reply: who leaves
- * now says QUIT first (RFC 5321 4.1.1.10). Not behind 421, a connection that is lost or garbled, or
- * a handshake that failed. */
+/* True if the server expects a command, even if the session failed with its last reply: QUIT must be sent
+ * before closing (RFC 5321 4.1.1.10). False after 421, a lost or garbled connection, or a failed TLS
+ * handshake. */
 bool client_session_may_quit(const struct client_session *session);
-/* At CLIENT_READY, with nothing waiting to be pulled. */
+/* True at CLIENT_READY with no action pending. */
 bool client_session_is_ready(const struct client_session *session);
 
 enum client_limit {

@@ -48,8 +48,8 @@ enum recipient_stage { RECIPIENT_WAITS, RECIPIENT_OFFERED, RECIPIENT_TAKEN, RECI
 struct client_state {
     enum client_phase phase;
     bool secured;
-    bool listens; /* the last thing that came is a reply behind which the server takes commands */
-    struct bytes clear_reason;                           /* in session_arena */
+    bool listens;              /* after its last reply the server expects a command */
+    struct bytes clear_reason; /* in session_arena */
     enum client_action_kind actions[CLIENT_ACTIONS_MAX]; /* pending actions */
     uint8_t action_count;
     struct buffer out; /* pending output */

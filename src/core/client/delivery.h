@@ -67,9 +67,9 @@ struct delivery_action {
     /* if set, only these verify the certificate (usable ones: tls_policy_tlsa_is_usable()) */
     const struct dns_record *tlsa;
     size_t tlsa_count;
-    struct bytes names[2]; /* with tlsa: more names that the certificate may be for; empty: none */
-    bool begins;           /* WANT_CONTENT: from the first octet, as client_action has it */
-    bool quit;             /* CLOSE: say QUIT first; nothing else waits to be sent */
+    struct bytes names[2]; /* with tlsa: alternative names accepted in the certificate; empty: none */
+    bool begins;           /* WANT_CONTENT: from the first octet, as in client_action */
+    bool quit;             /* CLOSE: send QUIT first */
     struct client_action asked;
     struct bytes bytes;
     const struct delivery_result *results;
@@ -109,10 +109,10 @@ struct delivery {
         DELIVERY_SECURING,
     } stage;
     bool has_session, connected, transacting, done_reported, close_due, quit_due;
-    bool in_clear;             /* without STARTTLS, for TLS with this host did not come about */
-    bool hurried;              /* the host was silent in TLS before: it is given less time */
-    bool again;                /* the address was connected to before: no others beside it */
-    enum tls_next next;        /* what follows with the address */
+    bool in_clear;             /* without STARTTLS, because TLS with this host failed */
+    bool hurried;              /* the host was silent during TLS before: its timeout is shorter */
+    bool again;                /* reconnects to the same address: no concurrent attempts */
+    enum tls_next next;        /* next step with the address */
     unsigned tls_tries;        /* with the address */
     struct bytes clear_reason; /* why there is no TLS where it was possible; in tls.arena */
     bool signed_in_refused;    /* authentication failed: no further address is tried */

@@ -50,8 +50,7 @@ static void keep_said(struct race_attempt *a, struct bytes text)
     client_record_text(a->said, sizeof a->said, text, false);
 }
 
-/* The reply to STARTTLS with its codes: it is a matter between server and client that nobody else explains.
- */
+/* Keeps the text of a failure; for STARTTLS with the codes of the reply. */
 static void keep_failure(struct race_attempt *a, const struct delivery_result *why)
 {
     struct buffer text = {0};
@@ -79,9 +78,8 @@ static void end_attempt(struct race *race, struct race_attempt *a, enum port_ver
     race->next_start_ms = now_ms; /* starts the next one immediately */
 }
 
-/* What STARTTLS came to. Who offers it and then does not know it (500, 502), or answers with what is no
- * reply, does not speak for himself; other words are the server's own: 454, "TLS not available" (RFC 3207 4).
- */
+/* Classifies the failure of STARTTLS. Whoever offers it knows it: 500, 502 and garbage come from a device on
+ * the path. Other codes are the server's own: 454, "TLS not available" (RFC 3207 4). */
 static enum port_verdict verdict_of_starttls(const struct race_attempt *a, const struct delivery_result *why)
 {
     bool asked = a->record.starttls_asked;

@@ -40,11 +40,11 @@ enum race_limit {
     RACE_TLS_MISMATCH_MS = 1500, /* silence instead of a greeting: tries implicit TLS too */
     RACE_PORTS_MAX = 8,
     RACE_ADDRESSES_MAX = 8,
-    RACE_FIRST_MAX = 16, /* octets that are kept of how a server begins */
-    RACE_ATTEMPTS_MAX = 2 * RACE_PORTS_MAX * RACE_ADDRESSES_MAX, /* each may have one the other way */
+    RACE_FIRST_MAX = 16,                                         /* first octets kept of each server */
+    RACE_ATTEMPTS_MAX = 2 * RACE_PORTS_MAX * RACE_ADDRESSES_MAX, /* each may have one in the other TLS mode */
 };
 
-/* How a connection can fail. */
+/* How a connection failed. */
 enum race_loss {
     LOSS_REFUSED,
     LOSS_UNREACHABLE,
@@ -65,8 +65,8 @@ struct race_options {
     size_t port_count;
     struct route_address addresses[RACE_ADDRESSES_MAX];
     size_t address_count;
-    struct bytes helo;    /* ours; outlives the race; empty: each attempt's, by race_greet_as() */
-    bool needs_auth;      /* a way to sign in must be offered */
+    struct bytes helo;    /* of this host; outlives the race; empty: race_greet_as() sets it per attempt */
+    bool needs_auth;      /* an authentication mechanism must be offered */
     bool by_token;        /* with an OAuth 2 token */
     bool any_certificate; /* loopback: TLS may be self-signed */
     bool examine;         /* starts all at once, no winner */
@@ -90,19 +90,19 @@ struct race_attempt {
     enum port_verdict verdict;
     enum client_step step; /* current or last step */
     uint64_t started_ms, step_ms, ended_ms;
-    uint64_t connected_ms, first_ms; /* when it was connected, and when its first octet came; 0: never */
-    enum port_verdict certificate;   /* PORT_OPEN: valid, or not seen yet */
+    uint64_t connected_ms, first_ms; /* time of the connection and of the first octet; 0: never */
+    enum port_verdict certificate;   /* PORT_OPEN: valid, or not known yet */
     bool has_session, secured, connect_due, shake_due, close_due, connected, heard;
     struct client_session session;
-    struct client_capabilities capabilities; /* kept when the session is gone */
-    unsigned code;                           /* of the reply it ended with; 0 when there was none */
-    char said[200];                          /* what the server, or the system, said at the end */
-    struct client_record record;             /* what it said until TLS was there */
-    char first[RACE_FIRST_MAX];              /* how it begins, in clear */
+    struct client_capabilities capabilities; /* kept after the session */
+    unsigned code;                           /* of its last reply; 0: none */
+    char said[200];                          /* last reply of the server, or error of the system */
+    struct client_record record;             /* replies until TLS */
+    char first[RACE_FIRST_MAX];              /* its first octets, in plain text */
     uint8_t first_length;
-    struct bytes helo; /* ours, where it is not the race's own */
-    bool may_quit;     /* when it ended the server took commands */
-    bool lost;         /* it ended by race_lost(): `loss` says how */
+    struct bytes helo; /* of this host on this connection; empty: that of the race */
+    bool may_quit;     /* the server expected a command when the attempt ended */
+    bool lost;         /* ended by race_lost(), as `loss` says */
     enum race_loss loss;
 };
 
@@ -135,7 +135,7 @@ void race_start(struct race *race, const struct race_options *options, uint64_t 
 void race_free(struct race *race); /* also frees the winner's session */
 bool race_action(struct race *race, uint64_t now_ms, struct race_action *action);
 
-/* Before race_connected(): our name on this connection, which outlives the race. */
+/* Sets the host name to greet with on this connection; before race_connected(). It outlives the race. */
 void race_greet_as(struct race *race, size_t attempt, struct bytes helo);
 void race_connected(struct race *race, size_t attempt, uint64_t now_ms);
 /* Reports the end of the handshake. `certificate`: PORT_OPEN if it is valid, else its verdict, and `said`,
@@ -144,7 +144,7 @@ void race_tls_done(struct race *race, size_t attempt, enum port_verdict certific
                    uint64_t now_ms);
 size_t race_feed(struct race *race, size_t attempt, struct bytes input, uint64_t now_ms);
 void race_lost(struct race *race, size_t attempt, enum race_loss loss, struct bytes why, uint64_t now_ms);
-/* How it began where TLS was due and clear text came: for what it is, and for people. Before race_lost(). */
+/* Records plain text that the server sent where TLS was expected; before race_lost(). */
 void race_met_clear_text(struct race *race, size_t attempt, struct bytes text, uint64_t now_ms);
 
 uint64_t race_next_ms(const struct race *race, uint64_t now_ms); /* UINT64_MAX: nothing to wait for */

@@ -32,7 +32,7 @@ static const struct {
          "never send a password here; use 465, where TLS cannot be removed, or another network", true},
     [PORT_STARTTLS_REFUSED] =
         {"starttls-refused", "open", "the server offers STARTTLS and then refuses it",
-         "its TLS is out of order: tell its operator, and use another port; never send a password here",
+         "ask the server's operator to repair its TLS, or use another port; never send a password here",
          true},
     [PORT_TLS_FAILED] = {"tls-failed", "open", "the TLS handshake failed",
                          "the server's TLS may be too old, or a device on the path interferes", true},

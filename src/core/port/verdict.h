@@ -6,17 +6,17 @@
 #include "base/buffer.h"
 
 enum port_verdict {
-    PORT_UNTRIED,          /* the race was over before its turn, or its deadline came */
-    PORT_OPEN,             /* greeting, EHLO, TLS and a way to sign in are all there */
-    PORT_REFUSED,          /* the host says no */
-    PORT_FILTERED,         /* silence: something on the way drops it */
-    PORT_UNREACHABLE,      /* no way to the host */
-    PORT_SILENT,           /* connected, and then not one octet in time */
-    PORT_SLOW,             /* it speaks, but not in time */
-    PORT_TLS_OTHER,        /* TLS the other way round: clear text on 465, or TLS from the first byte on 587 */
+    PORT_UNTRIED,          /* the race ended before its turn, or its deadline passed */
+    PORT_OPEN,             /* greeting, EHLO, TLS and an authentication mechanism are present */
+    PORT_REFUSED,          /* connection refused by the host */
+    PORT_FILTERED,         /* silence: a device on the path drops packets */
+    PORT_UNREACHABLE,      /* no route to the host */
+    PORT_SILENT,           /* connected, then no octet before the timeout */
+    PORT_SLOW,             /* it replies, but too slowly */
+    PORT_TLS_OTHER,        /* the other TLS mode: plain text on 465, or implicit TLS on 587 */
     PORT_NO_TLS,           /* STARTTLS is not offered */
-    PORT_STRIPPED,         /* STARTTLS was offered, and garbled or taken away on the way */
-    PORT_STARTTLS_REFUSED, /* it was offered, and the server says no when it is asked for it */
+    PORT_STRIPPED,         /* STARTTLS was offered, then garbled or removed on the path */
+    PORT_STARTTLS_REFUSED, /* STARTTLS was offered, then refused by the server */
     PORT_TLS_FAILED,
     PORT_CERTIFICATE_EXPIRED,
     PORT_CERTIFICATE_OTHER_NAME,
