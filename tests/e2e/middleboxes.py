@@ -6,6 +6,7 @@ portal    answers as a web server does, once it is spoken to
 mask      passes SMTP on and writes XXXXXXXA over STARTTLS
 strip     passes SMTP on and leaves the STARTTLS line out
 refuse    passes SMTP on and answers STARTTLS with 500
+decline   passes SMTP on and answers STARTTLS with 454
 busy      greets with 421
 mute      takes connections and says nothing
 drip      greets with an octet each second
@@ -57,13 +58,15 @@ def pass_on(kind, client, host, port):
         sys.stdout.flush()
         if kind == "refuse" and line.strip().upper() == b"STARTTLS":
             client.sendall(b"500 5.5.1 command unrecognized\r\n")
+        elif kind == "decline" and line.strip().upper() == b"STARTTLS":
+            client.sendall(b"454 4.7.0 TLS is not available now\r\n")
         else:
             upstream.sendall(line)
     upstream.close()
 
 
 def serve(kind, port, host=None, upstream=None):
-    door = socket.create_server(("0.0.0.0", int(port)))
+    door = socket.create_server(("::", int(port)), family=socket.AF_INET6, dualstack_ipv6=True)
     print("ready", flush=True)
     kinds = {"portal": portal, "busy": busy, "mute": mute, "drip": drip}
 

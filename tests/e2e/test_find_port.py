@@ -139,7 +139,7 @@ def test_silent_ipv6_costs_little(net):
 
 @pytest.mark.parametrize("kind, verdict, state", [
     ("portal", "portal", "intercepted"), ("mask", "stripped", "intercepted"), ("strip", "stripped", "intercepted"),
-    ("refuse", "stripped", "intercepted"), ("busy", "later", "open"), ("mute", "silent", "open"), ("drip", "slow", "open")])
+    ("refuse", "stripped", "intercepted"), ("decline", "starttls-refused", "open"), ("busy", "later", "open"), ("mute", "silent", "open"), ("drip", "slow", "open")])
 def test_a_middlebox_on_587_is_found_out(net, kind, verdict, state):
     port = 20000 + sum(map(ord, kind))
     box = middlebox(net, kind, port, "192.0.2.2", 2525)
@@ -153,6 +153,29 @@ def test_a_middlebox_on_587_is_found_out(net, kind, verdict, state):
     box.terminate()
     heard = box.stdout.read()
     assert b"AUTH" not in heard and b"MAIL" not in heard  # nothing is ever said in clear
+
+
+@pytest.mark.parametrize("kind", ["decline", "refuse", "strip", "mask"])
+def test_who_is_left_hears_quit(net, kind):
+    box = middlebox(net, kind, 20200, "192.0.2.2", 25)
+    net.redirect(587, 20200)
+    net.drop(465, 2525)
+    done = send(net, "--deadline", "2")
+    assert done.returncode in (69, 75)
+    assert kind != "decline" or "the server offers STARTTLS and then refuses it (454 4.7.0 TLS is not available now)" in done.stderr
+    box.terminate()
+    heard = box.stdout.read().split(b"\r\n")
+    assert heard[-2] == b"QUIT" and heard[0].startswith(b"EHLO "), heard
+
+
+@pytest.mark.parametrize("host, literal", [("192.0.2.2", b"EHLO [192.0.2.1]"), ("2001:db8::2", b"EHLO [IPv6:2001:db8::1]")])
+def test_without_a_full_name_the_address_greets(net, host, literal):
+    box = middlebox(net, "strip", 20300, "192.0.2.2", 25)
+    net.redirect(587, 20300)
+    target = f"[{host}]:587" if ":" in host else f"{host}:587"
+    net.run("unshare", "-u", "sh", "-c", f"hostname box; {PROGRAM} ports --deadline 2 {target}")
+    box.terminate()
+    assert box.stdout.read().split(b"\r\n")[0] == literal
 
 
 def test_when_only_stripped_ports_are_left_nothing_is_sent(net):
