@@ -64,7 +64,7 @@ static enum known web_elsewhere(const struct examine *examine)
     return answers;
 }
 
-/* Whose are the addresses? The host is this machine where all of them are. */
+/* Marks the addresses of this machine; the host is this machine if all of them are. */
 static void judge_addresses(struct diagnosis_facts *facts)
 {
     size_t own = 0, foreign = 0;
@@ -159,7 +159,7 @@ static void begin_controls(struct examine *examine, bool of_the_web)
     }
 }
 
-/* Those of the four that were not asked for. */
+/* Starts the race for those of the four ports that were not asked for. */
 static void begin_others(struct examine *examine)
 {
     struct port_connect_options options = {.host = examine->options.host,
@@ -242,7 +242,7 @@ static void begin(struct examine *examine, unsigned kinds)
         begin_others(examine);
 }
 
-/* What takes time without the loop comes last: nobody's answer is kept waiting for it. */
+/* Reads files and runs tools without the loop, so it comes last and delays no answer. */
 static void look_at_this_machine(struct examine *examine, unsigned kinds)
 {
     if ((kinds & FACT_MACHINE) != 0)

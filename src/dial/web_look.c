@@ -12,7 +12,7 @@ static uint32_t since_start_ms(const struct web_look *look)
     return (uint32_t)(clock_now_ms() - look->started_ms);
 }
 
-/* What TLS showed is the fact's as it is. */
+/* Copies the evidence of TLS and ends the look. */
 static void finish(struct web_look *look)
 {
     if (look->done)

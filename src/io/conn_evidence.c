@@ -29,7 +29,7 @@ static enum fact_unreachable unreachable_of(int number)
     return UNREACHABLE_UNKNOWN;
 }
 
-/* What the peer's alert, or our own refusal, means; DONE: nothing was wrong. */
+/* Classifies an alert of the peer, or the refusal by OpenSSL; FACT_TLS_DONE if there was none. */
 static enum fact_tls tls_of_problem(unsigned long code)
 {
     if (code == 0)

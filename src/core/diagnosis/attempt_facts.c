@@ -41,7 +41,7 @@ static bool is_undecided(const struct race_attempt *attempt)
     return attempt->stage != ATTEMPT_OVER || attempt->verdict == PORT_UNTRIED;
 }
 
-/* Nobody was heard: how did that end? */
+/* Returns how a connection without any octet ended. */
 static enum fact_voice voice_of_none(const struct race_attempt *attempt, const struct attempt_line *line)
 {
     if (is_undecided(attempt))

@@ -15,7 +15,7 @@
  * connection that was lost and sent again is due after a second and a round trip. */
 enum { ATTEMPT_FACTS_SILENCE_MS = 2000 };
 
-/* What a connection showed besides the dialogue. */
+/* Evidence of a connection besides the dialogue. */
 struct attempt_line {
     enum fact_unreachable unreachable;
     bool reset; /* it ended with RST */
@@ -25,7 +25,7 @@ struct attempt_line {
     struct fact_certificate certificate;
 };
 
-/* Who speaks, by the first octets; UNKNOWN where there are none. */
+/* Returns the protocol of the first octets; VOICE_UNKNOWN if there are none. */
 enum fact_voice attempt_facts_voice(struct bytes first);
 /* Fills all but `host`. */
 void attempt_facts_fill(struct fact_attempt *fact, const struct race_attempt *attempt,
