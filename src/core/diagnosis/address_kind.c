@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/diagnosis/address_kind.h"
 
+#include <assert.h>
+
 #include "core/dns/host.h"
 
 struct address_range {
@@ -83,6 +85,7 @@ static const struct address_range ranges[] = {
 
 static bool has(const struct address_range *range, const struct route_address *address)
 {
+    assert(range->bits <= (range->six ? 128 : 32));
     if (range->six != address->six)
         return false;
     for (unsigned bit = 0; bit < range->bits; bit++)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads what iptables-save and ip6tables-save print (firewall_rules.h). */
+#include <assert.h>
+
 #include "core/diagnosis/firewall_rules.h"
 
 /* One line with its place in the text. */
@@ -107,6 +109,7 @@ static bool has_new(struct bytes states)
 
 static void read_option(struct iptables_reader *r, struct bytes option)
 {
+    assert(option.length > 0 && option.at[0] == '-');
     static const char *const of_target[] = {"--reject-with", "--to-ports",    "--to-destination",
                                             "--log-prefix",  "--log-level",   "--comment",
                                             "--set-xmark",   "--nflog-prefix"};
@@ -162,6 +165,7 @@ static void read_rule(struct iptables_reader *r, struct bytes line)
 /* ":OUTPUT DROP [0:0]" */
 static void read_chain(struct iptables_reader *r, struct bytes line)
 {
+    assert(line.length > 0 && line.at[0] == ':');
     struct bytes name = bytes_from(bytes_split(&line, ' '), 1), policy = next_word(&line);
     size_t chain = chain_of(r, name);
     if (chain == SIZE_MAX)

@@ -39,6 +39,7 @@ size_t firewall_rules_chain(struct firewall_rules *rules, const char *name)
     for (size_t i = 0; i < rules->chain_count; i++)
         if (bytes_is(text, rules->chains[i].name))
             return i;
+    assert(rules->chain_count <= FIREWALL_CHAINS_MAX);
     if (rules->chain_count == FIREWALL_CHAINS_MAX)
         return SIZE_MAX;
     if (is_full(rules->chain_count))
@@ -50,6 +51,7 @@ size_t firewall_rules_chain(struct firewall_rules *rules, const char *name)
 
 void firewall_rules_add(struct firewall_rules *rules, const struct firewall_rule *rule)
 {
+    assert((rule->ports & ~firewall_rules_all_ports()) == 0);
     if (rules->rule_count == FIREWALL_RULES_MAX || rule->chain >= rules->chain_count)
         return;
     if (is_full(rules->rule_count))
@@ -76,6 +78,7 @@ struct firewall_walk {
 static void record(struct firewall_walk *walk, enum fact_firewall does, const char *text)
 {
     struct fact_machine *facts = walk->facts;
+    assert(facts->rule_count <= FACTS_RULES_MAX && network_bit(walk->port) != 0);
     for (size_t i = 0; i < facts->rule_count; i++)
         if (facts->rules[i].port == walk->port && facts->rules[i].does == does)
             return;
@@ -122,6 +125,7 @@ static enum walk_end walk_rule(struct firewall_walk *walk, const struct firewall
 static enum walk_end walk_chain(struct firewall_walk *walk, size_t chain, unsigned depth)
 {
     enum walk_end end = WALK_FELL_THROUGH;
+    assert(depth <= FIREWALL_DEPTH_MAX);
     if (depth == FIREWALL_DEPTH_MAX || chain >= walk->rules->chain_count)
         return end;
     for (size_t i = 0; i < walk->rules->rule_count && end == WALK_FELL_THROUGH; i++) {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which provider's host a mistyped name was meant to be (provider.h). */
+#include <assert.h>
+
 #include "core/dns/dns_name.h"
 #include "core/port/provider.h"
 
@@ -50,6 +52,7 @@ static size_t distance(struct bytes a, struct bytes b)
         return SIZE_MAX;
     for (size_t j = 0; j <= b.length; j++)
         last[j] = j;
+    assert(a.length <= LABEL_MAX && b.length <= LABEL_MAX);
     for (size_t i = 1; i <= a.length; i++) {
         row[0] = i;
         for (size_t j = 1; j <= b.length; j++) {
