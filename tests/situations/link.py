@@ -10,9 +10,11 @@ import os
 import random
 import select
 import struct
+import sys
 import threading
 import time
 
+sys.setswitchinterval(0.001)  # many threads that wait, and frames that should not
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET, TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x40000000, 0x400454CA, 2, 0x1000
 

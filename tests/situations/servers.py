@@ -172,7 +172,7 @@ def smtps(server=None, **options):
 
 
 def banner(text):
-    """Something that speaks first: SSH, IMAP, POP3, FTP."""
+    """Something else that speaks first: IMAP, POP3, SSH."""
     def talk(connection, host, scanner=None):
         connection.sendall(text.format(host=host).encode() + b"\r\n")
         while connection.recv(4096):
@@ -180,7 +180,6 @@ def banner(text):
     return talk
 
 
-SSH = banner("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3")
 IMAP = banner("* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ STARTTLS AUTH=PLAIN] Dovecot ready.")
 
 

@@ -165,3 +165,5 @@ def test_the_machine(world):
     assert said[7] == "true" and abs(int(said[8]) + 400 * 86400 - time.time()) < 100 and said[9] == "-----BEGIN CERTIFICATE-----"
     plain = world(MAIL)
     assert plain.run("ls", "/.dockerenv", "/sys/class/dmi").stdout == ""
+    assert plain.run("sh", "-c", "id -u; cat /proc/1/environ | tr '\\0' '\\n' | grep -c container=; touch /home/ada/x; ls /etc/ssl/certs").stdout.split() == ["65534", "0", "ca-certificates.crt"]
+    assert world(MAIL, root=True, bundle=b"").run("sh", "-c", "id -u; ls /etc/ssl/certs").stdout == "0\n"

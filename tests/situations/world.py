@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 from certificates import BUNDLE, Certificate
@@ -22,6 +23,7 @@ from link import Link, inside
 from names import Names
 from servers import Https, Smtp, serve, smtps
 
+PROGRAM = Path(os.environ.get("MAILBOAT", Path(__file__).resolve().parents[2] / "build" / "mailboat"))
 MACHINE_SCRIPT = Path(__file__).with_name("machine.sh")
 ROUTER, MACHINE = "192.168.1.1", "192.168.1.23"
 ROUTER_6, MACHINE_6 = "2a02:8109:b00:1::1", "2a02:8109:b00:1::23"
@@ -92,15 +94,16 @@ class World:
     `resolvers`: of the public ones; `ipv6`: "yes", "none" (no route) or "dead"; `ipv4`: "yes" or "none"; `local`: what
     listens on the machine itself, {port: behaviour}, on `local_at`; `scanner`: a CA that has issued every certificate on the way;
     `portal`: {port: behaviour} that answers for everyone; `delay_ms`, `loss`, `hole`: the wire's; `files`: of the
-    machine; `vendor`: by its DMI; `container`: it is one; `environment`; `bundle`: its CA certificates;
-    `clock`: days that its clock is ahead; `device`, `mtu`: of the default route."""
+    machine; `vendor`: by its DMI; `container`: it is one; `environment`; `bundle`: its CA certificates, `bundle_age`
+    days old; `clock`: days that its clock is ahead; `device`, `mtu`: of the default route; `root`: who asks is root."""
 
     def __init__(self, *hosts, way=(), here=(), dns=None, resolver=None, resolver_at=ROUTER, resolvers=None, ipv6="yes", ipv4="yes", local=None,
                  local_at="127.0.0.1", local_name="web01.example.org", scanner=None, portal=None, delay_ms=8, loss=0.0, hole=None, files=(), vendor=None,
-                 container=False, environment=None, bundle=BUNDLE, clock=0, device="eth0", mtu=1500, redirect_here=(), resolv_conf=None, instead=()):
-        named = {host.name for host in (*hosts, *instead)}
+                 container=False, environment=None, bundle=BUNDLE, clock=0, device="eth0", mtu=1500, redirect_here=(),
+                 resolv_conf=None, root=False, bundle_age=10):
+        named = {host.name for host in hosts}
         self.hosts = [host for host in internet() if host.name not in named] + list(hosts)
-        self.__dict__.update({key: value for key, value in locals().items() if key not in ("self", "hosts", "instead")})
+        self.__dict__.update({key: value for key, value in locals().items() if key not in ("self", "hosts", "named")})
 
     # -- up and down --
 
@@ -247,23 +250,25 @@ class World:
         """The files that it has besides, for machine.sh to lay over ours."""
         layer = self.folder / "layer"
         resolv = self.resolv_conf if self.resolv_conf is not None else f"nameserver {self.resolver_at}\n"
-        files = {"etc/resolv.conf": resolv, "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n", "etc/ssl/certs/ca-certificates.crt": self.bundle, **dict(self.files)}
+        files = {"etc/resolv.conf": resolv, "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n", "etc/password": "correct-horse\n", **dict(self.files)}
         if self.container:
             files[".dockerenv"] = ""
+        if self.bundle:
+            files["etc/ssl/certs/ca-certificates.crt"] = self.bundle
+        (layer / "etc/ssl/certs").mkdir(parents=True)
         for name, content in files.items():
             (layer / name).parent.mkdir(parents=True, exist_ok=True)
             (layer / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-        for name in ("usr/lib/ssl", "home"):
-            (layer / name).mkdir(parents=True, exist_ok=True)
+        for file in (layer / "etc/ssl/certs").iterdir():
+            then = time.time() + (self.clock - self.bundle_age) * 86400
+            os.utime(file, (then, then))
 
-    def run(self, *command, name="run", timeout=60, text_input=None):
-        """A command on the machine, with a home of its own: what it said, and its exit code."""
-        home = self.folder / f"home-{name}"
-        home.mkdir(exist_ok=True)
-        environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8", **(self.environment or {})}
+    def run(self, *command, timeout=60):
+        """A command on the machine, where the program is /usr/bin/mailboat and a password in /etc/password: what it said, and its exit code."""
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/ada", "LC_ALL": "C.UTF-8", **(self.environment or {})}
         if self.clock:
             environment |= {"LD_PRELOAD": FAKETIME, "FAKETIME": f"{self.clock:+d}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         inner = ["env", "-i", *(f"{key}={value}" for key, value in environment.items()), *map(str, command)]
-        return subprocess.run(["ip", "netns", "exec", self.near, "unshare", "-m", "--propagation", "private", "sh", str(MACHINE_SCRIPT), str(self.folder / "layer"),
-                               self.vendor or "", *inner], capture_output=True, text=True, errors="replace", timeout=timeout, input=text_input)
-
+        return subprocess.run(["ip", "netns", "exec", self.near, "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", str(MACHINE_SCRIPT),
+                               str(self.folder / "layer"), self.vendor or "", "0" if self.root else "65534", str(PROGRAM), *inner],
+                              capture_output=True, text=True, errors="replace", timeout=timeout, env={"PATH": os.environ["PATH"]})

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All situations, in the groups in which they are tried."""
+from table_account import ACCOUNT, SERVER
+from table_healthy import HEALTHY
+from table_names import NAMES
+from table_network import CLOUD, HOSTING, MACHINE_SIDE
+from table_tls import BETWEEN, TLS
+
+PARTS = {"web hosts": HOSTING, "clouds and networks": CLOUD, "this machine": MACHINE_SIDE, "names": NAMES, "TLS": TLS, "in between": BETWEEN, "servers": SERVER, "accounts": ACCOUNT,
+         "healthy": HEALTHY}
+SITUATIONS = [situation for part in PARTS.values() for situation in part]
+GROUP_SIZE = 6
+GROUPS = [SITUATIONS[at:at + GROUP_SIZE] for at in range(0, len(SITUATIONS), GROUP_SIZE)]
