@@ -40,7 +40,7 @@ CORE_MAY_INCLUDE = {
     "message": {"dns", "smtp", "queue"},
     "client": {"dns", "smtp", "sasl", "message", "route"},
     "server": {"smtp", "sasl", "message"},
-    "port": {"dns", "client", "route"},
+    "port": {"dns", "client", "route", "smtp"},
     "diagnosis": {"dns", "port", "route", "message"},
     "domain": {"dns", "route"},
     "text": {"smtp"},

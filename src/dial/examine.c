@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "core/port/port_facts.h"
+#include "core/port/port_order.h"
 #include "io/clock.h"
 #include "io/firewall.h"
 #include "io/machine.h"
@@ -18,9 +19,13 @@ static const struct examine_control {
     struct race_port ports[2];
     bool of_the_web;
 } known_hosts[] = {
-    {"smtp.gmail.com", {{587, CLIENT_TLS_REQUIRED}, {465, CLIENT_TLS_IMPLICIT}}, false},
-    {"smtp.sendgrid.net", {{2525, CLIENT_TLS_REQUIRED}, {587, CLIENT_TLS_REQUIRED}}, false},
-    {"gmail-smtp-in.l.google.com", {{25, CLIENT_TLS_OPPORTUNISTIC}}, false},
+    {"smtp.gmail.com",
+     {{PORT_SUBMISSION, CLIENT_TLS_REQUIRED}, {PORT_SUBMISSIONS, CLIENT_TLS_IMPLICIT}},
+     false},
+    {"smtp.sendgrid.net",
+     {{PORT_ALTERNATIVE, CLIENT_TLS_REQUIRED}, {PORT_SUBMISSION, CLIENT_TLS_REQUIRED}},
+     false},
+    {"gmail-smtp-in.l.google.com", {{PORT_SMTP, CLIENT_TLS_OPPORTUNISTIC}}, false},
     {"gmail.com", {{PORT_LAST_RESORT, CLIENT_TLS_IMPLICIT}}, true},
     {"sendgrid.com", {{PORT_LAST_RESORT, CLIENT_TLS_IMPLICIT}}, true},
 };
@@ -94,6 +99,8 @@ static void gather(struct examine *examine)
             add_race(examine->controls[i], known_hosts[i].host, facts->controls, FACTS_CONTROLS_MAX,
                      &facts->control_count);
     facts->web_elsewhere = web_elsewhere(examine);
+    if (examine->resolver_done)
+        other_resolver_fill(&examine->resolver, facts);
 }
 
 /* ---- more races ---- */
@@ -203,6 +210,22 @@ static void begin_looks(struct examine *examine)
     }
 }
 
+/* ---- another resolver ---- */
+
+static void resolver_done(void *owner)
+{
+    struct examine *examine = owner;
+    examine->resolver_done = true;
+    go_on(examine);
+}
+
+static void begin_resolver(struct examine *examine)
+{
+    const struct other_resolver_options options = {.host = examine->options.host};
+    examine->resolver_begun = true;
+    other_resolver_start(&examine->resolver, examine->loop, examine->dns, &options, resolver_done, examine);
+}
+
 /* ---- what is lacking ---- */
 
 static bool is_quiet(const struct examine *examine)
@@ -212,7 +235,7 @@ static bool is_quiet(const struct examine *examine)
         quiet = quiet && (examine->controls[i] == NULL || examine->controls[i]->done);
     for (size_t i = 0; i < examine->look_count; i++)
         quiet = quiet && examine->looks[i].done;
-    return quiet;
+    return quiet && (!examine->resolver_begun || examine->resolver_done);
 }
 
 /* Others are called where the target is another machine, and they may be. */
@@ -231,7 +254,7 @@ static void begin(struct examine *examine, unsigned kinds)
     kinds &= ~examine->asked;
     examine->asked |= kinds;
     kinds &= allowed(examine);
-    examine->facts.gathered |= kinds & ~(unsigned)FACT_OTHER_RESOLVER;
+    examine->facts.gathered |= kinds;
     if ((kinds & FACT_CONTROLS) != 0) {
         begin_controls(examine, false);
         begin_controls(examine, true);
@@ -240,6 +263,8 @@ static void begin(struct examine *examine, unsigned kinds)
         begin_looks(examine);
     if ((kinds & FACT_OTHER_PORTS) != 0)
         begin_others(examine);
+    if ((kinds & FACT_OTHER_RESOLVER) != 0)
+        begin_resolver(examine);
 }
 
 /* Reads files and runs tools without the loop, so it comes last and delays no answer. */
@@ -294,7 +319,7 @@ static void target_progress(void *owner)
 {
     struct examine *examine = owner;
     if (examine->options.on_progress != NULL)
-        examine->options.on_progress(examine->owner, &examine->target);
+        examine->options.on_progress(examine->options.owner, &examine->target);
 }
 
 /* Each family that the target has is ready on one of its ports. */
@@ -342,6 +367,8 @@ void examine_start(struct examine *examine, struct loop *loop, struct tls_contex
                                 .owner = owner};
     struct bytes near = provider_near(bytes_of_text(options->host));
     examine->facts.purpose = options->purpose;
+    examine->facts.own_ca = options->own_ca;
+    memcpy(examine->facts.asked, options->asked, sizeof examine->facts.asked);
     examine->facts.now_s = clock_epoch_ms() / 1000;
     examine->facts.provider = provider_of(options->host);
     client_record_text(examine->facts.host, FACTS_HOST_MAX, bytes_of_text(options->host), false);
@@ -380,4 +407,6 @@ void examine_end(struct examine *examine)
     }
     for (size_t i = 0; i < examine->look_count; i++)
         web_look_end(&examine->looks[i]);
+    if (examine->resolver_begun)
+        other_resolver_end(&examine->resolver);
 }

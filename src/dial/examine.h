@@ -20,6 +20,7 @@
 #define MAILBOAT_DIAL_EXAMINE_H
 
 #include "core/diagnosis/diagnosis.h"
+#include "dial/other_resolver.h"
 #include "dial/port_connect.h"
 #include "dial/web_look.h"
 
@@ -38,7 +39,8 @@ struct examine_options {
     const char *host; /* a name or an address; lives as long as the examination */
     struct race_port ports[RACE_PORTS_MAX];
     size_t port_count;
-    struct bytes helo; /* ours; empty: address literals */
+    uint16_t asked[FACTS_REMEMBERED_MAX]; /* those that the user named, ended by 0 */
+    struct bytes helo;                    /* ours; empty: address literals */
     uint16_t last_resort;
     bool own_ca;
     bool only_target; /* nobody else is called */
@@ -46,6 +48,7 @@ struct examine_options {
     uint32_t target_ms;                 /* for the target; 0: EXAMINE_TARGET_MS */
     const struct fact_history *history; /* what is remembered; NULL: nothing is known */
     void (*on_progress)(void *owner, const struct port_connect *target); /* may be NULL */
+    void *owner;                                                         /* of on_progress */
 };
 
 struct examine;
@@ -65,6 +68,8 @@ struct examine {
     struct examine_race *controls[EXAMINE_CONTROLS_MAX], *others; /* NULL: not begun */
     struct web_look looks[EXAMINE_LOOKS_MAX];
     size_t look_count;
+    struct other_resolver resolver;
+    bool resolver_begun, resolver_done;
     struct timer doubt, limit;
     uint64_t started_ms;
     unsigned asked; /* enum fact_kind: what was begun, or was not to be */

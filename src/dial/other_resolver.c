@@ -277,8 +277,8 @@ static enum known agrees(const struct other_resolver *other, const struct diagno
     return (ours && is_none(facts->other_dns)) || (theirs && is_none(facts->dns)) ? KNOWN_NO : KNOWN_NOT;
 }
 
-/* A domain's bare name has MX records. One that has an address, too, may be a server with records of its
- * own: that is told by the table of providers alone. */
+/* A domain's bare name has MX records. One that has an address, too, may be a server with records of its own:
+ * the diagnosis weighs that only where no mail port of the address answers. */
 static enum known in_mail_domain(const struct other_resolver *other, const struct diagnosis_facts *facts)
 {
     if (!dns_status_is_told(other->mx_status))
@@ -287,10 +287,7 @@ static enum known in_mail_domain(const struct other_resolver *other, const struc
         return KNOWN_NO;
     if (is_none(facts->dns) || is_none(facts->other_dns))
         return KNOWN_YES;
-    return provider_by_domain(bytes_of_text(other->options.host)) != NULL &&
-                   provider_by_host(bytes_of_text(other->options.host)) == NULL
-               ? KNOWN_YES
-               : KNOWN_NOT;
+    return provider_by_host(bytes_of_text(other->options.host)) == NULL ? KNOWN_YES : KNOWN_NOT;
 }
 
 void other_resolver_fill(const struct other_resolver *other, struct diagnosis_facts *facts)

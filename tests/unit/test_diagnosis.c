@@ -221,6 +221,7 @@ static void names_and_resolvers(void **state)
     facts.dns = FACT_DNS_NO_ADDRESS_RECORD;
     facts.address_count = 0;
     facts.host_in_mail_domain = KNOWN_YES;
+    facts.gathered |= FACT_OTHER_RESOLVER;
     expect("name-is-a-domain", STEP_SERVER_NAME);
 
     facts_start(&facts, "smtp.example.org");

@@ -1,128 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ports/diagnose.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 
-#include "core/port/port_facts.h"
+#include "cli/ports/history.h"
 #include "io/clock.h"
 #include "io/firewall.h"
 #include "io/machine.h"
 
-/* Public servers that are meant to be called on these ports by anybody. Of two providers, so that one of
- * them is never the target's own alone. */
-static const struct {
-    uint16_t port;
-    const char *host;
-} controls[] = {
-    {587, "smtp.gmail.com"},    {465, "smtp.gmail.com"},    {2525, "smtp.sendgrid.net"},
-    {587, "smtp.sendgrid.net"}, {465, "smtp.sendgrid.net"}, {25, "gmail-smtp-in.l.google.com"},
-};
-enum { CONTROLS = ARRAY_LENGTH(controls), PROBES = CONTROLS + 1 };
-
-/* The hosts that are called besides the target, each by a race of its own, all at the same time. */
-struct diagnose_probes {
-    struct loop loop;
-    struct tls_context tls;
-    struct dns *dns;
-    struct port_connect *connects;
-    size_t count, decided;
-};
-
-static void on_decided(void *owner)
+static void on_done(void *owner)
 {
-    struct diagnose_probes *probes = owner;
-    if (++probes->decided == probes->count)
-        loop_stop(&probes->loop);
+    struct diagnose *diagnose = owner;
+    diagnose->done = true;
+    loop_stop(&diagnose->loop);
 }
 
-static void ignore_line(void *owner) {}
-
-static void ignore_line_end(void *owner, const char *why) {}
-
-static const struct port_connect_events events = {
-    .on_decided = on_decided, .on_line = ignore_line, .on_line_end = ignore_line_end};
-
-static void start_probe(struct diagnose_probes *probes, size_t i, const char *host,
-                        const struct race_port *ports, size_t count)
+bool diagnose_start(struct diagnose *diagnose, const struct examine_options *options, const char *ca_file,
+                    struct error *error)
 {
-    struct port_connect_options options = {
-        .host = host, .port_count = count, .examine = true, .deadline_ms = DIAGNOSE_MS};
-    memcpy(options.ports, ports, count * sizeof *ports);
-    port_connect_start(&probes->connects[i], &probes->loop, &probes->tls, probes->dns, &options, &events,
-                       probes);
-}
-
-static bool open_probes(struct diagnose_probes *probes, const char *ca_file)
-{
-    struct error ignored = {0};
-    if (!tls_client_open(&probes->tls, ca_file, &ignored))
+    struct examine_options all = *options;
+    *diagnose = (struct diagnose){0};
+    diagnose->has_tls = tls_client_open(&diagnose->tls, ca_file, error);
+    diagnose->dns = diagnose->has_tls ? dns_open(NULL, 0, error) : NULL;
+    diagnose->has_loop = diagnose->dns != NULL && loop_start(&diagnose->loop, error);
+    if (!diagnose->has_loop || !dns_start(diagnose->dns, &diagnose->loop, error))
         return false;
-    probes->dns = dns_open(NULL, 0, &ignored);
-    return probes->dns != NULL && loop_start(&probes->loop, &ignored) &&
-           dns_start(probes->dns, &probes->loop, &ignored);
+    history_facts(options->host, NULL, &diagnose->history);
+    all.history = &diagnose->history;
+    all.own_ca = ca_file != NULL;
+    diagnose->begun = true;
+    examine_start(&diagnose->examine, &diagnose->loop, &diagnose->tls, diagnose->dns, &all, on_done,
+                  diagnose);
+    while (!diagnose->done)
+        loop_run(&diagnose->loop);
+    diagnosis_make(&diagnose->examine.facts, &diagnose->diagnosis);
+    return true;
 }
 
-static void close_probes(struct diagnose_probes *probes)
+void diagnose_end(struct diagnose *diagnose)
 {
-    for (size_t i = 0; i < probes->count; i++)
-        port_connect_end(&probes->connects[i]);
-    if (probes->dns != NULL)
-        dns_close(probes->dns);
-    tls_close(&probes->tls);
-    loop_free(&probes->loop);
-    free(probes->connects);
+    if (diagnose->begun)
+        examine_end(&diagnose->examine);
+    if (diagnose->dns != NULL)
+        dns_close(diagnose->dns);
+    if (diagnose->has_tls)
+        tls_close(&diagnose->tls);
+    if (diagnose->has_loop)
+        loop_free(&diagnose->loop);
 }
 
-/* ---- what the probes saw ---- */
-
-static void take_controls(const struct diagnose_probes *probes, struct diagnosis_facts *facts)
-{
-    static struct diagnosis_facts seen;
-    facts->control_count = 0;
-    for (size_t i = 0; i < CONTROLS; i++) {
-        seen = (struct diagnosis_facts){0};
-        port_connect_facts(&probes->connects[i], &seen);
-        for (size_t k = 0; k < seen.attempt_count && facts->control_count < FACTS_CONTROLS_MAX; k++) {
-            struct fact_attempt *control = &facts->controls[facts->control_count++];
-            *control = seen.attempts[k];
-            snprintf(control->host, sizeof control->host, "%s", controls[i].host);
-            if (control->reach == REACH_CONNECTED)
-                facts->web_elsewhere = KNOWN_YES; /* something outside is reached: there is a network */
-        }
-    }
-}
-
-static void take_web(const struct port_connect *probe, struct diagnosis_facts *facts)
-{
-    static struct diagnosis_facts seen;
-    seen = (struct diagnosis_facts){0};
-    port_connect_facts(probe, &seen);
-    for (size_t i = 0; i < seen.attempt_count && facts->web_count < ARRAY_LENGTH(facts->web); i++)
-        facts->web[facts->web_count++] = seen.attempts[i];
-}
-
-static void call_others(const struct diagnose_options *options, unsigned lacks, struct diagnosis_facts *facts)
-{
-    static const struct race_port web[] = {{443, CLIENT_TLS_IMPLICIT}};
-    struct diagnose_probes probes = {.connects = memory_new(PROBES * sizeof(struct port_connect))};
-    if (open_probes(&probes, options->ca_file)) {
-        probes.count = CONTROLS + ((lacks & FACT_WEB) != 0);
-        for (size_t i = 0; i < CONTROLS; i++)
-            start_probe(&probes, i, controls[i].host,
-                        &(struct race_port){controls[i].port, port_tls(controls[i].port)}, 1);
-        if (probes.count > CONTROLS)
-            start_probe(&probes, CONTROLS, options->host, web, ARRAY_LENGTH(web));
-        while (probes.decided < probes.count)
-            loop_run(&probes.loop);
-        take_controls(&probes, facts);
-        if (probes.count > CONTROLS)
-            take_web(&probes.connects[CONTROLS], facts);
-        facts->gathered |= FACT_CONTROLS | (lacks & FACT_WEB);
-    }
-    close_probes(&probes);
-}
-
-/* ---- all of it ---- */
+/* ---- what is known without calling anybody ---- */
 
 void diagnose_machine(struct diagnosis_facts *facts)
 {
@@ -143,34 +70,18 @@ static void find_own(const struct port_connect *seen, struct diagnosis_facts *fa
     }
 }
 
-static void begin(const struct port_connect *seen, const struct diagnose_options *options,
-                  struct diagnosis_facts *facts)
+void diagnose_at_hand(const struct port_connect *seen, const char *host, struct diagnosis_facts *facts)
 {
-    *facts = (struct diagnosis_facts){.purpose = options->purpose, .now_s = clock_epoch_ms() / 1000};
-    snprintf(facts->host, sizeof facts->host, "%s", options->host);
-    facts->provider = provider_by_host(bytes_of_text(options->host));
-    struct bytes near = facts->provider == NULL ? provider_near(bytes_of_text(options->host)) : bytes_none();
+    *facts = (struct diagnosis_facts){.purpose = PURPOSE_SUBMIT, .now_s = clock_epoch_ms() / 1000};
+    snprintf(facts->host, sizeof facts->host, "%s", host);
+    facts->provider = provider_by_host(bytes_of_text(host));
+    struct bytes near = facts->provider == NULL ? provider_near(bytes_of_text(host)) : bytes_none();
     snprintf(facts->near_provider, sizeof facts->near_provider, "%.*s", (int)near.length,
              near.at == NULL ? "" : near.at);
     port_connect_facts(seen, facts);
     if (facts->web_count > 0)
         facts->gathered |= FACT_WEB;
     find_own(seen, facts);
-}
-
-void diagnose_at_hand(const struct port_connect *seen, const struct diagnose_options *options,
-                      struct diagnosis_facts *facts)
-{
-    begin(seen, options, facts);
     if (diagnosis_lacks(facts) != 0)
         diagnose_machine(facts);
-}
-
-void diagnose_gather(const struct port_connect *seen, const struct diagnose_options *options,
-                     struct diagnosis_facts *facts)
-{
-    diagnose_at_hand(seen, options, facts);
-    unsigned lacks = diagnosis_lacks(facts);
-    if ((lacks & (FACT_CONTROLS | FACT_WEB)) != 0 && !options->only_target)
-        call_others(options, lacks, facts);
 }

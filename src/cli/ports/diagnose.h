@@ -1,31 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * diagnose: gets the facts that an examination of ports lacks, and judges them.
- * Blocks for DIAGNOSE_MS at most; sends nothing but EHLO, STARTTLS and QUIT, and
- * only to hosts that are meant to be called by anybody.
+ * diagnose: a host is examined, or was raced by a subcommand, and judged. Blocks for
+ * ten seconds at most (dial/examine.h).
  */
 #ifndef MAILBOAT_CLI_PORTS_DIAGNOSE_H
 #define MAILBOAT_CLI_PORTS_DIAGNOSE_H
 
 #include "core/diagnosis/diagnosis.h"
-#include "dial/port_connect.h"
+#include "dial/examine.h"
 
-enum diagnose_limit { DIAGNOSE_MS = 5 * 1000 };
-
-struct diagnose_options {
-    const char *host;
-    const char *ca_file; /* as in struct server_connection_options */
-    enum fact_purpose purpose;
-    bool only_target; /* no other host is called */
+struct diagnose {
+    struct loop loop;
+    struct tls_context tls;
+    struct dns *dns;
+    struct examine examine; /* its `target` is the race over the ports, its `facts` what was seen */
+    struct fact_history history;
+    struct diagnosis diagnosis;
+    bool has_tls, has_loop, begun, done;
 };
 
-/* Fills `facts` from what was seen and from what is got besides. */
-void diagnose_gather(const struct port_connect *seen, const struct diagnose_options *options,
-                     struct diagnosis_facts *facts);
-/* What this machine alone tells is added, and nothing is sent: for `send`, whose user waits. */
-void diagnose_at_hand(const struct port_connect *seen, const struct diagnose_options *options,
-                      struct diagnosis_facts *facts);
-/* The facts of this machine that are missing; for a caller that fills attempts itself. */
+/* `options`: all but `history`. False with a reason where nothing could be begun; where the host has no
+ * address, the facts say so and the result is true. diagnose_end() in any case. */
+bool diagnose_start(struct diagnose *diagnose, const struct examine_options *options, const char *ca_file,
+                    struct error *error);
+void diagnose_end(struct diagnose *diagnose);
+
+/* What a race of `send` saw, with what this machine tells, and nothing is sent: its user waits. */
+void diagnose_at_hand(const struct port_connect *seen, const char *host, struct diagnosis_facts *facts);
+/* Adds the facts of this machine that are missing. */
 void diagnose_machine(struct diagnosis_facts *facts);
 
 #endif

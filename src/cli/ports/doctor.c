@@ -99,6 +99,8 @@ static bool is_open(const struct doctor_probe *probe)
     if (a == NULL)
         return false;
     bool any_certificate = probe->port == 25 && !probe->of->is_usual;
+    if (probe->port == PORT_SMTP && probe->of->is_usual && !a->secured)
+        return false; /* it always offers STARTTLS: another server answers */
     return a->verdict == PORT_OPEN || probe->web_reached ||
            (any_certificate && a->heard && strcmp(port_verdict_state(a->verdict), "open") == 0);
 }
@@ -106,7 +108,7 @@ static bool is_open(const struct doctor_probe *probe)
 /* Another's certificate from a known server: it is not that server that answers. */
 static bool is_intercepted(const struct doctor_probe *probe, const struct race_attempt *a)
 {
-    return probe->of->is_usual && a->secured && a->certificate != PORT_OPEN;
+    return probe->of->is_usual && a->heard && (!a->secured || a->certificate != PORT_OPEN);
 }
 
 static const char *state_of(const struct doctor_probe *probe)

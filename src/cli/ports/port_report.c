@@ -108,6 +108,8 @@ static void add_signature(const struct port_report *report, struct buffer *out)
     struct port_pattern pattern = pattern_of(report);
     if (pattern.answers == 0) /* nothing to tell one network from another by */
         return;
+    if (report->diagnosis->works && report->diagnosis->cause_count == 0)
+        return; /* nothing is to be explained */
     network_explain(&pattern, report->provider, out);
 }
 

@@ -14,12 +14,13 @@
 #include "cli/ports/port_explain.h"
 #include "cli/ports/port_report.h"
 #include "cli/ports/target.h"
+#include "core/dns/host.h"
 #include "core/port/port_facts.h"
 #include "core/port/port_order.h"
 
 extern const struct command ports_command;
 
-enum { EXAMINE_MS = 8 * 1000, WATCH_EVERY_S = 5 };
+enum { WATCH_EVERY_S = 5 };
 
 struct ports_options {
     const char *ca_file, *deadline, *explain, *report, *replay;
@@ -34,8 +35,6 @@ struct ports_run {
     struct target target;
     struct discovery discovery;
     struct port_report report;
-    struct diagnosis_facts facts;
-    struct diagnosis diagnosis;
     size_t lines;                       /* of the live picture */
     const char *states[RACE_PORTS_MAX]; /* of the last time; NULL: there was none */
 };
@@ -145,61 +144,76 @@ static void print_report(struct ports_run *e, json_t *all)
         print_changes(e);
 }
 
-static void diagnose(struct ports_run *e)
+/* Nothing was tried: the host has no address. */
+static int tell_unresolved(struct ports_run *e, json_t *all)
 {
-    const struct diagnose_options options = {.host = e->report.host,
-                                             .ca_file = e->wish->ca_file,
-                                             .purpose = PURPOSE_SUBMIT,
-                                             .only_target = e->wish->only_target};
-    diagnose_gather(e->report.seen, &options, &e->facts);
-    diagnosis_make(&e->facts, &e->diagnosis);
-    e->report.facts = &e->facts;
-    e->report.diagnosis = &e->diagnosis;
-}
-
-/* Nothing was tried: the host has no address, or is none. */
-static int tell_unresolved(struct ports_run *e, struct error *error, bool asked, json_t *all)
-{
-    int exit_code = command_fail(&ports_command, error);
-    if (!asked)
-        return exit_code;
+    struct error error = {0};
+    host_lookup_explain(&e->report.seen->lookup, e->report.host, &error);
+    int exit_code = command_fail(&ports_command, &error);
     if (all == NULL)
-        answer_print(stdout, &e->facts, &e->diagnosis);
+        answer_print(stdout, e->report.facts, e->report.diagnosis);
     else
         json_array_append_new(all, json_pack("{s:s, s:s, s:[], s:n, s:s, s:o}", "target", e->report.target,
-                                             "host", e->report.host, "ports", "use", "error", error->text,
-                                             "diagnosis", answer_json(&e->facts, &e->diagnosis)));
+                                             "host", e->report.host, "ports", "use", "error", error.text,
+                                             "diagnosis", answer_json(e->report.facts, e->report.diagnosis)));
     return exit_code;
+}
+
+static int tell(struct ports_run *e, const struct diagnose *diagnose, json_t *all)
+{
+    struct error error = {0};
+    int exit_code;
+    e->report.seen = &diagnose->examine.target;
+    e->report.facts = &diagnose->examine.facts;
+    e->report.diagnosis = &diagnose->diagnosis;
+    if (e->report.seen->outcome != PORT_CONNECT_OVER) {
+        exit_code = tell_unresolved(e, all);
+    } else {
+        print_report(e, all);
+        exit_code = port_report_best(&e->report) == NULL ? EX_UNAVAILABLE : EX_OK;
+    }
+    if (e->wish->report != NULL && !facts_json_save(e->wish->report, e->report.facts, &error))
+        exit_code = command_fail(&ports_command, &error);
+    return exit_code;
+}
+
+/* Without a full name the address tells more (RFC 5321 4.1.3): then it is empty. */
+static struct bytes own_name(char *name, size_t size)
+{
+    bool has_name = gethostname(name, size - 1) == 0 && strchr(name, '.') != NULL &&
+                    host_is_name(bytes_of_text(name), true);
+    return has_name ? bytes_of_text(name) : bytes_none();
 }
 
 static int examine(struct ports_run *e, json_t *all)
 {
-    struct server_connection_options options = {
-        .ca_file = e->wish->ca_file, .examine = true, .deadline_ms = e->wish->deadline_ms, .owner = e};
-    struct server_connection *connection = memory_new(sizeof *connection);
+    static struct diagnose diagnose;
+    struct server_connection_options options = {0};
     struct error error = {0};
-    int exit_code = EX_OK;
-    if (e->wish->live && e->states[0] == NULL)
-        options.on_progress = show_progress;
-    if (!prepare(e, &options, &error)) {
-        free(connection);
+    char name[256] = "";
+    if (!prepare(e, &options, &error) || !server_connection_check_host(options.host, &error))
         return command_fail(&ports_command, &error);
+    struct examine_options way = {.host = options.host,
+                                  .port_count = options.port_count,
+                                  .helo = own_name(name, sizeof name),
+                                  .last_resort = options.last_resort,
+                                  .only_target = e->wish->only_target,
+                                  .purpose = PURPOSE_SUBMIT,
+                                  .target_ms = e->wish->deadline_ms};
+    memcpy(way.ports, options.ports, sizeof way.ports);
+    if (e->target.ports[0] != '\0')
+        for (size_t i = 0; i < options.port_count && i + 1 < ARRAY_LENGTH(way.asked); i++)
+            way.asked[i] = options.ports[i].port;
+    if (way.asked[0] == PORT_SMTP && way.asked[1] == 0) /* nobody submits there: a server asks */
+        way.purpose = PURPOSE_RELAY;
+    if (e->wish->live && e->states[0] == NULL) {
+        way.on_progress = show_progress;
+        way.owner = e;
     }
-    server_connection_race(connection, &options, &error); /* all ports are checked; none wins */
-    e->report.seen = &connection->connect;
-    if (connection->dialled)
-        diagnose(e);
-    if (connection->connect.outcome != PORT_CONNECT_OVER)
-        exit_code = tell_unresolved(e, &error, connection->dialled, all);
-    else {
-        print_report(e, all);
-        exit_code = port_report_best(&e->report) == NULL ? EX_UNAVAILABLE : EX_OK;
-    }
-    if (connection->dialled && e->wish->report != NULL &&
-        !facts_json_save(e->wish->report, &e->facts, &error))
-        exit_code = command_fail(&ports_command, &error);
-    server_connection_end(connection);
-    free(connection);
+    int exit_code = diagnose_start(&diagnose, &way, e->wish->ca_file, &error)
+                        ? tell(e, &diagnose, all)
+                        : command_fail(&ports_command, &error);
+    diagnose_end(&diagnose);
     return exit_code;
 }
 
@@ -261,7 +275,7 @@ static int run(int argc, char **argv)
                                         {OPTION_TEXT, "replay", 0, &wish.replay},
                                         {OPTION_FLAG, "only-target", 0, &wish.only_target},
                                         {OPTION_END, NULL, 0, NULL}};
-    wish = (struct ports_options){.deadline_ms = EXAMINE_MS};
+    wish = (struct ports_options){.deadline_ms = EXAMINE_TARGET_MS};
     if (!options_read(&ports_command, argc, argv, rules, &arguments))
         return EX_USAGE;
     if (wish.explain != NULL && !port_explain(wish.explain, wish.json, &error))

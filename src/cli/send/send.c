@@ -259,15 +259,13 @@ static void print_cause(const struct send_options *wish, const struct client_sub
     struct diagnosis diagnosis;
     const struct delivery_result *rejected = first_rejected(s);
     const struct server_connection *connection = s->connection;
-    const struct diagnose_options options = {
-        .host = connection->options.host, .ca_file = wish->ca_file, .purpose = PURPOSE_SUBMIT};
     if (wish->host == NULL || wish->quiet || !connection->dialled)
         return;
-    diagnose_at_hand(&connection->connect, &options, &facts);
+    diagnose_at_hand(&connection->connect, connection->options.host, &facts);
     if (rejected != NULL)
         take_reply(rejected, &facts.reply);
     diagnosis_make(&facts, &diagnosis);
-    if (!diagnosis.works)
+    if (diagnosis.cause_count > 0)
         answer_print_short(stderr, &facts, &diagnosis);
 }
 

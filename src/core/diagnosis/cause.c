@@ -52,6 +52,14 @@ static unsigned missing(const enum finding *list, size_t max, const struct findi
     return sources;
 }
 
+static bool all_are_no(const enum finding *list, const struct findings *findings)
+{
+    for (size_t i = 0; i < CAUSE_FINDINGS_MAX && list[i] != FINDING_NONE; i++)
+        if (findings->known[list[i]] != KNOWN_NO)
+            return false;
+    return true;
+}
+
 unsigned cause_lacks(enum cause cause, const struct findings *findings)
 {
     const struct cause_row *row = cause_row(cause);
@@ -62,6 +70,8 @@ unsigned cause_lacks(enum cause cause, const struct findings *findings)
     if (any_holds(row->against, CAUSE_FINDINGS_MAX, findings) || row->needs[0] == FINDING_NONE)
         return 0;
     assert(row->needs[0] != FINDING_NONE);
+    if (row->any[0] != FINDING_NONE && all_are_no(row->any, findings))
+        return 0;
     unsigned sources = missing(row->needs, CAUSE_NEEDS_MAX, findings) |
                        missing(row->any, CAUSE_FINDINGS_MAX, findings) |
                        missing(row->likelier, CAUSE_FINDINGS_MAX, findings) |

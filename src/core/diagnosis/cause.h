@@ -40,6 +40,7 @@ enum cause {
     /* the network */
     CAUSE_NO_NETWORK,
     CAUSE_IPV6_ONLY_HOST,
+    CAUSE_IPV4_ONLY_HOST,
     CAUSE_IPV6_BROKEN,
     CAUSE_LOCAL_RULE,
     CAUSE_ALL_PORTS_BLOCKED,

@@ -9,7 +9,11 @@ bool fact_attempt_is_of(const struct fact_attempt *attempt, enum finding_family 
 const struct provider *fact_attempt_provider(const struct diagnosis_facts *facts,
                                              const struct fact_attempt *attempt)
 {
-    return attempt->host[0] != '\0' ? provider_by_host(bytes_of_text(attempt->host)) : facts->provider;
+    struct bytes host = bytes_of_text(attempt->host);
+    if (host.length == 0)
+        return facts->provider;
+    const struct provider *provider = provider_by_host(host);
+    return provider != NULL ? provider : provider_by_mx(host);
 }
 
 const char *fact_attempt_host(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)

@@ -248,8 +248,10 @@ struct diagnosis_facts {
     const struct provider *provider; /* whose host it is, or NULL */
     enum known host_is_own;          /* this machine itself, or an address of it */
     enum known host_in_mail_domain;  /* it is a bare mail domain (it has MX records), not a server's name */
-    char near_provider[FACTS_HOST_MAX]; /* "smtp.gmail.com" where smtp.gmial.com was typed; else "" */
-    unsigned gathered;                  /* enum fact_kind: what was looked for, found or not */
+    char near_provider[FACTS_HOST_MAX];   /* "smtp.gmail.com" where smtp.gmial.com was typed; else "" */
+    uint16_t asked[FACTS_REMEMBERED_MAX]; /* ports that the user named, ended by 0; none: the usual ones */
+    bool own_ca;       /* CA certificates were named: those of other hosts are not among them */
+    unsigned gathered; /* enum fact_kind: what was looked for, found or not */
     enum fact_dns dns;
     char dns_said[FACTS_LINE_MAX];
     enum fact_dns other_dns;     /* by the other resolver */

@@ -36,6 +36,7 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(CONNECTED_SOME, 0, "{connected} accepted the connection") \
     X(SILENT_25, 0, "25 did not answer") \
     X(BLOCKED_25, 0, "25 let no connection through") \
+    X(FOR_SERVERS, 0, "mail is to be delivered to other servers") \
     X(READY_25, 0, "25 answers as the mail server that was meant") \
     X(BLOCKED_SUBMISSION, 0, "{blocked} let no connection through") \
     X(ALLOW_LIST, 0, "587 is open while {refused} refuse immediately") \
@@ -60,6 +61,8 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     /* ---- who answers ---- */ \
     X(KNOWN_PROVIDER, 0, "{host} belongs to {provider}") \
     X(FOREIGN_CERTIFICATE, 0, "the certificate on {foreign} is for {names}, issued by {issuer}") \
+    X(NOT_TRUSTED_HERE, 0, \
+      "{provider}'s certificate on {untrusted} was issued by {issuer}, which no one here trusts") \
     X(FOREIGN_SEVERAL, 0, "the same wrong certificate is on {foreign}") \
     X(RIGHT_CERTIFICATE_TOO, 0, "the certificate on {right} is the right one") \
     X(CPANEL_GREETING, 0, "the greeting is that of a cPanel host's Exim: \"{greeting}\"") \
@@ -91,7 +94,7 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(ADDRESS_FAKE, 0, "{address} is an address that a proxy program on the machine or router gives out") \
     X(ADDRESS_CLOUDFLARE, 0, "{address} belongs to Cloudflare's web proxy, which carries no mail") \
     X(NEAR_PROVIDER, 0, "{near} is spelled almost the same") \
-    X(MAIL_DOMAIN, 0, "{host} is a mail domain, with MX records, and not a server's name") \
+    X(MAIL_DOMAIN, FACT_OTHER_RESOLVER, "{host} is a mail domain, with MX records, and not a server's name") \
     X(NAMED_LOCALHOST, 0, "{host} is this machine itself") \
     X(HOST_OWN, 0, "{host} is this machine") \
     X(ONLY_SIX, 0, "the host has IPv6 addresses only") \
@@ -113,6 +116,9 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(TLS_NO_CIPHER, 0, "the server and this program have no cipher in common") \
     X(TLS_CLIENT_CERTIFICATE, 0, "the server asks for a client certificate") \
     X(TLS_BROKEN, 0, "the TLS handshake failed on {tls_broken} ({said})") \
+    X(CERTIFICATE_DATES, 0, "the certificate is not valid at this machine's time") \
+    X(CERTIFICATES_ALL_DATED, FACT_CONTROLS, \
+      "other hosts' certificates are not valid at this machine's time either") \
     X(CERTIFICATE_EXPIRED, 0, "the certificate on {expired} expired on {not_after}") \
     X(CERTIFICATE_NOT_YET, 0, "the certificate on {not_yet} is valid from {not_before} on") \
     X(CERTIFICATE_OTHER_NAME, 0, "the certificate is valid, for {names}") \

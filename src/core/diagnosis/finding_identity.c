@@ -135,11 +135,22 @@ static bool is_other_protocol(const struct diagnosis_facts *facts, const struct 
             attempt->voice == VOICE_FTP || attempt->voice == VOICE_OTHER);
 }
 
+/* Does the text have the last two labels of the host's name? */
+static bool names_domain_of(const char *text, const char *host)
+{
+    const char *last = strrchr(host, '.'), *before = last;
+    while (before != NULL && before > host && before[-1] != '.')
+        before--;
+    return before != NULL && contains_nocase(text, bytes_of_text(before));
+}
+
 /* A known provider's name that is greeted by somebody who brings no certificate for it. */
 static bool greets_as_another(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
 {
     return attempt->voice == VOICE_SMTP && fact_attempt_provider(facts, attempt) != NULL &&
-           attempt->port != 25 && !fact_attempt_is_right(attempt) && attempt->starttls_offered == KNOWN_NO;
+           (attempt->port != 25 || facts->purpose == PURPOSE_LEAVE) && !fact_attempt_is_right(attempt) &&
+           attempt->starttls_offered == KNOWN_NO &&
+           !names_domain_of(attempt->greeting, fact_attempt_host(facts, attempt));
 }
 
 /* A host of web sites may serve its customers' own names with its certificate; a known provider's it may not.
@@ -156,9 +167,17 @@ static bool is_foreign(const struct diagnosis_facts *facts, const struct fact_at
     return fact_attempt_is_foreign(facts, attempt);
 }
 
+/* A known provider's name, and an issuer that no one here knows: it names the host, as scanners do. */
+static bool is_not_trusted(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
+{
+    return attempt->tls == FACT_TLS_DONE && fact_attempt_provider(facts, attempt) != NULL &&
+           attempt->certificate.chain_trusted == KNOWN_NO;
+}
+
 void finding_identity(struct finding_group *group)
 {
     finding_set_any(group, FINDING_FOREIGN_CERTIFICATE, is_foreign);
+    finding_set_any(group, FINDING_NOT_TRUSTED_HERE, is_not_trusted);
     finding_set(group, FINDING_FOREIGN_SEVERAL, count_foreign_alike(group) > 1);
     finding_set_any(group, FINDING_RIGHT_CERTIFICATE_TOO, is_right);
     finding_set_any(group, FINDING_CPANEL_GREETING, greets_as_cpanel);

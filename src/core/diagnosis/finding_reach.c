@@ -40,12 +40,20 @@ static bool is_blocked(enum port_state state)
     return state == PORT_SEEN_SILENT || state == PORT_SEEN_REFUSED || state == PORT_SEEN_UNREACHABLE;
 }
 
+static bool was_asked(const struct diagnosis_facts *facts, uint16_t port)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(facts->asked) && facts->asked[i] != 0; i++)
+        if (facts->asked[i] == port)
+            return true;
+    return facts->asked[0] == 0;
+}
+
 static bool is_only_not_offered(const struct finding_group *group)
 {
     size_t failed = 0;
     for (size_t i = 0; i < group->seen.count; i++) {
         const struct port_seen *port = &group->seen.ports[i];
-        if (port->port == 25 || port->state == PORT_SEEN_UNTRIED)
+        if (port->port == 25 || port->state == PORT_SEEN_UNTRIED || !was_asked(group->facts, port->port))
             continue;
         if (port->offered)
             return false;
@@ -83,10 +91,11 @@ static void find_ports(struct finding_group *group)
     finding_set_states(group, FINDING_CONNECTED_SOME, n.connected > 0, CONNECTED);
     finding_set(group, FINDING_SILENT_25, on_25 == PORT_SEEN_SILENT);
     finding_set(group, FINDING_BLOCKED_25, is_blocked(on_25));
+    finding_set(group, FINDING_FOR_SERVERS, group->facts->purpose != PURPOSE_SUBMIT);
     finding_set(group, FINDING_READY_25, on_25 == PORT_SEEN_READY);
     finding_set(group, FINDING_ALLOW_LIST, allow_list);
     finding_set(group, FINDING_SILENT_587_ONLY,
-                on_587 == PORT_SEEN_SILENT && n.connected > 0 && blocked == 1);
+                on_587 == PORT_SEEN_SILENT && n.connected > 0 && n.silent == 1);
     finding_set(group, FINDING_LAST_RESORT_READY, state_on(group, 443) == PORT_SEEN_READY);
     finding_set(group, FINDING_ONLY_PORTS_NOT_OFFERED, is_only_not_offered(group));
 }
@@ -144,10 +153,18 @@ static bool answers_as_itself(const struct fact_attempt *control)
             (control->port == 25 && control->greeting_code == 220));
 }
 
-static bool is_wrong(const struct fact_attempt *control)
+static bool is_wrong(const struct diagnosis_facts *facts, const struct fact_attempt *control)
 {
     return control->tls == FACT_TLS_DONE &&
-           (control->certificate.names_host == KNOWN_NO || control->certificate.chain_trusted == KNOWN_NO);
+           (control->certificate.names_host == KNOWN_NO ||
+            (control->certificate.chain_trusted == KNOWN_NO && !facts->own_ca));
+}
+
+/* True if the certificate would be valid at another time. */
+static bool is_dated(const struct fact_attempt *control)
+{
+    return control->certificate.state == FACT_CERTIFICATE_EXPIRED ||
+           control->certificate.state == FACT_CERTIFICATE_NOT_YET_VALID;
 }
 
 static bool is_web_server(const struct fact_attempt *control)
@@ -190,15 +207,16 @@ static void find_same_ports(struct finding_group *group)
 static void find_controls_among_attempts(struct finding_group *group)
 {
     const struct diagnosis_facts *facts = group->facts;
-    size_t tried = 0, connected = 0, right = 0, wrong = 0, untrusted = 0, http = 0;
+    size_t tried = 0, connected = 0, right = 0, wrong = 0, untrusted = 0, http = 0, dated = 0;
     for (size_t i = 0; i < facts->attempt_count; i++) {
         const struct fact_attempt *attempt = &facts->attempts[i];
         tried += attempt->reach != REACH_UNKNOWN;
         connected += attempt->reach == REACH_CONNECTED;
         right += attempt->ready == KNOWN_YES;
-        wrong += is_wrong(attempt);
+        wrong += is_wrong(facts, attempt);
         untrusted += is_untrusted(attempt);
         http += is_web_server(attempt);
+        dated += is_dated(attempt);
     }
     finding_set(group, FINDING_CONTROL_WORKS, right > 0);
     finding_set(group, FINDING_CONTROL_ALL_FAIL, tried > 0 && connected == 0);
@@ -206,20 +224,22 @@ static void find_controls_among_attempts(struct finding_group *group)
     finding_set(group, FINDING_CONTROL_FOREIGN, wrong > 0);
     finding_set(group, FINDING_CONTROL_HTTP, http > 0);
     finding_set(group, FINDING_CERTIFICATES_ALL_UNKNOWN, untrusted > 0 && right == 0);
+    finding_set(group, FINDING_CERTIFICATES_ALL_DATED, dated > 0 && right == 0);
 }
 
 static void find_controls(struct finding_group *group)
 {
     const struct diagnosis_facts *facts = group->facts;
-    size_t tried = 0, connected = 0, right = 0, wrong = 0, untrusted = 0, http = 0;
+    size_t tried = 0, connected = 0, right = 0, wrong = 0, untrusted = 0, http = 0, dated = 0;
     for (size_t i = 0; i < facts->control_count; i++) {
         const struct fact_attempt *control = &facts->controls[i];
         tried += control->reach != REACH_UNKNOWN;
         connected += control->reach == REACH_CONNECTED;
         right += answers_as_itself(control);
-        wrong += is_wrong(control);
+        wrong += is_wrong(facts, control);
         untrusted += is_untrusted(control);
         http += is_web_server(control);
+        dated += is_dated(control);
     }
     finding_set_known(group, FINDING_WEB_ELSEWHERE, facts->web_elsewhere);
     if (facts->purpose == PURPOSE_LEAVE)
@@ -231,6 +251,7 @@ static void find_controls(struct finding_group *group)
     finding_set(group, FINDING_CONTROL_FOREIGN, wrong > 0);
     finding_set(group, FINDING_CONTROL_HTTP, http > 0);
     finding_set(group, FINDING_CERTIFICATES_ALL_UNKNOWN, untrusted > 0 && right == 0);
+    finding_set(group, FINDING_CERTIFICATES_ALL_DATED, dated > 0 && right == 0);
     find_same_ports(group);
 }
 
@@ -243,7 +264,7 @@ static void find_web(struct finding_group *group)
             continue;
         tried += facts->web[i].reach != REACH_UNKNOWN;
         connected += facts->web[i].reach == REACH_CONNECTED;
-        wrong += is_wrong(&facts->web[i]);
+        wrong += facts->provider != NULL && is_wrong(facts, &facts->web[i]);
     }
     if (tried == 0)
         return;

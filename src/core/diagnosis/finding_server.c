@@ -49,7 +49,7 @@ static bool is_unwilling(const struct diagnosis_facts *facts, const struct fact_
 
 static bool is_mute(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
 {
-    return attempt->reach == REACH_CONNECTED && attempt->voice == VOICE_MUTE;
+    return attempt->reach == REACH_CONNECTED && attempt->voice == VOICE_MUTE && attempt->tls_sent == 0;
 }
 
 static bool closed_early(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)

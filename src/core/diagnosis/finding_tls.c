@@ -157,6 +157,9 @@ void finding_tls(struct finding_group *group)
     find_handshake(group);
     finding_set_any(group, FINDING_CERTIFICATE_EXPIRED, is_expired);
     finding_set_any(group, FINDING_CERTIFICATE_NOT_YET, is_early);
+    finding_set(group, FINDING_CERTIFICATE_DATES,
+                findings_say(group->findings, FINDING_CERTIFICATE_EXPIRED) ||
+                    findings_say(group->findings, FINDING_CERTIFICATE_NOT_YET));
     finding_set_any(group, FINDING_CERTIFICATE_OTHER_NAME, is_of_other_name);
     finding_set_any(group, FINDING_CERTIFICATE_SELF_SIGNED, is_self_signed);
     finding_set_any(group, FINDING_CERTIFICATE_UNKNOWN, is_unknown);

@@ -7,6 +7,14 @@
 
 /* ---- one port ---- */
 
+/* A control's or known host's 25 proves itself by its certificate; others take what they get there. */
+static bool is_ready(const struct fact_attempt *attempt)
+{
+    bool must_prove = attempt->port == 25 && attempt->host[0] != '\0' &&
+                      provider_by_mx(bytes_of_text(attempt->host)) != NULL;
+    return attempt->ready == KNOWN_YES && (!must_prove || fact_attempt_is_right(attempt));
+}
+
 static enum port_state state_of(const struct fact_attempt *attempt)
 {
     switch (attempt->reach) {
@@ -14,7 +22,7 @@ static enum port_state state_of(const struct fact_attempt *attempt)
     case REACH_SILENT: return PORT_SEEN_SILENT;
     case REACH_REFUSED: return PORT_SEEN_REFUSED;
     case REACH_UNREACHABLE: return PORT_SEEN_UNREACHABLE;
-    case REACH_CONNECTED: return attempt->ready == KNOWN_YES ? PORT_SEEN_READY : PORT_SEEN_CONNECTED;
+    case REACH_CONNECTED: return is_ready(attempt) ? PORT_SEEN_READY : PORT_SEEN_CONNECTED;
     }
     return PORT_SEEN_UNTRIED;
 }
@@ -102,7 +110,7 @@ bool port_seen_counts(const struct diagnosis_facts *facts, const struct port_see
     if (port->state == PORT_SEEN_UNTRIED || !port->offered)
         return false;
     if (facts->purpose == PURPOSE_RELAY)
-        return true;
+        return port->port == 25;
     if (port->port == 443)
         return port->state == PORT_SEEN_READY ||
                (facts->provider != NULL && provider_offers(facts->provider, 443));

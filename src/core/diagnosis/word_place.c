@@ -44,6 +44,7 @@ static const struct {
     {"blocked", {FINDING_BLOCKED_SUBMISSION}},
     {"connected", {FINDING_CONNECTED_SOME}},
     {"foreign", {FINDING_FOREIGN_CERTIFICATE}},
+    {"untrusted", {FINDING_NOT_TRUSTED_HERE}},
     {"right", {FINDING_RIGHT_CERTIFICATE_TOO}},
     {"http", {FINDING_HTTP_ANSWERS}},
     {"no_starttls", {FINDING_STARTTLS_MISSING}},
@@ -92,11 +93,11 @@ static const struct fact_attempt *attempt_of(const struct word_context *context,
 /* The one whose certificate is at fault. */
 static const struct fact_attempt *faulty_certificate(const struct word_context *context)
 {
-    static const enum finding order[] = {FINDING_FOREIGN_CERTIFICATE, FINDING_SCANNER_ON_MACHINE,
-                                         FINDING_SCANNER_ON_NETWORK,  FINDING_CERTIFICATE_EXPIRED,
-                                         FINDING_CERTIFICATE_NOT_YET, FINDING_CERTIFICATE_OTHER_NAME,
-                                         FINDING_CHAIN_SHORT,         FINDING_CERTIFICATE_SELF_SIGNED,
-                                         FINDING_CERTIFICATE_UNKNOWN, FINDING_CERTIFICATE_INVALID};
+    static const enum finding order[] = {
+        FINDING_FOREIGN_CERTIFICATE,    FINDING_NOT_TRUSTED_HERE,    FINDING_SCANNER_ON_MACHINE,
+        FINDING_SCANNER_ON_NETWORK,     FINDING_CERTIFICATE_EXPIRED, FINDING_CERTIFICATE_NOT_YET,
+        FINDING_CERTIFICATE_OTHER_NAME, FINDING_CHAIN_SHORT,         FINDING_CERTIFICATE_SELF_SIGNED,
+        FINDING_CERTIFICATE_UNKNOWN,    FINDING_CERTIFICATE_INVALID};
     const struct fact_attempt *found = NULL;
     for (size_t i = 0; i < ARRAY_LENGTH(order) && found == NULL; i++)
         found = attempt_of(context, order[i]);
@@ -201,7 +202,11 @@ static void add_who_answers(const struct word_context *context, struct buffer *o
 {
     const struct fact_attempt *wrong = attempt_of(context, FINDING_FOREIGN_CERTIFICATE),
                               *greeting = telling_greeting(context);
-    if (wrong != NULL) {
+    if (wrong != NULL && wrong->certificate.names_host == KNOWN_YES) {
+        buffer_add_text(out, "its certificate was issued by ");
+        word_add_line(out, wrong->certificate.issuer);
+        buffer_add_text(out, ", which no one here trusts");
+    } else if (wrong != NULL) {
         buffer_add_text(out, "its certificate is for ");
         word_add_line(out, wrong->certificate.names[0] != '\0' ? wrong->certificate.names
                                                                : wrong->certificate.subject);
