@@ -188,7 +188,7 @@ void config_submission_ports(const struct config *config, uint16_t starttls[CONF
                              uint16_t implicit[CONFIG_IMPLICIT_PORTS])
 {
     size_t starttls_count = 0, implicit_count = 0;
-    /* those that everybody knows come first, in their order, then all others */
+    /* ports that everybody knows come first, in their order, then all others */
     for (size_t pass = 0; pass <= PORT_ORDER_USUAL; pass++)
         for (size_t i = 0; i < config->listener_count; i++) {
             const struct config_listener *l = &config->listeners[i];

@@ -39,14 +39,14 @@ struct examine_options {
     const char *host; /* a name or an address; lives as long as the examination */
     struct race_port ports[RACE_PORTS_MAX];
     size_t port_count;
-    uint16_t asked[FACTS_REMEMBERED_MAX]; /* those that the user named, ended by 0 */
+    uint16_t asked[FACTS_REMEMBERED_MAX]; /* ports that the user named, ended by 0 */
     struct bytes helo;                    /* ours; empty: address literals */
     uint16_t last_resort;
     bool own_ca;
-    bool only_target; /* nobody else is called */
+    bool only_target; /* no other host is called */
     enum fact_purpose purpose;
     uint32_t target_ms;                 /* for the target; 0: EXAMINE_TARGET_MS */
-    const struct fact_history *history; /* what is remembered; NULL: nothing is known */
+    const struct fact_history *history; /* as remembered; NULL: nothing is known */
     void (*on_progress)(void *owner, const struct port_connect *target); /* may be NULL */
     void *owner;                                                         /* of on_progress */
 };

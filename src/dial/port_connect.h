@@ -24,7 +24,7 @@ enum port_connect_outcome {
     PORT_CONNECT_WON,
 };
 
-/* What it is at; port_connect_is_sound() says what it holds meanwhile. */
+/* Stages of a connect; port_connect_is_sound() says what it holds in each. */
 enum port_connect_stage {
     PORT_CONNECT_CLOSED,    /* not started (all octets zero), or ended */
     PORT_CONNECT_RESOLVING, /* the host's addresses are looked up */

@@ -43,7 +43,7 @@ void events_committed(struct queue *queue)
 void events_undone(struct queue *queue)
 {
     buffer_clear(&queue->committing_events);
-    buffer_clear(&queue->batch_events); /* what came behind it is undone, too */
+    buffer_clear(&queue->batch_events); /* events behind it are undone, too */
     queue->batch_event_count = 0;
 }
 

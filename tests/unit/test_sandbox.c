@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox of each process, tested by attempts: for each, a child enters the sandbox of the role and
- * tries a forbidden action. It is killed by SIGSYS, or gets an error where libraries try the same and
- * continue without. An unsandboxed child makes the same attempt, so that a failure shows the sandbox and
- * not a typo.
+ * The sandbox of each process, tested by attempts: a child enters the sandbox of the role and tries a
+ * forbidden action. It is killed by SIGSYS, or gets an error where libraries try the same and continue
+ * without. An unsandboxed child makes the same attempt: a failure shows the sandbox and not a typo.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -467,8 +466,7 @@ static const struct attempt {
     {"cut a file that is open", cut_open_file, SMTPD | AUTH | QUEUE | RELAY | LOCALS | PICKUP, 0, 0,
      SYS_ftruncate},
     {"look at a descriptor", look_at_descriptor, ALL, 0, 0, 0},
-    /* those who open files have another root directory besides */
-    {"look at a file", look_at_path, FILES, ALL, 0, 0},
+    {"look at a file", look_at_path, FILES, ALL, 0, 0}, /* FILES have another root directory besides */
     {"start a process", start_process, 0, 0, NO_ASAN, SYS_clone},
     {"run a program", run_program, 0, 0, UNSURE, SYS_execve},
     {"start a thread by a newer call", start_thread_newly, 0, ALL, UNSURE, 0},

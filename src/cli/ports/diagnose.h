@@ -25,7 +25,7 @@ bool diagnose_start(struct diagnose *diagnose, const struct examine_options *opt
                     struct error *error);
 void diagnose_end(struct diagnose *diagnose);
 
-/* What a race of `send` saw, with what this machine tells, and nothing is sent: its user waits. */
+/* Takes what a race of `send` saw, adds what this machine tells, and sends nothing: its user waits. */
 void diagnose_at_hand(const struct port_connect *seen, const char *host, struct diagnosis_facts *facts);
 /* Adds the facts of this machine that are missing. */
 void diagnose_machine(struct diagnosis_facts *facts);

@@ -22,14 +22,14 @@ enum history_limit {
 
 /* One more call of the host. */
 void history_remember_call(const char *host);
-/* What a race saw of the ports of its host: those that spoke worked; those that were silent were blocked
+/* Remembers the ports of the race's host: those that spoke worked; those that were silent were blocked
  * here, if another one spoke, or the host is a known provider's that offers them. */
 void history_remember_race(const char *host, const struct race *race);
 void history_remember_refused(const char *host, const char *user);
 /* The password was right. */
 void history_forget_refused(const char *host, const char *user);
 
-/* What is remembered; `user` may be NULL. */
+/* Gets the remembered facts; `user` may be NULL. */
 void history_facts(const char *host, const char *user, struct fact_history *facts);
 /* Was it blocked on this network when it was last tried? */
 bool history_is_blocked(const struct fact_history *facts, uint16_t port);

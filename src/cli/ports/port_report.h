@@ -16,7 +16,7 @@ struct port_report {
     const char *host;
     /* source of the host: "SRV records of example.org"; NULL: given by the user */
     const char *source;
-    const char *user;                /* what to sign in as; "" when it is not known */
+    const char *user;                /* to sign in as; "" when it is not known */
     const char *password;            /* in words: "the API key"; "" when nothing is to be said */
     const struct provider *provider; /* whose host it is, or NULL */
     const struct port_connect *seen; /* examined */

@@ -73,7 +73,7 @@ static bool find_host(struct ports_run *e, struct server_connection_options *opt
     return true;
 }
 
-/* What the target names, or 25 and the order of submission. */
+/* Takes the ports that the target names, or 25 and the order of submission. */
 static bool choose_ports(struct ports_run *e, struct server_connection_options *options, struct error *error)
 {
     static const uint16_t smtp = PORT_SMTP;
@@ -204,7 +204,7 @@ static int examine(struct ports_run *e, json_t *all)
     if (e->target.ports[0] != '\0')
         for (size_t i = 0; i < options.port_count && i + 1 < ARRAY_LENGTH(way.asked); i++)
             way.asked[i] = options.ports[i].port;
-    if (way.asked[0] == PORT_SMTP && way.asked[1] == 0) /* nobody submits there: a server asks */
+    if (way.asked[0] == PORT_SMTP && way.asked[1] == 0) /* no client submits there: a server asks */
         way.purpose = PURPOSE_RELAY;
     if (e->wish->live && e->states[0] == NULL) {
         way.on_progress = show_progress;
@@ -217,7 +217,7 @@ static int examine(struct ports_run *e, json_t *all)
     return exit_code;
 }
 
-/* What somebody else saw, judged here. */
+/* Judges here what somebody else saw. */
 static int replay(const struct ports_options *wish)
 {
     static struct diagnosis_facts facts;

@@ -7,7 +7,7 @@
 #include "cli/send/server_connection.h"
 #include "core/port/port_order.h"
 
-/* What people paste; of those with a TLS mode the port follows from the name. */
+/* Schemes that people paste; of those with a TLS mode the port follows from the name. */
 static const struct {
     const char *name, *tls; /* tls: suffix for a given port */
 } schemes[] = {

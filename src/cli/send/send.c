@@ -106,7 +106,7 @@ static bool race_and_remember(struct server_connection *connection, struct serve
     return won;
 }
 
-/* What the person names, or our order and its last resort. */
+/* Takes the ports that the person names, or our order and its last resort. */
 static bool choose_ports(struct server_connection_options *options, const struct send_options *wish,
                          const struct target *target, struct error *error)
 {

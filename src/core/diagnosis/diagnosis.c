@@ -160,7 +160,7 @@ static void find_steps(struct diagnosis *diagnosis, const struct views *views)
         add_step(diagnosis, STEP_OTHER_NETWORK, views);
 }
 
-/* What holds of every diagnosis. */
+/* Asserts the invariants of every diagnosis. */
 static void check(const struct diagnosis *diagnosis)
 {
     assert(diagnosis->works || diagnosis->cause_count > 0);

@@ -56,7 +56,7 @@ struct diagnosis {
     bool use_implicit;                                   /* with implicit TLS there; else STARTTLS */
     struct diagnosis_cause causes[DIAGNOSIS_CAUSES_MAX]; /* the most telling first */
     size_t cause_count;
-    enum step_kind steps[DIAGNOSIS_STEPS_MAX]; /* what to do, the first first; all guards hold */
+    enum step_kind steps[DIAGNOSIS_STEPS_MAX]; /* in the order to take them; all guards hold */
     size_t step_count;
 };
 
@@ -77,7 +77,7 @@ void diagnosis_cause_sentence(const struct diagnosis_facts *facts, const struct 
                               const struct diagnosis_cause *cause, struct buffer *out);
 void diagnosis_step_sentence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
                              enum step_kind step, struct buffer *out);
-/* What speaks for the cause: clauses parted by "; ". */
+/* Writes the evidence for the cause: clauses parted by "; ". */
 void diagnosis_evidence(const struct diagnosis_facts *facts, const struct diagnosis *diagnosis,
                         const struct diagnosis_cause *cause, struct buffer *out);
 /* A text for whoever must act (the network's, the provider's or the server's operator), with the

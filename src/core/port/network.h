@@ -12,7 +12,7 @@
 /* Sets of ports, or'ed. */
 enum { BLOCKS_25 = 1, BLOCKS_465 = 2, BLOCKS_587 = 4, BLOCKS_2525 = 8 };
 enum { NETWORK_PORTS = 4 };
-extern const uint16_t network_ports[NETWORK_PORTS]; /* those of the sets, by number */
+extern const uint16_t network_ports[NETWORK_PORTS]; /* ports of the sets, by number */
 
 struct network {
     const char *name;    /* "DigitalOcean" */

@@ -19,7 +19,7 @@
 struct submission_port {
     uint16_t port;
     enum client_tls tls;
-    const char *meaning; /* what it is for: "submission with implicit TLS" */
+    const char *meaning; /* its purpose: "submission with implicit TLS" */
     const char *note;    /* a clause: why it is the one to use, where it is the best that works */
 };
 
@@ -30,7 +30,7 @@ enum {
     PORT_SUBMISSIONS = 465,
     PORT_LAST_RESORT = 443, /* of servers that take mail beside their web server (ALPN smtp) */
 
-    PORT_ORDER_USUAL = 3, /* those that every server for submission may have */
+    PORT_ORDER_USUAL = 3, /* ports that every server for submission may have */
     PORT_ORDER_ALL = 4,   /* and the last resort */
     PORT_LISTENERS = 4,   /* on which a server listens unless the configuration says otherwise */
 };

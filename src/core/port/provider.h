@@ -33,7 +33,7 @@ struct provider {
 
 extern const struct provider providers[];
 extern const size_t provider_count;
-/* What may be expected of one that is not among them: the usual ports. */
+/* A provider that is not among them, as may be expected: the usual ports. */
 extern const struct provider provider_unknown;
 
 /* Names are compared without regard to case, by whole labels, with or without a final dot. NULL if

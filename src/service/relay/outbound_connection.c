@@ -233,8 +233,7 @@ static void on_end(void *owner, enum conn_end how_ended)
         relay_route_reached(connection); /* a refusal shows a reachable host */
     else if (how_ended == CONN_END_TIMEOUT && !connection->delivery.connected)
         relay_route_silent(connection);
-    /* After STARTTLS; a port without implicit TLS is merely the wrong one. */
-    bool injected = conn_met_clear_text(conn) && !connection->peer.tls_first;
+    bool injected = conn_met_clear_text(conn) && !connection->peer.tls_first; /* else merely a wrong port */
     bool handshaking = connection->stage == OUTBOUND_HANDSHAKING;
     enum tls_loss how = how_ended == CONN_END_TIMEOUT ? TLS_LOSS_SILENT : TLS_LOSS_ENDED;
     if (injected)
@@ -281,13 +280,11 @@ static const struct conn_events outbound_events = {.on_connected = on_connected,
                                                    .on_end = on_end,
                                                    .on_timeout = on_timeout};
 
-/* Returns the timeout. A smarthost on a detected port has a short one until it accepts a message: on a
- * timeout another port is searched. */
+/* Returns the timeout: short for a smarthost on a detected port before its first message, to search on. */
 static uint32_t patience_ms(const struct outbound_connection *connection, uint32_t usual_ms)
 {
     if (relay_route_is_auto(connection) && !connection->route.by_smarthost &&
-        !connection->delivery.has_session)
-        /* an alternative exists */
+        !connection->delivery.has_session) /* an alternative exists */
         return usual_ms > PORT25_MONITOR_PATIENCE_MS ? PORT25_MONITOR_PATIENCE_MS : usual_ms;
     uint32_t most_ms = connection->delivery.has_session ? RACE_STEP_MS : RACE_CONNECT_MS;
     return smarthost_is_auto(connection) && connection->delivery.messages == 0 && usual_ms > most_ms

@@ -21,7 +21,7 @@ static bool is_as(int expected, bool is)
     return expected == MAY || (expected == YES) == is;
 }
 
-/* What there is in each stage. */
+/* Asserts what each stage owns. */
 static void smtp_connection_check(const struct smtp_connection *connection)
 {
     // clang-format off

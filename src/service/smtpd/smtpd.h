@@ -97,7 +97,7 @@ struct message_submission {
     bool looped;                 /* a mail loop for all its recipients */
 };
 
-/* What the listener knows of a client before its session begins. */
+/* A client as the listener knows it before its session begins. */
 struct accepted_connection {
     int descriptor;
     struct sockaddr_storage from;
@@ -108,7 +108,7 @@ struct accepted_connection {
     bool by_root;     /* a local program of root's */
 };
 
-/* What a connection is at; smtp_connection_check() says what it holds meanwhile. */
+/* Stages of a connection; smtp_connection_check() says what it holds in each. */
 enum smtp_stage {
     SMTP_SNIFFING,    /* whether the client begins with TLS is not known yet: tls_sniff.c */
     SMTP_HANDSHAKING, /* TLS, before the session or after STARTTLS */

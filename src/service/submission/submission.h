@@ -129,7 +129,7 @@ void submission_submit(struct submission *submission);
 void submission_abandon(struct submission *submission);
 /* Discards it without further events; gives back what was counted. */
 void submission_drop(struct submission *submission);
-/* What ended() says of `id`, as an event in the log: accepted, or not stored. */
+/* Logs what ended() says of `id`, as an event: accepted, or not stored. */
 void submission_log_end(uint64_t id, enum store_verdict verdict, const struct envelope *envelope,
                         const struct origin *origin);
 /* The queue process died, and its file is lost. ended() follows if the message was already handed over. */

@@ -18,7 +18,7 @@
 #include "service/handshake_budget.h"
 #include "service/web/web.h"
 
-/* What a client is at; tls_client_check() says what it holds meanwhile. */
+/* Stages of a client; tls_client_check() says what it holds in each. */
 enum tls_client_stage {
     TLS_CLIENT_LOOKING, /* its ClientHello is awaited */
     TLS_CLIENT_PAUSING, /* it waits a while: nothing new had come, or its network has no handshakes left */

@@ -129,7 +129,7 @@ void sqlite_close(struct store *store);
 int sqlite_spool(struct store *store, uint64_t spool, enum store_verdict *verdict);
 void sqlite_spool_drop(struct store *store, uint64_t spool);
 
-/* What the flags columns hold. */
+/* Bits of the flags columns. */
 /* FLAG_RET, FLAG_ORIGIN: how far they stand to the left */
 enum { FLAG_RET = 2, FLAG_SMTPUTF8 = 16, FLAG_REQUIRETLS = 32, FLAG_LARGE = 64, BODY_MASK = 3, RET_MASK = 3 };
 enum { FLAG_ORIGIN = 7, ORIGIN_MASK = 7 };

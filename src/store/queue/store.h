@@ -217,8 +217,8 @@ void store_destination_put(struct store *store, struct bytes name, uint64_t due_
 void store_note_put(struct store *store, const char *name, struct bytes value);
 /* `count` events, at least one, numbered from the last one that was ever put: once per batch, at its end. */
 void store_events_put(struct store *store, uint64_t count, struct bytes octets);
-/* Nobody needs the events up to this number: rows that end there go. (The newest row stays, for its number.)
- */
+/* Drops the events up to this number, which nobody needs: rows that end there go. (The newest row stays,
+ * for its number.) */
 void store_events_drop(struct store *store, uint64_t cursor);
 
 /* ---- the second: due mail, page by page, for the queue ---- */
