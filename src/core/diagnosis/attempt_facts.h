@@ -13,7 +13,7 @@
 
 /* Silence that lasted less tells nothing: the answer to a request for
  * connection that was lost and sent again is due after a second and a round trip. */
-enum { ATTEMPT_FACTS_SILENCE_MS = 2000 };
+enum { ATTEMPT_FACTS_SILENCE_MS = 1500 };
 
 /* Evidence of a connection besides the dialogue. */
 struct attempt_line {
