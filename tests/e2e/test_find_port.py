@@ -91,7 +91,7 @@ def test_a_refused_port_costs_nothing(net):
     net.refuse(587, 2525)
     done = send(net)
     assert done.returncode == 0 and "port 465 selected" in done.stderr
-    assert "587: connection refused: no server listens on this port" in done.stderr
+    assert "587: connection refused" in done.stderr
 
 
 def test_order_rfc8314(net):
@@ -271,7 +271,7 @@ def test_every_port_refused_and_every_port_silent(net):
     net.drop(25, 587, 2525, 465)
     done = net.cli("ports", "--deadline", "2", "mail.example.test")
     assert done.returncode == 69
-    assert "silent" in done.stdout and "HTTPS" in done.stdout
+    assert "no answer at all" in done.stdout and "no port can be used" in done.stdout and "cause:" in done.stdout
 
 
 def test_the_last_line_is_the_one_to_paste(net):
@@ -348,7 +348,7 @@ def test_doctor_tells_what_leaves(net):
     facts = json.loads(done.stdout)
     assert done.returncode == 0
     assert {p["port"]: p["reached"] for p in facts["outgoing"]} == {25: False, 587: False, 465: False, 2525: True}
-    assert "DigitalOcean" in facts["advice"] and "smarthost" in facts["advice"]
+    assert "smarthost on 2525" in facts["advice"] and facts["diagnosis"]["use"] == 2525
 
 
 # ---- servers that others wrote ----

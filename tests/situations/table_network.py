@@ -122,7 +122,7 @@ MACHINE_SIDE = [
               World(Host("six.example.com", "2606:2800:21f:cb07::15", ports={25: Smtp(), 587: Smtp(), 465: smtps()}), ipv6="none"), "No IPv6 here: get it, or another server.",
               ("ipv6-only-host", "no-network"), step="IPv6|network"),
     Situation("ipv4-only-host", "this machine has only IPv6, the server has none", "mustang-im/mustang#429", ports("smtp.sendgrid.net"),
-              World(ipv4="none", resolver_at="2606:4700:4700::1111"), "No IPv4 and no NAT64 here: the server cannot be reached.", ("no-network",),
+              World(ipv4="none", resolver_at="2606:4700:4700::1111"), "No IPv4 and no NAT64 here: the server cannot be reached.", ("ipv4-only-host", "no-network"),
               says="IPv4|route", step="IPv4|route|network", harm=CLOUDS),
     Situation("clock-behind", "the clock is more than a year behind", "openssl/openssl#14771", ports("smtp.gmail.com"), World(clock=-400), "Set the clock.", ("clock", "certificate-not-yet"),
               step="clock", harm=(r"renew the certificate(?!.*clock)",)),

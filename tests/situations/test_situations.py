@@ -33,7 +33,6 @@ def test_every_situation_is_marked():
     assert set(marks_written()) == {situation.id for situation in SITUATIONS}
 
 
-@pytest.mark.xfail(strict=True, reason="marks.txt has answers that do harm, or too few right ones: the rules are to be mended")
 def test_the_goal():
     """Nothing harmful, and nine in ten are right. When it passes, this mark goes."""
     written = list(marks_written().values())

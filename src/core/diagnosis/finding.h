@@ -109,6 +109,7 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(STARTTLS_BROKEN, 0, "after STARTTLS was agreed to, plain text came") \
     X(TLS_MODES_SWAPPED, 0, "{swapped} uses the other TLS mode") \
     X(TLS_RESET, 0, "the connection was cut after our first TLS message on {tls_cut}") \
+    X(SERVER_CUTS_TLS, FACT_CONTROLS, "TLS with other servers works from here") \
     X(TLS_RESET_SEVERAL, 0, "that happened on several ports") \
     X(TLS_STALLED, 0, \
       "TLS stalled on {tls_stalled} after {tls_received} bytes: larger packets do not arrive") \

@@ -109,6 +109,10 @@ static void find_handshake(struct finding_group *group)
     finding_set(group, FINDING_TLS_MODES_SWAPPED,
                 finding_any(group, is_swapped) || finding_count_ports(group, expects_other_mode) > 0);
     finding_set_ports(group, FINDING_TLS_RESET, was_cut);
+    finding_set(group, FINDING_SERVER_CUTS_TLS,
+                findings_say(group->findings, FINDING_TLS_RESET) &&
+                    findings_say(group->findings, FINDING_CONTROL_WORKS) &&
+                    !findings_say(group->findings, FINDING_KNOWN_PROVIDER));
     finding_set(group, FINDING_TLS_RESET_SEVERAL, finding_count_ports(group, was_cut) > 1);
     finding_set_ports(group, FINDING_TLS_STALLED, stalled);
     finding_set_any(group, FINDING_TLS_VERSION_OLD, has_old_version);

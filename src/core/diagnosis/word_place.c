@@ -53,7 +53,7 @@ static const struct {
     {"swapped", {FINDING_TLS_MODES_SWAPPED}},
     {"tls_cut", {FINDING_TLS_RESET}},
     {"tls_stalled", {FINDING_TLS_STALLED}},
-    {"tls_broken", {FINDING_TLS_BROKEN}},
+    {"tls_broken", {FINDING_TLS_BROKEN, FINDING_TLS_RESET}},
     {"expired", {FINDING_CERTIFICATE_EXPIRED}},
     {"not_yet", {FINDING_CERTIFICATE_NOT_YET}},
     {"mute", {FINDING_MUTE}},
