@@ -70,7 +70,8 @@ static void find_own(const struct port_connect *seen, struct diagnosis_facts *fa
     }
 }
 
-void diagnose_at_hand(const struct port_connect *seen, const char *host, struct diagnosis_facts *facts)
+void diagnose_at_hand(const struct port_connect *seen, const char *host, const char *user,
+                      struct diagnosis_facts *facts)
 {
     *facts = (struct diagnosis_facts){.purpose = PURPOSE_SUBMIT, .now_s = clock_epoch_ms() / 1000};
     snprintf(facts->host, sizeof facts->host, "%s", host);
@@ -82,6 +83,8 @@ void diagnose_at_hand(const struct port_connect *seen, const char *host, struct 
     if (facts->web_count > 0)
         facts->gathered |= FACT_WEB;
     find_own(seen, facts);
+    history_facts(host, user, &facts->history);
+    facts->gathered |= FACT_HISTORY;
     if (diagnosis_lacks(facts) != 0)
         diagnose_machine(facts);
 }

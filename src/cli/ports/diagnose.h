@@ -26,7 +26,8 @@ bool diagnose_start(struct diagnose *diagnose, const struct examine_options *opt
 void diagnose_end(struct diagnose *diagnose);
 
 /* Takes what a race of `send` saw, adds what this machine tells, and sends nothing: its user waits. */
-void diagnose_at_hand(const struct port_connect *seen, const char *host, struct diagnosis_facts *facts);
+void diagnose_at_hand(const struct port_connect *seen, const char *host, const char *user,
+                      struct diagnosis_facts *facts);
 /* Adds the facts of this machine that are missing. */
 void diagnose_machine(struct diagnosis_facts *facts);
 

@@ -397,9 +397,10 @@ const struct command doctor_command = {
     .summary = "check whether this machine can send mail, and what to do if it cannot",
     .help = "usage: mailboat doctor [--target HOST[:PORT]]... [--json]\n"
             "\n"
-            "Tries to reach ports 25, 587, 465 and 2525 outside this network concurrently, within\n"
-            "six seconds, detects clouds that are known to block some of them, and says\n"
-            "what to do. Sends nothing and does not sign in.\n"
+            "Tries to reach ports 25, 587, 465 and 2525 outside this network concurrently, and 443\n"
+            "of a sending service, within six seconds. A port counts as open only when the server\n"
+            "that is meant answers there, by its certificate. Names the cause of what does not\n"
+            "work, where it is, and what to do first. Sends nothing and does not sign in.\n"
             "If a server is configured here, its ports, certificate, clock, disk, Dovecot,\n"
             "mailboxes that are nearly full and each domain's DNS records are checked too.\n"
             "\n"

@@ -261,7 +261,7 @@ static void print_cause(const struct send_options *wish, const struct client_sub
     const struct server_connection *connection = s->connection;
     if (wish->host == NULL || wish->quiet || !connection->dialled)
         return;
-    diagnose_at_hand(&connection->connect, connection->options.host, &facts);
+    diagnose_at_hand(&connection->connect, connection->options.host, wish->user, &facts);
     if (rejected != NULL)
         take_reply(rejected, &facts.reply);
     diagnosis_make(&facts, &diagnosis);
