@@ -11,7 +11,7 @@ NAMES = [
               step=r"smtp\.gmail\.com"),
     Situation("google-for-gmail", "smtp.google.com for smtp.gmail.com", "authelia/authelia#9284", ports("smtp.google.com"),
               World(Host("smtp.google.com", "64.233.188.27", ports={25: GMAIL.changed(auth=None)}, rest="silent")), "That is where Google receives mail; smtp.gmail.com is where it is sent.",
-              ("name-misspelled", "server-firewall", "router-list"), step=r"smtp\.gmail\.com|name|operator", harm=CLOUDS),
+              ("receives-only", "name-misspelled"), step=r"smtp\.gmail\.com|name|operator", harm=CLOUDS),
     Situation("no-such-host", "a name that does not exist", "nodemailer/nodemailer#626", ports("a-lebdiri.example"), World(), "No such host: look the name up at the provider.",
               ("name-unknown",), says="NXDOMAIN|no host", step="name|spelling"),
     Situation("quotes", "quotation marks and a semicolon in the name", "nodemailer/nodemailer#1422", ports('"smtp.gmail.com";'), World(), "Not a name: take the quotation marks and the semicolon off.",

@@ -92,6 +92,7 @@ static void find_ports(struct finding_group *group)
     finding_set(group, FINDING_SILENT_25, on_25 == PORT_SEEN_SILENT);
     finding_set(group, FINDING_BLOCKED_25, is_blocked(on_25));
     finding_set(group, FINDING_FOR_SERVERS, group->facts->purpose != PURPOSE_SUBMIT);
+    finding_set(group, FINDING_CONNECTED_25, on_25 >= PORT_SEEN_CONNECTED);
     finding_set(group, FINDING_READY_25, on_25 == PORT_SEEN_READY);
     finding_set(group, FINDING_ALLOW_LIST, allow_list);
     finding_set(group, FINDING_SILENT_587_ONLY,

@@ -76,6 +76,12 @@ static bool was_cut(const struct diagnosis_facts *facts, const struct fact_attem
     return (attempt->tls == FACT_TLS_RESET || attempt->tls == FACT_TLS_CLOSED) && attempt->tls_received == 0;
 }
 
+/* With FIN, as a program ends a connection; devices on the path send RST. */
+static bool was_closed(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
+{
+    return attempt->tls == FACT_TLS_CLOSED && attempt->tls_received == 0;
+}
+
 /* After our first message, a server's answer of several packets was due. */
 static bool stalled(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
 {
@@ -110,7 +116,7 @@ static void find_handshake(struct finding_group *group)
                 finding_any(group, is_swapped) || finding_count_ports(group, expects_other_mode) > 0);
     finding_set_ports(group, FINDING_TLS_RESET, was_cut);
     finding_set(group, FINDING_SERVER_CUTS_TLS,
-                findings_say(group->findings, FINDING_TLS_RESET) &&
+                finding_count_ports(group, was_closed) > 0 &&
                     findings_say(group->findings, FINDING_CONTROL_WORKS) &&
                     !findings_say(group->findings, FINDING_KNOWN_PROVIDER));
     finding_set(group, FINDING_TLS_RESET_SEVERAL, finding_count_ports(group, was_cut) > 1);
