@@ -6,6 +6,7 @@
  * deterministic.
  */
 #define _GNU_SOURCE
+#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -129,6 +130,45 @@ struct memory_spool *memory_find_spool(const struct memory *memory, uint64_t spo
     return NULL;
 }
 
+/* ---- what always holds ---- */
+
+bool memory_message_is_sound(const struct memory_message *kept)
+{
+    size_t living = 0;
+    for (size_t i = 0; i < kept->row_count; i++) {
+        const struct store_recipient *r = &kept->rows[i].recipient;
+        living += !kept->rows[i].gone;
+        if (r->number != i || r->destination.length > STORE_DESTINATION_MAX)
+            return false;
+    }
+    return living > 0 && kept->row_count <= kept->row_capacity && kept->message.large == (kept->file >= 0);
+}
+
+static bool destinations_are_sound(const struct memory *memory)
+{
+    const struct memory_destination *list = memory_destinations(memory);
+    for (size_t i = 0; i < memory->destinations.count; i++)
+        if (list[i].destination.name_length > STORE_DESTINATION_MAX ||
+            (i > 0 && bytes_compare(store_destination_name(&list[i - 1].destination),
+                                    store_destination_name(&list[i].destination)) >= 0))
+            return false;
+    return true;
+}
+
+bool memory_is_sound(const struct memory *memory)
+{
+    uint64_t octets = 0, last_id = 0;
+    for (size_t i = 0; i < memory->messages.count; i++) {
+        const struct memory_message *kept = memory_messages(memory)[i];
+        if (kept->message.id <= last_id || !memory_message_is_sound(kept))
+            return false;
+        last_id = kept->message.id;
+        octets += kept->message.envelope.size;
+    }
+    return octets == memory->octets && destinations_are_sound(memory) &&
+           (memory->batch || memory->undo.count == 0);
+}
+
 /* ---- the batch ---- */
 
 struct memory_undo *memory_note_undo(struct memory *memory, enum undo_kind kind)
@@ -231,6 +271,7 @@ static enum store_verdict commit(struct store *store, struct error *error)
     }
     memory->batch = false;
     memory->verdict = verdict == STORE_FAILED ? STORE_FAILED : STORE_DONE;
+    assert(memory_is_sound(memory));
     return verdict;
 }
 
@@ -340,6 +381,7 @@ void memory_store_crash(struct store *store)
     forget_batch(memory);
     memory->batch = memory->broken = false;
     memory->verdict = STORE_DONE;
+    assert(memory_is_sound(memory));
 }
 
 void memory_store_limit(struct store *store, uint64_t octets_max)

@@ -44,6 +44,7 @@ static bool memory_accept(struct store *store, const struct store_message *messa
         kept->file = memory_take_spool(memory, spool);
     else
         kept->message.content = arena_copy(&kept->arena, message->content);
+    assert(memory_message_is_sound(kept));
     memory_put_message(memory, kept);
     memory_note_undo(memory, UNDO_ACCEPT)->id = message->id;
     if (memory->octets_max != 0 && memory->octets > memory->octets_max)
@@ -147,6 +148,7 @@ static bool memory_add_member(struct store *store, uint64_t id, const struct rec
                       .recipient = store_copy_recipient(&kept->arena, member)}};
     kept->row_count++;
     memory_note_undo(memory, UNDO_MEMBER)->id = id;
+    assert(memory_message_is_sound(kept));
     return true;
 }
 
@@ -166,8 +168,10 @@ static bool memory_settle(struct store *store, uint64_t id, const struct store_r
         apply(memory, id, &results[i]);
     struct memory_message *kept = memory_change(memory) ? memory_find_message(memory, id) : NULL;
     for (size_t i = 0; kept != NULL && i < kept->row_count; i++)
-        if (!kept->rows[i].gone)
+        if (!kept->rows[i].gone) {
+            assert(memory_message_is_sound(kept));
             return false;
+        }
     if (kept != NULL)
         memory_remove(store, id);
     return kept != NULL;

@@ -131,6 +131,9 @@ void memory_close(struct store *store);
 int memory_spool(struct store *store, uint64_t number, enum store_verdict *verdict);
 void memory_spool_drop(struct store *store, uint64_t number);
 void memory_message_free(struct memory_message *kept);
+/* What holds between any two operations: of one message, and of all there is, which walks through it. */
+bool memory_message_is_sound(const struct memory_message *kept);
+bool memory_is_sound(const struct memory *memory);
 /* A question is about to be answered; false where it cannot be. */
 bool memory_answers(struct memory *memory);
 /* Prepares for a change; false after a failure. */

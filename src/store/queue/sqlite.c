@@ -181,6 +181,22 @@ bool sqlite_run(struct sqlite_store *sqlite, sqlite3_stmt *statement)
 
 /* ---- the batch ---- */
 
+static bool id_list_is_sound(const struct id_list *list)
+{
+    return list->count <= list->capacity && (list->ids != NULL || list->capacity == 0);
+}
+
+bool sqlite_is_sound(const struct sqlite_store *sqlite)
+{
+    const struct content_files *files = &sqlite->files;
+    bool told = sqlite->problem != 0 || sqlite->problem_errno != 0;
+    bool open = sqlite3_get_autocommit(sqlite->db) == 0; /* after a failure SQLite may have ended it itself */
+    return (sqlite->verdict == STORE_DONE ? sqlite->batch == open : told) &&
+           (sqlite->batch || files->fresh.count + files->gone.count == 0) &&
+           id_list_is_sound(&files->fresh) && id_list_is_sound(&files->gone) &&
+           id_list_is_sound(&files->leftover) && (sqlite->access == STORE_WRITE || !sqlite->batch);
+}
+
 static void forget_batch(struct sqlite_store *sqlite)
 {
     if (!sqlite3_get_autocommit(sqlite->db)) {
@@ -254,6 +270,7 @@ static enum store_verdict commit(struct store *store, struct error *error)
     sqlite->verdict = verdict == STORE_FAILED ? STORE_FAILED : STORE_DONE;
     if (sqlite->checkpoint != SQLITE_OK) /* this commit is valid; no other follows */
         sqlite_problem(sqlite, sqlite->checkpoint, 0);
+    assert(sqlite_is_sound(sqlite));
     return verdict;
 }
 

@@ -7,6 +7,7 @@
 #ifndef MAILBOAT_STORE_QUEUE_SQLITE_INTERNAL_H
 #define MAILBOAT_STORE_QUEUE_SQLITE_INTERNAL_H
 
+#include <assert.h>
 #include <sqlite3.h>
 #include <sys/types.h>
 
@@ -138,9 +139,13 @@ enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15, FLAG_EXPANDS = 6, EXPA
 
 /* ---- in statements ---- */
 
+/* What holds between any two statements, from what is in memory alone. */
+bool sqlite_is_sound(const struct sqlite_store *sqlite);
+
 /* Returns a statement for a change; NULL after a failure. */
 static inline sqlite3_stmt *sqlite_change(struct sqlite_store *sqlite, enum sqlite_statement which)
 {
+    assert(sqlite->access == STORE_WRITE && sqlite_is_sound(sqlite));
     if (sqlite->verdict != STORE_DONE)
         return NULL;
     if (!sqlite->batch)
