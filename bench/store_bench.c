@@ -1,23 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store_bench: what a message costs the store: accept in batches, then finish
- * in batches, with an optional standing queue. Prints microseconds of CPU and
- * of wall time a message. Usage: store_bench FOLDER [MESSAGES [BATCH [STANDING]]]
+ * store_bench: what the queue's store does in a second: accept messages, read
+ * pages of what is due, settle them; in batches of 1, 16, 64 and 256 messages a
+ * commit, optionally beside a queue that stands. Of each it tells messages a
+ * second, microseconds of CPU a message, and how long a commit takes: mean and
+ * longest. Usage: store_bench [--json] FOLDER [MESSAGES [STANDING]]
  */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <time.h>
 
 #include "core/event/mail_event.h"
 #include "core/queue/queue_id.h"
 #include "store/queue/sqlite.h"
 
-enum { CONTENT_SIZE = 4096, FIRST_MS = 1000 };
+enum { CONTENT_SIZE = 4096, FIRST_MS = 1000, MESSAGES = 20000, STANDING_BATCH = 1000, ALONE_PART = 10 };
 
-static struct queue_id_maker maker;
+static const size_t batches[] = {1, 16, 64, 256};
+
+struct bench {
+    struct store *store;
+    struct queue_id_maker maker;
+    bool json, any;
+    size_t batch, in_batch;
+    /* of the part that runs */
+    double cpu_s, wall_s, commit_s, commit_max_s;
+    size_t commits;
+};
 
 static double seconds(clockid_t clock)
 {
@@ -26,45 +38,60 @@ static double seconds(clockid_t clock)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* What the queue would tell of the batch, in one row as it puts it. */
-static struct buffer events;
-static uint64_t event_count;
-
-static void add_event(enum event_kind kind, uint64_t id)
-{
-    struct mail_event event = {.kind = kind,
-                               .id = queue_id_next(&maker, 0),
-                               .at_ms = FIRST_MS,
-                               .message = id,
-                               .sender = BYTES("ada@example.org"),
-                               .recipient = BYTES("bob@elsewhere.example"),
-                               .recipients = 1,
-                               .size = CONTENT_SIZE,
-                               .client = BYTES("192.0.2.1"),
-                               .protocol = BYTES("ESMTP")};
-    if (kind == EVENT_DELIVERED) {
-        event.peer = BYTES("mx.elsewhere.example[192.0.2.2]:25");
-        event.tls = BYTES("TLSv1.3 TLS_AES_256_GCM_SHA384");
-        event.text = BYTES("2.0.0 Ok: queued as 4XyzAbcDEFg");
-    }
-    mail_event_encode(&events, &event);
-    event_count++;
-}
-
-static void commit(struct store *store)
+static void commit(struct bench *bench)
 {
     struct error error = {0};
-    if (event_count > 0)
-        store_events_put(store, event_count, buffer_bytes(&events));
-    buffer_clear(&events);
-    event_count = 0;
-    if (store_commit(store, &error) != STORE_DONE) {
-        fprintf(stderr, "%s\n", error.text);
-        exit(1);
+    double before_s = seconds(CLOCK_MONOTONIC);
+    if (store_commit(bench->store, &error) != STORE_DONE) {
+        fprintf(stderr, "store_bench: %s\n", error.text);
+        exit(error.exit_code);
     }
+    double took_s = seconds(CLOCK_MONOTONIC) - before_s;
+    bench->commit_s += took_s;
+    bench->commit_max_s = took_s > bench->commit_max_s ? took_s : bench->commit_max_s;
+    bench->commits++;
+    bench->in_batch = 0;
 }
 
-static void fill(struct store *store, uint64_t *ids, size_t count, size_t batch, struct bytes destination)
+static void changed(struct bench *bench)
+{
+    if (++bench->in_batch == bench->batch)
+        commit(bench);
+}
+
+/* ---- figures ---- */
+
+static void begin(struct bench *bench)
+{
+    bench->commit_s = bench->commit_max_s = 0;
+    bench->commits = 0;
+    bench->cpu_s = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    bench->wall_s = seconds(CLOCK_MONOTONIC);
+}
+
+static void end(struct bench *bench, const char *what, size_t count)
+{
+    if (bench->in_batch > 0)
+        commit(bench);
+    double cpu_us = (seconds(CLOCK_PROCESS_CPUTIME_ID) - bench->cpu_s) * 1e6 / (double)count;
+    double rate = (double)count / (seconds(CLOCK_MONOTONIC) - bench->wall_s);
+    double mean_us = bench->commits == 0 ? 0 : bench->commit_s * 1e6 / (double)bench->commits;
+    if (bench->json)
+        printf("%s\n  {\"what\": \"%s\", \"batch\": %zu, \"messages\": %zu, "
+               "\"per_second\": %.0f, \"cpu_us\": %.2f, "
+               "\"commits\": %zu, \"commit_us\": %.1f, \"commit_max_us\": %.1f}",
+               bench->any ? "," : "", what, bench->batch, count, rate, cpu_us, bench->commits, mean_us,
+               bench->commit_max_s * 1e6);
+    else
+        printf("%-8s %5zu a commit: %8.0f a second, %7.2f us CPU a message; a "
+               "commit %8.1f us, at most %8.1f\n",
+               what, bench->batch, rate, cpu_us, mean_us, bench->commit_max_s * 1e6);
+    bench->any = true;
+}
+
+/* ---- what is measured ---- */
+
+static void accept_some(struct bench *bench, size_t count, struct bytes destination)
 {
     static char content[CONTENT_SIZE];
     struct recipient recipient = {.address = BYTES("bob@elsewhere.example")};
@@ -77,58 +104,96 @@ static void fill(struct store *store, uint64_t *ids, size_t count, size_t batch,
                                      .client_helo = BYTES("client.example"),
                                      .protocol = BYTES("ESMTP")};
     for (size_t i = 0; i < count; i++) {
-        message.id = ids[i] = queue_id_next(&maker, 0);
-        bool taken = store_accept(store, &message, &destination, FIRST_MS, 0);
+        message.id = queue_id_next(&bench->maker, 0);
+        bool taken = store_accept(bench->store, &message, &destination, FIRST_MS, 0);
         assert(taken);
-        add_event(EVENT_RECEIVED, message.id);
-        if ((i + 1) % batch == 0)
-            commit(store);
+        changed(bench);
     }
-    commit(store);
 }
 
-static void empty(struct store *store, const uint64_t *ids, size_t count, size_t batch)
+/* All that is due there, page by page; their ids into `ids`. */
+static size_t read_pages(struct bench *bench, struct bytes destination, uint64_t *ids, size_t max)
+{
+    struct store_due_question question = {.destination = destination,
+                                          .now_ms = FIRST_MS,
+                                          .deliveries_max = STORE_PAGE_MAX,
+                                          .recipients_max = STORE_READ_MAX,
+                                          .contents_max = STORE_PAGE_MAX * (uint64_t)CONTENT_SIZE};
+    struct store_page page;
+    struct arena arena = {0};
+    size_t count = 0;
+    do {
+        arena_clear(&arena);
+        store_due(bench->store, &question, &arena, &page);
+        for (size_t i = 0; i < page.count && count < max; i++)
+            ids[count++] = page.deliveries[i].message.id;
+        question.after = page.end;
+    } while (page.count > 0);
+    arena_clear(&arena);
+    return count;
+}
+
+static void settle_all(struct bench *bench, const uint64_t *ids, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        store_settle(store, ids[i], &(struct store_result){.fate = STORE_FINISHED}, 1);
-        add_event(EVENT_DELIVERED, ids[i]);
-        if ((i + 1) % batch == 0)
-            commit(store);
+        store_settle(bench->store, ids[i], &(struct store_result){.fate = STORE_FINISHED}, 1);
+        changed(bench);
     }
-    commit(store);
 }
 
-static void report(const char *what, size_t count, double cpu, double wall)
+static void measure(struct bench *bench, size_t batch, size_t count)
 {
-    printf("%-8s %6.2f us CPU, %7.2f us wall a message\n", what,
-           (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / (double)count * 1e6,
-           (seconds(CLOCK_MONOTONIC) - wall) / (double)count * 1e6);
+    const struct bytes destination = BYTES("elsewhere.example");
+    uint64_t *ids = memory_new(count * sizeof *ids);
+    bench->batch = batch;
+    begin(bench);
+    accept_some(bench, count, destination);
+    end(bench, "accept", count);
+    begin(bench);
+    size_t found = read_pages(bench, destination, ids, count);
+    end(bench, "due", count);
+    assert(found == count);
+    begin(bench);
+    settle_all(bench, ids, count);
+    end(bench, "settle", count);
+    free(ids);
+}
+
+static void stand(struct bench *bench, size_t count)
+{
+    bench->batch = STANDING_BATCH;
+    accept_some(bench, count, BYTES("standing.example"));
+    commit(bench);
 }
 
 int main(int argc, char **argv)
 {
+    struct bench bench = {.json = argc > 1 && strcmp(argv[1], "--json") == 0};
     struct error error = {0};
-    size_t count = argc > 2 ? (size_t)atol(argv[2]) : 20000, batch = argc > 3 ? (size_t)atol(argv[3]) : 64;
-    size_t standing = argc > 4 ? (size_t)atol(argv[4]) : 0;
-    if (argc < 2 || (mkdir(argv[1], 0700), false))
-        return fprintf(stderr, "usage: store_bench FOLDER [MESSAGES [BATCH [STANDING]]]\n"), 64;
-    double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
-    struct store *store = sqlite_store_open(argv[1], STORE_WRITE, &error);
-    if (store == NULL)
-        return fprintf(stderr, "%s\n", error.text), error.exit_code;
-    report("open", 1, cpu, wall);
-    maker.last_unit = UINT64_C(1000000) / QUEUE_ID_NODES * (uint64_t)time(NULL);
-    uint64_t *ids = calloc(count > standing ? count : standing, sizeof *ids);
-    if (standing > 0)
-        fill(store, ids, standing, 1000, BYTES("standing.example"));
-    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
-    fill(store, ids, count, batch, BYTES("elsewhere.example"));
-    report("accept", count, cpu, wall);
-    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), wall = seconds(CLOCK_MONOTONIC);
-    empty(store, ids, count, batch);
-    report("finish", count, cpu, wall);
-    store_close(store);
-    buffer_free(&events);
-    free(ids);
+    argv += bench.json;
+    argc -= bench.json;
+    size_t count = argc > 2 ? strtoul(argv[2], NULL, 10) : MESSAGES;
+    size_t standing = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
+    if (argc < 2 || argv[1][0] == '-' || count < ALONE_PART) {
+        fprintf(stderr,
+                "usage: store_bench [--json] FOLDER [MESSAGES [STANDING]]; "
+                "MESSAGES is %d or more\n",
+                ALONE_PART);
+        return EX_USAGE;
+    }
+    mkdir(argv[1], 0700);
+    bench.store = sqlite_store_open(argv[1], STORE_WRITE, &error);
+    if (bench.store == NULL) {
+        fprintf(stderr, "store_bench: %s\n", error.text);
+        return error.exit_code;
+    }
+    bench.maker.last_unit = UINT64_C(1000000) / QUEUE_ID_NODES * (uint64_t)time(NULL);
+    stand(&bench, standing);
+    if (bench.json)
+        printf("{\"content\": %d, \"standing\": %zu, \"figures\": [", CONTENT_SIZE, standing);
+    for (size_t i = 0; i < ARRAY_LENGTH(batches); i++) /* alone each waits for the disk */
+        measure(&bench, batches[i], batches[i] == 1 ? count / ALONE_PART : count);
+    fputs(bench.json ? "\n]}\n" : "", stdout);
+    store_close(bench.store);
     return 0;
 }
