@@ -13,7 +13,6 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "core/event/mail_event.h"
 #include "core/queue/queue_id.h"
 #include "store/queue/sqlite.h"
 

@@ -139,7 +139,7 @@ enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15, FLAG_EXPANDS = 6, EXPA
 
 /* ---- in statements ---- */
 
-/* What holds between any two statements, from what is in memory alone. */
+/* Checks what must hold between any two statements, from what is in memory alone. */
 bool sqlite_is_sound(const struct sqlite_store *sqlite);
 
 /* Returns a statement for a change; NULL after a failure. */
