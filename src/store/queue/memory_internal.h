@@ -131,7 +131,7 @@ void memory_close(struct store *store);
 int memory_spool(struct store *store, uint64_t number, enum store_verdict *verdict);
 void memory_spool_drop(struct store *store, uint64_t number);
 void memory_message_free(struct memory_message *kept);
-/* True if that holds which must hold between any two operations: of one message, and of all there is, which
+/* True if a message, or all of them (by a walk), is as it must be between two operations. */
  * walks through it. */
 bool memory_message_is_sound(const struct memory_message *kept);
 bool memory_is_sound(const struct memory *memory);
