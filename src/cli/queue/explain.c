@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "cli/queue/format.h"
 #include "cli/queue/queue.h"
+#include "core/diagnosis/diagnosis.h"
 #include "core/queue/queue_id.h"
 #include "io/clock.h"
 #include "queue/queue.h"
@@ -191,6 +192,46 @@ static uint32_t first_number(const struct store_recipient *r, size_t kept)
     return r->attempts >= kept ? r->attempts - (uint32_t)kept + 1 : 1;
 }
 
+/* ---- the cause, by the rules of core/diagnosis ---- */
+
+/* "mx.example.org" of "mx.example.org[192.0.2.1]:25" */
+static struct bytes peer_name(struct bytes peer)
+{
+    size_t end = bytes_find(peer, '[');
+    return end == SIZE_MAX || end == 0 ? peer : bytes_first(peer, end);
+}
+
+/* False where the reply tells no cause. In which step it came is not kept: most come at RCPT. */
+static bool find_cause(const struct attempt_record *last, struct diagnosis_facts *facts,
+                       struct diagnosis *diagnosis)
+{
+    struct bytes host = peer_name(last->peer);
+    if (last->code < 400 || host.length == 0)
+        return false;
+    *facts = (struct diagnosis_facts){.purpose = PURPOSE_RELAY, .host_is_own = KNOWN_NO};
+    snprintf(facts->host, sizeof facts->host, "%.*s", BYTES_ARG(host));
+    facts->reply.step = REPLY_RCPT;
+    facts->reply.code = (uint16_t)last->code;
+    snprintf(facts->reply.enhanced, sizeof facts->reply.enhanced, "%.*s", BYTES_ARG(last->enhanced));
+    snprintf(facts->reply.text, sizeof facts->reply.text, "%.*s", BYTES_ARG(last->text));
+    diagnosis_make(facts, diagnosis);
+    return diagnosis->cause_count > 0 && diagnosis->causes[0].cause != CAUSE_UNKNOWN;
+}
+
+static void print_cause(const struct attempt_record *last)
+{
+    static struct diagnosis_facts facts;
+    struct diagnosis diagnosis;
+    struct buffer words = {0};
+    if (!find_cause(last, &facts, &diagnosis))
+        return;
+    diagnosis_line(&facts, &diagnosis, &words);
+    fputs("    cause: ", stdout);
+    format_print(buffer_bytes(&words));
+    putchar('\n');
+    buffer_free(&words);
+}
+
 static void print_recipient(const struct explanation *explanation, const struct store_recipient *r)
 {
     struct attempt_record attempts[STORE_ATTEMPTS_MAX];
@@ -214,6 +255,8 @@ static void print_recipient(const struct explanation *explanation, const struct 
         printf("    (attempts 1 to %u are only in the log)\n", (unsigned)number - 1);
     for (size_t i = 0; i < kept; i++)
         print_attempt(&attempts[i], number + (uint32_t)i);
+    if (kept > 0)
+        print_cause(&attempts[kept - 1]);
     reason_find(&reason, explanation, r);
     fputs("    next: ", stdout);
     format_print(buffer_bytes(&reason.sentence));

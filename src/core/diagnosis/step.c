@@ -190,7 +190,8 @@ static const struct step_row {
                               "to it",
                           .actor = ACTOR_NETWORK},
     [STEP_SUBMIT] = {.name = "submit",
-                     .words = "to send as a user, sign in on 587, 2525 or 465 instead of delivering on 25"},
+                     .words = "to send as a user, sign in on 587, 2525 or 465 instead of delivering on 25",
+                     .not_ = {F(FOR_SERVERS)}},
     [STEP_SET_HELO] = {.name = "set-helo", .words = "let this machine greet with its full host name"},
     [STEP_OTHER_PORT_SPEAKS] = {.name = "other-port-speaks",
                                 .words = "use a port on which a mail server answers: 587, 2525 or 465"},
@@ -210,7 +211,7 @@ static const struct step_row {
                     .not_ = {F(IDENTITY_IN_DOUBT)}},
     [STEP_GIVE_USER] = {.name = "give-user",
                         .words = "sign in: give a user name and a password",
-                        .not_ = {F(IDENTITY_IN_DOUBT)}},
+                        .not_ = {F(IDENTITY_IN_DOUBT), F(FOR_SERVERS)}},
     [STEP_OWN_SENDER] = {.name = "own-sender",
                          .words =
                              "send with the account's own address as the sender, or have the other address "

@@ -132,7 +132,7 @@ int memory_spool(struct store *store, uint64_t number, enum store_verdict *verdi
 void memory_spool_drop(struct store *store, uint64_t number);
 void memory_message_free(struct memory_message *kept);
 /* True if a message, or all of them (by a walk), is as it must be between two operations. */
-*walks through it.* / bool memory_message_is_sound(const struct memory_message *kept);
+bool memory_message_is_sound(const struct memory_message *kept);
 bool memory_is_sound(const struct memory *memory);
 /* A question is about to be answered; false where it cannot be. */
 bool memory_answers(struct memory *memory);
