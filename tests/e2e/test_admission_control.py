@@ -402,7 +402,7 @@ def guess_in_parallel(crowd, server, sources, each):
 def test_addresses_are_not_read_out(crowd, start, sources, most):
     server = start(limits=GUARDED.replace("300", "2000"))
     told = guess_in_parallel(crowd, server, sources, 100)
-    assert 0 < told <= most + 2, told  # two processes may each have missed one
+    assert 0 < told <= most + 6, told  # counts that two processes write at the same time may be lost
     assert server.lines("client_blocked")
     assert len(server.lines("client_slowed")) + len(server.lines("client_blocked")) <= 12
     blocked = crowd.line(server, 25, sources[0])

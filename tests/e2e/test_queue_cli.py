@@ -230,9 +230,9 @@ def test_what_is_under_way_is_seen(mailboat, peer):
     send(server, ADA, "bob@there.net", "carl@there.net")
     assert peer.silent.wait(PATIENCE)
     message, = ask(server, "queue", "list")
-    assert message["state"] == "under_way" and "(in progress)" in server.cli("queue", "list").stdout
+    assert message["state"] == "in_progress" and "(in progress)" in server.cli("queue", "list").stdout
     assert ask(server, "queue", "stats")["in_flight"] == 2
-    assert ask(server, "explain", message["id"])["recipients"][1]["state"] == "under_way"
+    assert ask(server, "explain", message["id"])["recipients"][1]["state"] == "in_progress"
     postfix, = postfix_list(server)
     assert postfix["queue_name"] == "active"
     watch = start_watch(server, "--json")
