@@ -180,6 +180,7 @@ def banner(text):
     return talk
 
 
+SSH = banner("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3")
 IMAP = banner("* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ STARTTLS AUTH=PLAIN] Dovecot ready.")
 
 
