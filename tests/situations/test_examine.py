@@ -31,7 +31,7 @@ def examine(tmp_path):
     def run(ports, *more, wanted="587", addresses=(FOUR,), host="mail.example.com", **options):
         target = Host("mail.example.com", *addresses, ports=ports, silent=options.pop("silent", ()))
         worlds.append(World(target, **options).up(tmp_path / f"w{len(worlds)}"))
-        done = worlds[-1].run(EXAMINE, host, wanted, *more)
+        done = worlds[-1].run("mailboat", host, wanted, *more, program=EXAMINE)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
     yield run

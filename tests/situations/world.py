@@ -263,12 +263,12 @@ class World:
             then = time.time() + (self.clock - self.bundle_age) * 86400
             os.utime(file, (then, then))
 
-    def run(self, *command, timeout=60):
-        """A command on the machine, where the program is /usr/bin/mailboat and a password in /etc/password: what it said, and its exit code."""
+    def run(self, *command, timeout=60, program=PROGRAM):
+        """A command on the machine, where the program is /usr/bin/mailboat (or another one in its place) and a password in /etc/password: what it said, and its exit code."""
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/ada", "LC_ALL": "C.UTF-8", **(self.environment or {})}
         if self.clock:
             environment |= {"LD_PRELOAD": FAKETIME, "FAKETIME": f"{self.clock:+d}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         inner = ["env", "-i", *(f"{key}={value}" for key, value in environment.items()), *map(str, command)]
         return subprocess.run(["ip", "netns", "exec", self.near, "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", str(MACHINE_SCRIPT),
-                               str(self.folder / "layer"), self.vendor or "", "0" if self.root else "65534", str(PROGRAM), *inner],
+                               str(self.folder / "layer"), self.vendor or "", "0" if self.root else "65534", str(program), *inner],
                               capture_output=True, text=True, errors="replace", timeout=timeout, env={"PATH": os.environ["PATH"]})
