@@ -413,8 +413,8 @@ def test_addresses_are_not_read_out(crowd, start, sources, most):
 
 def test_addresses_are_not_read_out_from_an_ipv4_network(crowd, start):
     server = start(limits=GUARDED.replace("300", "2000"), six=False)
-    assert guess_in_parallel(crowd, server, ["198.18.7.1"] * 15, 100) <= 22
-    assert guess_in_parallel(crowd, server, [f"198.18.9.{i}" for i in range(1, 61)], 100) <= 82
+    assert guess_in_parallel(crowd, server, ["198.18.7.1"] * 15, 100) <= 26  # as above, counts may be lost
+    assert guess_in_parallel(crowd, server, [f"198.18.9.{i}" for i in range(1, 61)], 100) <= 88
 
 
 def test_reconnecting_helps_nobody(crowd, start):
