@@ -27,6 +27,9 @@ static void a_report_is_read_as_it_was_written(void **state)
     facts.machine.clock_ahead_s = -77;
     facts.machine.rule_count = 1;
     facts.machine.rules[0] = (struct fact_rule){587, FIREWALL_REDIRECTS, "tcp dport 587 redirect"};
+    facts.asked[0] = 465;
+    facts.asked[1] = 2525;
+    facts_text(facts.other_addresses[0].text, FACTS_ADDRESS_MAX, "198.51.100.7");
     facts.history.count = 1;
     facts.history.ports[0] = (struct fact_remembered){2525, true, 60};
     facts.reply = (struct fact_reply){.step = REPLY_AUTH, .code = 535, .enhanced = "5.7.8", .text = "no"};
@@ -41,6 +44,8 @@ static void a_report_is_read_as_it_was_written(void **state)
     assert_int_equal(first.cause_count, second.cause_count);
     assert_int_equal(first.causes[0].cause, second.causes[0].cause);
     assert_int_equal(again.machine.clock_ahead_s, -77);
+    assert_memory_equal(again.asked, facts.asked, sizeof facts.asked);
+    assert_string_equal(again.other_addresses[0].text, "198.51.100.7");
     json_decref(report);
     free(written);
     free(rewritten);
@@ -57,6 +62,9 @@ static void what_is_no_report_is_refused_with_its_place(void **state)
         "{\"report\": 1, \"gathered\": -1}",
         "{\"report\": 1, \"attempts\": {}}",
         "{\"report\": 1, \"attempts\": [7]}",
+        "{\"report\": 1, \"asked\": [65536]}",
+        "{\"report\": 1, \"asked\": [1, 2, 3, 4, 5, 6, 7, 8, 9]}",
+        "{\"report\": 1, \"other_addresses\": [{}, {}, {}]}",
         "{\"report\": 1, \"attempts\": [{\"port\": 65536}]}",
         "{\"report\": 1, \"attempts\": [{\"six\": 1}]}",
         "{\"report\": 1, \"attempts\": [{\"certificate\": {\"fingerprint\": \"00\"}}]}",

@@ -371,6 +371,54 @@ static bool read_list(const struct list *list, const json_t *from, struct diagno
     return true;
 }
 
+/* ---- members that are arrays of a fixed size ---- */
+
+static json_t *asked_json(const struct diagnosis_facts *facts)
+{
+    json_t *to = json_array();
+    for (size_t i = 0; i < ARRAY_LENGTH(facts->asked) && facts->asked[i] != 0; i++)
+        json_array_append_new(to, json_integer(facts->asked[i]));
+    return to;
+}
+
+static bool read_asked(const json_t *from, struct diagnosis_facts *facts, struct error *error)
+{
+    if (from == NULL)
+        return true;
+    if (!json_is_array(from) || json_array_size(from) > ARRAY_LENGTH(facts->asked))
+        return wrong(error, "asked", "not a list, or too long");
+    for (size_t i = 0; i < json_array_size(from); i++) {
+        json_int_t port = json_integer_value(json_array_get(from, i));
+        if (port < 1 || port > UINT16_MAX)
+            return wrong(error, "asked", "not a port");
+        facts->asked[i] = (uint16_t)port;
+    }
+    return true;
+}
+
+static json_t *other_addresses_json(const struct diagnosis_facts *facts)
+{
+    json_t *to = json_array();
+    for (size_t i = 0; i < ARRAY_LENGTH(facts->other_addresses) && facts->other_addresses[i].text[0] != '\0';
+         i++)
+        json_array_append_new(
+            to, fields_json(address_fields, ARRAY_LENGTH(address_fields), &facts->other_addresses[i]));
+    return to;
+}
+
+static bool read_other_addresses(const json_t *from, struct diagnosis_facts *facts, struct error *error)
+{
+    if (from == NULL)
+        return true;
+    if (!json_is_array(from) || json_array_size(from) > ARRAY_LENGTH(facts->other_addresses))
+        return wrong(error, "other_addresses", "not a list, or too long");
+    for (size_t i = 0; i < json_array_size(from); i++)
+        if (!read_fields(address_fields, ARRAY_LENGTH(address_fields), json_array_get(from, i),
+                         &facts->other_addresses[i], error))
+            return false;
+    return true;
+}
+
 /* ---- the whole ---- */
 
 json_t *facts_json_write(const struct diagnosis_facts *facts)
@@ -384,6 +432,8 @@ json_t *facts_json_write(const struct diagnosis_facts *facts)
     json_object_set_new(to, "history",
                         fields_json(history_fields, ARRAY_LENGTH(history_fields), &facts->history));
     json_object_set_new(to, "reply", fields_json(reply_fields, ARRAY_LENGTH(reply_fields), &facts->reply));
+    json_object_set_new(to, "asked", asked_json(facts));
+    json_object_set_new(to, "other_addresses", other_addresses_json(facts));
     for (size_t i = 0; i < ARRAY_LENGTH(lists); i++)
         json_object_set_new(to, lists[i].name, list_json(&lists[i], facts));
     return to;
@@ -405,7 +455,9 @@ bool facts_json_read(const json_t *from, struct diagnosis_facts *facts, struct e
     if (!read_fields(facts_fields, ARRAY_LENGTH(facts_fields), from, facts, error) ||
         !read_part(from, "machine", machine_fields, ARRAY_LENGTH(machine_fields), &facts->machine, error) ||
         !read_part(from, "history", history_fields, ARRAY_LENGTH(history_fields), &facts->history, error) ||
-        !read_part(from, "reply", reply_fields, ARRAY_LENGTH(reply_fields), &facts->reply, error))
+        !read_part(from, "reply", reply_fields, ARRAY_LENGTH(reply_fields), &facts->reply, error) ||
+        !read_asked(json_object_get(from, "asked"), facts, error) ||
+        !read_other_addresses(json_object_get(from, "other_addresses"), facts, error))
         return false;
     for (size_t i = 0; i < ARRAY_LENGTH(lists); i++)
         if (!read_list(&lists[i], json_object_get(from, lists[i].name), facts, error))
@@ -413,6 +465,8 @@ bool facts_json_read(const json_t *from, struct diagnosis_facts *facts, struct e
     const char *network = json_string_value(json_object_get(from, "network"));
     facts->machine.network = network == NULL ? NULL : network_by_name(bytes_of_text(network));
     facts->provider = provider_by_host(bytes_of_text(facts->host));
+    if (facts->provider == NULL)
+        facts->provider = provider_by_mx(bytes_of_text(facts->host)); /* as examine finds it */
     return true;
 }
 
