@@ -30,7 +30,7 @@ soak: packages test-packages
 	@bench/soak --connections 10000 --minutes 30 --waiting 1000000
 
 fuzz: packages test-packages
-	@tests/run --only fuzz --fuzz-seconds $(or $(SECONDS_EACH),600)
+	@tests/run --only fuzz --fuzz-seed 0 --fuzz-seconds $(or $(SECONDS_EACH),600)
 
 fuzz-coverage: packages test-packages
 	@fuzz/coverage --write
