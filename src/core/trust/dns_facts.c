@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/trust/dns_facts.h"
+
+#include <assert.h>
+
+#include "core/dns/dns_name.h"
+#include "core/dns/host.h"
+
+static const struct dns_answer ANSWER_UNKNOWN = {.status = DNS_UNKNOWN};
+static const struct dns_answer ANSWER_NO_SUCH_NAME = {.status = DNS_NXDOMAIN};
+static const struct dns_answer ANSWER_FAILED = {.status = DNS_SERVER_FAILURE};
+
+static void assert_dns_facts(const struct dns_facts *facts)
+{
+    assert(facts->arena != NULL);
+    assert(facts->known_count <= DNS_FACTS_MAX);
+    assert(facts->lacked_count <= DNS_LACKED_MAX);
+}
+
+void dns_facts_start(struct dns_facts *facts, struct arena *arena)
+{
+    facts->known_count = 0;
+    facts->lacked_count = 0;
+    facts->arena = arena;
+    assert_dns_facts(facts);
+}
+
+void dns_facts_begin(struct dns_facts *facts)
+{
+    assert_dns_facts(facts);
+    facts->lacked_count = 0;
+}
+
+/* True if DNS can have the name (RFC 1035 2.3.4): labels of 1 to 63 octets, 253 in all. */
+static bool name_is_possible(struct bytes name)
+{
+    if (name.length == 0 || name.length > DOMAIN_NAME_MAX)
+        return false;
+    for (struct bytes rest = name; rest.at != NULL;) {
+        size_t dot = bytes_find(rest, '.');
+        size_t label = dot == SIZE_MAX ? rest.length : dot;
+        if (label == 0 || label > LABEL_MAX)
+            return false;
+        rest = dot == SIZE_MAX ? bytes_none() : bytes_from(rest, dot + 1);
+    }
+    return true;
+}
+
+static bool same_key(struct dns_fact_key a, enum dns_type type, struct bytes name)
+{
+    return a.type == type && dns_name_equal(a.name, name);
+}
+
+static struct bytes lower_copy(struct arena *arena, struct bytes name)
+{
+    char *copy = arena_text(arena, name);
+    for (size_t i = 0; i < name.length; i++)
+        copy[i] = ascii_lower(copy[i]);
+    return bytes_of(copy, name.length);
+}
+
+static const struct dns_answer *known_answer(const struct dns_facts *facts, enum dns_type type,
+                                             struct bytes name)
+{
+    for (size_t i = 0; i < facts->known_count; i++)
+        if (same_key(facts->known[i].key, type, name))
+            return &facts->known[i].answer;
+    return NULL;
+}
+
+static void note_as_lacked(struct dns_facts *facts, enum dns_type type, struct bytes name)
+{
+    for (size_t i = 0; i < facts->lacked_count; i++)
+        if (same_key(facts->lacked[i], type, name))
+            return;
+    if (facts->lacked_count < DNS_LACKED_MAX)
+        facts->lacked[facts->lacked_count++] = (struct dns_fact_key){type, lower_copy(facts->arena, name)};
+}
+
+const struct dns_answer *dns_facts_look_up(struct dns_facts *facts, enum dns_type type, struct bytes name)
+{
+    assert_dns_facts(facts);
+    name = dns_name_without_dot(name);
+    if (!name_is_possible(name))
+        return &ANSWER_NO_SUCH_NAME;
+    const struct dns_answer *known = known_answer(facts, type, name);
+    if (known != NULL)
+        return known;
+    if (facts->known_count == DNS_FACTS_MAX)
+        return &ANSWER_FAILED;
+    note_as_lacked(facts, type, name);
+    return &ANSWER_UNKNOWN;
+}
+
+static void copy_record(struct arena *arena, struct dns_record *copy, const struct dns_record *record)
+{
+    *copy = *record;
+    copy->name = arena_copy(arena, record->name);
+    copy->data = arena_copy(arena, record->data);
+}
+
+void dns_facts_add(struct dns_facts *facts, struct dns_fact_key key, const struct dns_answer *answer)
+{
+    assert_dns_facts(facts);
+    struct bytes name = dns_name_without_dot(key.name);
+    if (facts->known_count == DNS_FACTS_MAX || known_answer(facts, key.type, name) != NULL)
+        return;
+    struct dns_record *records = ARENA_ARRAY(facts->arena, struct dns_record, answer->count + 1);
+    for (size_t i = 0; i < answer->count; i++)
+        copy_record(facts->arena, &records[i], &answer->records[i]);
+    struct dns_answer copy = *answer;
+    copy.records = records;
+    copy.canonical = arena_copy(facts->arena, answer->canonical);
+    if (copy.status == DNS_UNKNOWN)
+        copy.status = DNS_SERVER_FAILURE;
+    facts->known[facts->known_count++] = (struct dns_fact){.key = {key.type, lower_copy(facts->arena, name)},
+                                                           .answer = copy};
+    assert_dns_facts(facts);
+}
