@@ -27,6 +27,10 @@ def busy(client, *_):
     client.sendall(b"421 4.3.2 greylisted, come back in a while\r\n")
 
 
+def latin(client, *_):
+    client.sendall("421 4.3.2 sp\u00e4ter wieder\r\n".encode("latin-1"))
+
+
 def mute(client, *_):
     while client.recv(4096):
         pass
@@ -68,7 +72,7 @@ def pass_on(kind, client, host, port):
 def serve(kind, port, host=None, upstream=None):
     door = socket.create_server(("::", int(port)), family=socket.AF_INET6, dualstack_ipv6=True)
     print("ready", flush=True)
-    kinds = {"portal": portal, "busy": busy, "mute": mute, "drip": drip}
+    kinds = {"portal": portal, "busy": busy, "latin": latin, "mute": mute, "drip": drip}
 
     def talk(client):
         try:

@@ -351,6 +351,61 @@ def test_doctor_tells_what_leaves(net):
     assert "smarthost on 2525" in facts["advice"] and facts["diagnosis"]["use"] == 2525
 
 
+# ---- for programs ----
+
+def test_send_tells_a_program_what_a_person_reads(net):
+    sent = send(net, "--json")
+    facts = json.loads(sent.stdout)
+    assert sent.returncode == 0 and facts["port"] == 587 and facts["recipients"][0]["accepted"]
+    assert "diagnosis" not in facts and "error" not in facts
+
+
+def test_a_failure_of_send_has_the_diagnosis_that_ports_has(net):
+    net.drop(587, 2525, 465)
+    done = send(net, "--json", "--deadline", "2")
+    facts, known = json.loads(done.stdout), ports(net, "mail.example.test", code=69)[0]
+    assert done.returncode == 69 and facts["port"] is None
+    assert [(one["address"], one["accepted"]) for one in facts["recipients"]] == [("ada@example.test", False)]
+    assert "no port works" in facts["error"] and "cause:" not in done.stderr
+    assert facts["diagnosis"].keys() == known["diagnosis"].keys() and not facts["diagnosis"]["works"]
+    assert facts["diagnosis"]["causes"][0].keys() == known["diagnosis"]["causes"][0].keys()
+    assert facts["diagnosis"]["causes"][0]["cause"] in [one["cause"] for one in known["diagnosis"]["causes"]]
+    assert facts["diagnosis"]["steps"][0].keys() == {"step", "text"}
+
+
+def test_a_rejected_password_and_a_rejected_recipient_are_told_to_programs(net):
+    wrong = net.folder / "wrong"
+    wrong.write_text("not-her-password\n")
+    done = send(net, "--json", "--password-file", str(wrong))
+    facts = json.loads(done.stdout)
+    assert done.returncode == 77 and facts["port"] == 587 and facts["recipients"][0]["code"] == 535
+    assert facts["diagnosis"]["causes"][0]["cause"].startswith("password")
+    done = send(net, "--json", "--to", "nobody-there@example.test")
+    facts = json.loads(done.stdout)
+    assert done.returncode == 69 and [one["accepted"] for one in facts["recipients"]] == [True, False]
+    assert "REPLY_RECIPIENT" in facts["diagnosis"]["causes"][0]["findings"]
+
+
+def test_words_that_are_not_utf8_leave_the_json_whole(net):
+    box = middlebox(net, "latin", 20400)
+    net.redirect(587, 20400)
+    net.drop(2525, 465)
+    done = send(net, "--json", "--deadline", "3")
+    assert "sp?ter wieder" in json.loads(done.stdout)["error"], done.stdout
+    box.terminate()
+
+
+def test_the_server_on_this_machine_is_told_to_programs(mailboat):
+    server = mailboat()
+    server.add_user("ada@example.org", "secret-of-ada")
+    mail = ["--config", server.config, "--from", "ada@example.org", "--body", "hello", "--json"]
+    done = server.cli("send", "--to", "ada@example.org", *mail)
+    assert json.loads(done.stdout)["recipients"][0]["accepted"] and json.loads(done.stdout)["port"] == 0
+    server.stop()
+    done = server.cli("send", "--to", "ada@example.org", *mail, check=False)
+    assert done.returncode == 75 and "is `mailboat serve` running?" in json.loads(done.stdout)["error"]
+
+
 # ---- servers that others wrote ----
 
 @pytest.fixture(scope="module", params=["postfix", "exim"])

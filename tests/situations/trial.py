@@ -65,7 +65,7 @@ def json_of(text):
 def attempt(situation, folder):
     world = situation.world.up(Path(folder) / situation.id)
     try:
-        json_too = situation.command[0] in ("ports", "doctor")
+        json_too = situation.command[0] in ("ports", "doctor") or situation.command[0] == "send" and situation.cause
         with ThreadPoolExecutor(2) as pool:
             as_json = pool.submit(world.run, "mailboat", *situation.command, "--json") if json_too else None
             done = world.run("mailboat", *situation.command)

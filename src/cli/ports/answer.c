@@ -100,9 +100,17 @@ void answer_print_short(FILE *out, const struct diagnosis_facts *facts, const st
 
 /* ---- for programs ---- */
 
+/* A sentence can quote another party, whose words need not be UTF-8. */
 static json_t *text_json(struct buffer *words)
 {
-    json_t *text = json_stringn(buffer_text(words), words->length);
+    struct buffer clean = {0};
+    for (struct bytes rest = buffer_bytes(words); rest.length > 0;) {
+        buffer_add_clean(&clean, bytes_split(&rest, '\n'), true);
+        if (rest.length > 0)
+            buffer_add_octet(&clean, '\n');
+    }
+    json_t *text = json_stringn(buffer_text(&clean), clean.length);
+    buffer_free(&clean);
     buffer_clear(words);
     return text;
 }

@@ -3,7 +3,6 @@
  * send: composes a message and submits it: to the server on this machine, or with --host to another,
  * through a working port.
  */
-#include <jansson.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,17 +10,15 @@
 #include <unistd.h>
 
 #include "cli/options.h"
-#include "cli/ports/answer.h"
-#include "cli/ports/diagnose.h"
 #include "cli/ports/history.h"
 #include "cli/ports/port_cache.h"
 #include "cli/ports/target.h"
 #include "cli/send/secret_command.h"
+#include "cli/send/send_report.h"
 #include "cli/send/submission.h"
 #include "cli/sendmail/local_server.h"
 #include "core/port/port_facts.h"
 #include "core/port/port_order.h"
-#include "core/smtp/status.h"
 #include "io/clock.h"
 #include "io/random.h"
 
@@ -152,123 +149,6 @@ static bool server_connection_here(struct server_connection *connection, const s
     return reached;
 }
 
-/* Prints the reason for the port to stderr. */
-static void print_route(const struct server_connection *connection, const struct send_options *wish)
-{
-    struct buffer words = {0};
-    if (wish->host == NULL || wish->quiet)
-        return;
-    race_explain(&connection->connect.race, &words);
-    fprintf(stderr, "%s: %s (%s)\n", wish->host, buffer_text(&words), connection->connect.line->tls_text);
-    buffer_free(&words);
-}
-
-/* ---- results ---- */
-
-static void print_results_as_json(const struct client_submission *s, const struct send_options *wish)
-{
-    json_t *recipients = json_array();
-    for (size_t i = 0; i < s->envelope.recipient_count; i++) {
-        const struct delivery_result *r = &s->results[i];
-        const struct bytes address = s->envelope.recipients[i].address;
-        json_array_append_new(
-            recipients, json_pack("{s:s%, s:b, s:i, s:s%, s:s%}", "address", address.at, address.length,
-                                  "accepted", r->outcome == OUTCOME_DELIVERED, "code", (int)r->code, "status",
-                                  r->enhanced.at == NULL ? "" : r->enhanced.at, r->enhanced.length, "reply",
-                                  r->text.at == NULL ? "" : r->text.at, r->text.length));
-    }
-    json_t *facts = json_pack(
-        "{s:s, s:i, s:s, s:o}", "host", wish->host == NULL ? "local" : wish->host, "port",
-        wish->host == NULL
-            ? 0
-            : (int)s->connection->connect.race.attempts[s->connection->connect.race.winner].port->port,
-        "tls", s->connection->connect.line->tls_text, "recipients", recipients);
-    json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    putchar('\n');
-    json_decref(facts);
-}
-
-static int print_results(const struct client_submission *s, const struct send_options *wish)
-{
-    size_t accepted = 0;
-    int exit_code = EX_OK;
-    for (size_t i = 0; i < s->envelope.recipient_count; i++) {
-        const struct delivery_result *r = &s->results[i];
-        if (r->outcome == OUTCOME_DELIVERED) {
-            accepted++;
-            continue;
-        }
-        exit_code = r->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE
-                    : exit_code == EX_OK         ? EX_TEMPFAIL
-                                                 : exit_code;
-        struct buffer said = {0};
-        status_add_said(&said, r->code, r->enhanced, r->text);
-        fprintf(stderr, "mailboat send: %.*s was %s during %s: %s\n",
-                BYTES_ARG(s->envelope.recipients[i].address),
-                r->outcome == OUTCOME_FAILED ? "rejected" : "deferred", client_step_name(r->step),
-                buffer_text(&said));
-        buffer_free(&said);
-    }
-    if (wish->json)
-        print_results_as_json(s, wish);
-    else if (accepted > 0)
-        printf("accepted for %zu recipient%s: %.*s\n", accepted, accepted == 1 ? "" : "s",
-               BYTES_ARG(s->results[0].outcome == OUTCOME_DELIVERED ? s->results[0].text : BYTES("")));
-    return exit_code;
-}
-
-static int print_failure(const struct delivery_result *why)
-{
-    struct error error;
-    struct buffer said = {0};
-    status_add_said(&said, why->code, why->enhanced, why->text);
-    int exit_code = why->outcome == OUTCOME_FAILED ? EX_UNAVAILABLE : EX_TEMPFAIL;
-    if (why->step == STEP_AUTH && why->code >= 500)
-        exit_code = EX_NOPERM;
-    error_set(&error, exit_code, "%s: %s", client_step_name(why->step), buffer_text(&said));
-    buffer_free(&said);
-    return command_fail(&send_command, &error);
-}
-
-/* ---- why ---- */
-
-static const struct delivery_result *first_rejected(const struct client_submission *s)
-{
-    for (size_t i = 0; s->results != NULL && i < s->envelope.recipient_count; i++)
-        if (s->results[i].outcome != OUTCOME_DELIVERED)
-            return &s->results[i];
-    return s->results == NULL && s->failure.code != 0 ? &s->failure : NULL;
-}
-
-static void take_reply(const struct delivery_result *result, struct fact_reply *reply)
-{
-    static const enum fact_reply_step steps[] = {[STEP_AUTH] = REPLY_AUTH,
-                                                 [STEP_MAIL] = REPLY_MAIL,
-                                                 [STEP_RCPT] = REPLY_RCPT,
-                                                 [STEP_DATA] = REPLY_CONTENT};
-    reply->step = (size_t)result->step < ARRAY_LENGTH(steps) ? steps[result->step] : REPLY_NONE;
-    reply->code = (uint16_t)result->code;
-    snprintf(reply->enhanced, sizeof reply->enhanced, "%.*s", BYTES_ARG(result->enhanced));
-    snprintf(reply->text, sizeof reply->text, "%.*s", BYTES_ARG(result->text));
-}
-
-/* The cause and what to do, behind the error. */
-static void print_cause(const struct send_options *wish, const struct client_submission *s)
-{
-    static struct diagnosis_facts facts;
-    struct diagnosis diagnosis;
-    const struct delivery_result *rejected = first_rejected(s);
-    const struct server_connection *connection = s->connection;
-    if (wish->host == NULL || wish->quiet || !connection->dialled)
-        return;
-    diagnose_at_hand(&connection->connect, connection->options.host, wish->user, &facts);
-    if (rejected != NULL)
-        take_reply(rejected, &facts.reply);
-    diagnosis_make(&facts, &diagnosis);
-    if (diagnosis.cause_count > 0)
-        answer_print_short(stderr, &facts, &diagnosis);
-}
-
 /* A refused password is remembered, so that a diagnosis can tell of it; one that is right ends that. */
 static bool run_and_remember(struct client_submission *s, const struct send_options *wish)
 {
@@ -291,20 +171,24 @@ static int submit(const struct send_options *wish, struct outgoing_message *mess
                                   .message = message,
                                   .envelope = outgoing_message_envelope(message),
                                   .shows_progress = isatty(STDERR_FILENO) && !wish->quiet};
+    const struct send_report report = {.command = &send_command,
+                                       .submission = &s,
+                                       .host = wish->host,
+                                       .user = wish->user,
+                                       .json = wish->json,
+                                       .quiet = wish->quiet};
     bool connected = wish->host != NULL ? server_connection_host(connection, wish, &error)
                                         : server_connection_here(connection, wish, &error);
     if (wish->host != NULL && wish->user != NULL)
         s.user = bytes_of_text(wish->user);
     *(wish->oauth_command != NULL ? &s.token : &s.password) = secret;
-    int exit_code = EX_OK;
+    int exit_code;
     if (!connected) {
-        exit_code = command_fail(&send_command, &error);
+        exit_code = send_report_unreached(&report, &error);
     } else {
-        print_route(connection, wish);
-        exit_code = run_and_remember(&s, wish) ? print_results(&s, wish) : print_failure(&s.failure);
+        send_report_route(&report);
+        exit_code = run_and_remember(&s, wish) ? send_report_results(&report) : send_report_failure(&report);
     }
-    if (exit_code != EX_OK)
-        print_cause(wish, &s);
     submission_free(&s);
     server_connection_end(connection);
     free(connection);
@@ -460,7 +344,8 @@ const struct command send_command = {
             "      --ca-file FILE       CA certificates to trust instead of the system's\n"
             "  -c, --config FILE        configuration of the server on this machine\n"
             "  -q, --quiet              do not print why the port was selected\n"
-            "      --json               print JSON\n"
+            "      --json               print JSON: the port, each recipient, and where something\n"
+            "                           failed its cause and what to do (docs/ports.md)\n"
             "\n"
             "exit codes: 0 accepted, 64 usage, 65 invalid address, 69 rejected, 75 temporary\n"
             "failure: try again later, 77 authentication failed\n"
