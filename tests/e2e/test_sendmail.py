@@ -291,7 +291,7 @@ def test_more_recipients_than_the_server_takes_at_once(tmp_path, certificates):
     (["-bd"], "", 64, "mailboat serve"),
     (["-t"], "Subject: x\n\n", 65, "no recipient"),
     (["-t"], "To: a lot of words\n\n", 65, "not a mail address"),
-    (["-i", ""], "", 65, "empty"),
+    (["-i", ""], "", 65, "'' was rejected: 501 5.1.3 Bad recipient address syntax"),
     (["-i", "-f", "a b@example.org", USER], "", 65, "not a mail address"),
     (["-i", "not-there"], "Subject: x\n\n", 67, "not-there@example.org"),
 ], ids=lambda value: None if isinstance(value, str) else str(value)[:30])
@@ -309,6 +309,45 @@ def test_refusals_are_mailed_back_where_asked(running):
     assert running.programs.send("-i", "-oeq", "not-there", check=67).stderr == ""
     assert running.programs.send("-i", "-oee", "-f", "nobody", "not-there", message="Subject: x\n\n").stderr == ""
     assert "not-there" in running.programs.send("-i", "-oem", "-f", "", "not-there", message="Subject: x\n\n", check=67).stderr
+
+
+BAD = ["", "a b@example.org", "@example.org", "bob@", "bob@@example.org", "bob@example..org", '"bob@example.org', "bob@-x.example", "b\u00f6b\u0001@example.org"]
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_one_bad_recipient_does_not_stop_the_message(server, state):
+    """On the command line and in the header: the good ones get it, and the bad ones are told."""
+    if state == "stopped":
+        server.stop()
+    for number, bad in enumerate(BAD):
+        done = server.programs.send("-i", bad, "bob", message=f"Subject: half {number}\n\n", check=65)
+        assert done.stderr.count("\n") == 1 and "501 5.1.3 Bad recipient address syntax" in done.stderr, (bad, done.stderr)
+    done = server.programs.send("-t", message="To: a lot of words, Bob <bob@example.org>, @@, Ada <ada@example.org>\nSubject: half t\n\n", check=65)
+    assert [line.split(" was rejected")[0] for line in done.stderr.splitlines()] == ["mailboat sendmail: a lot of words", "mailboat sendmail: @@"]
+    mailed = server.programs.send("-i", "-oem", "-f", "nobody", "bob", "a b@example.org", message="Subject: half mailed\n\n", check=65)
+    assert mailed.stderr == "" and server.programs.send("-i", "-oeq", "bob", "@@", message="Subject: half q\n\n", check=65).stderr == ""
+    if state == "stopped":
+        server.start()
+    for number in range(len(BAD)):
+        arrival(server, f"half {number}", "bob@example.org")
+    for subject in ("half t", "half mailed", "half q"):
+        arrival(server, subject, "bob@example.org")
+    arrival(server, "half t")
+    report = arrival(server, "Your message could not be delivered").as_string()
+    assert "<a b@example.org>: could not be delivered" in report and "Subject: half mailed" in report
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_dots_that_the_standard_forbids_are_passed_on(server, state):
+    """Some providers gave out such addresses; one in their own domain is an alias' or nobody's."""
+    server.cli("alias", "add", "a..b@example.org", USER)
+    if state == "stopped":
+        server.stop()
+    server.programs.send("-i", "-f", "shop..1@example.org", "a..b@example.org", '"A..B"@example.org', "ada@example.org.", message="Subject: dots\n\n")
+    server.programs.send("-i", "..@example.org", message="Subject: x\n\n", check=67 if state == "running" else 0)
+    if state == "stopped":
+        server.start()
+    assert arrival(server, "dots")["Return-Path"] == "<shop..1@example.org>"
 
 
 def test_without_server_and_folder_it_is_a_temporary_failure(tmp_path, certificates):

@@ -67,6 +67,10 @@ static void one_address_has_one_canonical_text(void **state)
         {"\"\\a\"@example.org", "a@example.org"},
         {"\"\"@example.org", "\"\"@example.org"},
         {"\".a\"@example.org", "\".a\"@example.org"},
+        {".a@example.org", "\".a\"@example.org"},
+        {"a..b@example.org", "\"a..b\"@example.org"},
+        {"..@example.org", "\"..\"@example.org"},
+        {"a.@[192.0.2.1]", "\"a.\"@[192.0.2.1]"},
         {"a@[IPv6:2001:DB8::1]", "a@[IPv6:2001:DB8::1]"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -111,6 +115,14 @@ static void paths_drop_their_source_route(void **state)
         {"<a@b>x", PATH_ADDRESS, "a@b", 5},
         {"<@a.b,@c:d@e>", PATH_ADDRESS, "d@e", 13},
         {"<\"a>b\"@c>", PATH_ADDRESS, "\"a>b\"@c", 9},
+        {"<a@b.> SIZE=1", PATH_ADDRESS, "a@b", 6},
+        {"<a.@b.>", PATH_ADDRESS, "a.@b", 7},
+        {"<a@b..>", PATH_MALFORMED, NULL, 0},
+        {"<a@.>", PATH_MALFORMED, NULL, 0},
+        {"<a@.b>", PATH_MALFORMED, NULL, 0},
+        {"<.>", PATH_MALFORMED, NULL, 0},
+        {"<postmaster.>", PATH_MALFORMED, NULL, 0},
+        {"<a@[192.0.2.1].>", PATH_ADDRESS, "a@[192.0.2.1]", 16},
         {"<@a.b:d>", PATH_MALFORMED, NULL, 0},
         {"<@a.b d@e>", PATH_MALFORMED, NULL, 0},
         {"<@:d@e>", PATH_MALFORMED, NULL, 0},
@@ -141,6 +153,7 @@ static const struct {
     bool valid;
     const char *why;
 } otherwise[] = {
+    {16, true, "a dot at the end of the local part: such mailboxes exist, and are passed on"},
     {71, true, "\"::\" for one group alone: RFC 4291 2.2 allows what RFC 5321 4.1.3 advises against"},
 };
 

@@ -11,7 +11,7 @@
 #include "core/message/mime.h"
 #include "core/smtp/address.h"
 
-enum { RECIPIENTS_FIRST = 16, READ_SIZE = 48 * 1024, TEXT_MAX = 64 * 1024 * 1024 };
+enum { RECIPIENTS_FIRST = 16, INVALID_SHOWN_MAX = 200, READ_SIZE = 48 * 1024, TEXT_MAX = 64 * 1024 * 1024 };
 
 /* ---- addresses ---- */
 
@@ -38,6 +38,7 @@ bool outgoing_message_add_recipient(struct outgoing_message *message, struct byt
                                     struct error *error)
 {
     struct envelope *e = &message->envelope;
+    address = address_without_root_dot(address);
     if (!check_address(address, &e->smtputf8, error))
         return false;
     for (size_t i = 0; i < e->recipient_count; i++)
@@ -56,6 +57,22 @@ bool outgoing_message_add_recipient(struct outgoing_message *message, struct byt
     return true;
 }
 
+static void add_invalid(struct outgoing_message *message, struct bytes said)
+{
+    size_t count = message->invalid_count;
+    if ((count & (count - 1)) == 0) { /* full at 0 and at each power of two */
+        struct bytes *more = ARENA_ARRAY(&message->arena, struct bytes, count == 0 ? 1 : count * 2);
+        if (count > 0)
+            memcpy(more, message->invalid, count * sizeof *more);
+        message->invalid = more;
+    }
+    char *shown = arena_text(&message->arena, bytes_first(said, INVALID_SHOWN_MAX));
+    for (char *at = shown; *at != '\0'; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+    message->invalid[message->invalid_count++] = bytes_of_text(shown);
+}
+
 bool outgoing_message_add_listed(struct outgoing_message *message, struct bytes list, const char *domain,
                                  struct error *error)
 {
@@ -63,9 +80,15 @@ bool outgoing_message_add_listed(struct outgoing_message *message, struct bytes 
     struct address_list_entry mailbox;
     bool done = true;
     while (done && address_list_next(&list, &room, &mailbox)) {
-        if (domain != NULL && address_list_is_bare(mailbox.address))
+        bool is_bare = address_list_is_bare(mailbox.address);
+        if (domain != NULL && is_bare)
             buffer_add_format(&room, "@%s", domain);
         done = outgoing_message_add_recipient(message, buffer_bytes(&room), error);
+        if (domain == NULL || done)
+            continue;
+        struct bytes said = buffer_bytes(&room);
+        add_invalid(message, is_bare ? bytes_first(said, said.length - strlen(domain) - 1) : said);
+        done = true;
     }
     buffer_free(&room);
     return done;
@@ -76,9 +99,11 @@ static bool add_recipients(struct outgoing_message *message, const char *const *
 {
     for (size_t i = 0; i < count; i++) {
         struct bytes said = bytes_of_text(list[i]);
-        if (bytes_trim(said).length == 0)
+        if (bytes_trim(said).length == 0 && domain == NULL)
             return error_set(error, EX_DATAERR, "a recipient is empty");
-        if (domain == NULL ? !outgoing_message_add_recipient(message, bare(said), error)
+        if (bytes_trim(said).length == 0)
+            add_invalid(message, said);
+        else if (domain == NULL ? !outgoing_message_add_recipient(message, bare(said), error)
                            : !outgoing_message_add_listed(message, said, domain, error))
             return false;
     }
@@ -281,7 +306,7 @@ static bool compose(struct outgoing_message *message, const struct outgoing_part
     if (whole ? !write_whole(message, parts, buffer_bytes(text), error)
               : !write_message(message, parts, buffer_bytes(text), buffer_bytes(html), error))
         return false;
-    if (message->envelope.recipient_count == 0)
+    if (message->envelope.recipient_count == 0 && message->invalid_count == 0)
         return error_set(error, EX_DATAERR, "the message has no recipient in To, Cc or Bcc");
     message->envelope.size = message->size;
     rewind(message->file);

@@ -36,9 +36,13 @@ struct outgoing_message {
     struct arena arena;
     struct envelope envelope;
     size_t capacity; /* recipients there is room for */
+    /* of sendmail: recipients that are not mail addresses, which do not stop the others; shown as ASCII */
+    struct bytes *invalid;
+    size_t invalid_count;
 };
 
-/* False with a reason: an invalid address (65), a missing file (66). */
+/* False with a reason: an invalid address (65), a missing file (66). Of sendmail's recipients an invalid one
+ * is in `invalid` instead. */
 bool outgoing_message_compose(struct outgoing_message *message, const struct outgoing_parts *parts,
                               struct error *error);
 void outgoing_message_free(struct outgoing_message *message);

@@ -141,11 +141,25 @@ static void refuse(struct sendmail_run *s, const struct recipient *recipient,
                    const struct delivery_result *result)
 {
     if (s->refusals == NULL)
-        s->refusals = ARENA_ARRAY(&s->arena, struct recipient_refusal, s->message.envelope.recipient_count);
+        s->refusals = ARENA_ARRAY(&s->arena, struct recipient_refusal,
+                                  s->message.envelope.recipient_count + s->message.invalid_count);
     struct recipient_refusal *refusal = &s->refusals[s->refusal_count++];
     *refusal = (struct recipient_refusal){*recipient, *result};
     refusal->result.enhanced = arena_copy(&s->arena, result->enhanced);
     refusal->result.text = arena_copy(&s->arena, result->text);
+}
+
+/* What is no address at all is rejected here, with the reply that the server would give. */
+static void refuse_invalid(struct sendmail_run *s)
+{
+    static const struct delivery_result result = {.outcome = OUTCOME_FAILED,
+                                                  .code = 501,
+                                                  .enhanced = BYTES("5.1.3"),
+                                                  .text = BYTES("Bad recipient address syntax; this is not "
+                                                                "a mail address (name@domain)")};
+    for (size_t i = 0; i < s->message.invalid_count; i++)
+        refuse(s, &(struct recipient){.address = s->message.invalid[i], .notify = s->invocation->notify},
+               &result);
 }
 
 /* Runs one transaction. `left` gets the undecided recipients; true if some were decided. */
@@ -194,6 +208,8 @@ static bool hand_over(struct sendmail_run *s, struct outgoing_message *message, 
 
 static int exit_code_of(const struct delivery_result *result)
 {
+    if (bytes_is(result->enhanced, "5.1.3"))
+        return EX_DATAERR;
     if (bytes_starts_nocase(result->enhanced, "5.1.")) /* of the local server, whose codes are consistent */
         return EX_NOUSER;
     return bytes_starts_nocase(result->enhanced, "5.6.") ? EX_DATAERR : EX_UNAVAILABLE;
@@ -205,8 +221,10 @@ static void print_refusals(const struct sendmail_run *s)
         const struct delivery_result *r = &s->refusals[i].result;
         struct buffer said = {0};
         status_add_said(&said, r->code, r->enhanced, r->text);
-        fprintf(stderr, "mailboat sendmail: %.*s was rejected: %s\n",
-                BYTES_ARG(s->refusals[i].recipient.address), buffer_text(&said));
+        struct bytes address = s->refusals[i].recipient.address;
+        if (address.length == 0)
+            address = BYTES("''");
+        fprintf(stderr, "mailboat sendmail: %.*s was rejected: %s\n", BYTES_ARG(address), buffer_text(&said));
         buffer_free(&said);
     }
 }
@@ -289,6 +307,7 @@ static int deliver(const struct invocation *call, const struct local_server *ser
         exit_code = fail(call, &error);
     } else {
         bool kept = hand_over(&s, &s.message, &error);
+        refuse_invalid(&s);
         exit_code = report_refusals(&s);
         if (!kept)
             exit_code = fail(call, &error);
@@ -386,8 +405,9 @@ const struct command sendmail_command = {
             "  -A -B -G -L -O -U -X -h -m -n -o* -p -v and others are accepted and ignored\n"
             "\n"
             "exit codes: 0 accepted or stored, 64 usage, 65 invalid address, 67 unknown user,\n"
-            "69 rejected, 75 could be neither sent nor stored, or the hourly limit of this\n"
-            "user is reached (submission.local in the configuration): try again\n"
+            "69 rejected (a bad or unknown recipient does not stop the others), 75 could be\n"
+            "neither sent nor stored, or the hourly limit of this user is reached\n"
+            "(submission.local in the configuration): try again\n"
             "\n"
             "example: printf 'To: ada@example.org\\n"
             "Subject: hello\\n"

@@ -11,20 +11,21 @@ static bool is_atext(char c, bool utf8_allowed)
     return c != '\0' && memchr("!#$%&'*+-/=?^_`{|}~", c, 19) != NULL;
 }
 
-/* Returns the octets of the dot-string at the start of `text`, 0 if there is none. */
-static size_t dot_string_length(struct bytes text, bool utf8_allowed)
+/* Returns the octets of the unquoted local part at the start of `text`, 0 if there is none: a dot-string,
+ * and the same with dots where RFC 5321 4.1.2 has none, as some providers gave out ("a..b", "a."). */
+static size_t unquoted_length(struct bytes text, bool utf8_allowed)
 {
     size_t i = 0;
-    bool after_dot = true;
-    for (; i < text.length; i++) {
-        if (text.at[i] == '.' && !after_dot)
-            after_dot = true;
-        else if (is_atext(text.at[i], utf8_allowed))
-            after_dot = false;
-        else
-            break;
-    }
-    return after_dot ? 0 : i;
+    while (i < text.length && (text.at[i] == '.' || is_atext(text.at[i], utf8_allowed)))
+        i++;
+    return i;
+}
+
+/* True if all of `text` is a dot-string (RFC 5321 4.1.2). */
+static bool is_dot_string(struct bytes text)
+{
+    return text.length > 0 && text.at[0] != '.' && text.at[text.length - 1] != '.' &&
+           bytes_search(text, BYTES("..")) == SIZE_MAX && unquoted_length(text, true) == text.length;
 }
 
 /* Returns the octets of the quoted string at the start of `text` with its quotes, 0 if there is none (RFC
@@ -62,7 +63,7 @@ bool address_parse(struct bytes text, bool utf8_allowed, struct address *address
 {
     *address = (struct address){.quoted = text.length > 0 && text.at[0] == '"'};
     size_t length = address->quoted ? quoted_string_length(text, utf8_allowed)
-                                    : dot_string_length(text, utf8_allowed);
+                                    : unquoted_length(text, utf8_allowed);
     if (length == 0 || length > LOCAL_PART_MAX || length + 1 >= text.length || text.at[length] != '@' ||
         text.length > ADDRESS_MAX)
         return false;
@@ -108,6 +109,13 @@ static size_t closing_bracket(struct bytes text)
     return SIZE_MAX;
 }
 
+struct bytes address_without_root_dot(struct bytes address)
+{
+    size_t length = address.length;
+    bool has_dot = length >= 2 && address.at[length - 1] == '.' && address.at[length - 2] != '.';
+    return bytes_first(address, has_dot ? length - 1 : length);
+}
+
 enum path_kind address_parse_path(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used)
 {
     size_t close = text.length > 0 && text.at[0] == '<' ? closing_bracket(text) : SIZE_MAX;
@@ -123,7 +131,7 @@ enum path_kind address_parse_path(struct bytes text, bool utf8_allowed, struct b
     size_t route = source_route_length(inside, utf8_allowed);
     if (route == SIZE_MAX)
         return PATH_MALFORMED;
-    *address = bytes_from(inside, route);
+    *address = address_without_root_dot(bytes_from(inside, route));
     struct address parsed;
     return address_parse(*address, utf8_allowed, &parsed) ? PATH_ADDRESS : PATH_MALFORMED;
 }
@@ -157,7 +165,7 @@ static void add_local(struct buffer *out, const struct address *address)
     struct buffer bare = {0};
     address_unquoted_local(&bare, address);
     struct bytes local = buffer_bytes(&bare);
-    bool needs_quotes = local.length == 0 || dot_string_length(local, true) != local.length;
+    bool needs_quotes = !is_dot_string(local);
     buffer_add_text(out, needs_quotes ? "\"" : "");
     for (size_t i = 0; i < local.length; i++) {
         if (needs_quotes && (local.at[i] == '"' || local.at[i] == '\\'))

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * address: mail addresses and paths of SMTP (RFC 5321 4.1.2 and 4.1.3, RFC 6531 3.3): dot-strings, quoted
- * local parts, domains, address literals. Comments and folding belong to header fields and are not
- * accepted.
+ * local parts, domains, address literals. Wider than the standard in one point: an unquoted local part may
+ * have dots anywhere ("a..b", "a."), since such mailboxes exist. Comments and folding belong to header
+ * fields and are not accepted.
  */
 #ifndef MAILBOAT_CORE_SMTP_ADDRESS_H
 #define MAILBOAT_CORE_SMTP_ADDRESS_H
@@ -35,9 +36,12 @@ enum path_kind { PATH_MALFORMED, PATH_NULL, PATH_POSTMASTER, PATH_ADDRESS };
 /*
  * Parses a path at the start of `text`, with its brackets: "<>", "<postmaster>", "<a@b>", "<@r1,@r2:a@b>"
  * (the source route is read and dropped, RFC 5321 Appendix C). *address gets the address without brackets
- * ("" for the null path), *used the octets of the path.
+ * ("" for the null path) and without the root's dot, *used the octets of the path.
  */
 enum path_kind address_parse_path(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used);
+
+/* Returns the address without the dot at the end of a full domain name ("a@example.org."). */
+struct bytes address_without_root_dot(struct bytes address);
 
 /* Splits at the last @; false if there is none. Does not validate. */
 bool address_split(struct bytes address, struct bytes *local, struct bytes *domain);
