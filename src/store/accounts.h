@@ -28,6 +28,7 @@ enum accounts_limit {
     ACCOUNT_KEYS_MAX = 100,  /* per user, tried by SCRAM; PLAIN and LOGIN accept all */
     KEY_SECRET_LENGTH = 26,  /* characters of base 32: 130 random bits */
 };
+enum { ACCOUNT_NAME_MAX = 64 }; /* octets before the @ of a user (RFC 5321 4.5.3.1.1): a folder's name */
 #define ACCOUNT_QUOTA_MAX ((uint64_t)1 << 60) /* octets */
 
 struct accounts;

@@ -101,6 +101,15 @@ static struct verifier verifier_of(const struct accounts *accounts, struct bytes
     return keys.verifier;
 }
 
+/* Addresses of others may be longer than those that are given out here. */
+static bool name_fits(struct bytes canonical, struct error *error)
+{
+    struct bytes local, domain;
+    return !address_split(canonical, &local, &domain) || local.length <= ACCOUNT_NAME_MAX ||
+           error_set(error, EX_DATAERR, "the name before @ has %zu bytes; the limit for a user is %d",
+                     local.length, ACCOUNT_NAME_MAX);
+}
+
 bool accounts_user_add(struct accounts *accounts, struct bytes address, struct bytes password,
                        struct error *error)
 {
@@ -109,6 +118,7 @@ bool accounts_user_add(struct accounts *accounts, struct bytes address, struct b
     char buffer[SASLPREP_MAX + 1];
     password = saslprep(password, buffer);
     bool done = accounts_canonical_or_fail(&canonical, address, error) &&
+                name_fits(buffer_bytes(&canonical), error) &&
                 accounts_hosted_or_fail(accounts, buffer_bytes(&canonical), error) &&
                 hash_password(password, &hash, error);
     if (done) {

@@ -104,7 +104,7 @@ static bool add_recipients(struct outgoing_message *message, const char *const *
         if (bytes_trim(said).length == 0)
             add_invalid(message, said);
         else if (domain == NULL ? !outgoing_message_add_recipient(message, bare(said), error)
-                           : !outgoing_message_add_listed(message, said, domain, error))
+                                : !outgoing_message_add_listed(message, said, domain, error))
             return false;
     }
     return true;

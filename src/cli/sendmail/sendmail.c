@@ -149,7 +149,7 @@ static void refuse(struct sendmail_run *s, const struct recipient *recipient,
     refusal->result.text = arena_copy(&s->arena, result->text);
 }
 
-/* What is no address at all is rejected here, with the reply that the server would give. */
+/* Rejects text that is no address at all, with the reply that the server would give. */
 static void refuse_invalid(struct sendmail_run *s)
 {
     static const struct delivery_result result = {.outcome = OUTCOME_FAILED,

@@ -111,13 +111,12 @@ static size_t words_until(struct bytes text, const char *ends)
 static bool keep_author(struct header *header, struct bytes address, bool utf8_allowed)
 {
     struct address parsed;
-    if (!address_parse(address, true, &parsed) || address.length > ADDRESS_MAX ||
-        bytes_search(address, BYTES("=?")) != SIZE_MAX)
+    if (!address_parse(address, true, &parsed) || bytes_search(address, BYTES("=?")) != SIZE_MAX)
         return false;
     if (parsed.smtputf8 && !utf8_allowed && header->fault == HEADER_FINE)
         header->fault = HEADER_NEEDS_UTF8;
-    buffer_add_octet(&header->authors, (char)(unsigned char)address.length);
     buffer_add(&header->authors, address);
+    buffer_add_octet(&header->authors, '\n'); /* is in no address */
     return true;
 }
 
@@ -303,9 +302,9 @@ struct bytes header_author(const struct header *header, size_t *at)
 {
     if (*at >= header->authors.length)
         return bytes_none();
-    size_t length = (unsigned char)header->authors.at[*at];
-    struct bytes author = bytes_of(header->authors.at + *at + 1, length);
-    *at += 1 + length;
+    struct bytes rest = bytes_from(buffer_bytes(&header->authors), *at);
+    struct bytes author = bytes_split(&rest, '\n');
+    *at += author.length + 1;
     return author;
 }
 

@@ -40,7 +40,7 @@ struct header {
     bool whole, over; /* over: the limit is exceeded, gathering stopped */
     enum header_fault fault;
     size_t line;
-    struct buffer authors; /* addresses of From, then of Sender, each preceded by its length in one octet */
+    struct buffer authors; /* addresses of From, then of Sender, each with an LF after it */
     bool has_from, has_sender, has_date, has_message_id, has_blind; /* blind: Bcc, Resent-Bcc */
 };
 

@@ -155,12 +155,12 @@ static struct server_reply forged_reply(struct server_session *session)
         return server_reply_format(session, 550, "5.7.1",
                                    "From or Sender header rejected: %.*s may not be used by local user "
                                    "%.*s; add it to senders in submission.local.users",
-                                   BYTES_ARG(session->state->gate.author),
+                                   BYTES_ARG(reply_address(session->state->gate.author)),
                                    BYTES_ARG(session->origin.account));
     return server_reply_format(
         session, 550, "5.7.1",
         "From or Sender header rejected: %.*s may not be used by %.*s; send as yourself",
-        BYTES_ARG(session->state->gate.author), BYTES_ARG(session->origin.account));
+        BYTES_ARG(reply_address(session->state->gate.author)), BYTES_ARG(session->origin.account));
 }
 
 /* Returns why the content is rejected, or code 0. */
@@ -430,7 +430,7 @@ void server_session_answer_store(struct server_session *session, enum store_verd
             server_reply_format(
                 session, 550, "5.7.1",
                 "Sender address rejected: user %.*s may no longer send as %.*s; use your own address",
-                BYTES_ARG(session->origin.account), BYTES_ARG(state->envelope.sender)));
+                BYTES_ARG(session->origin.account), BYTES_ARG(reply_address(state->envelope.sender))));
         break;
     case STORE_SIGNED_OUT:
         server_session_reply(session, CREDENTIALS_CHANGED);

@@ -95,11 +95,11 @@ static struct server_reply forbidden_reply(struct server_session *session)
         return server_reply_format(session, 550, "5.7.1",
                                    "Sender address rejected: local user %.*s may not send as %.*s; add it to "
                                    "senders in submission.local.users",
-                                   BYTES_ARG(account), BYTES_ARG(sender));
+                                   BYTES_ARG(account), BYTES_ARG(reply_address(sender)));
     return server_reply_format(
         session, 550, "5.7.1",
         "Sender address rejected: user %.*s may not send as %.*s; use your own address", BYTES_ARG(account),
-        BYTES_ARG(sender));
+        BYTES_ARG(reply_address(sender)));
 }
 
 void server_session_answer_sender(struct server_session *session, enum sender_verdict verdict)

@@ -150,7 +150,7 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
         break;
     case RECIPIENT_UNKNOWN:
         reply = server_reply_format(session, 550, "5.1.1", "<%.*s>: User unknown",
-                                    BYTES_ARG(state->asked_address));
+                                    BYTES_ARG(reply_address(state->asked_address)));
         break;
     case RECIPIENT_FOREIGN:
         reply = REPLY(
@@ -159,7 +159,7 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
         break;
     case RECIPIENT_FULL:
         reply = server_reply_format(session, 552, "5.2.2", "<%.*s>: Mailbox full (over quota)",
-                                    BYTES_ARG(state->asked_address));
+                                    BYTES_ARG(reply_address(state->asked_address)));
         break;
     case RECIPIENT_UNAVAILABLE: break;
     }

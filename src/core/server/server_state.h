@@ -61,7 +61,17 @@ enum chunk_kind {
     CHUNK_REFUSED, /* its octets are skipped; the rejection was sent, or is sent after them */
 };
 
-enum { ACTIONS_MAX = 6, REPLY_TEXT_MAX = 1024, REFUSALS_MAX = 4 };
+enum {
+    ACTIONS_MAX = 6,
+    REPLY_TEXT_MAX = 1024,
+    REPLY_ADDRESS_MAX = 160, /* octets of an address in a reply, whose line has 512 (RFC 5321 4.5.3.1.5) */
+    REFUSALS_MAX = 4,
+};
+
+static inline struct bytes reply_address(struct bytes address)
+{
+    return bytes_first(address, REPLY_ADDRESS_MAX);
+}
 
 /* A refusal among the pending replies. */
 struct waiting_refusal {

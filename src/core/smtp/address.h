@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * address: mail addresses and paths of SMTP (RFC 5321 4.1.2 and 4.1.3, RFC 6531 3.3): dot-strings, quoted
- * local parts, domains, address literals. Wider than the standard in one point: an unquoted local part may
- * have dots anywhere ("a..b", "a."), since such mailboxes exist. Comments and folding belong to header
- * fields and are not accepted.
+ * local parts, domains, address literals. Wider than the standard in two points: an unquoted local part may
+ * have dots anywhere ("a..b", "a."), since such mailboxes exist, and local parts may be longer. Comments and
+ * folding belong to header fields and are not accepted.
  */
 #ifndef MAILBOAT_CORE_SMTP_ADDRESS_H
 #define MAILBOAT_CORE_SMTP_ADDRESS_H
@@ -12,9 +12,10 @@
 #include "core/dns/host.h"
 
 enum address_limit {
-    LOCAL_PART_MAX = 64, /* octets (RFC 5321 4.5.3.1.1) */
-    DOMAIN_MAX = 255,    /* octets (4.5.3.1.2) */
-    ADDRESS_MAX = 254,   /* octets: a path is 256 with its brackets (4.5.3.1.3) */
+    /* octets. RFC 5321 4.5.3.1.1 has 64, and asks to avoid limits: SRS and VERP make longer senders */
+    LOCAL_PART_MAX = 256,
+    DOMAIN_MAX = 255, /* octets (4.5.3.1.2) */
+    ADDRESS_MAX = LOCAL_PART_MAX + 1 + DOMAIN_MAX,
 };
 
 struct address {
