@@ -88,13 +88,14 @@ static void iptables_save_is_read(void **state)
         check_iptables(&iptables_cases[i]);
 }
 
-static void a_jungle_of_jumps_ends(void **state)
+/* `condition` is of each jump: one that is not known lets the walk go on behind it. */
+static void check_a_jungle_of_jumps(const char *condition)
 {
     struct buffer text = {0};
     buffer_add_text(&text, FILTER);
     for (int chain = 0; chain < 20; chain++)
         for (int i = 0; i < 20; i++)
-            buffer_add_format(&text, "-A C%d -j C%d\n", chain, chain + 1);
+            buffer_add_format(&text, "-A C%d %s -j C%d\n", chain, condition, chain + 1);
     buffer_add_text(&text, "-A OUTPUT -j C0\n");
     struct rules_case c = {buffer_text(&text), ""};
     check_iptables(&c);
@@ -103,6 +104,12 @@ static void a_jungle_of_jumps_ends(void **state)
     c.text = buffer_text(&text);
     check_iptables(&c); /* no room for all of them */
     buffer_free(&text);
+}
+
+static void a_jungle_of_jumps_ends(void **state)
+{
+    check_a_jungle_of_jumps("");
+    check_a_jungle_of_jumps("-m owner --uid-owner 33");
 }
 
 #define NFT(rules)                                                                                       \

@@ -34,7 +34,7 @@ static size_t room_after(size_t count)
 
 size_t firewall_rules_chain(struct firewall_rules *rules, const char *name)
 {
-    struct firewall_chain fresh = {.policy = FIREWALL_ACCEPT};
+    struct firewall_chain fresh = {.policy = FIREWALL_ACCEPT, .first = SIZE_MAX, .last = SIZE_MAX};
     struct bytes text = bytes_first(bytes_of_text(name), sizeof fresh.name - 1);
     for (size_t i = 0; i < rules->chain_count; i++)
         if (bytes_is(text, rules->chains[i].name))
@@ -56,7 +56,15 @@ void firewall_rules_add(struct firewall_rules *rules, const struct firewall_rule
         return;
     if (is_full(rules->rule_count))
         rules->rules = memory_resize(rules->rules, room_after(rules->rule_count) * sizeof *rule);
-    rules->rules[rules->rule_count++] = *rule;
+    struct firewall_chain *chain = &rules->chains[rule->chain];
+    size_t place = rules->rule_count++;
+    rules->rules[place] = *rule;
+    rules->rules[place].next = SIZE_MAX;
+    if (chain->last == SIZE_MAX)
+        chain->first = place;
+    else
+        rules->rules[chain->last].next = place;
+    chain->last = place;
 }
 
 void firewall_rules_free(struct firewall_rules *rules)
@@ -72,7 +80,7 @@ struct firewall_walk {
     const struct firewall_rules *rules;
     struct fact_machine *facts;
     uint16_t port;
-    size_t steps; /* rules that were looked at: a jungle of jumps ends, too */
+    size_t steps; /* rules that were looked at for this port: a jungle of jumps ends, too */
 };
 
 static void record(struct firewall_walk *walk, enum fact_firewall does, const char *text)
@@ -128,13 +136,14 @@ static enum walk_end walk_chain(struct firewall_walk *walk, size_t chain, unsign
     assert(depth <= FIREWALL_DEPTH_MAX);
     if (depth == FIREWALL_DEPTH_MAX || chain >= walk->rules->chain_count)
         return end;
-    for (size_t i = 0; i < walk->rules->rule_count && end == WALK_FELL_THROUGH; i++) {
-        const struct firewall_rule *rule = &walk->rules->rules[i];
-        if (rule->chain != chain || (rule->ports & network_bit(walk->port)) == 0)
-            continue;
-        if (walk->steps++ == 4 * (size_t)FIREWALL_RULES_MAX)
+    const struct firewall_rule *rules = walk->rules->rules;
+    for (size_t i = walk->rules->chains[chain].first; i != SIZE_MAX && end == WALK_FELL_THROUGH;
+         i = rules[i].next) {
+        if (walk->steps >= FIREWALL_STEPS_MAX)
             return WALK_SETTLED;
-        end = walk_rule(walk, rule, depth);
+        walk->steps++;
+        if ((rules[i].ports & network_bit(walk->port)) != 0)
+            end = walk_rule(walk, &rules[i], depth);
     }
     return end;
 }
@@ -142,9 +151,9 @@ static enum walk_end walk_chain(struct firewall_walk *walk, size_t chain, unsign
 void firewall_rules_judge(const struct firewall_rules *rules, struct fact_machine *facts)
 {
     assert(rules->rule_count <= FIREWALL_RULES_MAX && rules->chain_count <= FIREWALL_CHAINS_MAX);
-    for (size_t p = 0; p < NETWORK_PORTS; p++)
+    for (size_t p = 0; p < NETWORK_PORTS; p++) {
+        struct firewall_walk walk = {.rules = rules, .facts = facts, .port = network_ports[p]};
         for (size_t i = 0; i < rules->chain_count; i++) {
-            struct firewall_walk walk = {.rules = rules, .facts = facts, .port = network_ports[p]};
             const struct firewall_chain *chain = &rules->chains[i];
             if (!chain->outgoing || walk_chain(&walk, i, 0) == WALK_SETTLED || chain->policy != FIREWALL_DROP)
                 continue;
@@ -152,4 +161,5 @@ void firewall_rules_judge(const struct firewall_rules *rules, struct fact_machin
             memcpy(text + strlen(text), chain->name, strlen(chain->name) + 1);
             record(&walk, FIREWALL_DROPS, text);
         }
+    }
 }

@@ -21,6 +21,8 @@ enum firewall_limit {
     FIREWALL_RULES_MAX = 4096,
     FIREWALL_NAME_MAX = 96,  /* of a chain with its table, with the NUL */
     FIREWALL_DEPTH_MAX = 16, /* jumps from chain to chain, as the kernel has it */
+    /* rules looked at for one port, over all chains: past it the rest is not judged */
+    FIREWALL_STEPS_MAX = 16 * FIREWALL_RULES_MAX,
 };
 
 enum firewall_verdict {
@@ -41,12 +43,14 @@ struct firewall_rule {
     bool conditional;     /* it matches under a condition that is not known */
     enum firewall_verdict verdict;
     char text[FACTS_LINE_MAX];
+    size_t next; /* the next rule of its chain, SIZE_MAX at the end; firewall_rules_add() sets it */
 };
 
 struct firewall_chain {
     char name[FIREWALL_NAME_MAX]; /* "inet filter output" */
     bool outgoing;                /* the kernel begins here with what this machine sends */
     enum firewall_verdict policy; /* ACCEPT or DROP */
+    size_t first, last;           /* its rules; SIZE_MAX where it has none */
 };
 
 /* Starts as {0}; firewall_rules_free() ends it. */
