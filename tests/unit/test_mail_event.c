@@ -37,6 +37,7 @@ static const struct mail_event full = {
     .known_already = 3,
     .missing = 4,
     .more = 1,
+    .helo = {"mail.there.net", 14},
 };
 
 static void assert_same(const struct mail_event *a, const struct mail_event *b)
@@ -151,7 +152,7 @@ static void lines_show_what_they_did(void **state)
         const char *line;
     } wanted[] = {
         {EVENT_RECEIVED, "accepted id from to recipients size client port protocol tls account"},
-        {EVENT_REFUSED, "reply_rejected code status reason client port account"},
+        {EVENT_REFUSED, "reply_rejected code status reason from to client helo port account"},
         {EVENT_DEFERRED, "deferred id to peer tls tls_policy tls_reason attempt code status reply step "
                          "delay_ms retry_in_ms"},
         {EVENT_DELIVERED,

@@ -165,6 +165,64 @@ static void refusals_are_told_as_facts(void **state)
     server_session_free(&session);
 }
 
+/* Feeds the commands and returns the last refusal. */
+static struct server_refusal refused_after(struct server_session *session, const char *commands)
+{
+    struct bytes left = bytes_of_text(commands);
+    struct server_action action;
+    size_t count = 0;
+    do {
+        left = bytes_from(left, server_session_feed(session, left));
+        while (server_session_action(session, &action))
+            if (action.kind == SERVER_ASK_RECIPIENT)
+                server_session_answer_recipient(session, RECIPIENT_UNKNOWN, NULL, 0);
+            else if (action.kind == SERVER_REPLY)
+                count = action.refusal_count;
+    } while (left.length > 0);
+    assert_true(count > 0);
+    return server_session_refusal(session, count - 1);
+}
+
+static void assert_refusal(struct server_session *session, const char *commands, unsigned code,
+                           const char *sender, const char *recipient)
+{
+    struct server_refusal refusal = refused_after(session, commands);
+    assert_int_equal(refusal.code, code);
+    assert_true(bytes_is(refusal.sender, sender) && bytes_is(refusal.recipient, recipient));
+}
+
+/* Who wanted to send, and to whom, belongs to the refusal alone that it concerns. */
+static void refusals_carry_their_addresses(void **state)
+{
+    static const struct server_policy mx = {.role = ROLE_MX,
+                                            .tls = TLS_STARTTLS,
+                                            .hostname = BYTES("mx.example.org"),
+                                            .message_size_max = 1000,
+                                            .recipients_max = 10};
+    struct server_session session;
+    char long_sender[400];
+    server_session_start(&session, &mx, BYTES("192.0.2.1"), 25, bytes_none(), bytes_none());
+    assert_refusal(&session, "EHLO a\r\nNONSENSE\r\n", 500, "", "");
+    assert_refusal(&session, "MAIL FROM:<sam@there.net> SIZE=2000\r\n", 552, "sam@there.net", "");
+    assert_refusal(&session, "DATA\r\n", 503, "", "");
+    assert_refusal(&session, "MAIL FROM:<sam@there.net>\r\nRCPT TO:<who@example.org>\r\n", 550,
+                   "sam@there.net", "who@example.org");
+    assert_refusal(&session, "DATA\r\n", 554, "sam@there.net", "");
+    assert_refusal(&session, "RCPT TO:<nonsense>\r\n", 501, "sam@there.net", "");
+    assert_refusal(&session, "RSET\r\nNONSENSE\r\n", 500, "", "");
+    assert_refusal(&session, "MAIL FROM:<>\r\nRCPT TO:<who@example.org>\r\n", 550, "<>", "who@example.org");
+    assert_refusal(&session, "RSET\r\nMAIL FROM:<a@b.net>\r\nMAIL FROM:<c@d.net>\r\n", 503, "a@b.net", "");
+    /* a pipelined group: the last of them, without what the others said */
+    assert_refusal(&session, "RCPT TO:<one@example.org>\r\nRCPT TO:<two@example.org>\r\nNONSENSE\r\n", 500,
+                   "a@b.net", "");
+    snprintf(long_sender, sizeof long_sender, "RSET\r\nMAIL FROM:<a@%.60s.%.60s.%.60s.net> SIZE=2000\r\n",
+             "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+             "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",
+             "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee");
+    assert_true(refused_after(&session, long_sender).sender.length <= 320);
+    server_session_free(&session);
+}
+
 /* Adds aliases with a hundred members each, until no more fit; the message includes the others. */
 static void recipients_and_their_members_have_a_size(void **state)
 {
@@ -383,6 +441,7 @@ int main(void)
         cmocka_unit_test(nobody_times_out_while_we_think),
         cmocka_unit_test(a_long_session_stays_small),
         cmocka_unit_test(refusals_are_told_as_facts),
+        cmocka_unit_test(refusals_carry_their_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,6 +38,7 @@ enum event_tag {
     TAG_KNOWN_ALREADY = 29,
     TAG_MISSING = 30,
     TAG_MORE = 31,
+    TAG_HELO = 32,
     TAGS
 };
 
@@ -83,6 +84,7 @@ static const struct event_field fields[TAGS] = {
     [TAG_KNOWN_ALREADY] = FIELD("known_already", COUNT, known_already),
     [TAG_MISSING] = FIELD("missing", COUNT, missing),
     [TAG_MORE] = FIELD("more", FLAG, more),
+    [TAG_HELO] = FIELD("helo", TEXT, helo),
 };
 
 struct event_kind_facts {
@@ -105,7 +107,8 @@ static const struct event_kind_facts kinds[] = {
                          TAG_RECIPIENT, TAG_RECIPIENTS, TAG_SIZE, TAG_CLIENT, TAG_PORT, TAG_PROTOCOL,
                          TAG_TLS, TAG_ACCOUNT}},
     [EVENT_REFUSED]   = {"refused",   "reply_rejected",   EVENT_CLASS_NONE, false, {TAG_CODE,
-                         TAG_ENHANCED, TAG_TEXT, TAG_CLIENT, TAG_PORT, TAG_ACCOUNT}},
+                         TAG_ENHANCED, TAG_TEXT, TAG_SENDER, TAG_RECIPIENT, TAG_CLIENT, TAG_HELO, TAG_PORT,
+                         TAG_ACCOUNT}},
     [EVENT_DEFERRED]  = {"deferred",  "deferred",  EVENT_CLASS_DEFERRED,  false, {SHOWN_ATTEMPT, TAG_STEP,
                          TAG_DELAY, TAG_RETRY_IN}},
     [EVENT_DELIVERED] = {"delivered", "delivered", EVENT_CLASS_DELIVERED, false, {SHOWN_ATTEMPT, TAG_DELAY}},

@@ -60,6 +60,7 @@ struct mail_event {
 
     /* RECEIVED, NOT_STORED, REFUSED, and a failure that a submitter decides: the origin (struct origin) */
     struct bytes client, protocol, account;
+    struct bytes helo; /* REFUSED: the client's EHLO or HELO */
     uint64_t port;
     uint64_t own; /* 1: made here, a report or a vacation reply */
 

@@ -47,8 +47,11 @@ struct server_reply server_mail(struct server_session *session, struct bytes arg
     if (state->in_transaction)
         return REPLY(503, "5.5.1", "Nested MAIL command; finish the transaction or send RSET");
     struct server_reply reply = argument_reply(command_parse_mail(argument, &mail));
-    if (reply.code == 0)
+    if (reply.code == 0) {
+        state->sender_said = true;
+        state->said_sender = mail.sender;
         reply = check_mail(session, &mail);
+    }
     if (reply.code != 0)
         return reply;
     if (++state->transactions > TRANSACTIONS_MAX) {
@@ -60,6 +63,7 @@ struct server_reply server_mail(struct server_session *session, struct bytes arg
     state->envelope = mail.parameters;
     state->envelope.envid = arena_copy(arena, mail.parameters.envid);
     state->envelope.sender = arena_copy(arena, mail.sender);
+    state->said_sender = state->envelope.sender;
     if (session->policy->role == ROLE_MX)
         return begin(session);
     server_session_ask(session, SERVER_ASK_SENDER);

@@ -39,6 +39,7 @@ struct server_reply server_rcpt(struct server_session *session, struct bytes arg
     struct server_reply reply = argument_reply(command_parse_rcpt(argument, state->envelope.smtputf8, &rcpt));
     if (reply.code != 0)
         return reply;
+    state->said_recipient = rcpt.address;
     if (rcpt.has_parameters && !state->esmtp)
         return REPLY(555, "5.5.4", "Parameters require EHLO, not HELO");
     /* Rejected recipients use memory too. */
@@ -49,6 +50,7 @@ struct server_reply server_rcpt(struct server_session *session, struct bytes arg
             "Too many recipients (limit %u per message); send the rest in another message",
             (unsigned)session->policy->recipients_max);
     state->asked_address = arena_copy(&state->transaction_arena, rcpt.address);
+    state->said_recipient = state->asked_address;
     state->asked_orcpt = arena_copy(&state->transaction_arena, rcpt.orcpt);
     state->asked_notify = notify_heeded(session, rcpt.notify);
     state->recipients_asked++;

@@ -42,19 +42,6 @@ void server_session_push(struct server_session *session, enum server_action_kind
     state->actions[state->action_count++] = action;
 }
 
-/* `text_at`: start of the text of its last line. */
-static void note_refusal(struct server_state *state, const struct server_reply *reply, size_t text_at)
-{
-    if (state->refusal_count == REFUSALS_MAX)
-        return;
-    state->refusals[state->refusal_count++] = (struct waiting_refusal){
-        .meaning = reply->meaning,
-        .code = reply->code,
-        .enhanced = reply->enhanced,
-        .text_at = text_at,
-        .text_length = state->replies.length - text_at - 2}; /* without CRLF */
-}
-
 void server_session_reply(struct server_session *session, struct server_reply reply)
 {
     struct server_state *state = session->state;
@@ -65,6 +52,7 @@ void server_session_reply(struct server_session *session, struct server_reply re
         return;
     if (state->replies_pulled) {
         buffer_clear(out);
+        buffer_clear(&state->refused);
         state->refusal_count = 0;
     }
     state->replies_pulled = false;
@@ -78,20 +66,8 @@ void server_session_reply(struct server_session *session, struct server_reply re
         buffer_add_text(out, "\r\n");
     } while (rest.length > 0);
     if (reply.code >= 400)
-        note_refusal(state, &reply, text_at);
+        refusal_note(state, &reply, text_at);
     server_session_push(session, SERVER_REPLY);
-}
-
-struct server_refusal server_session_refusal(const struct server_session *session, size_t i)
-{
-    const struct server_state *state = session->state;
-    assert(state->replies_pulled && i < state->refusal_count);
-    const struct waiting_refusal *refusal = &state->refusals[i];
-    struct bytes text = bytes_from(buffer_bytes(&state->replies), refusal->text_at);
-    return (struct server_refusal){.meaning = refusal->meaning,
-                                   .code = refusal->code,
-                                   .enhanced = bytes_of_text(refusal->enhanced),
-                                   .text = bytes_first(text, refusal->text_length)};
 }
 
 void server_session_ask(struct server_session *session, enum server_action_kind question)
@@ -191,6 +167,7 @@ void server_session_free(struct server_session *session)
     arena_clear(&state->session_arena);
     arena_clear(&state->transaction_arena);
     buffer_free(&state->replies);
+    buffer_free(&state->refused);
     buffer_free(&state->helo);
     buffer_free(&state->changed);
     gate_free(&state->gate);
@@ -213,6 +190,7 @@ void server_session_reset(struct server_session *session)
     state->recipients_fresh = 0;
     state->content_octets = 0;
     state->asked_address = state->asked_orcpt = bytes_none();
+    refusal_forget_said(state);
     arena_clear(&state->transaction_arena);
     server_session_update_protocol(session);
 }
@@ -352,6 +330,7 @@ static void run_command(struct server_session *session, struct bytes line)
     struct server_state *state = session->state;
     struct bytes argument;
     enum verb verb = command_verb(line, &argument);
+    refusal_forget_said(state);
     if (state->signed_out) {
         server_session_reply_and_close(session, SIGNED_OUT);
         return;
@@ -379,6 +358,8 @@ static void run_command(struct server_session *session, struct bytes line)
         reply_error(session, reply);
     else
         server_session_reply(session, reply);
+    if (state->question == SERVER_NOTHING)
+        refusal_forget_said(state);
     if (reply.code == 535)
         server_auth_count_failure(session);
     if (state->phase == PHASE_TLS)

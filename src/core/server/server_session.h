@@ -164,11 +164,14 @@ enum server_meaning {
     MEANING_PLAIN,
     MEANING_WRONG_PASSWORD, /* wrong user name or password: already logged by the process that checked it */
 };
-/* A 4xx or 5xx reply; `text` is its last line without the codes, as sent. */
+/* A 4xx or 5xx reply; `text` is its last line without the codes, as sent. The sender is that of MAIL, "<>"
+ * for an empty one, and empty before MAIL; the recipient is that of a refused RCPT. Both are cut after 320
+ * octets. */
 struct server_refusal {
     enum server_meaning meaning;
     uint32_t code;
     struct bytes enhanced, text;
+    struct bytes sender, recipient;
 };
 /* Returns refusal number `i` of the last pulled SERVER_REPLY; valid until the next call. */
 struct server_refusal server_session_refusal(const struct server_session *session, size_t i);

@@ -66,6 +66,7 @@ enum {
     REPLY_TEXT_MAX = 1024,
     REPLY_ADDRESS_MAX = 160, /* octets of an address in a reply, whose line has 512 (RFC 5321 4.5.3.1.5) */
     REFUSALS_MAX = 4,
+    REFUSED_ADDRESS_MAX = 320, /* octets of an address in the log of a refusal */
 };
 
 static inline struct bytes reply_address(struct bytes address)
@@ -79,6 +80,8 @@ struct waiting_refusal {
     uint32_t code;
     const char *enhanced;
     size_t text_at, text_length; /* in `replies` */
+    /* in `refused`: the sender, "<>" where it is empty, and the recipient behind it */
+    size_t said_at, sender_length, recipient_length;
 };
 
 struct server_state {
@@ -106,6 +109,10 @@ struct server_state {
     bool replies_pulled;                           /* its text can be freed at the next call */
     struct waiting_refusal refusals[REFUSALS_MAX]; /* refusals in it; more are not logged */
     size_t refusal_count;
+    struct buffer refused; /* addresses of the refusals */
+    /* addresses of the command that is being answered, for a refusal; none once it is answered */
+    bool sender_said; /* also an empty sender */
+    struct bytes said_sender, said_recipient;
     struct bytes run;      /* of the pending SERVER_CONTENT */
     struct buffer changed; /* holds the run if it differs from the input; freed once pulled */
     bool run_pulled;
@@ -190,6 +197,10 @@ bool policy_offers_starttls(const struct server_session *session);
 bool policy_offers_auth(const struct server_session *session);
 bool policy_offers_dsn(const struct server_session *session);
 
+/* refusal.c: remembers a reply as a refusal; `text_at`: start of the text of its last line */
+void refusal_note(struct server_state *state, const struct server_reply *reply, size_t text_at);
+/* a command begins, or is answered: the texts of its line end with it */
+void refusal_forget_said(struct server_state *state);
 /* data.c: takes the answer about an author of the message in transfer */
 void data_author_answered(struct server_session *session, enum sender_verdict verdict);
 /* mail.c: reply for a reached hourly limit */

@@ -200,6 +200,7 @@ static struct mail_event refused_event(const struct smtp_connection *connection)
 {
     return (struct mail_event){.kind = EVENT_REFUSED,
                                .client = connection->session.origin.client_address,
+                               .helo = connection->session.origin.client_helo,
                                .port = connection->listener->port,
                                .account = connection->session.origin.account};
 }
@@ -214,6 +215,8 @@ static void log_refusals(const struct smtp_connection *connection, const struct 
         event.code = refusal.code;
         event.enhanced = refusal.enhanced;
         event.text = refusal.text;
+        event.sender = refusal.sender;
+        event.recipient = refusal.recipient;
         event_log_write(&event);
     }
 }
