@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct buffer copy = {0};
-    const char *typed[6] = {NULL};
+    const char *typed[7] = {NULL};
     buffer_add(&copy, bytes_of(data, size));
     buffer_add_octet(&copy, '\0');
     struct bytes rest = buffer_bytes(&copy);
@@ -21,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                     .domain = typed[2],
                                     .older = typed[3],
                                     .younger = typed[4],
-                                    .reason = typed[5]};
+                                    .reason = typed[5],
+                                    .state = typed[6]};
     struct selection selection;
     struct error error = {0};
     if (selection_read(&selection, &texts, &error)) {
@@ -30,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         selection_takes_message(&selection, BYTES("ada@example.org"), 1000, 1795435200000u);
         selection_takes_message(&selection, bytes_none(), UINT64_MAX, 0);
         selection_takes_recipient(&selection, &recipient);
+        selection_takes_state(&selection, "waiting", "retry");
     } else {
         INSIST(error.text[0] != '\0' && !bytes_has_control(bytes_of_text(error.text)));
     }

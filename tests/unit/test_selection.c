@@ -52,14 +52,30 @@ static void nothing_said_is_told_from_everything(void **state)
 
 static void each_filter_makes_it_said(void **state)
 {
-    const struct selection_texts said[] = {{.sender = ""},  {.recipient = "a@b"}, {.domain = "b"},
-                                           {.older = "1s"}, {.younger = "1s"},    {.reason = "x"}};
+    const struct selection_texts said[] = {{.sender = ""},   {.recipient = "a@b"}, {.domain = "b"},
+                                           {.older = "1s"},  {.younger = "1s"},    {.reason = "x"},
+                                           {.state = "held"}};
     for (size_t i = 0; i < ARRAY_LENGTH(said); i++) {
         struct selection s = read_texts(said[i]);
         assert_false(selection_is_unsaid(&s) || selection_is_everything(&s));
         assert_int_equal(selection_looks_at_recipients(&s),
-                         said[i].recipient != NULL || said[i].domain != NULL || said[i].reason != NULL);
+                         said[i].recipient != NULL || said[i].domain != NULL || said[i].reason != NULL ||
+                             said[i].state != NULL);
     }
+}
+
+static void a_state_is_one_of_four_or_its_reason(void **state)
+{
+    struct selection any = read_texts((struct selection_texts){0}),
+                     waiting = read_texts((struct selection_texts){.state = "Waiting"}),
+                     deferred = read_texts((struct selection_texts){.state = "deferred"}),
+                     retry = read_texts((struct selection_texts){.state = "retry"});
+    assert_true(selection_takes_state(&any, "held", "held"));
+    assert_true(selection_takes_state(&waiting, "waiting", "destination_backoff"));
+    assert_true(selection_takes_state(&deferred, "waiting", "retry"));
+    assert_true(selection_takes_state(&retry, "waiting", "retry"));
+    assert_false(selection_takes_state(&retry, "waiting", "destination_backoff"));
+    assert_false(selection_takes_state(&waiting, "ready", "turn"));
 }
 
 static void a_sender_is_an_address_or_a_domain_or_nobody(void **state)
@@ -122,6 +138,8 @@ static void recipients_are_taken_by_address_domain_and_reason(void **state)
 
 static void what_cannot_be_is_refused(void **state)
 {
+    assert_refused((struct selection_texts){.state = "lost"}, "--state: 'lost'");
+    assert_refused((struct selection_texts){.state = ""}, "--state");
     assert_refused((struct selection_texts){.older = "soon"}, "--older: 'soon'");
     assert_refused((struct selection_texts){.older = ""}, "--older");
     assert_refused((struct selection_texts){.younger = "5"}, "--younger");
@@ -136,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_said_is_told_from_everything),
         cmocka_unit_test(each_filter_makes_it_said),
+        cmocka_unit_test(a_state_is_one_of_four_or_its_reason),
         cmocka_unit_test(a_sender_is_an_address_or_a_domain_or_nobody),
         cmocka_unit_test(ages_meet_at_their_bound),
         cmocka_unit_test(recipients_are_taken_by_address_domain_and_reason),

@@ -7,121 +7,18 @@
 #include "cli/options.h"
 #include "cli/queue/format.h"
 #include "cli/queue/queue.h"
+#include "cli/queue/recipient_wait.h"
 #include "core/diagnosis/diagnosis.h"
 #include "core/queue/queue_id.h"
 #include "io/clock.h"
-#include "queue/queue.h"
 
 extern const struct command explain_command;
 
 struct explanation {
-    struct store *store;
-    const struct config *config;
-    struct in_progress in_progress;
+    struct queue_view view;
     struct store_message message;
     char id[QUEUE_ID_TEXT_LENGTH + 1];
-    uint64_t now_ms;
 };
-
-/* ---- the reason of the wait ---- */
-
-struct wait_reason {
-    enum schedule_wait why;
-    uint64_t next_ms;
-    uint32_t failures; /* of its destination */
-    struct buffer sentence;
-};
-
-static const char *const why_names[] = {[WAIT_IN_PROGRESS] = "in_progress",
-                                        [WAIT_HELD] = "held",
-                                        [WAIT_NO_SERVER] = "no_server",
-                                        [WAIT_ALL_HELD] = "all_held",
-                                        [WAIT_BACKOFF] = "destination_backoff",
-                                        [WAIT_RETRY] = "retry",
-                                        [WAIT_TURN] = "turn"};
-
-static const char *destination_words(struct bytes destination, char buffer[STORE_DESTINATION_MAX + 1])
-{
-    if (bytes_equal(destination, DESTINATION_LOCAL))
-        return "a mailbox here";
-    if (bytes_equal(destination, DESTINATION_SMARTHOST))
-        return "the smarthost";
-    if (bytes_equal(destination, DESTINATION_LOOKUP))
-        return "an address that must be looked up first";
-    snprintf(buffer, STORE_DESTINATION_MAX + 1, "%.*s",
-             BYTES_ARG(bytes_first(destination, STORE_DESTINATION_MAX)));
-    return buffer;
-}
-
-static void add_retry(struct buffer *out, const struct explanation *explanation,
-                      const struct store_recipient *r)
-{
-    char longest[FORMAT_AGE_SIZE], first[FORMAT_AGE_SIZE];
-    if (r->due_ms >= explanation->message.expires_ms)
-        buffer_add_text(out, ": the last attempt, because the message expires then");
-    else if (r->attempts == 0)
-        buffer_add_text(out, ": it could not be tried until now");
-    else
-        buffer_add_format(out, ": attempt %u; after each failure the wait grows, from %s to %s",
-                          (unsigned)r->attempts + 1,
-                          format_age(0, explanation->config->queue.first_ms, first),
-                          format_age(0, explanation->config->queue.max_ms, longest));
-}
-
-static void add_sentence(struct wait_reason *reason, const struct explanation *explanation,
-                         const struct store_recipient *r)
-{
-    struct buffer *out = &reason->sentence;
-    char when[FORMAT_TIME_SIZE], in[FORMAT_AGE_SIZE], buffer[STORE_DESTINATION_MAX + 1];
-    const char *destination = destination_words(r->destination, buffer);
-    format_time(reason->next_ms, when);
-    format_age(explanation->now_ms, reason->next_ms, in);
-    switch (reason->why) {
-    case WAIT_IN_PROGRESS: buffer_add_text(out, "an attempt is in progress"); break;
-    case WAIT_HELD:
-        buffer_add_format(out, "held: no attempts and no expiry until: mailboat queue release %s",
-                          explanation->id);
-        break;
-    case WAIT_NO_SERVER:
-        buffer_add_text(out, "no attempts while the server is not running: mailboat serve");
-        break;
-    case WAIT_ALL_HELD:
-        buffer_add_text(out, "no attempts while the configuration has queue: {hold: true}");
-        break;
-    case WAIT_BACKOFF:
-        buffer_add_format(
-            out,
-            "at %s (in %s): %u connections to %s failed in a row; all mail for it is deferred until then",
-            when, in, (unsigned)reason->failures, destination);
-        break;
-    case WAIT_RETRY:
-        buffer_add_format(out, "at %s (in %s)", when, in);
-        add_retry(out, explanation, r);
-        break;
-    case WAIT_TURN:
-        buffer_add_format(out, "due now: waiting for a free delivery slot to %s", destination);
-        break;
-    }
-    if (explanation->in_progress.disk_full)
-        buffer_add_text(out, "; the disk is full: no attempts until there is space");
-}
-
-static void reason_find(struct wait_reason *reason, const struct explanation *explanation,
-                        const struct store_recipient *r)
-{
-    struct store_destination row = {0};
-    struct schedule_facts facts = {.in_progress = control_client_in_progress_has(
-                                       &explanation->in_progress, explanation->message.id, r->number),
-                                   .held = r->held,
-                                   .served = explanation->in_progress.served,
-                                   .all_held = explanation->in_progress.all_held,
-                                   .due_ms = r->due_ms};
-    if (store_destination(explanation->store, r->destination, &row) && row.failures >= SCHEDULE_FAILURES_MAX)
-        facts.backoff_until_ms = row.due_ms;
-    reason->failures = row.failures;
-    reason->why = schedule_wait_reason(&facts, explanation->now_ms, &reason->next_ms);
-    add_sentence(reason, explanation, r);
-}
 
 /* ---- text ---- */
 
@@ -158,14 +55,14 @@ static void print_head(const struct explanation *explanation)
     printf("%s: from <", explanation->id);
     format_print(m->envelope.sender);
     printf(">, %llu bytes\n  accepted %s (%s ago) ", (unsigned long long)m->envelope.size,
-           format_time(m->arrived_ms, when), format_age(m->arrived_ms, explanation->now_ms, age));
+           format_time(m->arrived_ms, when), format_age(m->arrived_ms, explanation->view.now_ms, age));
     print_origin(&m->origin);
-    if (m->expires_ms > explanation->now_ms)
+    if (m->expires_ms > explanation->view.now_ms)
         printf("\n  expires %s (in %s)\n", format_time(m->expires_ms, when),
-               format_age(explanation->now_ms, m->expires_ms, age));
+               format_age(explanation->view.now_ms, m->expires_ms, age));
     else
         printf("\n  expired %s (%s ago)\n", format_time(m->expires_ms, when),
-               format_age(m->expires_ms, explanation->now_ms, age));
+               format_age(m->expires_ms, explanation->view.now_ms, age));
 }
 
 static void print_attempt(const struct attempt_record *reply, uint32_t number)
@@ -232,18 +129,27 @@ static void print_cause(const struct attempt_record *last)
     buffer_free(&words);
 }
 
-static void print_recipient(const struct explanation *explanation, const struct store_recipient *r)
+static void add_wait(struct buffer *out, struct recipient_wait *wait, struct explanation *explanation,
+                     const struct store_recipient *r)
+{
+    recipient_wait_find(wait, &explanation->view, explanation->message.id, r);
+    recipient_wait_add(out, wait, &explanation->view, explanation->id, explanation->message.expires_ms, r);
+}
+
+static void print_recipient(struct explanation *explanation, const struct store_recipient *r)
 {
     struct attempt_record attempts[STORE_ATTEMPTS_MAX];
     struct arena arena = {0};
-    struct wait_reason reason = {0};
+    struct recipient_wait wait;
+    struct buffer sentence = {0};
     char buffer[STORE_DESTINATION_MAX + 1];
-    size_t kept = store_attempts(explanation->store, explanation->message.id, r->number, &arena, attempts);
+    size_t kept = store_attempts(explanation->view.store, explanation->message.id, r->number, &arena,
+                                 attempts);
     uint32_t number = first_number(r, kept);
     fputs("  to <", stdout);
     format_print(r->recipient.address);
     fputs(">, which goes to ", stdout);
-    format_print(bytes_of_text(destination_words(r->destination, buffer)));
+    format_print(bytes_of_text(recipient_wait_destination(r->destination, buffer)));
     if (r->recipient.original.length > 0 &&
         !bytes_equal_nocase(r->recipient.original, r->recipient.address)) {
         fputs("; the sender wrote <", stdout);
@@ -257,11 +163,11 @@ static void print_recipient(const struct explanation *explanation, const struct 
         print_attempt(&attempts[i], number + (uint32_t)i);
     if (kept > 0)
         print_cause(&attempts[kept - 1]);
-    reason_find(&reason, explanation, r);
+    add_wait(&sentence, &wait, explanation, r);
     fputs("    next: ", stdout);
-    format_print(buffer_bytes(&reason.sentence));
+    format_print(buffer_bytes(&sentence));
     putchar('\n');
-    buffer_free(&reason.sentence);
+    buffer_free(&sentence);
     arena_clear(&arena);
 }
 
@@ -279,20 +185,22 @@ static json_t *attempts_as_json(const struct attempt_record *attempts, size_t ke
     return list;
 }
 
-static void print_recipient_as_json(const struct explanation *explanation, const struct store_recipient *r)
+static void print_recipient_as_json(struct explanation *explanation, const struct store_recipient *r)
 {
     struct attempt_record attempts[STORE_ATTEMPTS_MAX];
     struct arena arena = {0};
-    struct wait_reason reason = {0};
-    size_t kept = store_attempts(explanation->store, explanation->message.id, r->number, &arena, attempts);
-    reason_find(&reason, explanation, r);
-    format_print_json(
-        json_pack("{s:o, s:o, s:o, s:I, s:o, s:s, s:I, s:o}", "address", format_json(r->recipient.address),
-                  "original", format_json(r->recipient.original), "destination", format_json(r->destination),
-                  "attempts", (json_int_t)r->attempts, "history",
-                  attempts_as_json(attempts, kept, first_number(r, kept)), "state", why_names[reason.why],
-                  "next_ms", (json_int_t)reason.next_ms, "why", format_json(buffer_bytes(&reason.sentence))));
-    buffer_free(&reason.sentence);
+    struct recipient_wait wait;
+    struct buffer sentence = {0};
+    size_t kept = store_attempts(explanation->view.store, explanation->message.id, r->number, &arena,
+                                 attempts);
+    add_wait(&sentence, &wait, explanation, r);
+    format_print_json(json_pack(
+        "{s:o, s:o, s:o, s:I, s:o, s:s, s:I, s:o}", "address", format_json(r->recipient.address), "original",
+        format_json(r->recipient.original), "destination", format_json(r->destination), "attempts",
+        (json_int_t)r->attempts, "history", attempts_as_json(attempts, kept, first_number(r, kept)), "state",
+        recipient_wait_name(wait.why), "next_ms", (json_int_t)wait.next_ms, "why",
+        format_json(buffer_bytes(&sentence))));
+    buffer_free(&sentence);
     arena_clear(&arena);
 }
 
@@ -305,7 +213,7 @@ static void print_head_as_json(const struct explanation *explanation)
         "{s:s, s:o, s:I, s:I, s:I, s:b, s:{s:o, s:o, s:o, s:i, s:o, s:o}}", "id", explanation->id, "sender",
         format_json(m->envelope.sender), "size", (json_int_t)m->envelope.size, "accepted_ms",
         (json_int_t)m->arrived_ms, "expires_ms", (json_int_t)m->expires_ms, "server",
-        (int)explanation->in_progress.served, "origin", "client", format_json(o->client_address), "helo",
+        (int)explanation->view.in_progress.served, "origin", "client", format_json(o->client_address), "helo",
         format_json(o->client_helo), "protocol", format_json(o->protocol), "port", (int)o->port, "tls",
         format_json(o->tls), "account", format_json(o->account));
     char *head = json_dumps(all, JSON_COMPACT | JSON_PRESERVE_ORDER);
@@ -318,7 +226,7 @@ static void print_head_as_json(const struct explanation *explanation)
 /* ---- output ---- */
 
 /* Prints the recipients; returns their number. *expected: the number after the last. */
-static uint64_t print_all(const struct explanation *explanation, bool json, uint32_t *expected)
+static uint64_t print_all(struct explanation *explanation, bool json, uint32_t *expected)
 {
     struct store_recipient *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct arena arena = {0};
@@ -327,7 +235,7 @@ static uint64_t print_all(const struct explanation *explanation, bool json, uint
         print_head_as_json(explanation);
     else
         print_head(explanation);
-    for (size_t count; (count = store_recipients(explanation->store, explanation->message.id, *expected,
+    for (size_t count; (count = store_recipients(explanation->view.store, explanation->message.id, *expected,
                                                  STORE_READ_MAX, &arena, page)) > 0;
          arena_clear(&arena))
         for (size_t i = 0; i < count; i++, told++) {
@@ -374,29 +282,28 @@ static int explain(const struct config *config, uint64_t id, bool json)
 {
     char folder[4096];
     struct arena arena = {0};
-    struct explanation explanation = {.config = config, .now_ms = clock_epoch_ms()};
+    struct explanation explanation = {0};
     int exit_code;
     snprintf(folder, sizeof folder, "%s/queue", config->data_dir);
     queue_id_text(id, explanation.id);
     struct store_place place = {config->store, folder};
-    explanation.store = queue_open(&explain_command, &place, &exit_code);
+    struct store *store = queue_open(&explain_command, &place, &exit_code);
     if (exit_code != EX_OK)
         return exit_code;
-    bool there = explanation.store != NULL &&
-                 store_read(explanation.store, id, false, &arena, &explanation.message);
+    bool there = store != NULL && store_read(store, id, false, &arena, &explanation.message);
     uint32_t expected = 0;
     uint64_t told = 0;
     if (there) {
-        control_client_in_progress(&explanation.in_progress, folder);
+        queue_view_open(&explanation.view, store, config, folder);
         told = print_all(&explanation, json, &expected);
-        control_client_in_progress_free(&explanation.in_progress);
+        queue_view_close(&explanation.view);
     }
-    bool whole = queue_has_answered(&explain_command, explanation.store, &exit_code);
+    bool whole = queue_has_answered(&explain_command, store, &exit_code);
     if (whole && there)
         print_end(&explanation, json, expected, told);
     else if (whole)
         exit_code = say_gone(id, explanation.id);
-    store_close(explanation.store);
+    store_close(store);
     arena_clear(&arena);
     return exit_code;
 }

@@ -55,6 +55,13 @@ json_t *format_json(struct bytes text)
     return value != NULL ? value : json_string("(not UTF-8)");
 }
 
+void format_print_json_text(struct bytes text)
+{
+    json_t *value = format_json(text);
+    json_dumpf(value, stdout, JSON_ENCODE_ANY);
+    json_decref(value);
+}
+
 void format_print_json(json_t *value)
 {
     json_dumpf(value, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);

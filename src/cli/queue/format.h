@@ -24,6 +24,8 @@ void format_print(struct bytes text);
 
 /* Invalid UTF-8 becomes "(not UTF-8)". */
 json_t *format_json(struct bytes text);
+/* Prints a text as JSON. */
+void format_print_json_text(struct bytes text);
 /* Prints one line, without its end; takes ownership of the value. */
 void format_print_json(json_t *value);
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -53,6 +54,15 @@ struct queue_wish {
     struct queue_call call;
 };
 
+/* Mail is private: root reads it, and the user whose server runs without root. */
+static bool may_read_messages(const struct config *config, struct error *error)
+{
+    struct stat owner;
+    uid_t user = geteuid();
+    return user == 0 || (stat(config->data_dir, &owner) == 0 && owner.st_uid == user) ||
+           error_set(error, EX_NOPERM, "only root may read queued messages");
+}
+
 /* Opens the resources of the verb, and runs it. */
 static int run_in_queue(struct queue_wish *wish, int (*act)(const struct queue_call *call))
 {
@@ -66,6 +76,10 @@ static int run_in_queue(struct queue_wish *wish, int (*act)(const struct queue_c
     wish->call.folder = folder;
     wish->call.place = (struct store_place){config.store, folder};
     wish->call.config = &config;
+    if (wish->call.message && !may_read_messages(&config, &error)) {
+        config_free(&config);
+        return command_fail(&queue_command, &error);
+    }
     bool done = data_dir_act_in(folder, &error); /* the queue belongs to its owner, even if root calls */
     exit_code = done ? act(&wish->call) : command_fail(&queue_command, &error);
     config_free(&config);
@@ -111,6 +125,9 @@ static int list(const struct verb_call *call)
 
 static int show(const struct verb_call *call)
 {
+    const struct queue_wish *wish = call->wish;
+    if (wish->call.message && wish->call.json)
+        return command_usage(&queue_command, "--message prints the message as it is, without --json");
     return look(call, queue_show);
 }
 
@@ -164,11 +181,11 @@ static int remove_some(const struct verb_call *call)
     return change(call, act_remove);
 }
 
-#define FILTERS "sender recipient domain older younger reason all"
+#define FILTERS "sender recipient domain older younger reason state all"
 
 static const struct command_verb verbs[] = {
     {"list", "", "json postfix-json " FILTERS, list},
-    {"show", "ID", "json", show},
+    {"show", "ID", "json message", show},
     {"stats", "", "json", stats},
     {"watch", "", "json", watch},
     {"retry", "[ID...]", "json " FILTERS, retry},
@@ -184,6 +201,7 @@ static int run(int argc, char **argv)
     struct selection_texts *texts = &wish.texts;
     const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config},
                                         {OPTION_FLAG, "json", 0, &wish.call.json},
+                                        {OPTION_FLAG, "message", 0, &wish.call.message},
                                         {OPTION_FLAG, "postfix-json", 0, &wish.call.postfix_json},
                                         {OPTION_TEXT, "sender", 0, &texts->sender},
                                         {OPTION_TEXT, "recipient", 0, &texts->recipient},
@@ -191,6 +209,7 @@ static int run(int argc, char **argv)
                                         {OPTION_TEXT, "older", 0, &texts->older},
                                         {OPTION_TEXT, "younger", 0, &texts->younger},
                                         {OPTION_TEXT, "reason", 0, &texts->reason},
+                                        {OPTION_TEXT, "state", 0, &texts->state},
                                         {OPTION_FLAG, "all", 0, &texts->all},
                                         {OPTION_END, NULL, 0, NULL}};
     return options_run_verb(&queue_command, argc, argv, rules, verbs, &wish);
@@ -200,14 +219,15 @@ const struct command queue_command = {
     .name = "queue",
     .summary = "list and manage queued mail: list, show, stats, watch, retry, hold, release, remove",
     .help = "usage: mailboat queue list [FILTER]... [--json|--postfix-json]\n"
-            "       mailboat queue show ID [--json]\n"
+            "       mailboat queue show ID [--json|--message]\n"
             "       mailboat queue stats [--json]\n"
             "       mailboat queue watch [--json]\n"
             "       mailboat queue retry|hold|release|remove ID...|FILTER...|--all [--json]\n"
             "\n"
             "Messages that were accepted but not yet delivered. list prints one line per\n"
-            "message, with the latest reason for its delay; show prints every recipient\n"
-            "(mailboat explain has the details). stats counts by destination and by reason.\n"
+            "message, with the latest reason for its delay; show prints every recipient, with\n"
+            "--message instead the header and text of the message, for root only (mailboat\n"
+            "explain has the details). stats counts by destination and by reason.\n"
             "watch shows activity while the server works, until ^C. retry retries now. hold\n"
             "stops attempts and expiry until release, which retries immediately. remove\n"
             "deletes messages without a report.\n"
@@ -219,9 +239,11 @@ const struct command queue_command = {
             "      --older TIME    accepted at least this long ago: 30m, 2h, 5d\n"
             "      --younger TIME  accepted less than this long ago\n"
             "      --reason TEXT   the last reply contains this; case does not matter\n"
+            "      --state STATE   in_progress, held, waiting (for its next attempt) or ready; or a\n"
+            "                      reason as explain has it: retry, destination_backoff, no_server\n"
             "      --all           everything\n"
-            "With --recipient, --domain or --reason a change applies to those recipients\n"
-            "only; others of the same message are not affected.\n"
+            "With --recipient, --domain, --reason or --state a change applies to those\n"
+            "recipients only; others of the same message are not affected.\n"
             "\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
             "      --json          print JSON\n"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * queue: shared declarations of `mailboat queue`. queue.c parses the command line; queue_list.c lists and
- * shows, queue_action.c applies operator actions, queue_stats.c counts, queue_watch.c shows activity.
+ * queue: shared declarations of `mailboat queue`. queue.c parses the command line; queue_list.c lists,
+ * queue_show.c shows one message, queue_action.c applies operator actions, queue_stats.c counts,
+ * queue_watch.c shows activity.
  */
 #ifndef MAILBOAT_CLI_QUEUE_QUEUE_H
 #define MAILBOAT_CLI_QUEUE_QUEUE_H
@@ -22,6 +23,7 @@ struct queue_call {
     const struct config *config;
     struct selection selection;
     bool json, postfix_json;
+    bool message;           /* show: the message itself */
     const char *const *ids; /* arguments after the verb */
     size_t id_count;
 };

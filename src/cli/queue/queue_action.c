@@ -9,6 +9,7 @@
 #include <sysexits.h>
 
 #include "cli/queue/queue.h"
+#include "cli/queue/recipient_wait.h"
 #include "cli/queue/search.h"
 #include "io/clock.h"
 #include "io/log.h"
@@ -107,6 +108,8 @@ struct queue_choice {
     size_t chosen_count;
     uint64_t *count;
     struct error *error;
+    struct queue_view view;
+    const struct selection *selection;
 };
 
 static bool apply_chosen(struct queue_choice *choice)
@@ -122,8 +125,13 @@ static bool apply_chosen(struct queue_choice *choice)
                        choice->error);
 }
 
-static bool choose_recipients(struct queue_choice *choice, const struct selection *selection, uint64_t id,
-                              struct store_recipient *page)
+static bool is_taken(void *owner, uint64_t id, const struct store_recipient *recipient)
+{
+    struct queue_choice *choice = owner;
+    return recipient_wait_is_taken(choice->selection, &choice->view, id, recipient);
+}
+
+static bool choose_recipients(struct queue_choice *choice, uint64_t id, struct store_recipient *page)
 {
     struct arena arena = {0};
     uint32_t from = 0;
@@ -133,7 +141,7 @@ static bool choose_recipients(struct queue_choice *choice, const struct selectio
          arena_clear(&arena)) {
         from = page[count - 1].number + 1;
         for (size_t i = 0; done && i < count; i++) {
-            if (!selection_takes_recipient(selection, &page[i]))
+            if (!selection_takes_recipient(choice->selection, &page[i]) || !is_taken(choice, id, &page[i]))
                 continue;
             choice->chosen[choice->chosen_count++] = (struct chosen){id, page[i].number};
             done = choice->chosen_count < CHOSEN_MAX || apply_chosen(choice);
@@ -152,13 +160,18 @@ static bool choose(struct queue_backend *backend, const struct queue_call *call,
     choice->verb = verb;
     choice->count = count;
     choice->error = error;
+    choice->selection = &call->selection;
     bool done = backend_look(backend, call, error);
     if (done) {
         struct search search;
-        search_start(&search, backend->store, &call->selection, queue_clock_read_ms(backend->store));
+        queue_view_open(&choice->view, backend->store, call->config, call->folder);
+        search_start(&search, backend->store, &call->selection, choice->view.now_ms);
+        search.condition = is_taken;
+        search.owner = choice;
         for (const struct store_summary *found; done && (found = search_next(&search)) != NULL;)
-            done = choose_recipients(choice, &call->selection, found->id, recipients);
+            done = choose_recipients(choice, found->id, recipients);
         search_free(&search);
+        queue_view_close(&choice->view);
     }
     done = done && apply_chosen(choice) && store_verdict(backend->store, error) == STORE_DONE;
     free(recipients);
@@ -181,7 +194,7 @@ static bool explain_none(struct queue_backend *backend, const struct queue_call 
     if (store_verdict(backend->store, error) != STORE_DONE)
         return false;
     if (!there)
-        return error_set(error, EX_DATAERR, "message %s is not in the queue", text);
+        return error_set(error, EX_UNAVAILABLE, "message %s is not in the queue", text);
     return verb != CONTROL_RETRY || error_set(error, EX_DATAERR, "%s is held: use release", text);
 }
 

@@ -6,9 +6,11 @@
 
 #include "cli/queue/format.h"
 #include "cli/queue/queue.h"
+#include "cli/terminal.h"
 #include "core/queue/queue_id.h"
 #include "core/queue/schedule.h"
 #include "core/text/top_counts.h"
+#include "core/text/wrap.h"
 #include "queue/queue_clock.h"
 
 enum stats_limit {
@@ -179,32 +181,73 @@ static void print_json(const struct queue_counts *stats)
 
 /* ---- text ---- */
 
-static void print_row(struct bytes name, uint64_t total, const uint64_t counts[TOP_COUNTS_KINDS],
-                      uint64_t next_ms, uint64_t now_ms)
+/* The columns of a table for a terminal: where they leave the name too little, it has a line of its own. */
+struct stats_table {
+    struct terminal terminal;
+    size_t name_width;
+    int number_width, last_width;
+};
+
+enum { NAME_WIDTH_WIDE = 40, NAME_WIDTH_MIN = 12, WIDE_COLUMNS = 105, NARROW_NUMBERS = 48 };
+
+static void table_start(struct stats_table *table)
 {
-    char next[FORMAT_AGE_SIZE];
-    struct buffer clean = {0};
-    format_add_clean(&clean, bytes_first(name, 40));
-    printf("%-40s %9llu", buffer_text(&clean), (unsigned long long)total);
-    for (unsigned state = 0; state < TOP_COUNTS_KINDS; state++)
-        printf(" %*llu", state + 1 < TOP_COUNTS_KINDS ? 9 : 11, (unsigned long long)counts[state]);
-    if (next_ms != 0)
-        printf("  in %s", format_age(now_ms, next_ms, next));
-    putchar('\n');
-    buffer_free(&clean);
+    terminal_look(&table->terminal);
+    size_t width = table->terminal.width;
+    bool wide = width == 0 || width >= WIDE_COLUMNS;
+    table->number_width = wide ? 9 : 7;
+    table->last_width = wide ? 11 : 7;
+    table->name_width = wide                                      ? NAME_WIDTH_WIDE
+                        : width > NARROW_NUMBERS + NAME_WIDTH_MIN ? width - NARROW_NUMBERS
+                                                                  : NAME_WIDTH_MIN;
 }
 
-static void print_destinations(const struct queue_counts *stats)
+static void print_row(const struct stats_table *table, struct bytes name, uint64_t total,
+                      const uint64_t counts[TOP_COUNTS_KINDS], uint64_t next_ms, uint64_t now_ms)
+{
+    char next[FORMAT_AGE_SIZE];
+    struct buffer line = {0};
+    format_add_clean(&line, name);
+    size_t columns = wrap_columns(buffer_bytes(&line));
+    if (columns > table->name_width) {
+        terminal_print(&table->terminal, &line, 0);
+        columns = 0;
+    }
+    buffer_add_format(&line, "%*s %*llu", (int)(table->name_width - columns), "", table->number_width,
+                      (unsigned long long)total);
+    for (unsigned state = 0; state < TOP_COUNTS_KINDS; state++)
+        buffer_add_format(&line, " %*llu",
+                          state + 1 < TOP_COUNTS_KINDS ? table->number_width : table->last_width,
+                          (unsigned long long)counts[state]);
+    if (next_ms != 0)
+        buffer_add_format(&line, "  in %s", format_age(now_ms, next_ms, next));
+    terminal_print(&table->terminal, &line, 0);
+    buffer_free(&line);
+}
+
+static void print_heading(const struct stats_table *table)
+{
+    bool wide = table->number_width == 9;
+    struct buffer line = {0};
+    putchar('\n');
+    buffer_add_format(&line, "%-*s %*s %*s %*s %*s %*s  %s", (int)table->name_width, "destination",
+                      table->number_width, "all", table->number_width, "ready", table->number_width,
+                      "waiting", table->number_width, "held", table->last_width,
+                      wide ? "in progress" : "trying", "next");
+    terminal_print(&table->terminal, &line, 0);
+    buffer_free(&line);
+}
+
+static void print_destinations(const struct queue_counts *stats, const struct stats_table *table)
 {
     const struct top_counts *d = &stats->destinations;
     struct top_counts_entry rest = d->rest;
     size_t shown = at_most(d->count, STATS_SHOWN_MAX);
     char others[60];
-    printf("\n%-40s %9s %9s %9s %9s %11s  %s\n", "destination", "all", "ready", "waiting", "held",
-           "in progress", "next");
+    print_heading(table);
     for (size_t i = 0; i < shown; i++)
-        print_row(d->entries[i]->name, d->entries[i]->total, d->entries[i]->counts, d->entries[i]->first_ms,
-                  stats->now_ms);
+        print_row(table, d->entries[i]->name, d->entries[i]->total, d->entries[i]->counts,
+                  d->entries[i]->first_ms, stats->now_ms);
     for (size_t i = shown; i < d->count; i++) {
         rest.total += d->entries[i]->total;
         for (unsigned state = 0; state < TOP_COUNTS_KINDS; state++)
@@ -212,37 +255,51 @@ static void print_destinations(const struct queue_counts *stats)
     }
     snprintf(others, sizeof others, "(%llu others)", (unsigned long long)(d->count - shown + d->rest_names));
     if (rest.total > 0)
-        print_row(bytes_of_text(others), rest.total, rest.counts, 0, stats->now_ms);
+        print_row(table, bytes_of_text(others), rest.total, rest.counts, 0, stats->now_ms);
 }
 
-static void print_reasons(const struct top_counts *reasons)
+static void print_reasons(const struct top_counts *reasons, const struct terminal *terminal)
 {
+    enum { REASON_INDENT = 11 };
+    struct buffer line = {0};
     if (reasons->count > 0)
         puts("\nreasons (# stands for parts that differ)");
     for (size_t i = 0; i < at_most(reasons->count, STATS_REASONS_SHOWN_MAX); i++) {
-        printf("%9llu  ", (unsigned long long)reasons->entries[i]->total);
-        format_print(reasons->entries[i]->name);
-        putchar('\n');
+        buffer_add_format(&line, "%9llu  %s", (unsigned long long)reasons->entries[i]->total,
+                          terminal_red(terminal));
+        format_add_clean(&line, reasons->entries[i]->name);
+        buffer_add_text(&line, terminal_plain(terminal));
+        terminal_print(terminal, &line, REASON_INDENT);
     }
+    buffer_free(&line);
 }
 
 static void print_text(const struct queue_counts *stats)
 {
     char age[FORMAT_AGE_SIZE], id[QUEUE_ID_TEXT_LENGTH + 1];
+    struct stats_table table;
+    struct buffer line = {0};
     if (stats->recipients == 0) {
         puts("The queue is empty.");
         return;
     }
+    table_start(&table);
     queue_id_text(stats->oldest_id, id);
-    printf("%llu recipients of %llu messages: %llu ready, %llu waiting, %llu held, %llu in progress; the "
-           "oldest, %s, since %s%s\n",
-           (unsigned long long)stats->recipients, (unsigned long long)stats->messages,
-           (unsigned long long)stats->states[READY], (unsigned long long)stats->states[WAITING],
-           (unsigned long long)stats->states[HELD], (unsigned long long)stats->states[IN_FLIGHT], id,
-           format_age(stats->oldest_ms, stats->now_ms, age),
-           stats->in_progress.served ? "" : "; the server is not running");
-    print_destinations(stats);
-    print_reasons(&stats->reasons);
+    buffer_add_format(
+        &line,
+        "%llu recipients of %llu messages: %llu ready, %llu waiting, %llu held, %llu in progress; the "
+        "oldest, %s, since %s",
+        (unsigned long long)stats->recipients, (unsigned long long)stats->messages,
+        (unsigned long long)stats->states[READY], (unsigned long long)stats->states[WAITING],
+        (unsigned long long)stats->states[HELD], (unsigned long long)stats->states[IN_FLIGHT], id,
+        format_age(stats->oldest_ms, stats->now_ms, age));
+    if (!stats->in_progress.served)
+        buffer_add_format(&line, "; %sthe server is not running%s", terminal_red(&table.terminal),
+                          terminal_plain(&table.terminal));
+    terminal_print(&table.terminal, &line, 0);
+    print_destinations(stats, &table);
+    print_reasons(&stats->reasons, &table.terminal);
+    buffer_free(&line);
 }
 
 int queue_stats(const struct queue_call *call)

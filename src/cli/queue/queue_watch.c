@@ -14,6 +14,8 @@
 
 #include "cli/queue/format.h"
 #include "cli/queue/queue.h"
+#include "cli/terminal.h"
+#include "core/text/wrap.h"
 #include "io/clock.h"
 #include "store/queue/store_lock.h"
 
@@ -23,7 +25,7 @@ enum watch_limit {
     /* time for a queue process to start listening, while another drains */
     WATCH_SUCCESSOR_MS = 20 * 1000,
     WATCH_AGAIN_MS = 200,
-    NAME_WIDTH = 32,
+    WATCH_WIDE = 100, /* columns from which the reason is in the line */
 };
 
 /* Rates per second, from two polls. */
@@ -37,6 +39,7 @@ struct watch_look {
 struct watch_screen {
     const struct queue_call *call;
     bool drawn; /* on a terminal */
+    struct terminal terminal;
     struct watch_look before;
     bool rates_known;
     double rates[RATES];
@@ -96,17 +99,24 @@ static void add_why(struct buffer *out, const struct watch_screen *view, const s
 
 /* ---- the display ---- */
 
-/* Adds one line, as wide as the screen; multibyte characters count as one. */
-static void add_line(struct buffer *screen, struct bytes line, size_t width)
+struct watch_frame {
+    struct buffer text;
+    size_t rows, width; /* rows that are left */
+};
+
+/* Adds a line, wrapped at the width of the screen, as far as rows are left. Clears it. */
+static void add_line(struct watch_frame *frame, struct buffer *line, size_t indent)
 {
-    size_t length = 0;
-    for (size_t seen = 0; length < line.length; length++) {
-        bool begins = ((unsigned char)line.at[length] & 0xc0) != 0x80;
-        if (begins && seen++ == width)
-            break;
+    struct buffer wrapped = {0};
+    wrap_add(&wrapped, buffer_bytes(line), indent, frame->width);
+    struct bytes left = buffer_bytes(&wrapped);
+    while (left.length > 0 && frame->rows > 0) {
+        buffer_add(&frame->text, bytes_split(&left, '\n'));
+        buffer_add_text(&frame->text, "\x1b[K\r\n");
+        frame->rows--;
     }
-    buffer_add(screen, bytes_first(line, length));
-    buffer_add_text(screen, "\x1b[K\r\n");
+    buffer_free(&wrapped);
+    buffer_clear(line);
 }
 
 static void head_line(struct buffer *line, const struct watch_screen *view)
@@ -118,42 +128,72 @@ static void head_line(struct buffer *line, const struct watch_screen *view)
     add_rates(line, view, "  %s %s/s");
 }
 
-static void destination_line(struct buffer *line, const struct watch_screen *view,
-                             const struct destination_status *d)
+/* Where the screen is narrow the reason has a line of its own. */
+struct watch_columns {
+    int name, in_progress, more, failures;
+};
+static const struct watch_columns wide_columns = {32, 11, 6, 8}, narrow_columns = {27, 9, 4, 8};
+
+static const struct watch_columns *columns_of(const struct watch_frame *frame)
 {
-    struct buffer name = {0};
+    return frame->width < WATCH_WIDE ? &narrow_columns : &wide_columns;
+}
+
+static void add_heading(struct watch_frame *frame)
+{
+    const struct watch_columns *c = columns_of(frame);
+    struct buffer line = {0};
+    buffer_add_format(&line, "\x1b[1m%-*s  %*s  %*s  %*s%s\x1b[m", c->name, "destination", c->in_progress,
+                      c == &wide_columns ? "in progress" : "trying", c->more, "more", c->failures, "failures",
+                      c == &wide_columns ? "  reason" : "");
+    add_line(frame, &line, 0);
+    buffer_free(&line);
+}
+
+/* A longer name is wrapped, and so are its numbers. */
+static void add_destination(struct watch_frame *frame, const struct watch_screen *view,
+                            const struct destination_status *d)
+{
+    const struct watch_columns *c = columns_of(frame);
+    struct buffer line = {0}, why = {0};
     char in_progress[40] = "-";
     if (d->deliveries > 0)
         snprintf(in_progress, sizeof in_progress, "%u of %u", (unsigned)d->deliveries, (unsigned)d->limit);
-    format_add_clean(&name, bytes_first(d->name, NAME_WIDTH));
-    buffer_add_format(line, "%-*s  %11s  %6s  %8u  ", NAME_WIDTH, buffer_text(&name), in_progress,
-                      d->has_due ? "yes" : "", (unsigned)d->failures);
-    add_why(line, view, d);
-    buffer_free(&name);
+    format_add_clean(&line, d->name);
+    for (size_t columns = wrap_columns(buffer_bytes(&line)); columns < (size_t)c->name; columns++)
+        buffer_add_octet(&line, ' ');
+    buffer_add_format(&line, "  %*s  %*s  %*u", c->in_progress, in_progress, c->more, d->has_due ? "yes" : "",
+                      c->failures, (unsigned)d->failures);
+    add_why(&why, view, d);
+    if (why.length > 0 && c == &narrow_columns) {
+        add_line(frame, &line, 0);
+        buffer_add_text(&line, "  ");
+    }
+    if (why.length > 0)
+        buffer_add_format(&line, "  %s%s%s", terminal_red(&view->terminal), buffer_text(&why),
+                          terminal_plain(&view->terminal));
+    add_line(frame, &line, 4);
+    buffer_free(&line);
+    buffer_free(&why);
 }
 
 static void draw(const struct watch_screen *view)
 {
     struct winsize size = {0};
-    struct buffer screen = {0}, line = {0};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row < 5 || size.ws_col < 20)
+    struct buffer line = {0};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row < 5 || size.ws_col < TERMINAL_WIDTH_MIN)
         size = (struct winsize){.ws_row = 24, .ws_col = 80};
-    buffer_add_text(&screen, "\x1b[H");
+    struct watch_frame frame = {.rows = size.ws_row - 1u, .width = size.ws_col};
+    buffer_add_text(&frame.text, "\x1b[H");
     head_line(&line, view);
-    add_line(&screen, buffer_bytes(&line), size.ws_col);
-    buffer_clear(&line);
-    buffer_add_format(&line, "\x1b[1m%-*s  %11s  %6s  %8s  %s\x1b[m", NAME_WIDTH, "destination",
-                      "in progress", "more", "failures", "reason");
-    add_line(&screen, buffer_bytes(&line), size.ws_col + 7u); /* escape sequences for bold take no columns */
-    for (size_t i = 0; i < view->now->destination_count && i + 4 < size.ws_row; i++) {
-        buffer_clear(&line);
-        destination_line(&line, view, &view->now->destinations[i]);
-        add_line(&screen, buffer_bytes(&line), size.ws_col);
-    }
-    buffer_add_text(&screen, "\x1b[J^C ends it.");
-    fwrite(buffer_text(&screen), 1, screen.length, stdout);
+    add_line(&frame, &line, 0);
+    add_heading(&frame);
+    for (size_t i = 0; i < view->now->destination_count && frame.rows > 0; i++)
+        add_destination(&frame, view, &view->now->destinations[i]);
+    buffer_add_text(&frame.text, "\x1b[m\x1b[J^C ends it.");
+    fwrite(buffer_text(&frame.text), 1, frame.text.length, stdout);
     buffer_free(&line);
-    buffer_free(&screen);
+    buffer_free(&frame.text);
 }
 
 /* ---- text and JSON ---- */
@@ -269,6 +309,7 @@ int queue_watch(const struct queue_call *call)
     struct watch_screen view = {.call = call, .drawn = !call->json && is_terminal()};
     struct sigaction catch = {.sa_handler = stop};
     struct error error = {0};
+    terminal_look(&view.terminal);
     for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
         sigaction(signals[i], &catch, NULL);
     if (view.drawn)

@@ -77,7 +77,9 @@ static const struct store_summary *next_by_recipient(struct search *search)
     while (search->at < search->count || turn_page(search)) {
         size_t at = search->at++;
         uint64_t id = search->ids[at];
-        if (selection_takes_recipient(search->selection, &search->recipients[at]) && id != search->one.id &&
+        const struct store_recipient *recipient = &search->recipients[at];
+        if (selection_takes_recipient(search->selection, recipient) && id != search->one.id &&
+            (search->condition == NULL || search->condition(search->owner, id, recipient)) &&
             read_one(search, id))
             return &search->one;
     }

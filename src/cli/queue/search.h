@@ -11,9 +11,14 @@
 
 #include "cli/queue/selection.h"
 
+/* Looks at what a selection cannot know, as the state of a recipient; NULL: nothing. */
+typedef bool search_condition(void *owner, uint64_t id, const struct store_recipient *recipient);
+
 struct search {
     struct store *store;
     const struct selection *selection;
+    search_condition *condition; /* set after search_start() */
+    void *owner;
     uint64_t now_ms, after_id;
     uint32_t after_number;
     size_t count, at;                   /* of the page: rows, and the next one */

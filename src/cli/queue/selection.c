@@ -2,6 +2,7 @@
 #include "cli/queue/selection.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "cli/queue/format.h"
@@ -30,6 +31,37 @@ static bool check_text(const char *name, const char *text, struct error *error)
     return text == NULL || *text != '\0' || error_set(error, EX_USAGE, "--%s is empty", name);
 }
 
+/* The words that --state takes: the four states, the reasons of a wait, and Postfix's names of states. */
+static const struct {
+    const char *typed, *name;
+} states[] = {{"in_progress", "in_progress"},
+              {"held", "held"},
+              {"waiting", "waiting"},
+              {"ready", "ready"},
+              {"no_server", "no_server"},
+              {"all_held", "all_held"},
+              {"destination_backoff", "destination_backoff"},
+              {"retry", "retry"},
+              {"turn", "turn"},
+              {"active", "in_progress"},
+              {"hold", "held"},
+              {"deferred", "waiting"},
+              {"incoming", "ready"}};
+
+static bool read_state(const char *text, const char **name, struct error *error)
+{
+    if (text == NULL)
+        return true;
+    for (size_t i = 0; i < ARRAY_LENGTH(states) && *name == NULL; i++)
+        if (bytes_equal_nocase(bytes_of_text(text), bytes_of_text(states[i].typed)))
+            *name = states[i].name;
+    return *name != NULL ||
+           error_set(error, EX_USAGE,
+                     "--state: '%s' is not a state; use in_progress, held, waiting, ready, or a reason such "
+                     "as destination_backoff or retry",
+                     text);
+}
+
 bool selection_read(struct selection *selection, const struct selection_texts *texts, struct error *error)
 {
     *selection = (struct selection){.all = texts->all,
@@ -43,7 +75,8 @@ bool selection_read(struct selection *selection, const struct selection_texts *t
                                     .reason = bytes_of_text(texts->reason)};
     if (selection->domain.length > 0 && selection->domain.at[0] == '@')
         selection->domain = bytes_from(selection->domain, 1);
-    return check_text("recipient", texts->recipient, error) && check_text("domain", texts->domain, error) &&
+    return read_state(texts->state, &selection->state, error) &&
+           check_text("recipient", texts->recipient, error) && check_text("domain", texts->domain, error) &&
            check_text("reason", texts->reason, error) &&
            read_age("older", texts->older, &selection->by_older, &selection->older_ms, error) &&
            read_age("younger", texts->younger, &selection->by_younger, &selection->younger_ms, error);
@@ -66,7 +99,7 @@ bool selection_is_everything(const struct selection *s)
 
 bool selection_looks_at_recipients(const struct selection *s)
 {
-    return s->by_recipient || s->by_domain || s->by_reason;
+    return s->by_recipient || s->by_domain || s->by_reason || s->state != NULL;
 }
 
 /* ---- matching ---- */
@@ -119,4 +152,9 @@ bool selection_takes_recipient(const struct selection *s, const struct store_rec
     if (s->by_domain && !bytes_equal_nocase(s->domain, domain_of(to->address)))
         return false;
     return !s->by_reason || has_reason(s, r);
+}
+
+bool selection_takes_state(const struct selection *s, const char *state, const char *why)
+{
+    return s->state == NULL || strcmp(s->state, state) == 0 || strcmp(s->state, why) == 0;
 }

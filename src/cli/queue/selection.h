@@ -15,11 +15,12 @@ struct selection {
     struct bytes sender, recipient; /* an address; "@example.org": any address there; empty sender: <> */
     struct bytes domain, reason;
     uint64_t older_ms, younger_ms;
+    const char *state; /* --state, as the table of states has it; NULL: any */
 };
 
 /* The options as typed; NULL if not given. Texts are borrowed. */
 struct selection_texts {
-    const char *sender, *recipient, *domain, *older, *younger, *reason;
+    const char *sender, *recipient, *domain, *older, *younger, *reason, *state;
     bool all;
 };
 /* False with a sentence about an invalid option. */
@@ -35,5 +36,8 @@ bool selection_looks_at_recipients(const struct selection *selection);
 bool selection_takes_message(const struct selection *selection, struct bytes sender, uint64_t arrived_ms,
                              uint64_t now_ms);
 bool selection_takes_recipient(const struct selection *selection, const struct store_recipient *recipient);
+
+/* True for a recipient in this state: one of the four ("waiting"), and why ("retry"). */
+bool selection_takes_state(const struct selection *selection, const char *state, const char *why);
 
 #endif
