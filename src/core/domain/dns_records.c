@@ -43,22 +43,6 @@ const char *domain_verdict_name(enum domain_verdict verdict)
 
 /* ---- addresses ---- */
 
-struct bytes domain_reverse_name(const struct route_address *address, struct arena *arena)
-{
-    static const char digits[] = "0123456789abcdef";
-    const uint8_t *o = address->octets;
-    char nibbles[65];
-    if (!address->six)
-        return bytes_of_text(arena_format(arena, "%u.%u.%u.%u.in-addr.arpa", o[3], o[2], o[1], o[0]));
-    for (size_t i = 0; i < 16; i++) {
-        nibbles[4 * i] = digits[o[15 - i] & 15];
-        nibbles[4 * i + 2] = digits[o[15 - i] >> 4];
-        nibbles[4 * i + 1] = nibbles[4 * i + 3] = '.';
-    }
-    nibbles[64] = '\0';
-    return bytes_of_text(arena_format(arena, "%sip6.arpa", nibbles));
-}
-
 struct bytes domain_address_text(const struct route_address *address, struct arena *arena)
 {
     const uint8_t *o = address->octets;
@@ -136,7 +120,7 @@ static void add_addresses(struct record_list *l)
         add(l, SUBJECT_ADDRESS, true, address->six ? DNS_AAAA : DNS_A, under(l, "", l->facts->hostname),
             arena_text(l->arena, text))
             ->address = *address;
-        add(l, SUBJECT_PTR, true, DNS_PTR, arena_text(l->arena, domain_reverse_name(address, l->arena)),
+        add(l, SUBJECT_PTR, true, DNS_PTR, arena_text(l->arena, route_reverse_name(address, l->arena)),
             arena_format(l->arena, "%.*s.", BYTES_ARG(l->facts->hostname)))
             ->address = *address;
     }

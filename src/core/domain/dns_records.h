@@ -70,8 +70,6 @@ struct domain_finding {
 struct domain_finding domain_compare(const struct domain_facts *facts, const struct domain_record *record,
                                      const struct dns_answer *said, struct arena *arena);
 
-/* Returns the name for the reverse lookup of an address: "1.2.0.192.in-addr.arpa". */
-struct bytes domain_reverse_name(const struct route_address *address, struct arena *arena);
 /* Returns "192.0.2.1", or "2001:db8::1" in full groups. */
 struct bytes domain_address_text(const struct route_address *address, struct arena *arena);
 /* True if the address is reachable from outside: not private, loopback, link-local or shared (RFC 1918,

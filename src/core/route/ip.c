@@ -85,6 +85,22 @@ void route_address_text(struct buffer *out, const struct route_address *address)
     }
 }
 
+struct bytes route_reverse_name(const struct route_address *address, struct arena *arena)
+{
+    static const char digits[] = "0123456789abcdef";
+    const uint8_t *o = address->octets;
+    char nibbles[65];
+    if (!address->six)
+        return bytes_of_text(arena_format(arena, "%u.%u.%u.%u.in-addr.arpa", o[3], o[2], o[1], o[0]));
+    for (size_t i = 0; i < 16; i++) {
+        nibbles[4 * i] = digits[o[15 - i] & 15];
+        nibbles[4 * i + 2] = digits[o[15 - i] >> 4];
+        nibbles[4 * i + 1] = nibbles[4 * i + 3] = '.';
+    }
+    nibbles[64] = '\0';
+    return bytes_of_text(arena_format(arena, "%sip6.arpa", nibbles));
+}
+
 /* ---- reachability ---- */
 
 /* IPv6 address formats that embed an IPv4 address, which a translator or the kernel contacts instead. */

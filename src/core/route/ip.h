@@ -11,6 +11,7 @@
 #ifndef MAILBOAT_CORE_ROUTE_IP_H
 #define MAILBOAT_CORE_ROUTE_IP_H
 
+#include "base/arena.h"
 #include "base/buffer.h"
 
 struct route_address {
@@ -22,6 +23,8 @@ struct route_address {
 struct route_address route_literal(struct bytes text);
 /* Appends "192.0.2.1" or "2001:db8::1" (RFC 5952) */
 void route_address_text(struct buffer *out, const struct route_address *address);
+/* Returns the name for the reverse lookup of an address: "1.2.0.192.in-addr.arpa"; in `arena`. */
+struct bytes route_reverse_name(const struct route_address *address, struct arena *arena);
 
 /* Addresses on which this machine accepts mail, as known by the shell. */
 struct own_addresses {

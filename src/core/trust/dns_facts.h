@@ -20,7 +20,7 @@
 #include "core/dns/dns_answer.h"
 
 enum dns_facts_limit {
-    DNS_FACTS_MAX = 128, /* answers of one judgement; a question past it is answered "temporary failure" */
+    DNS_FACTS_MAX = 160, /* answers of one judgement; a question past it is answered "temporary failure" */
     DNS_LACKED_MAX = 16, /* questions that are open at the same time; more are lacked in the next round */
 };
 
