@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kinds: a kind of row in the tables of mail authentication, and its judgement by the pure core.
+ *
+ * A row is an object with "kind", the inputs of that kind and "zone". A judge returns what the core made of
+ * it, in the words of the table's "expect". To add a kind: a judge in a file kind_NAME.c, a line here, a row
+ * in judge.c, and the rows' recognition in tables.py.
+ */
+#ifndef MAILBOAT_TESTS_TRUST_KINDS_H
+#define MAILBOAT_TESTS_TRUST_KINDS_H
+
+#include "base/buffer.h"
+#include "zone.h"
+
+/* Everything that one judgement may use; cleared after each row. */
+struct world {
+    struct zone zone;
+    struct arena arena;
+    struct dns_facts facts; /* started for the row */
+};
+
+/* Returns a text of the row, or bytes_none(). */
+struct bytes row_text(const json_t *row, const char *key);
+json_t *json_bytes(struct bytes text);
+
+json_t *judge_spf(const json_t *row, struct world *world);
+
+#endif

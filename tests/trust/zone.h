@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zone: the DNS of one row of a table (tests/suites/trust/README.md has the format): answers what a
+ * judgement lacks, all of it in order, or with a seed some of it in any order.
+ */
+#ifndef MAILBOAT_TESTS_TRUST_ZONE_H
+#define MAILBOAT_TESTS_TRUST_ZONE_H
+
+#include <jansson.h>
+
+#include "core/trust/dns_facts.h"
+
+struct zone {
+    const json_t *names; /* name -> type -> records; NULL: nothing exists */
+    uint64_t seed;       /* 0: all answers in order; moves on with each random choice */
+    json_t *asked;       /* if not NULL: gets "TXT name" of each question that was answered */
+};
+
+/* Answers questions that the facts lack, at least one; false if they lack none. */
+bool zone_answer(struct zone *zone, struct dns_facts *facts);
+
+#endif
