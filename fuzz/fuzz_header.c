@@ -8,7 +8,7 @@
 #include "core/message/header.h"
 #include "core/smtp/address.h"
 
-static const struct header_rules rules = {.utf8_allowed = true};
+static const struct header_rules rules = {.utf8_allowed = true, .repairs = true};
 static const struct header_stamp stamp = {
     .now_ms = 1795435200000u, .message_id = BYTES("1@mx.example.org"), .from = BYTES("ada@example.org")};
 

@@ -7,7 +7,9 @@
 
 #include "cli/send/outgoing_message.h"
 #include "core/message/address_list.h"
+#include "core/message/author_list.h"
 #include "core/message/date.h"
+#include "core/message/header.h"
 #include "core/message/mime.h"
 #include "core/message/transfer_encoding.h"
 #include "core/smtp/address.h"
@@ -19,7 +21,8 @@ enum header_about {
     REMOVED = 8,
     FROM = 16,
     DATE = 32,
-    MESSAGE_ID = 64
+    MESSAGE_ID = 64,
+    AUTHORS = 128
 };
 
 /* Bcc must never be sent; Return-Path is added by the last server. */
@@ -33,8 +36,8 @@ static const struct {
     {"resent-to", RECIPIENTS | RESENT | ADDRESSES},
     {"resent-cc", RECIPIENTS | RESENT | ADDRESSES},
     {"resent-bcc", RECIPIENTS | RESENT | REMOVED},
-    {"from", FROM | ADDRESSES},
-    {"sender", ADDRESSES},
+    {"from", FROM | ADDRESSES | AUTHORS},
+    {"sender", ADDRESSES | AUTHORS},
     {"reply-to", ADDRESSES},
     {"resent-from", ADDRESSES},
     {"resent-sender", ADDRESSES},
@@ -134,6 +137,20 @@ static void add_qualified(struct buffer *out, struct bytes field, const char *do
     buffer_free(&scratch);
 }
 
+/* Appends the field, with the quotes that its names lack. */
+static void add_authors(struct buffer *out, struct bytes field)
+{
+    struct buffer addresses = {0};
+    struct bytes value = field, name = bytes_split(&value, ':');
+    if (author_list_read(value, HEADER_AUTHORS_MAX, &addresses) == AUTHOR_LIST_UNQUOTED) {
+        buffer_add_format(out, "%.*s: ", BYTES_ARG(name));
+        author_list_quote(out, value);
+    } else {
+        buffer_add(out, field);
+    }
+    buffer_free(&addresses);
+}
+
 struct header_rewrite {
     struct outgoing_message *outgoing;
     const struct outgoing_parts *parts;
@@ -146,7 +163,7 @@ static bool take_field(struct header_rewrite *t, struct bytes field, struct erro
 {
     unsigned about = about_of(field);
     struct bytes value = field;
-    struct buffer qualified = {0};
+    struct buffer qualified = {0}, quoted = {0};
     bytes_split(&value, ':');
     t->seen |= about;
     if (t->parts->read_recipients && (about & RECIPIENTS) != 0 && ((about & RESENT) != 0) == t->resent &&
@@ -154,12 +171,17 @@ static bool take_field(struct header_rewrite *t, struct bytes field, struct erro
         return false;
     if ((about & REMOVED) != 0)
         return true;
+    if (t->parts->domain != NULL && (about & AUTHORS) != 0) {
+        add_authors(&quoted, field);
+        field = buffer_bytes(&quoted);
+    }
     if (t->parts->domain != NULL && (about & ADDRESSES) != 0) {
         add_qualified(&qualified, field, t->parts->domain);
         field = buffer_bytes(&qualified);
     }
     add_lines(t->out, field, " ");
     buffer_free(&qualified);
+    buffer_free(&quoted);
     return true;
 }
 

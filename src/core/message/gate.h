@@ -53,6 +53,7 @@ struct gate_observer {
 struct gate_options {
     bool checks_header;  /* false: all content passes unchanged */
     bool utf8_allowed;   /* SMTPUTF8 (RFC 6531) */
+    bool repairs;        /* only what passes is stored: header.h */
     struct bytes sender; /* the envelope sender, already verified; lives as long as the gate is open */
 };
 

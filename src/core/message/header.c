@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/message/header.h"
 
+#include "core/message/author_list.h"
 #include "core/message/date.h"
-#include "core/smtp/address.h"
 
 void header_free(struct header *header)
 {
@@ -55,117 +55,6 @@ void header_finish(struct header *header)
         return;
     header->whole = true;
     header->length = header->text.length;
-}
-
-/* ---- addresses ---- */
-
-static bool is_space(char octet)
-{
-    return octet == ' ' || octet == '\t' || octet == '\r' || octet == '\n';
-}
-
-static struct bytes skip_spaces(struct bytes text)
-{
-    while (text.length > 0 && is_space(text.at[0]))
-        text = bytes_from(text, 1);
-    return text;
-}
-
-static struct bytes trim(struct bytes text)
-{
-    text = skip_spaces(text);
-    while (text.length > 0 && is_space(text.at[text.length - 1]))
-        text.length--;
-    return text;
-}
-
-/* Returns the octets of the quoted string or comment at the start of `text`, with its delimiters; 0 if
- * unterminated. Comments may not nest: parsers differ there. */
-static size_t enclosed(struct bytes text, char end)
-{
-    for (size_t i = 1; i < text.length; i++) {
-        if (text.at[i] == '\\')
-            i++;
-        else if (text.at[i] == end)
-            return i + 1;
-        else if (end == ')' && text.at[i] == '(')
-            return 0;
-    }
-    return 0;
-}
-
-/* Returns the length of the words before one of `ends` outside of quotes; SIZE_MAX if quotes are
- * unterminated. */
-static size_t words_until(struct bytes text, const char *ends)
-{
-    size_t at = 0;
-    while (at < text.length && bytes_find(bytes_of_text(ends), text.at[at]) == SIZE_MAX) {
-        size_t more = text.at[at] == '"' ? enclosed(bytes_from(text, at), '"') : 1;
-        if (more == 0)
-            return SIZE_MAX;
-        at += more;
-    }
-    return at;
-}
-
-static bool keep_author(struct header *header, struct bytes address, bool utf8_allowed)
-{
-    struct address parsed;
-    if (!address_parse(address, true, &parsed) || bytes_search(address, BYTES("=?")) != SIZE_MAX)
-        return false;
-    if (parsed.smtputf8 && !utf8_allowed && header->fault == HEADER_FINE)
-        header->fault = HEADER_NEEDS_UTF8;
-    buffer_add(&header->authors, address);
-    buffer_add_octet(&header->authors, '\n'); /* is in no address */
-    return true;
-}
-
-/*
- * Reads one mailbox: "ada@example.org", "ada@example.org (Ada)", "Ada <ada@example.org>", "\"Ada, B.\"
- * <ada@example.org> (at home)". Rejects groups, routes, comments within, and an address in place of a
- * name: parsers disagree about those.
- */
-static bool read_mailbox(struct header *header, struct bytes *list, bool utf8_allowed)
-{
-    size_t end = words_until(*list, "<,(:;@");
-    if (end != SIZE_MAX && end < list->length && list->at[end] == '@')
-        end = words_until(*list, ",(<:;");
-    if (end == SIZE_MAX)
-        return false;
-    struct bytes address = trim(bytes_first(*list, end));
-    if (end < list->length && list->at[end] == '<') {
-        if (bytes_find(address, '@') != SIZE_MAX && words_until(address, "@") < address.length)
-            return false;
-        struct bytes inside = bytes_from(*list, end + 1);
-        size_t close = words_until(inside, ">");
-        if (close >= inside.length)
-            return false;
-        address = bytes_first(inside, close);
-        end += 1 + close + 1;
-    }
-    *list = skip_spaces(bytes_from(*list, end));
-    if (list->length > 0 && list->at[0] == '(') {
-        size_t comment = enclosed(*list, ')');
-        if (comment == 0)
-            return false;
-        *list = skip_spaces(bytes_from(*list, comment));
-    }
-    if (list->length > 0 && list->at[0] != ',')
-        return false;
-    bool more = list->length > 0;
-    *list = skip_spaces(bytes_from(*list, more ? 1 : 0));
-    return (!more || list->length > 0) && keep_author(header, address, utf8_allowed);
-}
-
-static bool read_list(struct header *header, struct bytes value, size_t most, bool utf8_allowed,
-                      size_t *count)
-{
-    value = skip_spaces(value);
-    *count = 0;
-    for (; value.length > 0; (*count)++)
-        if (*count == most || !read_mailbox(header, &value, utf8_allowed))
-            return false;
-    return *count > 0;
 }
 
 /* ---- checking ---- */
@@ -244,14 +133,24 @@ static void take_field(struct header *header, struct bytes name, struct bytes va
 static void check_authors(struct header *header, const struct header_rules *rules,
                           const struct header_findings *found)
 {
-    size_t authors = 0, senders = 0;
-    if (header->has_from &&
-        !read_list(header, found->from, HEADER_AUTHORS_MAX, rules->utf8_allowed, &authors))
+    enum author_list_kind from = AUTHOR_LIST_PLAIN, sender = AUTHOR_LIST_PLAIN;
+    size_t at = 0, authors = 0;
+    if (header->has_from)
+        from = author_list_read(found->from, HEADER_AUTHORS_MAX, &header->authors);
+    while (header_author(header, &at).length > 0)
+        authors++;
+    if (header->has_sender)
+        sender = author_list_read(found->sender, 1, &header->authors);
+    header->from_unquoted = from == AUTHOR_LIST_UNQUOTED;
+    header->sender_unquoted = sender == AUTHOR_LIST_UNQUOTED;
+    if (from == AUTHOR_LIST_MALFORMED || (header->from_unquoted && !rules->repairs))
         fault(header, HEADER_BAD_FROM);
-    else if (header->has_sender && !read_list(header, found->sender, 1, rules->utf8_allowed, &senders))
+    else if (sender == AUTHOR_LIST_MALFORMED || (header->sender_unquoted && !rules->repairs))
         fault(header, HEADER_BAD_SENDER);
     else if (authors > 1 && !header->has_sender)
         fault(header, HEADER_NEEDS_SENDER);
+    else if (!rules->utf8_allowed && !bytes_is_ascii(buffer_bytes(&header->authors)))
+        fault(header, HEADER_NEEDS_UTF8);
 }
 
 enum header_fault header_check(struct header *header, const struct header_rules *rules)
@@ -316,6 +215,22 @@ static void add_field(struct buffer *out, const char *name, const char *open, st
     buffer_add_format(out, "%s: %s%.*s%s\r\n", name, open, BYTES_ARG(value), close);
 }
 
+/* Appends the field as it leaves. */
+static void add_fixed(const struct header *header, struct bytes field, struct buffer *out)
+{
+    struct bytes name = header_field_name(field);
+    bool unquoted = (header->from_unquoted && bytes_is_nocase(name, "From")) ||
+                    (header->sender_unquoted && bytes_is_nocase(name, "Sender"));
+    if (is_blind(name))
+        return;
+    if (!unquoted) {
+        buffer_add(out, field);
+        return;
+    }
+    buffer_add_format(out, "%.*s: ", BYTES_ARG(name));
+    author_list_quote(out, bytes_from(field, name.length + 1));
+}
+
 void header_fix(const struct header *header, const struct header_stamp *stamp, struct buffer *out)
 {
     struct bytes all = buffer_bytes(&header->text), rest = bytes_first(all, header->length);
@@ -329,11 +244,9 @@ void header_fix(const struct header *header, const struct header_stamp *stamp, s
     }
     if (!header->has_message_id && stamp->message_id.length > 0)
         add_field(out, "Message-ID", "<", stamp->message_id, ">");
-    while (header->has_blind && rest.length > 0 && rest.at[0] != '\r') {
-        struct bytes field = header_next_field(&rest, &lines);
-        if (!is_blind(header_field_name(field)))
-            buffer_add(out, field);
-    }
+    bool changes = header->has_blind || header->from_unquoted || header->sender_unquoted;
+    while (changes && rest.length > 0 && rest.at[0] != '\r')
+        add_fixed(header, header_next_field(&rest, &lines), out);
     buffer_add(out, rest);
     buffer_add(out, bytes_from(all, header->length));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * header: the header of a submitted message (RFC 6409, RFC 5322): gathered up to its empty line, checked,
- * and fixed. A header whose authors two parsers could read differently is rejected.
+ * and fixed. A header whose authors two parsers could read differently is rejected (author_list.h).
  *
  * Call header_add() with each run of content until header_is_whole(), or header_finish() at the content's
  * end; then header_check(). If it is valid, header_author() returns the authors, and header_fix() the
@@ -42,6 +42,7 @@ struct header {
     size_t line;
     struct buffer authors; /* addresses of From, then of Sender, each with an LF after it */
     bool has_from, has_sender, has_date, has_message_id, has_blind; /* blind: Bcc, Resent-Bcc */
+    bool from_unquoted, sender_unquoted;                            /* names that need quotes */
 };
 
 void header_free(struct header *header);
@@ -52,6 +53,9 @@ void header_finish(struct header *header);
 
 struct header_rules {
     bool utf8_allowed; /* SMTPUTF8 */
+    /* the content that leaves is header_fix()'s; else a header that needs more than missing fields is a
+     * fault */
+    bool repairs;
 };
 enum header_fault header_check(struct header *header, const struct header_rules *rules);
 const char *header_fault_sentence(enum header_fault fault);
@@ -71,8 +75,8 @@ struct header_stamp {
     struct bytes message_id; /* without its brackets */
     struct bytes from;       /* for a message without From; empty: none is added */
 };
-/* Appends the header without Bcc and Resent-Bcc and with missing fields added (Date, Message-ID, From),
- * and the content after it. */
+/* Appends the header without Bcc and Resent-Bcc, with missing fields added (Date, Message-ID, From) and
+ * names in From and Sender quoted where they need it, and the content after it. */
 void header_fix(const struct header *header, const struct header_stamp *stamp, struct buffer *out);
 
 #endif

@@ -21,6 +21,7 @@ static void begin_content(struct server_session *session)
                   fix);
     struct gate_options options = {.checks_header = session->policy->checks_header,
                                    .utf8_allowed = state->envelope.smtputf8,
+                                   .repairs = true,
                                    .sender = state->envelope.sender};
     gate_start(&state->gate, &options);
     state->arrival = ARRIVAL_RUNS;
