@@ -84,9 +84,38 @@ static int check_hello(SSL *ssl, int *alert, void *owner)
     return SSL_CLIENT_HELLO_ERROR;
 }
 
+/* A server cannot be asked for the passphrase of a key, and `config check` must not wait for one either. */
+static int no_passphrase(char *room, int size, int writing, void *owner)
+{
+    *(bool *)owner = true; /* the key is encrypted */
+    return -1;
+}
+
+static bool fail_key(bool encrypted, const char *certificate_file, const char *key_file, struct error *error)
+{
+    unsigned long last = ERR_peek_last_error();
+    bool other = ERR_GET_LIB(last) == ERR_LIB_X509 && (ERR_GET_REASON(last) == X509_R_KEY_VALUES_MISMATCH ||
+                                                       ERR_GET_REASON(last) == X509_R_KEY_TYPE_MISMATCH);
+    /* a key of another kind is stored apart, without a certificate */
+    other = other ||
+            (ERR_GET_LIB(last) == ERR_LIB_SSL && ERR_GET_REASON(last) == SSL_R_NO_CERTIFICATE_ASSIGNED);
+    ERR_clear_error();
+    if (encrypted)
+        return error_set(error, EX_CONFIG,
+                         "the key %s is encrypted; store it without a passphrase: openssl pkey -in %s",
+                         key_file, key_file);
+    if (other)
+        return error_set(error, EX_CONFIG,
+                         "the key %s does not belong to the first certificate of %s; use the two files that "
+                         "were issued together, with the server's own certificate first",
+                         key_file, certificate_file);
+    return error_set(error, EX_CONFIG, "%s holds no private key in PEM form", key_file);
+}
+
 bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file,
                      struct error *error)
 {
+    bool encrypted = false;
     if (!readable(certificate_file, "certificate", error) || !readable(key_file, "key", error) ||
         !context_start(context, TLS_server_method(), TLS_SERVER_GROUPS, error))
         return false;
@@ -96,17 +125,18 @@ bool tls_server_open(struct tls_context *context, const char *certificate_file, 
     SSL_CTX_set_max_early_data(context->ssl, 0); /* early data could be replayed */
     /* tickets resume without server memory */
     SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_default_passwd_cb(context->ssl, no_passphrase);
+    SSL_CTX_set_default_passwd_cb_userdata(context->ssl, &encrypted);
     if (SSL_CTX_use_certificate_chain_file(context->ssl, certificate_file) != 1)
         error_set(error, EX_CONFIG, "%s is not a PEM certificate chain: %s", certificate_file,
                   openssl_reason());
-    else if (SSL_CTX_use_PrivateKey_file(context->ssl, key_file, SSL_FILETYPE_PEM) != 1)
-        error_set(error, EX_CONFIG, "%s is not the PEM private key of %s: %s", key_file, certificate_file,
-                  openssl_reason());
-    else if (SSL_CTX_check_private_key(context->ssl) != 1)
-        error_set(error, EX_CONFIG, "the key %s does not belong to the certificate %s", key_file,
-                  certificate_file);
-    else
+    else if (SSL_CTX_use_PrivateKey_file(context->ssl, key_file, SSL_FILETYPE_PEM) != 1 ||
+             SSL_CTX_check_private_key(context->ssl) != 1)
+        fail_key(encrypted, certificate_file, key_file, error);
+    else {
+        SSL_CTX_set_default_passwd_cb_userdata(context->ssl, NULL);
         return true;
+    }
     tls_close(context);
     return false;
 }

@@ -20,6 +20,8 @@ union any_address {
     struct sockaddr_in6 six;
 };
 
+enum { HOLDER_NAME_MAX = 32 };
+
 bool listen_is_exhausted(int number)
 {
     return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
@@ -66,21 +68,21 @@ static bool process_has_inode(const char *pid, unsigned long inode)
     return found;
 }
 
-/* Writes " by NAME (process PID)", or "" if unknown. */
-static void describe_holder(uint16_t port, char *room, size_t size)
+/* Writes " by NAME (process PID)", or "" if unknown. `name` gets the NAME. */
+static void describe_holder(uint16_t port, char *room, size_t size, char name[HOLDER_NAME_MAX])
 {
     unsigned long inode = listening_inode("/proc/net/tcp", port);
     if (inode == 0)
         inode = listening_inode("/proc/net/tcp6", port);
-    room[0] = '\0';
+    room[0] = name[0] = '\0';
     DIR *processes = inode == 0 ? NULL : opendir("/proc");
     for (struct dirent *entry; processes != NULL && (entry = readdir(processes)) != NULL;) {
         if (!ascii_is_digit(entry->d_name[0]) || !process_has_inode(entry->d_name, inode))
             continue;
-        char path[64], name[32] = "";
+        char path[64];
         snprintf(path, sizeof path, "/proc/%.20s/comm", entry->d_name);
         FILE *file = fopen(path, "re");
-        if (file != NULL && fgets(name, sizeof name, file) != NULL)
+        if (file != NULL && fgets(name, HOLDER_NAME_MAX, file) != NULL)
             name[strcspn(name, "\n")] = '\0';
         if (file != NULL)
             fclose(file);
@@ -111,9 +113,9 @@ static socklen_t fill_address(union any_address *address, const struct config_li
 static bool fail_bind(const struct config_listener *facts, struct error *error)
 {
     const char *where = facts->address == NULL ? "every address" : facts->address;
-    char holder[128];
+    char holder[128], name[HOLDER_NAME_MAX];
     if (errno == EADDRINUSE) {
-        describe_holder(facts->port, holder, sizeof holder);
+        describe_holder(facts->port, holder, sizeof holder, name);
         return error_set(
             error, EX_UNAVAILABLE,
             "port %u on %s is already in use%s; stop that program, or choose another port under listeners",
@@ -131,27 +133,38 @@ static bool fail_bind(const struct config_listener *facts, struct error *error)
     return error_set_errno(error, EX_OSERR, "cannot listen on port %u of %s", (unsigned)facts->port, where);
 }
 
-static int open_socket(const struct config_listener *facts, bool six, struct error *error)
+/* -1 with errno. */
+static int bind_socket(const struct config_listener *facts, bool six)
 {
     union any_address address;
     socklen_t length = fill_address(&address, facts, six);
-    int one = 1, saved;
+    int one = 1;
     int descriptor = socket(address.plain.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0)
-        goto failed;
+        return -1;
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     /* Inherited by accepted sockets: replies are sent without delay. */
     setsockopt(descriptor, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof one);
     if (six)
         setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
-    if (bind(descriptor, &address.plain, length) == 0 && listen(descriptor, LISTEN_BACKLOG) == 0)
+    if (bind(descriptor, &address.plain, length) == 0)
         return descriptor;
-failed:
-    saved = errno;
+    int number = errno;
+    close(descriptor);
+    errno = number;
+    return -1;
+}
+
+static int open_socket(const struct config_listener *facts, bool six, struct error *error)
+{
+    int descriptor = bind_socket(facts, six);
+    if (descriptor >= 0 && listen(descriptor, LISTEN_BACKLOG) == 0)
+        return descriptor;
+    int number = errno;
     fail_bind(facts, error);
     if (descriptor >= 0)
         close(descriptor);
-    errno = saved;
+    errno = number;
     return -1;
 }
 
@@ -217,6 +230,42 @@ bool listen_open(struct listen_set *set, const struct config *config, struct lis
         for (size_t k = 0; k < set->count; k++)
             if (before->sockets[i].descriptor == set->sockets[k].descriptor)
                 before->sockets[i].descriptor = -1;
+    return true;
+}
+
+/* True if the place is free, or held by a running server of ours, or this user may not tell. */
+static bool check_place(const struct config_listener *facts, bool six, bool runs, struct error *error)
+{
+    char holder[128], name[HOLDER_NAME_MAX];
+    int descriptor = bind_socket(facts, six);
+    if (descriptor >= 0) {
+        close(descriptor);
+        return true;
+    }
+    int number = errno;
+    if (number == EACCES && geteuid() != 0) /* the server may be started by root */
+        return true;
+    if (six && facts->address == NULL && (number == EAFNOSUPPORT || number == EADDRNOTAVAIL))
+        return true;
+    if (number == EADDRINUSE) {
+        describe_holder(facts->port, holder, sizeof holder, name);
+        if ((runs && strncmp(name, "mailboat", strlen("mailboat")) == 0) ||
+            (name[0] == '\0' && geteuid() != 0))
+            return true;
+    }
+    errno = number;
+    return fail_bind(facts, error);
+}
+
+bool listen_check(const struct config *config, bool runs, struct error *error)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *facts = &config->listeners[i];
+        bool named_six = facts->address != NULL && strchr(facts->address, ':') != NULL;
+        if (!check_place(facts, named_six, runs, error) ||
+            (facts->address == NULL && !check_place(facts, true, runs, error)))
+            return false;
+    }
     return true;
 }
 

@@ -28,6 +28,9 @@ struct listen_set {
  * Errors name the port, its holder if known, and a hint. */
 bool listen_open(struct listen_set *set, const struct config *config, struct listen_set *before,
                  struct error *error);
+/* True if every listener could be bound now; keeps no socket. `runs`: a server uses the data directory, so
+ * ports that a mailboat holds are its own. A port that this user may not bind is left to the start. */
+bool listen_check(const struct config *config, bool runs, struct error *error);
 void listen_close(struct listen_set *set);
 
 /* True for an errno of accept(2) that means no resources: no connection can be accepted until some are

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
+#include "io/certificate.h"
 #include "io/log.h"
 #include "run/child.h"
 #include "run/data_dir.h"
@@ -82,11 +83,33 @@ static bool prepare_secrets(struct config *config, service_list *services, bool 
     return done && data_dir_certificate(config, &ignored, error); /* it exists: sets its path */
 }
 
+/* The server's processes would open these files only after their start, and end one after the other. */
+static bool check_certificate(void *owner, struct buffer *out, struct error *error)
+{
+    const struct config *config = owner;
+    return certificate_check_files(config->tls.certificate, config->tls.key, config->hostname,
+                                   config->relay.ca_file, out, error);
+}
+
+/* Logs what clients will see. A certificate that the server made was announced when it was made. */
+static bool examine_certificate(struct config *config, bool is_own, struct error *error)
+{
+    struct buffer warnings = {0};
+    bool usable = subprocess_run(check_certificate, config, &warnings, error);
+    struct bytes rest = buffer_bytes(&warnings);
+    while (usable && !is_own && rest.length > 0)
+        log_event(LOG_EVENT_WARN, "certificate_warning", LOG_BYTES("reason", bytes_split(&rest, '\n')));
+    buffer_free(&warnings);
+    return usable;
+}
+
 bool preparation_run(struct config *config, service_list *services, struct error *error)
 {
-    bool certificate_made = false;
+    bool certificate_made = false, is_own = config->tls.certificate == NULL;
     if (!data_dir_prepare(config, services, error) || !data_dir_has_owner(config, services, error) ||
-        !data_dir_is_passable(config, error) || !prepare_secrets(config, services, &certificate_made, error))
+        !data_dir_is_passable(config, error) ||
+        !prepare_secrets(config, services, &certificate_made, error) ||
+        !examine_certificate(config, is_own, error))
         return false;
     if (certificate_made)
         log_event(

@@ -3,11 +3,11 @@
 #define _GNU_SOURCE
 #include <linux/capability.h>
 #include <stdio.h>
-#include <sys/syscall.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "io/folder.h"
+#include "run/capability.h"
 #include "run/sandbox.h"
 
 bool sandbox_can_change_root(void)
@@ -15,10 +15,7 @@ bool sandbox_can_change_root(void)
 #ifdef LEAKS_ARE_SOUGHT /* leak sanitizers read /proc */
     return false;
 #endif
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct sets[2] = {{0}};
-    return geteuid() == 0 && syscall(SYS_capget, &header, sets) == 0 &&
-           (sets[0].effective & 1u << CAP_SYS_CHROOT) != 0;
+    return geteuid() == 0 && capability_is_held(CAP_SYS_CHROOT);
 }
 
 /* By descriptor: the folder that was checked is the one entered. */

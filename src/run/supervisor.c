@@ -13,9 +13,11 @@
 
 #include "io/log.h"
 #include "io/timer.h"
+#include "run/capability.h"
 #include "run/children.h"
 #include "run/helper_command.h"
 #include "run/preparation.h"
+#include "run/reload_socket.h"
 
 enum supervisor_stage { STAGE_STARTING, STAGE_RUNNING, STAGE_RELOADING, STAGE_STOPPING };
 
@@ -23,7 +25,7 @@ struct supervisor {
     const char *config_file;
     service_list *services;
     struct folder data; /* the data directory */
-    struct buffer users_warning;
+    struct buffer users_warning, capabilities_warning;
     /* the old one lives until the last process forked with it has ended */
     struct config config, old_config;
     struct loop loop;
@@ -37,6 +39,7 @@ struct supervisor {
     enum supervisor_stage stage;
     size_t reload_step; /* index of the services already replaced */
     bool reload_again;
+    struct reload_socket reload;
     int exit_code;
 };
 
@@ -104,6 +107,7 @@ static void finish_reload(struct supervisor *s)
     s->stage = STAGE_RUNNING;
     log_event(LOG_EVENT_INFO, "reloaded", LOG_TEXT("config", s->config.file));
     notify("READY=1");
+    reload_socket_answer(&s->reload, false, EX_OK, "reloaded");
     if (s->reload_again) {
         s->reload_again = false;
         begin_reload(s);
@@ -144,9 +148,25 @@ static bool replace(struct supervisor *s, const struct service *service)
     return false;
 }
 
+/* A new process that ends again and again at its start: those who wait are told, while it is retried. */
+static void tell_of_failing(struct supervisor *s)
+{
+    struct error error = {0};
+    for (const struct supervised *child = s->children.first; child != NULL; child = child->next) {
+        if (child->generation != s->children.generation || child->stage != CHILD_WAITING ||
+            child->backoff_ms <= RESTART_FIRST_MS)
+            continue;
+        error_set(&error, EX_SOFTWARE,
+                  "the new %s process ends at its start: see the log; the previous processes go on",
+                  service_name(child->service));
+        reload_socket_answer(&s->reload, false, error.exit_code, error.text);
+    }
+}
+
 /* Starts overlapping services first, then replaces the rest one after the other. */
 static void go_on_reloading(struct supervisor *s)
 {
+    tell_of_failing(s);
     for (const struct supervised *child = s->children.first; child != NULL; child = child->next)
         if (child->service->overlaps && child->generation == s->children.generation &&
             child->stage != CHILD_RUNNING)
@@ -194,11 +214,18 @@ static void begin_reload(struct supervisor *s)
         s->reload_again = true;
         return;
     }
-    if (s->stage != STAGE_RUNNING)
+    if (s->stage != STAGE_RUNNING) {
+        reload_socket_answer(&s->reload, true, EX_TEMPFAIL,
+                             s->stage == STAGE_STARTING ? "the server is still starting"
+                                                        : "the server stops");
         return;
+    }
+    reload_socket_begin(&s->reload);
     if (!swap_config(s, &error)) {
         log_event(LOG_EVENT_ERROR, "reload_failed", LOG_TEXT("error", error.text),
                   LOG_TEXT("hint", "the previous configuration stays in effect"));
+        error_prefix(&error, "nothing was changed");
+        reload_socket_answer(&s->reload, false, error.exit_code, error.text);
         return;
     }
     log_event(LOG_EVENT_INFO, "reloading", LOG_TEXT("config", s->config.file));
@@ -245,6 +272,7 @@ static void begin_stop(struct supervisor *s, int exit_code)
     s->stage = STAGE_STOPPING;
     s->exit_code = exit_code;
     s->children.stopping = true;
+    reload_socket_close(&s->reload);
     listen_close(&s->listening);
     timer_set(&s->stop_limit, STOP_LIMIT_MS);
     go_on_stopping(s);
@@ -359,11 +387,9 @@ static void log_what_is_missing(const struct supervisor *s)
         log_event(
             LOG_EVENT_WARN, "landlock_missing",
             LOG_TEXT("reason", "the kernel has no Landlock; processes are sandboxed with seccomp only"));
-    if (geteuid() == 0 && !sandbox_can_change_root())
-        log_event(
-            LOG_EVENT_WARN, "empty_root_missing",
-            LOG_TEXT("reason",
-                     "the capability CAP_SYS_CHROOT is missing: the processes keep their root directory"));
+    struct bytes rest = buffer_bytes(&s->capabilities_warning);
+    while (rest.length > 0)
+        log_event(LOG_EVENT_WARN, "capability_missing", LOG_BYTES("reason", bytes_split(&rest, '\n')));
 }
 
 /* Opens the listening service's socket in the data directory, for submission by local programs. */
@@ -383,8 +409,14 @@ static bool open_local_listener(struct supervisor *s, struct error *error)
     return true;
 }
 
+static void on_reload_request(void *owner)
+{
+    begin_reload(owner);
+}
+
 static void remove_sockets(const struct supervisor *s)
 {
+    unlinkat(s->data.descriptor, RELOAD_SOCKET_NAME, 0);
     for (service_list *at = s->services; *at != NULL; at++)
         if ((*at)->socket != NULL)
             unlinkat(s->data.descriptor, (*at)->socket, 0);
@@ -396,7 +428,8 @@ static bool start(struct supervisor *s, struct error *error)
         return false;
     service_list_check(s->services, &s->config);
     log_start("supervisor", (enum log_format)s->config.log.format, (enum log_level)s->config.log.level);
-    if (!listen_open(&s->listening, &s->config, NULL, error) ||
+    if (!capability_check(&s->config, &s->capabilities_warning, error) ||
+        !listen_open(&s->listening, &s->config, NULL, error) ||
         !preparation_settle(&s->config, s->services, &s->data, &s->users_warning, error) ||
         !preparation_run(&s->config, s->services, error) || !loop_start(&s->loop, error))
         return false;
@@ -410,7 +443,8 @@ static bool start(struct supervisor *s, struct error *error)
                                     .on_message = on_message,
                                     .on_stranger = on_stranger,
                                     .on_failed_start = on_failed_start};
-    if (!children_prepare(&s->children, s->services, error) || !open_local_listener(s, error))
+    if (!children_prepare(&s->children, s->services, error) || !open_local_listener(s, error) ||
+        !reload_socket_open(&s->reload, &s->data, s->config.data_dir, &s->loop, error))
         return false;
     watch_signal(s, &s->on_chld, SIGCHLD);
     watch_signal(s, &s->on_hup, SIGHUP);
@@ -440,6 +474,7 @@ int supervisor_run(service_list *services, const char *config_file, struct error
     s->config_file = config_file;
     s->children.local_listener = -1;
     s->data.descriptor = -1;
+    s->reload = (struct reload_socket){.descriptor = -1, .on_request = on_reload_request, .owner = s};
     int exit_code = EX_OK;
     if (start(s, error)) {
         loop_run(&s->loop);
@@ -452,9 +487,11 @@ int supervisor_run(service_list *services, const char *config_file, struct error
         if (s->children.first != NULL)
             children_kill(&s->children);
     }
+    reload_socket_close(&s->reload);
     listen_close(&s->listening);
     folder_close(&s->data);
     buffer_free(&s->users_warning);
+    buffer_free(&s->capabilities_warning);
     config_free(&s->config);
     config_free(&s->old_config);
     loop_free(&s->loop);

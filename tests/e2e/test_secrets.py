@@ -248,7 +248,7 @@ def test_an_empty_folder_that_others_can_write_to_is_none(mailboat):
 
 def test_without_the_capability_it_is_said_and_all_else_holds(mailboat):
     server = mailboat(wrapper=["setpriv", "--bounding-set=-sys_chroot", "--inh-caps=-sys_chroot"])
-    assert server.lines("empty_root_missing", "CAP_SYS_CHROOT")
+    assert server.lines("capability_missing", "CAP_SYS_CHROOT")
     assert set().union(*roots(server).values()) == {"/"}
     assert all("Seccomp:\t2" in Path(f"/proc/{pid}/status").read_text() for pids in server.processes().values() for pid in pids)
     server.add_user(USER, PASSWORD)

@@ -140,7 +140,7 @@ def test_missing_users_are_told_in_one_line_with_the_fix(tmp_path, certificates)
                 assert int(ids[0]) in numbers and ids[0] == ids[1], role
     server.stop()
     done = server.cli("config", "check")
-    assert done.stdout.endswith(": fine\n") and done.stderr.count("\n") == 1 and "nosuchuser-web" in done.stderr
+    assert "the server can start" in done.stdout and done.stderr.count("nosuchuser-web") == 1
 
 
 def with_users(tmp_path, lines, *command, **options):

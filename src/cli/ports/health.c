@@ -5,8 +5,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +42,7 @@ const char *health_former_name(const struct health_item *item)
     return words[item->how];
 }
 
-static void note(struct health *health, enum health_state how, const char *what, const char *words,
+void health_note(struct health *health, enum health_state how, const char *what, const char *words,
                  const char *hint)
 {
     if (health->count < HEALTH_MAX)
@@ -53,8 +51,8 @@ static void note(struct health *health, enum health_state how, const char *what,
 
 /* ---- ports ---- */
 
-/* Returns NULL if a server accepts the connection, else the reason. */
-static const char *connect_to(const struct sockaddr_storage *to, socklen_t length)
+/* Returns NULL if a server accepts the connection, else the reason. `connected_socket` NULL: closes it. */
+static const char *connect_to(const struct sockaddr_storage *to, socklen_t length, int *connected_socket)
 {
     int descriptor = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), problem = 0;
     socklen_t size = sizeof problem;
@@ -69,14 +67,16 @@ static const char *connect_to(const struct sockaddr_storage *to, socklen_t lengt
     } else if (!connected) {
         problem = errno;
     }
-    close(descriptor);
+    if (problem == 0 && connected_socket != NULL)
+        *connected_socket = descriptor;
+    else
+        close(descriptor);
     return problem == 0                                   ? NULL
            : problem == ECONNREFUSED || problem == ENOENT ? "no server listens"
                                                           : strerror(problem);
 }
 
-/* The same for a port of this machine. */
-static const char *connect_once(const char *address, uint16_t port)
+const char *health_connect(const char *address, uint16_t port, int *descriptor)
 {
     struct sockaddr_storage to = {0};
     struct sockaddr_in *four = (struct sockaddr_in *)(void *)&to;
@@ -92,30 +92,31 @@ static const char *connect_once(const char *address, uint16_t port)
         six->sin6_port = htons(port);
         length = sizeof *six;
     }
-    return connect_to(&to, length);
+    return connect_to(&to, length, descriptor);
 }
 
 static void examine_lmtp(struct health *health, const struct config *config)
 {
     struct sockaddr_storage to;
     socklen_t length = lmtp_address(config, &to);
-    const char *why = connect_to(&to, length);
-    note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL, "LMTP server", why == NULL ? "answers" : why,
-         why == NULL
-             ? NULL
-             : arena_format(&health->arena,
-                            "mail is deferred until one listens at %s: mailboat mailboxes setup --start",
-                            config->mailboxes.lmtp));
+    const char *why = connect_to(&to, length, NULL);
+    health_note(
+        health, why == NULL ? HEALTH_FINE : HEALTH_ILL, "LMTP server", why == NULL ? "answers" : why,
+        why == NULL
+            ? NULL
+            : arena_format(&health->arena,
+                           "mail is deferred until one listens at %s: mailboat mailboxes setup --start",
+                           config->mailboxes.lmtp));
 }
 
 static void examine_ports(struct health *health, const struct config *config)
 {
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct config_listener *l = &config->listeners[i];
-        const char *why = connect_once(l->address, l->port);
-        note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL,
-             arena_format(&health->arena, "port %u", (unsigned)l->port), why == NULL ? "answers" : why,
-             why == NULL ? NULL : "start the server: systemctl start mailboat, or mailboat serve");
+        const char *why = health_connect(l->address, l->port, NULL);
+        health_note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL,
+                    arena_format(&health->arena, "port %u", (unsigned)l->port), why == NULL ? "answers" : why,
+                    why == NULL ? NULL : "start the server: systemctl start mailboat, or mailboat serve");
     }
     if (config->mailboxes.deliver == DELIVER_LMTP)
         examine_lmtp(health, config);
@@ -129,59 +130,15 @@ static void examine_ports(struct health *health, const struct config *config)
                    {"pop3", config->mailboxes.pop3},
                    {"pop3s", config->mailboxes.pop3s}};
     for (size_t i = 0; i < ARRAY_LENGTH(reading); i++) {
-        const char *why = reading[i].port == 0 ? NULL
-                                               : connect_once(config->mailboxes.address, reading[i].port);
+        const char *why = reading[i].port == 0
+                              ? NULL
+                              : health_connect(config->mailboxes.address, reading[i].port, NULL);
         if (reading[i].port != 0)
-            note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL,
-                 arena_format(&health->arena, "port %u", (unsigned)reading[i].port),
-                 why == NULL ? arena_format(&health->arena, "answers (%s)", reading[i].name) : why,
-                 why == NULL ? NULL : "start Dovecot: mailboat mailboxes setup --start");
+            health_note(health, why == NULL ? HEALTH_FINE : HEALTH_ILL,
+                        arena_format(&health->arena, "port %u", (unsigned)reading[i].port),
+                        why == NULL ? arena_format(&health->arena, "answers (%s)", reading[i].name) : why,
+                        why == NULL ? NULL : "start Dovecot: mailboat mailboxes setup --start");
     }
-}
-
-/* ---- the certificate ---- */
-
-static void check_certificate(struct health *health, const struct config *config, X509 *certificate)
-{
-    int days = 0, seconds = 0;
-    bool self = X509_check_issued(certificate, certificate) == X509_V_OK;
-    ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate));
-    if (days < 0 || seconds < 0)
-        note(health, HEALTH_ILL, "certificate", "has expired",
-             "get a new one, and reload the server: systemctl reload mailboat");
-    else if (X509_check_host(certificate, config->hostname, 0, 0, NULL) != 1)
-        note(health, HEALTH_ILL, "certificate",
-             arena_format(&health->arena, "does not match %s", config->hostname),
-             "get one for the name that is set as hostname in the configuration");
-    else if (days < CERTIFICATE_WARN_DAYS)
-        note(health, HEALTH_WORRY, "certificate", arena_format(&health->arena, "expires in %d days", days),
-             "renew it");
-    else if (self)
-        note(health, HEALTH_WORRY, "certificate", "is self-signed",
-             "mail programs will warn: get one from a certificate authority");
-    else
-        note(health, HEALTH_FINE, "certificate",
-             arena_format(&health->arena, "is valid for %d more days", days), NULL);
-}
-
-static void examine_certificate(struct health *health, const struct config *config)
-{
-    if (config->tls.certificate == NULL) {
-        note(health, HEALTH_WORRY, "certificate", "not configured; a self-signed one is used",
-             "set tls.certificate and tls.key");
-        return;
-    }
-    FILE *file = fopen(config->tls.certificate, "re");
-    X509 *certificate = file == NULL ? NULL : PEM_read_X509(file, NULL, NULL, NULL);
-    if (certificate == NULL)
-        note(health, HEALTH_ILL, "certificate",
-             arena_format(&health->arena, "%s cannot be read", config->tls.certificate),
-             "run this as root, or fix tls.certificate");
-    else
-        check_certificate(health, config, certificate);
-    X509_free(certificate);
-    if (file != NULL)
-        fclose(file);
 }
 
 /* ---- the machine ---- */
@@ -191,10 +148,10 @@ static void examine_clock(struct health *health)
     struct timex clock = {0};
     int state = adjtimex(&clock);
     if (state == TIME_ERROR || (clock.status & STA_UNSYNC) != 0)
-        note(health, HEALTH_WORRY, "clock", "not synchronized",
-             "enable systemd-timesyncd or chrony: a wrong clock breaks TLS and message dates");
+        health_note(health, HEALTH_WORRY, "clock", "not synchronized",
+                    "enable systemd-timesyncd or chrony: a wrong clock breaks TLS and message dates");
     else if (state >= 0)
-        note(health, HEALTH_FINE, "clock", "is synchronized", NULL);
+        health_note(health, HEALTH_FINE, "clock", "is synchronized", NULL);
 }
 
 /* Checks the owner of the data directory, and the users of the server's processes. */
@@ -204,9 +161,10 @@ static void examine_owners(struct health *health, const struct config *config)
     struct buffer warning = {0};
     bool fine = users_settle(config->user, &warning, &error) && data_dir_check(config, services, &error);
     if (!fine)
-        note(health, HEALTH_ILL, "owners", arena_format(&health->arena, "%s", error.text), NULL);
+        health_note(health, HEALTH_ILL, "owners", arena_format(&health->arena, "%s", error.text), NULL);
     if (warning.length > 0)
-        note(health, HEALTH_WORRY, "users", arena_text(&health->arena, buffer_bytes(&warning)), USERS_HINT);
+        health_note(health, HEALTH_WORRY, "users", arena_text(&health->arena, buffer_bytes(&warning)),
+                    USERS_HINT);
     buffer_free(&warning);
 }
 
@@ -214,9 +172,9 @@ static void examine_disk(struct health *health, const struct config *config)
 {
     struct statvfs facts;
     if (statvfs(config->data_dir, &facts) != 0) {
-        note(health, HEALTH_ILL, "data directory",
-             arena_format(&health->arena, "%s: %s", config->data_dir, strerror(errno)),
-             "start the server once: it creates the directory");
+        health_note(health, HEALTH_ILL, "data directory",
+                    arena_format(&health->arena, "%s: %s", config->data_dir, strerror(errno)),
+                    "start the server once: it creates the directory");
         return;
     }
     unsigned long long free_mib = (unsigned long long)facts.f_bavail * facts.f_frsize >> 20;
@@ -228,12 +186,12 @@ static void examine_disk(struct health *health, const struct config *config)
     const char *words = arena_format(&health->arena, "%llu MiB free in %s (%llu%%), %llu%% of its inodes",
                                      free_mib, config->data_dir, percent, files);
     if (free_mib < DISK_WARN_MIB || files == 0)
-        note(health, HEALTH_ILL, "disk", words,
-             "free disk space: no mail is accepted while the disk is full");
+        health_note(health, HEALTH_ILL, "disk", words,
+                    "free disk space: no mail is accepted while the disk is full");
     else if (percent < DISK_WARN_PERCENT || files < DISK_WARN_PERCENT)
-        note(health, HEALTH_WORRY, "disk", words, "free disk space soon");
+        health_note(health, HEALTH_WORRY, "disk", words, "free disk space soon");
     else
-        note(health, HEALTH_FINE, "disk", words, NULL);
+        health_note(health, HEALTH_FINE, "disk", words, NULL);
 }
 
 /* ---- mailboxes ---- */
@@ -266,12 +224,13 @@ static void examine_mailbox(void *owner, const char *const *columns, size_t coun
     if (percent < QUOTA_WARNING_LAST || look->full++ >= FULL_MAILBOXES_NAMED)
         return;
     struct arena *arena = &look->health->arena;
-    note(look->health, HEALTH_WORRY, arena_format(arena, "mailbox of %s", columns[0]),
-         arena_format(arena, "is %u%% full", percent),
-         arena_format(
-             arena,
-             "a full mailbox accepts no mail: have its user delete some, or: mailboat user quota %s SIZE",
-             columns[0]));
+    health_note(
+        look->health, HEALTH_WORRY, arena_format(arena, "mailbox of %s", columns[0]),
+        arena_format(arena, "is %u%% full", percent),
+        arena_format(
+            arena,
+            "a full mailbox accepts no mail: have its user delete some, or: mailboat user quota %s SIZE",
+            columns[0]));
 }
 
 static void examine_mailboxes(struct health *health, const struct config *config)
@@ -282,9 +241,10 @@ static void examine_mailboxes(struct health *health, const struct config *config
     if (look.folder >= 0)
         account_client_look(config, LIST_USERS, examine_mailbox, &look, &error);
     if (look.full > FULL_MAILBOXES_NAMED)
-        note(health, HEALTH_WORRY, "mailboxes",
-             arena_format(&health->arena, "%zu more are nearly full", look.full - FULL_MAILBOXES_NAMED),
-             "mailboat user quota ADDRESS shows each");
+        health_note(
+            health, HEALTH_WORRY, "mailboxes",
+            arena_format(&health->arena, "%zu more are nearly full", look.full - FULL_MAILBOXES_NAMED),
+            "mailboat user quota ADDRESS shows each");
     if (look.folder >= 0)
         close(look.folder);
 }
@@ -311,13 +271,13 @@ static void examine_domain(struct health *health, const struct config *config, c
                *hint = arena_format(&health->arena,
                                     "mailboat dns %s --check shows what exists and what to set", domain);
     if (!asked)
-        note(health, HEALTH_ILL, what, arena_format(&health->arena, "%s", error.text),
-             "fix DNS on this machine");
+        health_note(health, HEALTH_ILL, what, arena_format(&health->arena, "%s", error.text),
+                    "fix DNS on this machine");
     else if (wrong.length == 0)
-        note(health, HEALTH_FINE, what, "has all required records", NULL);
+        health_note(health, HEALTH_FINE, what, "has all required records", NULL);
     else
-        note(health, dns_lookup_exit_code(lookup) == 0 ? HEALTH_WORRY : HEALTH_ILL, what,
-             arena_text(&health->arena, buffer_bytes(&wrong)), hint);
+        health_note(health, dns_lookup_exit_code(lookup) == 0 ? HEALTH_WORRY : HEALTH_ILL, what,
+                    arena_text(&health->arena, buffer_bytes(&wrong)), hint);
     buffer_free(&wrong);
     dns_lookup_free(lookup);
     free(lookup);
@@ -326,7 +286,7 @@ static void examine_domain(struct health *health, const struct config *config, c
 void health_examine(struct health *health, const struct config *config)
 {
     examine_ports(health, config);
-    examine_certificate(health, config);
+    health_certificate_examine(health, config);
     examine_clock(health);
     examine_owners(health, config);
     examine_disk(health, config);

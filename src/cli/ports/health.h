@@ -9,13 +9,7 @@
 #include "base/arena.h"
 #include "config/config.h"
 
-enum {
-    HEALTH_MAX = 64,
-    CERTIFICATE_WARN_DAYS = 14,
-    DISK_WARN_PERCENT = 5,
-    DISK_WARN_MIB = 200,
-    FULL_MAILBOXES_NAMED = 5
-};
+enum { HEALTH_MAX = 64, DISK_WARN_PERCENT = 5, DISK_WARN_MIB = 200, FULL_MAILBOXES_NAMED = 5 };
 
 enum health_state { HEALTH_FINE, HEALTH_WORRY, HEALTH_ILL };
 
@@ -32,6 +26,15 @@ struct health {
 const char *health_state_name(const struct health_item *item); /* "ok", "warn", "fail" */
 /* Returns what JSON calls the state until release 0.2: "fine", "look", "mend". */
 const char *health_former_name(const struct health_item *item);
+/* Notes one item; `words` and `hint` must live as long as `health`, as in its arena. */
+void health_note(struct health *health, enum health_state how, const char *what, const char *words,
+                 const char *hint);
+/* Returns NULL if a server accepts the connection to a port of this machine, else the reason. *descriptor
+ * gets the connected socket; NULL: none is kept. */
+const char *health_connect(const char *address, uint16_t port, int *descriptor);
+/* Checks the certificates that the ports serve, and that of the configuration. */
+void health_certificate_examine(struct health *health, const struct config *config);
+
 void health_examine(struct health *health, const struct config *config);
 void health_free(struct health *health);
 

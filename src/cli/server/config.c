@@ -4,21 +4,9 @@
 #include <sysexits.h>
 
 #include "cli/options.h"
-#include "run/data_dir.h"
-#include "service/services.h"
+#include "cli/server/config_machine.h"
 
 extern const struct command config_command;
-
-/* Checks what else the server would reject: owners of the data directory, and missing users. */
-static bool check_machine(const struct config *config, struct error *error)
-{
-    struct buffer warning = {0};
-    bool fine = users_settle(config->user, &warning, error) && data_dir_check(config, services, error);
-    if (fine && warning.length > 0)
-        fprintf(stderr, "mailboat config: warning: %s; " USERS_HINT "\n", buffer_text(&warning));
-    buffer_free(&warning);
-    return fine;
-}
 
 static int show(const struct verb_call *call)
 {
@@ -35,6 +23,16 @@ static int show(const struct verb_call *call)
     return EX_OK;
 }
 
+static size_t print_warnings(struct bytes lines)
+{
+    size_t count = 0;
+    for (; lines.length > 0; count++) {
+        struct bytes line = bytes_split(&lines, '\n');
+        fprintf(stderr, "mailboat config: warning: %.*s\n", (int)line.length, line.at);
+    }
+    return count;
+}
+
 static int check(const struct verb_call *call)
 {
     const char *const *file = call->wish;
@@ -43,10 +41,15 @@ static int check(const struct verb_call *call)
     int exit_code = EX_OK;
     if (!options_config(&config_command, *file, &config, &exit_code))
         return exit_code;
-    if (check_machine(&config, &error))
-        printf("%s: fine\n", config.file);
-    else
+    struct buffer warnings = {0};
+    if (!config_machine_check(&config, &warnings, &error))
         exit_code = command_fail(&config_command, &error);
+    size_t count = print_warnings(buffer_bytes(&warnings));
+    if (exit_code == EX_OK && count == 0)
+        printf("%s: fine\n", config.file);
+    else if (exit_code == EX_OK)
+        printf("%s: the server can start; %zu warning%s\n", config.file, count, count == 1 ? "" : "s");
+    buffer_free(&warnings);
     config_free(&config);
     return exit_code;
 }
@@ -66,10 +69,12 @@ const struct command config_command = {
     .help = "usage: mailboat config check [--config FILE]\n"
             "       mailboat config show [--config FILE]\n"
             "\n"
-            "check validates the file: an error gives file, line, cause and hint, with exit\n"
-            "code 78. A data directory that other users could replace or write to, or that\n"
-            "contains directories of other users, is an error with exit code 77. show prints\n"
-            "the whole effective configuration with all defaults, without secrets; its output\n"
+            "check validates the file, and everything else that can be known without starting:\n"
+            "the certificate and its key, the data directory, the ports. An error, which\n"
+            "would prevent the start, gives cause and hint, with exit code 78; 77 for a data\n"
+            "directory that other users could replace or write to; 69 for a port that another\n"
+            "program holds. Warnings, as of a certificate for another name, exit with 0.\n"
+            "show prints the whole effective configuration with all defaults, without secrets; its output\n"
             "is a valid configuration. All keys: man mailboat.conf\n"
             "\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"

@@ -27,7 +27,8 @@ const struct command serve_command = {
     .summary = "run the mail server in the foreground",
     .help = "usage: mailboat serve [--config FILE]\n\n"
             "Runs the mail server in the foreground until SIGTERM or SIGINT; SIGHUP reads\n"
-            "the configuration and the certificates again without dropping a session.\n"
+            "the configuration and the certificates again without dropping a session, as does\n"
+            "mailboat reload, which also says whether that worked.\n"
             "Started as root it binds the ports and drops to users of its own; without\n"
             "root it needs ports above 1023. The log goes to stderr.\n\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n\n"

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `config check` and a reload find out before anything changes: the
+certificate and its key, the names, the ports."""
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+from mailboat import EC, PROGRAM, ROOT, Mailboat, make_certificate, make_certificates, run, until
+
+
+@pytest.fixture
+def stopped(tmp_path, certificates):
+    """A configuration with certificates of its own; nothing runs."""
+    own = tmp_path / "tls"
+    shutil.copytree(certificates, own)
+    own.chmod(0o755)
+    server = Mailboat(tmp_path / "server", own)
+    server.write_config()
+    yield server
+    server.stop()
+
+
+def check(server):
+    return server.cli("config", "check", check=False)
+
+
+def other_key(server):
+    make_certificate(server.certificates, server.certificates, "other", "localhost")
+    shutil.copy(server.certificates / "other.key", server.certificates / "server.key")
+
+
+def no_key(server):
+    (server.certificates / "server.key").write_text("nothing\n")
+
+
+def empty_key(server):
+    (server.certificates / "server.key").write_text("")
+
+
+def wrong_order(server):
+    file = server.certificates / "server.pem"
+    file.write_text((server.certificates / "ca.pem").read_text() + file.read_text())
+
+
+def encrypted(server):
+    key = server.certificates / "server.key"
+    subprocess.run(["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:secret", "-out", key.with_suffix(".new")], check=True)
+    key.with_suffix(".new").replace(key)
+
+
+def other_kind(server):
+    subprocess.run(["openssl", "genrsa", "-out", server.certificates / "server.key", "2048"], check=True, capture_output=True)
+
+
+def swapped(server):
+    pem, key = server.certificates / "server.pem", server.certificates / "server.key"
+    both = pem.read_text(), key.read_text()
+    key.write_text(both[0]), pem.write_text(both[1])
+
+
+def missing(server):
+    (server.certificates / "server.key").unlink()
+
+
+@pytest.mark.parametrize("break_it, words", [
+    (other_key, "does not belong to"), (other_kind, "does not belong to"), (wrong_order, "own certificate first"), (encrypted, "is encrypted"),
+    (no_key, "no private key"), (empty_key, "no private key"), (swapped, "not a PEM certificate"), (missing, "server.key")])
+def test_a_pair_that_cannot_work(stopped, break_it, words):
+    """`config check` and `serve` say the same, with the same exit code, and neither asks for a passphrase."""
+    break_it(stopped)
+    done = check(stopped)
+    assert done.returncode == 78 and words in done.stderr and "fine" not in done.stdout, done
+    started = run("serve", "--config", stopped.config, check=False, timeout=30)
+    assert started.returncode == 78 and words in started.stderr
+
+
+@pytest.mark.parametrize("break_it", [other_key, encrypted, missing])
+def test_a_reload_that_cannot_work_changes_nothing_and_says_so(stopped, break_it):
+    stopped.start()
+    before = stopped.processes()
+    served = ssl.get_server_certificate(("127.0.0.1", stopped.ports[465]))
+    break_it(stopped)
+    done = stopped.cli("reload", check=False)
+    assert done.returncode == 78 and done.stderr.count("\n") == 1 and "server.key" in done.stderr, done
+    stopped.process.send_signal(signal.SIGHUP)
+    stopped.wait_log("reload_failed", "server.key")
+    assert stopped.processes() == before
+    assert ssl.get_server_certificate(("127.0.0.1", stopped.ports[465])) == served
+
+
+def test_a_reload_waits_until_the_new_is_in_effect(stopped, tmp_path):
+    stopped.start()
+    served = ssl.get_server_certificate(("127.0.0.1", stopped.ports[465]))
+    (tmp_path / "tls2").mkdir()
+    stopped.certificates = make_certificates(tmp_path / "tls2")
+    stopped.write_config()
+    assert stopped.cli("reload").stdout == f"{stopped.config}: reloaded\n"
+    assert ssl.get_server_certificate(("127.0.0.1", stopped.ports[465])) != served
+
+
+def test_many_reloads_at_once_all_get_an_answer(stopped):
+    stopped.start()
+    calls = [subprocess.Popen([PROGRAM, "reload", "--config", stopped.config], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(12)]
+    for call in calls:
+        out, err = call.communicate(timeout=60)
+        assert (call.returncode, err) == (0, ""), err
+    # one who asks and goes away harms nothing
+    for _ in range(40):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(stopped.data / "reload.sock"))
+    assert stopped.cli("reload", check=False).returncode in (0, 75)
+    until(lambda: stopped.cli("reload", check=False).returncode == 0)
+
+
+def test_a_reload_without_a_server(stopped):
+    done = stopped.cli("reload", check=False)
+    assert done.returncode == 69 and "no server is running" in done.stderr
+    stopped.config.write_text(stopped.config.read_text() + "nonsense: 1\n")
+    assert stopped.cli("reload", check=False).returncode == 78
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's reload needs another user")
+def test_another_user_cannot_reload(stopped):
+    stopped.start()
+    (stopped.certificates / "server.key").chmod(0o644)
+    done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", PROGRAM, "reload", "--config", stopped.config],
+                          capture_output=True, text=True)
+    assert done.returncode == 77, done
+    assert not stopped.lines("reloaded") and not stopped.lines("reloading")
+
+
+def make(server, *names, **options):
+    make_certificate(server.certificates, server.certificates, "server", *names, kind=EC, **options)
+    (server.certificates / "server.key").chmod(0o600)
+
+
+@pytest.mark.parametrize("names, options, words", [
+    (["elsewhere.example"], {}, ["is for another name than the hostname", "mx.example.org"]),
+    (["mx.example.org"], {"expired": True}, ["has expired", "reload"]),
+    (["mx.example.org"], {"self_signed": True}, ["is self-signed"]),
+    (["mx.example.org"], {}, ["neither sent with it nor trusted", "fullchain.pem"])])
+def test_what_clients_will_see_is_a_warning(stopped, names, options, words):
+    make(stopped, *names, **options)
+    done = check(stopped)
+    assert done.returncode == 0 and not done.stdout.endswith("fine\n") and "warning" in done.stdout
+    for word in words:
+        assert word in done.stderr, done.stderr
+    stopped.start()
+    assert stopped.lines("certificate_warning", words[0])
+
+
+def test_a_key_that_all_users_can_read_is_named(stopped):
+    (stopped.certificates / "server.key").chmod(0o644)
+    assert "every user of this machine can read the key" in check(stopped).stderr
+    (stopped.certificates / "server.key").chmod(0o640)
+    assert "can read the key" not in check(stopped).stderr
+
+
+def test_a_hostname_without_a_dot(stopped):
+    stopped.config.write_text(stopped.config.read_text().replace("hostname: mx.example.org", "hostname: mx"))
+    done = check(stopped)
+    assert done.returncode == 0 and "hostname: 'mx' has no dot" in done.stderr
+
+
+def test_who_holds_a_port(stopped):
+    with socket.create_server(("127.0.0.1", stopped.ports[25])):
+        done = check(stopped)
+        assert done.returncode == 69 and f"port {stopped.ports[25]} on 127.0.0.1 is already in use by" in done.stderr, done
+        if os.geteuid() == 0:
+            assert f"(process {os.getpid()})" in done.stderr
+    assert check(stopped).returncode == 0
+    stopped.start()
+    assert check(stopped).returncode == 0  # its own server holds them
+
+
+def test_another_mailboat_s_port(stopped, tmp_path, certificates):
+    other = Mailboat(tmp_path / "other", certificates)
+    other.ports = stopped.ports
+    other.start()
+    try:
+        done = check(stopped)
+        assert done.returncode == 69 and "already in use by mailboat" in done.stderr, done
+    finally:
+        other.stop()
+
+
+# ---- what a port serves ----
+
+def doctor(server):
+    """The items of this server; the outgoing ports are tried at a port of its own."""
+    done = server.cli("doctor", "--target", f"127.0.0.1:{server.ports[25]}", "--ca-file", server.ca, "--json", check=False)
+    return [(item["what"], item["status"], item["words"]) for item in json.loads(done.stdout)["server"]]
+
+
+def found(server, what, word):
+    return [item for item in doctor(server) if item[0] == what and word in item[2]]
+
+
+def test_doctor_looks_at_what_the_port_serves(stopped):
+    stopped.extra = f"relay: {{ca_file: {stopped.ca}}}\n"
+    stopped.start()
+    assert found(stopped, "certificate", "is valid for 29 more days") and not found(stopped, "certificate", "is not the one")
+    make_certificate(stopped.certificates, stopped.certificates, "server", "mx.example.org", expired=True)
+    # the file has expired; the port still serves the one from before
+    assert [item[1] for item in found(stopped, "certificate", "is not the one in")] == ["fail"]
+    assert not found(stopped, "certificate", "has expired")
+    stopped.cli("reload")
+    assert [item[1] for item in found(stopped, "certificate", "has expired")] == ["fail"]
+    assert not found(stopped, "certificate", "is not the one in")
+
+
+def test_doctor_names_a_key_of_another_certificate(stopped):
+    stopped.start()
+    other_key(stopped)
+    assert [item[1] for item in found(stopped, "key", "does not belong to")] == ["fail"]
+
+
+# ---- certbot ----
+
+HOOK = ROOT / "packaging" / "certbot-deploy-hook"
+
+
+@pytest.fixture
+def lineage(stopped, tmp_path):
+    """What certbot has renewed, and the call of the hook."""
+    folder = tmp_path / "live"
+    folder.mkdir()
+    make_certificate(stopped.certificates, folder, "x", "mx.example.org")
+    (folder / "x.pem").rename(folder / "fullchain.pem")
+    (folder / "x.key").rename(folder / "privkey.pem")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "mailboat").symlink_to(PROGRAM)
+
+    def deploy(domains="mx.example.org", copies=stopped.certificates):
+        return subprocess.run([HOOK], capture_output=True, text=True, env={
+            **os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "MAILBOAT_CONFIG": str(stopped.config), "MAILBOAT_COPIES": str(copies),
+            "RENEWED_LINEAGE": str(folder), "RENEWED_DOMAINS": domains})
+    deploy.folder = folder
+    return deploy
+
+
+def serves(server, file):
+    return ssl.get_server_certificate(("127.0.0.1", server.ports[465])).strip() == file.read_text().strip()
+
+
+def test_the_deploy_hook_copies_and_reloads(stopped, lineage):
+    before = (stopped.certificates / "server.key").read_bytes()
+    assert lineage("elsewhere.example").returncode == 0 and lineage(copies="/nowhere").returncode == 0
+    assert (stopped.certificates / "server.key").read_bytes() == before
+    stopped.start()
+    done = lineage("other.example mx.example.org")
+    assert done.returncode == 0 and serves(stopped, lineage.folder / "fullchain.pem"), done
+    assert (stopped.certificates / "server.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_deploy_hook_reloads_a_server_that_uses_certbot_s_files(stopped, lineage):
+    stopped.start()
+    stopped.config.write_text(stopped.config.read_text().replace(f"{stopped.certificates}/server.pem", f"{lineage.folder}/fullchain.pem")
+                              .replace(f"{stopped.certificates}/server.key", f"{lineage.folder}/privkey.pem"))
+    assert lineage().returncode == 0 and serves(stopped, lineage.folder / "fullchain.pem")
+    (lineage.folder / "privkey.pem").write_text("broken\n")
+    assert lineage().returncode == 78 and serves(stopped, lineage.folder / "fullchain.pem")
+
+
+def test_the_deploy_hook_without_a_server(stopped, lineage):
+    assert lineage().returncode == 0 and (stopped.certificates / "server.pem").read_text() == (lineage.folder / "fullchain.pem").read_text()
+
+
+# ---- capabilities ----
+
+def lacking(*names):
+    sets = "-all" if names == ("all",) else ",".join(f"-{name}" for name in names)
+    return ["setpriv", f"--bounding-set={sets}", f"--inh-caps={sets}"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to lose")
+@pytest.mark.parametrize("names, words", [
+    (["all"], "lacks the capabilities CAP_CHOWN, CAP_SETUID, CAP_SETGID; give them"), (["setuid"], "lacks the capability CAP_SETUID; give it"),
+    (["setgid"], "CAP_SETGID"), (["chown"], "CAP_CHOWN"), (["setuid", "setgid"], "CAP_SETUID, CAP_SETGID")])
+def test_a_missing_capability_is_named(stopped, names, words):
+    for command in (("serve",), ("config", "check")):
+        done = subprocess.run([*lacking(*names), PROGRAM, *command, "--config", stopped.config], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 77 and words in done.stderr, done
+        assert done.stderr.count("lacks the") == 1
+    assert not stopped.data.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to lose")
+def test_a_low_port_needs_a_capability(stopped):
+    text = stopped.config.read_text().replace(str(stopped.ports[25]), "999")
+    stopped.config.write_text(text)
+    done = subprocess.run([*lacking("net_bind_service"), PROGRAM, "serve", "--config", stopped.config], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 77 and "lacks the capability CAP_NET_BIND_SERVICE" in done.stderr, done
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to lose")
+@pytest.mark.parametrize("names", [["kill"], ["sys_chroot"], ["dac_override", "fowner", "sys_resource", "setpcap", "net_bind_service", "kill", "sys_chroot"]])
+def test_it_works_with_fewer_capabilities(stopped, names):
+    """With what is missing in the log."""
+    stopped.wrapper = lacking(*names)
+    stopped.start()
+    for name in {"kill", "sys_chroot"} & set(names):
+        assert stopped.lines("capability_missing", f"CAP_{name.upper()}")
