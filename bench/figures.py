@@ -4,6 +4,10 @@ import json
 import statistics
 from pathlib import Path
 
+AGREE = 0.15  # two runs that differ by less agree
+COMPARED = ("mailboat", "postfix")
+RUNS_OF = ("accept", "relay", "submission")
+
 
 class Figures:
     def __init__(self):
@@ -31,9 +35,19 @@ class Figures:
             return statistics.median(numbers)
         return values[0] if values else None
 
+    def doubtful(self):
+        """Rates of Mailboat and Postfix of which no two runs agree within AGREE, as (part, case, column)."""
+        found = []
+        for (part, case, what), row in self.rows.items():
+            for column in COMPARED if what == "rate" and part in RUNS_OF else ():
+                values = sorted(v for v in row["values"].get(column, []) if not isinstance(v, str))
+                if values and not any(b <= a * (1 + AGREE) for a, b in zip(values, values[1:])):
+                    found.append((part, case, column))
+        return found
+
     def runs(self):
         """The most and the least that any figure has."""
-        counts = [len(values) for (part, _, _), row in self.rows.items() if part in ("accept", "relay", "submission") for values in row["values"].values()]
+        counts = [len(values) for (part, _, _), row in self.rows.items() if part in RUNS_OF for values in row["values"].values()]
         return (min(counts), max(counts)) if counts else (0, 0)
 
     # ---- as a file ----

@@ -57,15 +57,16 @@ class Clock:
     def left(self):
         return self.ends - time.monotonic()
 
-    def patience(self):
+    def patience(self, seconds=0):
+        """How long a load may take that is meant to last so long."""
         if self.left() <= 0:
             raise OutOfTime
-        return min(self.LOAD_S + self.seconds, max(self.left(), 1))
+        return min(self.LOAD_S + max(SLOW * seconds, self.seconds), max(self.left(), 1))
 
 
-def run_load(command, clock):
+def run_load(command, clock, seconds=0):
     """Returns its output; kills it after the timeout."""
-    patience = clock.patience()
+    patience = clock.patience(seconds)
     try:
         done = subprocess.run(command, env=postfix_environment(), capture_output=True, text=True, errors="replace", timeout=patience)
     except subprocess.TimeoutExpired:
@@ -76,10 +77,11 @@ def run_load(command, clock):
     return done.stdout
 
 
-def measure_once(server, clock, command, count, until=None):
-    """`until`: returns when everything has come to its end, if that is later than the load's."""
+def measure_once(server, clock, command, count, until=None, seconds=0):
+    """`until`: returns when everything has come to its end, if that is later than the load's.
+    `seconds`: how long it is meant to last, where that is longer than the clock's."""
     cpu, started = server.cpu_us(), time.monotonic()
-    words = run_load(command, clock).split()
+    words = run_load(command, clock, seconds).split()
     if until is not None:
         until()
     took = time.monotonic() - started
@@ -94,20 +96,25 @@ class Counts:
     def __init__(self):
         self.rates, self.slow = {}, set()  # by key; slow: for them once has to do
 
-    def measure(self, key, fewest, clock, once):
-        """`once(count)` measures so many, `fewest` at least. Returns the Measured of about clock.seconds."""
+    def measure(self, key, fewest, clock, once, seconds=None, first=None):
+        """`once(count)` measures so many. Returns the Measured of about `seconds` (clock.seconds), of `fewest` at least.
+
+        `first`: how many tell the rate for the first time, where that is less than `fewest`. For a server that would
+        need far too long for `fewest`, one measurement of `seconds` has to do.
+        """
+        seconds = seconds or clock.seconds
         if key not in self.rates:
-            count = max(fewest, FEWEST)
+            count = max(first or fewest, FEWEST)
             found = once(count)
             self.rates[key] = found.rate
-            if count / found.rate > SLOW * clock.seconds:
+            if max(count, fewest) / found.rate > SLOW * seconds:
                 self.slow.add(key)
-                return found
-            self.rates[key] = once(self.fitting(key, fewest, clock.seconds / 5)).rate  # the first of all was a cold one
-        count = self.fitting(key, fewest, clock.seconds)
+                return once(self.fitting(key, count, seconds)) if first else found
+            self.rates[key] = once(self.fitting(key, count, seconds / 5)).rate  # the first of all was a cold one
+        count = self.fitting(key, fewest, seconds)
         found = once(count)
         self.rates[key] = found.rate
-        if count / found.rate > SLOW * clock.seconds:
+        if count / found.rate > SLOW * seconds:
             self.slow.add(key)
         return found
 

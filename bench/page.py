@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The page of what was measured: one writer of tables, and the sections in
 the order of reading."""
+from figures import AGREE
 from loads import SLOW, smtp_source
-from parts import (ACCEPT_CASES, IDLE_CONNECTIONS, IDLE_WARM, LATENCY_CASES, OPENED_SYNCED, RELAY_CASE, RELAY_CONNECTIONS, SUBMISSION_CASES,
-                   SUBMISSION_CONNECTIONS, SYNC_CASES)
+from parts import (ACCEPT_CASES, IDLE_CONNECTIONS, IDLE_WARM, LATENCY_CASES, OPENED_SYNCED, RELAY_CASE, RELAY_COLD, RELAY_CONNECTIONS, RELAY_FEWEST,
+                   RELAY_SECONDS, SUBMISSION_CASES, SUBMISSION_COLD, SUBMISSION_CONNECTIONS, SYNC_CASES)
 from servers import SERVERS
 
 OURS, BESIDE, CEILING = "mailboat", "postfix", "nothing-stored"
+LOAD_QUIET = 0.5  # of the machine before the start
 FAILOVER_CASES = ("open", "587 dropped", "587 and 2525 dropped")
 
 
@@ -98,13 +100,16 @@ def syncs(figures):
 
 
 def relay(figures):
-    return "Taken, queued and handed on to smtp-sink, until the last message is there.", servers_table(figures, "relay", both([RELAY_CASE], "rate", "cpu_us"))
+    text = (f"A steady flow: taken, queued and handed on to smtp-sink, until the last message is there; {RELAY_SECONDS} s and at least {RELAY_FEWEST:,} "
+            "messages each (fewer of a server that would need much longer for so many). Apart from it the start, when nothing is warm.")
+    return text, servers_table(figures, "relay", both([RELAY_CASE, RELAY_COLD], "rate", "cpu_us"))
 
 
 def submission(figures):
     text = ("Each message on a connection of its own, with STARTTLS; Mailboat checks a password each time (AUTH PLAIN), the others ask for none. "
             "The ceiling is the TLS handshake alone.")
-    return text, servers_table(figures, "submission", both(SUBMISSION_CASES.values(), "rate", "cpu_us", "p50_ms", "p99_ms"))
+    cases = [*SUBMISSION_CASES.values(), SUBMISSION_COLD]
+    return text, servers_table(figures, "submission", both(cases, "rate", "cpu_us", "p50_ms", "p99_ms"))
 
 
 def memory(figures):
@@ -117,7 +122,11 @@ def failover(figures):
     rows = figures.rows.get(("failover", FAILOVER_CASES[0], "until accepted"), {"values": {}})["values"]
     titles = {"mailboat": "Mailboat", "mailboat, the port remembered": "Mailboat, the port remembered"}
     body = [[titles.get(name, f"{name}, set to 587"), *(with_ms(figures.middle("failover", case, "until accepted", name)) for case in FAILOVER_CASES)] for name in rows]
-    return "Until the message is accepted, or surrender.", table(["", *FAILOVER_CASES], body) if body else ""
+    text = "Until the message is accepted, or surrender."
+    wait_ms = figures.middle("failover", "open", "until the greeting", "server")
+    if wait_ms is not None:
+        text += f" Of what is below \"open\" {wait_ms:.1f} ms are the server's own wait between the connection and its greeting."
+    return text, table(["", *FAILOVER_CASES], body) if body else ""
 
 
 def with_ms(value):
@@ -158,15 +167,27 @@ SECTIONS = [("Accept", accept), ("Accept: CPU a message", accept_cpu), ("How lon
             ("Submission with TLS", submission), ("Idle memory", memory), ("Blocked ports", failover), ("Left out", left_out), ("How it was measured", method)]
 
 
+def doubts(figures):
+    """Reasons why this page must not stand in the place of an earlier one, as sentences."""
+    about = figures.about
+    found = []
+    if about["load_before"] > LOAD_QUIET:
+        found.append(f"The machine was not quiet (load {about['load_before']:.1f} before the start): read ratios, not figures.")
+    if about.get("cut_short"):
+        found.append("The time was over in the middle of a run: what is empty below was not reached.")
+    if figures.doubtful():
+        rows = "; ".join(f"{part}, {case}: {SERVERS[column].title}" for part, case, column in figures.doubtful())
+        found.append(f"No two runs agree within {AGREE:.0%} on: {rows}.")
+    return found
+
+
 def page(figures):
     about = figures.about
     text = f"# Measured beside others\n\nWritten by `make bench` on {about['date']}"
     text += "; a quick run, whose figures say little" if about["quick"] else ""
     text += f", on {about['machine']['processor']}. The plot below is [measured.svg](measured.svg); [bench/README.md](../bench/README.md) tells how to run it.\n"
-    if about["load_before"] > 0.5:
-        text += f"\n**The machine was not quiet** (load {about['load_before']:.1f} before the start): read ratios, not figures.\n"
-    if about.get("cut_short"):
-        text += "\n**The time was over in the middle of a run**: what is empty below was not reached.\n"
+    for words in doubts(figures):
+        text += f"\n**{words}**\n"
     text += "\n![Mailboat beside other servers](measured.svg)\n"
     for title, section in SECTIONS:
         intro, body = section(figures)

@@ -7,7 +7,7 @@ from page import columns_of, number, title_of
 from parts import ACCEPT_CASES, LATENCY_CASES, RELAY_CASE, SUBMISSION_CASES, SYNC_CASES
 from servers import SERVERS
 
-COLOURS = {"mailboat": "#1f77d0", "postfix": "#e07b16", "opensmtpd": "#9a5fc0", "exim": "#2f9e57", "nothing-stored": "#8a929b", "mailboat-delivering": "#69aef0"}
+COLOURS = {"mailboat": "#1f77d0", "postfix": "#e07b16", "opensmtpd": "#9a5fc0", "opensmtpd-wide": "#c39be0", "exim": "#2f9e57", "nothing-stored": "#8a929b", "mailboat-delivering": "#69aef0"}
 OTHER_CLIENT, BLOCKED = "#8a929b", "587 dropped"
 WIDTH, COLUMN, GAP, LABELS, VALUES = 1000, 485, 30, 120, 66
 BAR, BETWEEN, TITLE, TOP = 11, 9, 30, 76
