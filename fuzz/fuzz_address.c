@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case PATH_POSTMASTER: INSIST(bytes_is_nocase(address, "postmaster")); break;
         case PATH_ADDRESS: INSIST(address_parse(address, utf8, &parsed)); break;
         }
-        INSIST(used <= size && text.at[0] == '<' && text.at[used - 1] == '>');
+        INSIST(used > 0 && used <= size && (text.at[0] == '<') == (text.at[used - 1] == '>'));
     }
     return 0;
 }

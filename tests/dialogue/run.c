@@ -16,6 +16,7 @@
  *   ? drop | starttls | close
  *   ! timeout | drain | signout  the clock, the operator, who changes the account
  *   ! protocol ESMTPSA   what the Received field will say
+ *   ! helo NAME         the client's name there
  *   ! idle | busy        may the connection be closed without a loss?
  *
  * Keys: role (mx, submission, local), tls (none, starttls, implicit), port,
@@ -307,10 +308,14 @@ static void interrupt(struct play *play, const struct script_line *line)
         server_session_drain(&play->session);
     else if (bytes_is(word, "signout"))
         server_session_sign_out(&play->session);
-    else if (bytes_is(word, "protocol") ? !bytes_equal(play->session.origin.protocol, rest)
-                                        : server_session_is_idle(&play->session) != bytes_is(word, "idle"))
-        script_fail(play->script, line, "is",
-                    bytes_is(word, "protocol") ? play->session.origin.protocol : BYTES("otherwise"));
+    else if (bytes_is(word, "protocol") || bytes_is(word, "helo")) {
+        const struct origin *origin = &play->session.origin;
+        struct bytes is = bytes_is(word, "helo") ? origin->client_helo : origin->protocol;
+        if (!bytes_equal(is, rest))
+            script_fail(play->script, line, "is", is);
+    } else if (server_session_is_idle(&play->session) != bytes_is(word, "idle")) {
+        script_fail(play->script, line, "is", BYTES("otherwise"));
+    }
 }
 
 /* Fails on unexpected output. */

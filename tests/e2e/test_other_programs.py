@@ -82,6 +82,42 @@ def test_sendmail_quotes_too(server, peer, state):
     assert b'\nFrom: "Doe, John @ Shop" <shop@example.org>\r\n' in received(peer)[1]
 
 
+# ---- commands and headers ----
+
+@pytest.mark.parametrize("name, cleaned", [("[fe80::1%eth0]", "[fe80::1%eth0]"), ("fe80::1%wlan0", "fe80::1%wlan0"), ("Ada's iPhone", "Ada?s?iPhone"), ("my_pc", "my_pc"),
+                                           ("(none)", "?none?"), ("büro", "büro"), ("", "unknown"), ("x" * 300, "x" * 255)])
+def test_ehlo_with_names_that_no_host_has(server, peer, name, cleaned):
+    with smtp(server, 465) as client:
+        client.login(ADA, PASSWORD)
+        client.send(f"EHLO {name}".strip().encode() + b"\r\n")
+        assert client.getreply()[0] == 250
+        client.mail(ADA), client.rcpt(BOB), client.data(f"From: {ADA}\r\nSubject: x\r\n\r\nhi\r\n")
+    assert received(peer)[1].startswith(f"Received: from {cleaned} ([127.0.0.1])\r\n".encode())
+
+
+@pytest.mark.parametrize("port", [25, 587])
+@pytest.mark.parametrize("mail, rcpt", [(f"mail from:{ADA}", f"rcpt to:{ADA}"), (f"MAIL FROM: {ADA} SIZE=100", f"RCPT TO: {ADA}"), (f"MAIL FROM:< {ADA} >", f"RCPT TO: < {ADA}. >")])
+def test_paths_without_brackets(server, port, mail, rcpt):
+    with smtp(server, port, starttls=port != 25, **({"user": ADA, "password": PASSWORD} if port != 25 else {})) as client:
+        client.ehlo_or_helo_if_needed()
+        assert client.docmd(mail)[0] == client.docmd(rcpt)[0] == 250
+        assert client.data(f"From: {ADA}\r\nSubject: brackets\r\n\r\nhi\r\n")[0] == 250
+    assert b"Return-Path: <" + ADA.encode() in server.arrivals(ADA, "brackets")[0]
+
+
+@pytest.mark.parametrize("text, header, body", [
+    ("Dear Bob,\n\nsee: below\n", {}, "Dear Bob,\r\n\r\nsee: below\r\n"), ("  indented\n", {}, "  indented\r\n"), ("\nSubject: y\n", {}, "Subject: y\r\n"),
+    ("Subject: x\ntext behind\nFrom: boss@example.org\n\nmore\n", {"Subject": "x"}, "text behind\r\nFrom: boss@example.org\r\n\r\nmore\r\n"),
+    ("x" * 300000 + "\n", {}, None), ("Grüße: an Bob\n", {}, "Grüße: an Bob\r\n"), ("From ada Mon Nov 23 12:05:17 2026\nSubject: x\n\nhi\n", {"Subject": "x"}, "hi\r\n")], ids=range(7))
+def test_messages_without_an_empty_line_get_it(server, peer, text, header, body):
+    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+        client.sendmail(ADA, [BOB], text.replace("\n", "\r\n").encode())
+    content = received(peer)[1]
+    got = email.message_from_bytes(content)
+    assert got["From"] == f"<{ADA}>" and got["Date"] and got["Message-ID"] and {name: got[name] for name in header} == header and got["Subject"] == header.get("Subject")
+    assert body is None or content.partition(b"\r\n\r\n")[2] == body.encode()
+
+
 def test_names_of_users_stay_short(server):
     done = server.cli("user", "add", f"{'u' * 65}@example.org", "--password-stdin", text_input="a long secret\n", check=False)
     assert done.returncode == 65 and "the limit for a user is 64" in done.stderr

@@ -13,22 +13,105 @@ void header_free(struct header *header)
 
 /* ---- gathering ---- */
 
-/* Looks for the empty line: CRLF at the start, or after another CRLF. */
-static void look_for_end(struct header *header)
+static bool is_space(char octet)
+{
+    return octet == ' ' || octet == '\t';
+}
+
+/* True for "From ada Mon Nov 23 12:05:17 2026", which belongs to mbox files: not for text that begins with
+ * the same word. */
+static bool is_mbox_line(struct bytes line)
+{
+    line.length -= line.length > 0 && line.at[line.length - 1] == '\r';
+    line = bytes_trim(line);
+    if (!bytes_starts_nocase(line, "From ") && !bytes_starts_nocase(line, ">From "))
+        return false;
+    size_t colon = bytes_find_last(line, ':');
+    bool year = colon != SIZE_MAX && line.length >= 8 && bytes_find(line, ':') < colon;
+    for (size_t i = 1; i <= 4 && year; i++)
+        year = ascii_is_digit(line.at[line.length - i]);
+    return year;
+}
+
+enum line_kind { LINE_OPEN, LINE_FIELD, LINE_MBOX, LINE_EMPTY, LINE_TEXT };
+
+/* Judges a line without a space before it by its name. Spaces before the colon are no text either: they are
+ * left to header_check(). */
+static enum line_kind named_kind(struct bytes line, bool complete)
+{
+    size_t name = 0, at;
+    while (name < line.length && line.at[name] > ' ' && line.at[name] <= '~' && line.at[name] != ':')
+        name++;
+    for (at = name; at < line.length && is_space(line.at[at]); at++)
+        ;
+    if (at > HEADER_NAME_MAX)
+        return LINE_TEXT;
+    if (at == line.length)
+        return complete ? LINE_TEXT : LINE_OPEN;
+    return name > 0 && line.at[at] == ':' ? LINE_FIELD : LINE_TEXT;
+}
+
+/* Judges the line at the start of `text`: LINE_OPEN if more of it is needed. */
+static enum line_kind line_kind(struct bytes text, bool first, bool at_end)
+{
+    size_t newline = bytes_find(text, '\n');
+    bool complete = newline != SIZE_MAX || at_end;
+    struct bytes line = bytes_first(text, newline == SIZE_MAX ? text.length : newline);
+    if (line.length == 0)
+        return newline == SIZE_MAX ? LINE_OPEN : LINE_FIELD; /* a bare LF: header_check() rejects it */
+    if (line.at[0] == '\r' && !complete)
+        return LINE_OPEN;
+    if (line.at[0] == '\r')
+        return line.length == 1 && newline != SIZE_MAX ? LINE_EMPTY : LINE_FIELD;
+    if (is_space(line.at[0]))
+        return first ? LINE_TEXT : LINE_FIELD;
+    bool from = first && (bytes_starts_nocase(line, "From ") || bytes_starts_nocase(line, ">From "));
+    if (from && !complete && line.length <= HEADER_NAME_MAX)
+        return LINE_OPEN;
+    return from && is_mbox_line(line) ? LINE_MBOX : named_kind(line, complete);
+}
+
+static void end_header(struct header *header, size_t length, bool by_text)
+{
+    header->whole = true;
+    header->length = length;
+    header->ends_in_text = by_text;
+}
+
+/* Steps past the line of a field; false if its end has not come. */
+static bool pass_field(struct header *header, struct bytes rest, bool at_end)
+{
+    size_t newline = bytes_find(bytes_from(rest, header->field_searched), '\n');
+    if (newline == SIZE_MAX && !at_end) {
+        header->field_searched = rest.length;
+        return false;
+    }
+    header->scanned += newline == SIZE_MAX ? rest.length : header->field_searched + newline + 1;
+    header->field_searched = 0;
+    return true;
+}
+
+/* Looks for the header's end: the empty line, or one that is no field. */
+static void look_for_end(struct header *header, bool at_end)
 {
     struct bytes text = buffer_bytes(&header->text);
-    if (text.length >= 2 && text.at[0] == '\r' && text.at[1] == '\n') {
-        header->whole = true;
-        header->length = 2;
-        return;
+    while (!header->whole && header->scanned < text.length) {
+        struct bytes rest = bytes_from(text, header->scanned);
+        bool first = header->scanned == header->mbox_length;
+        switch (header->field_searched > 0 ? LINE_FIELD : line_kind(rest, first, at_end)) {
+        case LINE_OPEN: return;
+        case LINE_EMPTY: end_header(header, header->scanned + 2, false); break;
+        case LINE_TEXT: end_header(header, header->scanned, true); break;
+        case LINE_MBOX:
+            pass_field(header, rest, at_end);
+            header->mbox_length = header->scanned;
+            break;
+        case LINE_FIELD:
+            if (!pass_field(header, rest, at_end))
+                return;
+            break;
+        }
     }
-    size_t from = header->scanned > 3 ? header->scanned - 3 : 0;
-    size_t end = bytes_search(bytes_from(text, from), BYTES("\r\n\r\n"));
-    header->scanned = text.length;
-    if (end == SIZE_MAX)
-        return;
-    header->whole = true;
-    header->length = from + end + 4;
 }
 
 void header_add(struct header *header, struct bytes octets)
@@ -36,7 +119,7 @@ void header_add(struct header *header, struct bytes octets)
     if (header->over)
         return;
     buffer_add(&header->text, octets);
-    look_for_end(header);
+    look_for_end(header, false);
     if (header->whole ? header->length <= HEADER_OCTETS_MAX : header->text.length <= HEADER_OCTETS_MAX)
         return;
     header->over = header->whole = true; /* stops gathering */
@@ -51,10 +134,9 @@ bool header_is_whole(const struct header *header)
 
 void header_finish(struct header *header)
 {
-    if (header->whole)
-        return;
-    header->whole = true;
-    header->length = header->text.length;
+    look_for_end(header, true);
+    if (!header->whole)
+        end_header(header, header->text.length, false);
 }
 
 /* ---- checking ---- */
@@ -155,7 +237,8 @@ static void check_authors(struct header *header, const struct header_rules *rule
 
 enum header_fault header_check(struct header *header, const struct header_rules *rules)
 {
-    struct bytes rest = bytes_first(buffer_bytes(&header->text), header->length);
+    struct bytes rest = bytes_from(bytes_first(buffer_bytes(&header->text), header->length),
+                                   header->mbox_length);
     struct header_findings found = {0};
     size_t fields = 0, lines, line = 1;
     if (header->over)
@@ -173,6 +256,11 @@ enum header_fault header_check(struct header *header, const struct header_rules 
             take_field(header, name, bytes_from(field, name.length + 1), &found);
         }
         line += lines;
+    }
+    if (!rules->repairs && (header->ends_in_text || header->mbox_length > 0) &&
+        header->fault == HEADER_FINE) {
+        header->line = header->mbox_length > 0 ? 1 : line;
+        fault(header, HEADER_BROKEN);
     }
     if (header->fault == HEADER_FINE)
         check_authors(header, rules, &found);
@@ -233,7 +321,8 @@ static void add_fixed(const struct header *header, struct bytes field, struct bu
 
 void header_fix(const struct header *header, const struct header_stamp *stamp, struct buffer *out)
 {
-    struct bytes all = buffer_bytes(&header->text), rest = bytes_first(all, header->length);
+    struct bytes all = buffer_bytes(&header->text),
+                 rest = bytes_from(bytes_first(all, header->length), header->mbox_length);
     size_t lines;
     if (!header->has_from && stamp->from.length > 0)
         add_field(out, "From", "<", stamp->from, ">");
@@ -248,5 +337,6 @@ void header_fix(const struct header *header, const struct header_stamp *stamp, s
     while (changes && rest.length > 0 && rest.at[0] != '\r')
         add_fixed(header, header_next_field(&rest, &lines), out);
     buffer_add(out, rest);
+    buffer_add_text(out, header->ends_in_text ? "\r\n" : "");
     buffer_add(out, bytes_from(all, header->length));
 }

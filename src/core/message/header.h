@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * header: the header of a submitted message (RFC 6409, RFC 5322): gathered up to its empty line, checked,
- * and fixed. A header whose authors two parsers could read differently is rejected (author_list.h).
+ * and fixed. Text directly after the fields, or without any, gets its empty line. A header whose authors two
+ * parsers could read differently is rejected (author_list.h).
  *
  * Call header_add() with each run of content until header_is_whole(), or header_finish() at the content's
  * end; then header_check(). If it is valid, header_author() returns the authors, and header_fix() the
@@ -16,6 +17,7 @@ enum header_limit {
     HEADER_OCTETS_MAX = 256 * 1024,
     HEADER_FIELDS_MAX = 2000,
     HEADER_AUTHORS_MAX = 10, /* addresses in From */
+    HEADER_NAME_MAX = 998,   /* octets of a field's name: a line without its CRLF (RFC 5322 2.1.1) */
 };
 
 enum header_fault {
@@ -34,10 +36,13 @@ enum header_fault {
 };
 
 struct header {
-    struct buffer text; /* gathered: the header, and the start of the body after it */
-    size_t length;      /* of the header with its empty line, once complete */
-    size_t scanned;
-    bool whole, over; /* over: the limit is exceeded, gathering stopped */
+    struct buffer text;    /* gathered: the header, and the start of the body after it */
+    size_t length;         /* of the header with its empty line, if it has one, once complete */
+    size_t scanned;        /* the start of the line that is not judged yet */
+    size_t field_searched; /* octets of it that have no LF, once it is known to be a field's; else 0 */
+    size_t mbox_length;    /* octets of "From " lines of an mbox file at the start, which are dropped */
+    bool whole, over;      /* over: the limit is exceeded, gathering stopped */
+    bool ends_in_text;     /* at a line that is no field, without an empty line: text follows */
     enum header_fault fault;
     size_t line;
     struct buffer authors; /* addresses of From, then of Sender, each with an LF after it */
@@ -48,7 +53,7 @@ struct header {
 void header_free(struct header *header);
 void header_add(struct header *header, struct bytes octets);
 bool header_is_whole(const struct header *header);
-/* Ends content without an empty line: all of it is header. */
+/* Ends content without an empty line. */
 void header_finish(struct header *header);
 
 struct header_rules {
@@ -75,8 +80,9 @@ struct header_stamp {
     struct bytes message_id; /* without its brackets */
     struct bytes from;       /* for a message without From; empty: none is added */
 };
-/* Appends the header without Bcc and Resent-Bcc, with missing fields added (Date, Message-ID, From) and
- * names in From and Sender quoted where they need it, and the content after it. */
+/* Appends the header without Bcc and Resent-Bcc, with missing fields added (Date, Message-ID, From),
+ * names in From and Sender quoted where they need it, and its empty line before text, and the content after
+ * it. */
 void header_fix(const struct header *header, const struct header_stamp *stamp, struct buffer *out);
 
 #endif

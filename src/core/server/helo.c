@@ -16,16 +16,29 @@ static bool is_acceptable_name(struct bytes name)
     return bytes_is_utf8(name) && !bytes_has_control_character(name);
 }
 
+/* Phones, IDEs and Java send names that no host has, with spaces or "[fe80::1%eth0]", or none: who sends is
+ * known by the account. The name is cleaned for Received and the log. */
+static void add_cleaned(struct buffer *out, struct bytes name)
+{
+    size_t from = out->length;
+    buffer_add_clean(out, bytes_first(name, DOMAIN_MAX), true);
+    for (size_t i = from; i < out->length; i++) {
+        char *at = out->at + out->start + i;
+        if ((unsigned char)*at < 128 && !ascii_is_alnum(*at) && strchr(".-_[]:%", *at) == NULL)
+            *at = '?';
+    }
+}
+
 static bool greet(struct server_session *session, struct bytes name, bool esmtp)
 {
     struct server_state *state = session->state;
-    if (!is_acceptable_name(name))
+    if (session->policy->role == ROLE_MX && !is_acceptable_name(name))
         return false;
     server_session_reset(session); /* as RSET would (RFC 5321 4.1.4) */
     state->greeted = true;
     state->esmtp = esmtp;
     buffer_clear(&state->helo);
-    buffer_add(&state->helo, name);
+    add_cleaned(&state->helo, name);
     session->origin.client_helo = buffer_bytes(&state->helo);
     server_session_update_protocol(session);
     return true;

@@ -94,8 +94,8 @@ static size_t source_route_length(struct bytes text, bool utf8_allowed)
     return colon + 1;
 }
 
-/* Returns the position of the '>' that closes a path, ignoring quoted ones. */
-static size_t closing_bracket(struct bytes text)
+/* Returns the position of the octet that ends a path, ignoring quoted ones. */
+static size_t find_unquoted(struct bytes text, char wanted)
 {
     bool quoted = false;
     for (size_t i = 0; i < text.length; i++) {
@@ -103,7 +103,7 @@ static size_t closing_bracket(struct bytes text)
             i++;
         else if (text.at[i] == '"')
             quoted = !quoted;
-        else if (text.at[i] == '>' && !quoted)
+        else if (text.at[i] == wanted && !quoted)
             return i;
     }
     return SIZE_MAX;
@@ -118,14 +118,15 @@ struct bytes address_without_root_dot(struct bytes address)
 
 enum path_kind address_parse_path(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used)
 {
-    size_t close = text.length > 0 && text.at[0] == '<' ? closing_bracket(text) : SIZE_MAX;
-    if (close == SIZE_MAX)
+    bool bracketed = text.length > 0 && text.at[0] == '<';
+    size_t end = find_unquoted(text, bracketed ? '>' : ' ');
+    if (bracketed && end == SIZE_MAX)
         return PATH_MALFORMED;
-    struct bytes inside = bytes_of(text.at + 1, close - 1);
-    *used = close + 1;
+    struct bytes inside = bracketed ? bytes_trim(bytes_of(text.at + 1, end - 1)) : bytes_first(text, end);
+    *used = bracketed ? end + 1 : inside.length;
     *address = inside;
     if (inside.length == 0)
-        return PATH_NULL;
+        return bracketed ? PATH_NULL : PATH_MALFORMED;
     if (bytes_is_nocase(inside, "postmaster"))
         return PATH_POSTMASTER;
     size_t route = source_route_length(inside, utf8_allowed);
