@@ -22,7 +22,8 @@ static void fill_defaults(struct config_reader *reader)
 {
     for (size_t i = 0; i < config_key_count; i++) {
         const struct config_key *key = &config_keys[i];
-        if (reader->seen[i] != NULL || key->otherwise == NULL || key->type == KEY_LIST)
+        if (reader->seen[i] != NULL || key->otherwise == NULL || key->type == KEY_LIST ||
+            key->type == KEY_NETWORKS)
             continue;
         yaml_node_t node = {.type = YAML_SCALAR_NODE};
         node.data.scalar.value = (yaml_char_t *)(uintptr_t)key->otherwise;

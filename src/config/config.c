@@ -33,7 +33,7 @@ static bool read_key(struct config_reader *reader, const yaml_node_t *name, cons
     if (reader->seen[i] != NULL)
         return config_read_fail(reader, name, "duplicate key %s", key->path);
     reader->seen[i] = value;
-    if (key->type == KEY_LIST)
+    if (key->type == KEY_LIST || key->type == KEY_NETWORKS)
         return config_read_list(reader, value, key, at);
     if (key->type == KEY_TLS)
         return config_read_tls(reader, value, key);

@@ -26,6 +26,8 @@ struct config_listener {
     uint16_t port;
     enum server_role role; /* default by port: 25 MX, else submission */
     enum server_tls tls;   /* default by port: 465 implicit, else STARTTLS */
+    const char **proxies;  /* networks whose connections begin with a PROXY header */
+    size_t proxy_count;
 };
 
 /* TLS policy for a domain. */

@@ -158,6 +158,8 @@ const struct config_key listener_keys[] = {
      "mx (mail for local domains from other servers) or submission; follows from 25, 587, 465, 2525"},
     {"tls", KEY_CHOICE, LISTENER(tls), 0, 0, tls_modes, NULL,
      "starttls, implicit, or none; follows from the port"},
+    {"proxy", KEY_NETWORKS, LISTENER(proxies), 0, 256, NULL, NULL,
+     "load balancers: connections from these addresses or networks must begin with a PROXY header"},
 };
 const size_t listener_key_count = ARRAY_LENGTH(listener_keys);
 

@@ -20,6 +20,7 @@ enum config_key_type {
     KEY_FLAG,        /* bool */
     KEY_CHOICE,      /* int: index into `choices` */
     KEY_LIST,        /* const char **, followed by its count */
+    KEY_NETWORKS,    /* the same, of IP addresses and networks */
     KEY_LISTENERS,   /* the list of listeners */
     KEY_TLS,         /* domains and their policies */
     KEY_ROUTES,      /* the list of routes */

@@ -7,6 +7,7 @@
 #include "core/dns/host.h"
 #include "core/port/port_facts.h"
 #include "core/port/port_order.h"
+#include "core/route/ip_network.h"
 
 /* ---- lists ---- */
 
@@ -29,6 +30,16 @@ static_assert(offsetof(struct config, domain_count) - offsetof(struct config, do
                   offsetof(struct text_list, count),
               "a list and its count stand side by side");
 
+static bool check_network(const struct config_reader *reader, const yaml_node_t *node,
+                          const struct config_key *key, const char *text)
+{
+    struct ip_network network;
+    const char *why;
+    return ip_network_parse(bytes_of_text(text), &network, &why) ||
+           config_read_fail(reader, node, "%s: '%.60s' %s; use 192.0.2.1, 10.0.0.0/8 or fd00::/8", key->path,
+                            text, why);
+}
+
 bool config_read_list(const struct config_reader *reader, const yaml_node_t *node,
                       const struct config_key *key, struct text_list *list)
 {
@@ -39,7 +50,9 @@ bool config_read_list(const struct config_reader *reader, const yaml_node_t *nod
     for (size_t i = 0; i < count; i++) {
         struct config_key entry = *key;
         entry.type = KEY_TEXT;
-        if (!config_read_scalar(reader, list_entry(reader, node, i), &entry, &list->texts[i]))
+        if (!config_read_scalar(reader, list_entry(reader, node, i), &entry, &list->texts[i]) ||
+            (key->type == KEY_NETWORKS &&
+             !check_network(reader, list_entry(reader, node, i), key, list->texts[i])))
             return false;
     }
     list->count = count;
@@ -105,8 +118,9 @@ static bool read_entry(const struct config_reader *reader, const yaml_node_t *no
             return config_read_fail(reader, name, "duplicate key %s", keys[i].path);
         said[i] = true;
         void *at = (char *)into + keys[i].offset;
-        if (keys[i].type == KEY_LIST ? !config_read_list(reader, value, &keys[i], at)
-                                     : !config_read_scalar(reader, value, &keys[i], at))
+        if (keys[i].type == KEY_LIST || keys[i].type == KEY_NETWORKS
+                ? !config_read_list(reader, value, &keys[i], at)
+                : !config_read_scalar(reader, value, &keys[i], at))
             return false;
     }
     return true;

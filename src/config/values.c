@@ -234,6 +234,7 @@ bool config_read_scalar(const struct config_reader *reader, const yaml_node_t *n
     case KEY_FLAG: return read_flag(reader, node, key, at);
     case KEY_CHOICE: return config_read_choice(reader, node, key, at);
     case KEY_LIST:
+    case KEY_NETWORKS:
     case KEY_TLS:
     case KEY_ROUTES:
     case KEY_LOCAL_USERS:

@@ -77,8 +77,13 @@ static void add_listeners(struct buffer *out, const struct config *config)
             add_text(out, l->address);
             buffer_add_text(out, ", ");
         }
-        buffer_add_format(out, "port: %u, role: %s, tls: %s}", (unsigned)l->port,
+        buffer_add_format(out, "port: %u, role: %s, tls: %s", (unsigned)l->port,
                           listener_keys[2].choices[l->role], listener_keys[3].choices[l->tls]);
+        if (l->proxy_count > 0) {
+            buffer_add_text(out, ", proxy: ");
+            add_list(out, l->proxies, l->proxy_count);
+        }
+        buffer_add_octet(out, '}');
     }
 }
 
@@ -154,6 +159,7 @@ static void add_value(struct buffer *out, const struct config *config, const str
     case KEY_FLAG: buffer_add_text(out, *(const bool *)at ? "true" : "false"); break;
     case KEY_CHOICE: buffer_add_text(out, key->choices[*(const int *)at]); break;
     case KEY_LIST:
+    case KEY_NETWORKS:
         add_list(out, *(const char *const *const *)at,
                  *(const size_t *)(const void *)((const char *)at + sizeof(char **)));
         break;

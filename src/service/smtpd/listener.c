@@ -65,7 +65,7 @@ static bool count_connection(struct listener *listener, struct accepted_connecti
     return true;
 }
 
-static void receive(struct listener *listener, struct accepted_connection *accepted)
+void listener_admit(struct listener *listener, struct accepted_connection *accepted)
 {
     struct smtpd *smtpd = listener->smtpd;
     accepted->address = conn_address_text((struct sockaddr *)&accepted->from, accepted->buffer,
@@ -92,7 +92,7 @@ void listener_take_over(struct listener *listener, int descriptor)
     struct accepted_connection accepted = {.descriptor = descriptor};
     socklen_t length = sizeof accepted.from;
     if (getpeername(descriptor, (struct sockaddr *)&accepted.from, &length) == 0)
-        receive(listener, &accepted);
+        listener_admit(listener, &accepted);
     else
         close(descriptor); /* it has already disconnected */
 }
@@ -127,7 +127,10 @@ static bool accept_one(struct listener *listener)
     }
     if (log_throttle_recovered(&smtpd->accepting, clock_now_ms()))
         log_event(LOG_EVENT_INFO, "accept_recovered", LOG_U64("occurrences", smtpd->accepting.times));
-    receive(listener, &accepted);
+    if (proxy_intake_applies(listener, &accepted.from))
+        proxy_intake_start(listener, &accepted);
+    else
+        listener_admit(listener, &accepted);
     return true;
 }
 
@@ -163,6 +166,7 @@ void listener_reopen_all(void *owner)
 void listener_close_all(struct smtpd *smtpd)
 {
     timer_cancel(&smtpd->reopen);
+    proxy_intake_end_all(smtpd);
     for (size_t i = 0; i < smtpd->listener_count; i++) {
         struct listener *listener = &smtpd->listeners[i];
         if (listener->descriptor < 0)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/route/proxy_header.h"
 #include "core/smtp/address.h"
 #include "io/clock.h"
 #include "io/log.h"
@@ -381,6 +382,21 @@ static void refuse_late_hello(struct smtp_connection *connection)
     smtp_connection_end(connection);
 }
 
+/* A load balancer that this listener does not expect: whoever sends the header names any client. */
+static void refuse_proxy_header(struct smtp_connection *connection)
+{
+    const struct listener *listener = connection->listener;
+    connection->tls_mismatch = false;
+    log_event(
+        LOG_EVENT_WARN, "connection_rejected",
+        LOG_TEXT("reason", "the client sent a PROXY header, which this listener does not expect from it"),
+        LOG_TEXT("client", connection->address), LOG_U64("port", listener->port),
+        LOG_TEXT("hint", "if it is your load balancer, list its address under proxy of the listener"));
+    conn_write(&connection->conn, BYTES("554 5.7.0 PROXY protocol is not accepted from your address; closing "
+                                        "connection\r\n"));
+    close_after_replies(connection);
+}
+
 static void on_input(void *owner)
 {
     struct smtp_connection *connection = owner;
@@ -388,6 +404,10 @@ static void on_input(void *owner)
     bool first = !connection->heard && connection->conn.ssl == NULL;
     if (first && conn_input_is_tls(&connection->conn)) {
         refuse_late_hello(connection);
+        return;
+    }
+    if (first && connection->stage == SMTP_TALKING && proxy_header_begins(conn_input(&connection->conn))) {
+        refuse_proxy_header(connection);
         return;
     }
     if (first && connection->listener->either_way && !connection->tls_mismatch)

@@ -100,6 +100,8 @@ static bool smtpd_start(struct child *child, struct error *error)
     for (size_t i = 0; i < child->listener_count; i++, listener++) {
         listener->policy = policy_of(child->config, &child->listener_facts[i]);
         listener->port = child->listener_facts[i].port;
+        listener->proxies = child->listener_facts[i].proxies;
+        listener->proxy_count = child->listener_facts[i].proxy_count;
         listener->either_way = child->config->tls.either_way && listener->policy.role == ROLE_SUBMISSION &&
                                listener->policy.tls != TLS_NONE;
         listener->clear_policy = listener->policy;

@@ -25,6 +25,7 @@
 #include "service/smtpd/connection_limit.h"
 #include "service/smtpd/harvest_table.h"
 #include "service/smtpd/metrics.h"
+#include "service/smtpd/proxy_intake.h"
 #include "service/submission/submission.h"
 
 enum {
@@ -76,8 +77,10 @@ struct listener {
     uint16_t port; /* 0: the local socket */
     struct server_policy policy;
     struct server_policy clear_policy; /* for clients without TLS on an implicit TLS port */
-    bool either_way;                   /* serves each client in the TLS mode that it begins with */
-    size_t admission_port;             /* its index in struct admission */
+    const char *const *proxies;        /* networks whose connections begin with a PROXY header */
+    size_t proxy_count;
+    bool either_way;       /* serves each client in the TLS mode that it begins with */
+    size_t admission_port; /* its index in struct admission */
     struct watch watch;
 };
 
@@ -106,6 +109,7 @@ struct accepted_connection {
     struct bytes address;
     char account[32]; /* of a local program: "uid 1000" */
     bool by_root;     /* a local program of root's */
+    bool is_proxied;  /* `from` is what a load balancer said */
 };
 
 /* Stages of a connection; smtp_connection_check() says what it holds in each. */
@@ -161,7 +165,9 @@ struct smtpd {
     struct submissions submissions;
     struct credential_checks credentials;
     const struct accounts_version *accounts_version; /* tells when cached answers are outdated */
-    struct log_throttle accepting, handshaking;
+    struct proxy_intake *proxy_intakes;              /* connections without their PROXY header */
+    size_t proxy_intake_count;
+    struct log_throttle accepting, handshaking, proxying;
     struct handshakes handshakes;
     struct timer reopen;  /* listeners that were closed temporarily */
     struct timer drained; /* end of draining */
@@ -173,6 +179,8 @@ struct smtpd {
 void listener_open(struct listener *listener, struct smtpd *smtpd, int descriptor);
 /* Takes over a connection that another process accepted, and its descriptor. */
 void listener_take_over(struct listener *listener, int descriptor);
+/* Admits a client whose address is known, or turns it away. */
+void listener_admit(struct listener *listener, struct accepted_connection *accepted);
 void listener_pause_all(struct smtpd *smtpd, uint64_t reopen_ms); /* temporarily */
 void listener_reopen_all(void *smtpd);
 void listener_close_all(struct smtpd *smtpd); /* permanently */
