@@ -43,7 +43,9 @@ static void each_fault_has_its_verdict(void **state)
         {"", ARGUMENT_SYNTAX},
         {"FROM", ARGUMENT_SYNTAX},
         {"TO:<a@b>", ARGUMENT_SYNTAX},
-        {"FROM:a@b", ARGUMENT_ADDRESS},
+        {"FROM:a@b", ARGUMENT_FINE}, /* as Postfix takes it */
+        {"FROM:", ARGUMENT_ADDRESS},
+        {"FROM:a b@c", ARGUMENT_ADDRESS},
         {"FROM:<a@b>X", ARGUMENT_SYNTAX},
         {"FROM:<a@b> X", ARGUMENT_UNKNOWN},
         {"FROM:<a@b> =", ARGUMENT_UNKNOWN},

@@ -93,7 +93,7 @@ static void what_is_wrong_is_refused(void **state)
                                       HEAD "MAIL FROM:<a@b.c> SIZE=4 REQUIRETLS\n" RCPT "DATA\n",
                                       HEAD "MAIL FROM:<a@b.c> SIZE=4 BODY=BINARYMIME\n" RCPT "DATA\n",
                                       HEAD "MAIL FROM:<a> SIZE=4\n" RCPT "DATA\n",
-                                      HEAD "MAIL FROM:a@b.c SIZE=4\n" RCPT "DATA\n",
+                                      HEAD "MAIL FROM:<a@b.c SIZE=4\n" RCPT "DATA\n",
                                       HEAD MAIL "RCPT TO:<>\nDATA\n",
                                       HEAD MAIL "RCPT TO:<x>\nDATA\n",
                                       HEAD MAIL "RCPT TO:<x@y.z> NOTIFY=NEVER,SUCCESS\nDATA\n",
