@@ -118,6 +118,18 @@ def test_messages_without_an_empty_line_get_it(server, peer, text, header, body)
     assert body is None or content.partition(b"\r\n\r\n")[2] == body.encode()
 
 
+@pytest.mark.parametrize("header, code", [(f"From: Ada <{ADA}>", 250), ("From: boss@example.org", 550), ("Subject: no author", 550), (f"From: {ADA}\r\nSender: boss@example.org", 550)])
+def test_read_receipts_have_the_null_sender(server, peer, header, code):
+    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+        client.ehlo_or_helo_if_needed()
+        assert client.mail("")[0] == client.rcpt(BOB)[0] == 250
+        receipt = f"{header}\r\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\r\n\r\n--b\r\n\r\nread\r\n--b--\r\n"
+        assert client.data(receipt)[0] == code
+        if code != 250:
+            return
+    assert received(peer)[0][0].startswith("MAIL FROM:<>") and b"From: Ada" in received(peer)[1]
+
+
 def test_names_of_users_stay_short(server):
     done = server.cli("user", "add", f"{'u' * 65}@example.org", "--password-stdin", text_input="a long secret\n", check=False)
     assert done.returncode == 65 and "the limit for a user is 64" in done.stderr

@@ -117,7 +117,8 @@ static enum gate_verdict ask_or_release(struct gate *gate, struct bytes *run)
 static enum gate_verdict check_header(struct gate *gate, struct bytes *run)
 {
     struct header_rules rules = {.utf8_allowed = gate->options.utf8_allowed,
-                                 .repairs = gate->options.repairs};
+                                 .repairs = gate->options.repairs,
+                                 .author_required = gate->options.author_required};
     if (header_check(&gate->header, &rules) != HEADER_FINE)
         return refuse(gate, GATE_BAD_HEADER);
     return ask_or_release(gate, run);

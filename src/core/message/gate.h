@@ -51,10 +51,11 @@ struct gate_observer {
 };
 
 struct gate_options {
-    bool checks_header;  /* false: all content passes unchanged */
-    bool utf8_allowed;   /* SMTPUTF8 (RFC 6531) */
-    bool repairs;        /* only what passes is stored: header.h */
-    struct bytes sender; /* the envelope sender, already verified; lives as long as the gate is open */
+    bool checks_header;   /* false: all content passes unchanged */
+    bool utf8_allowed;    /* SMTPUTF8 (RFC 6531) */
+    bool author_required; /* see header.h */
+    bool repairs;         /* only what passes is stored: header.h */
+    struct bytes sender;  /* the envelope sender, already verified; lives as long as the gate is open */
 };
 
 struct gate {

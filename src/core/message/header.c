@@ -229,6 +229,8 @@ static void check_authors(struct header *header, const struct header_rules *rule
         fault(header, HEADER_BAD_FROM);
     else if (sender == AUTHOR_LIST_MALFORMED || (header->sender_unquoted && !rules->repairs))
         fault(header, HEADER_BAD_SENDER);
+    else if (rules->author_required && !header->has_from)
+        fault(header, HEADER_NEEDS_FROM);
     else if (authors > 1 && !header->has_sender)
         fault(header, HEADER_NEEDS_SENDER);
     else if (!rules->utf8_allowed && !bytes_is_ascii(buffer_bytes(&header->authors)))
@@ -280,6 +282,7 @@ const char *header_fault_sentence(enum header_fault fault)
         [HEADER_SENDER_TWICE] = "Message has more than one Sender field",
         [HEADER_BAD_SENDER] = "Malformed Sender field; expected one address",
         [HEADER_NEEDS_SENDER] = "A message from several authors requires a Sender field",
+        [HEADER_NEEDS_FROM] = "A message with the null sender requires a From field with your own address",
         [HEADER_NEEDS_UTF8] = "Internationalized address in From requires SMTPUTF8",
     };
     return sentences[fault];

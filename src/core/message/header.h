@@ -31,6 +31,7 @@ enum header_fault {
     HEADER_SENDER_TWICE,
     HEADER_BAD_SENDER,
     HEADER_NEEDS_SENDER, /* several authors without Sender (RFC 5322 3.6.2) */
+    HEADER_NEEDS_FROM,   /* see author_required */
     HEADER_NEEDS_UTF8,   /* an international address without SMTPUTF8 */
     HEADER_FAULTS
 };
@@ -61,6 +62,7 @@ struct header_rules {
     /* the content that leaves is header_fix()'s; else a header that needs more than missing fields is a
      * fault */
     bool repairs;
+    bool author_required; /* the sender is null: only From says whose message it is */
 };
 enum header_fault header_check(struct header *header, const struct header_rules *rules);
 const char *header_fault_sentence(enum header_fault fault);

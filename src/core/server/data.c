@@ -22,6 +22,8 @@ static void begin_content(struct server_session *session)
     struct gate_options options = {.checks_header = session->policy->checks_header,
                                    .utf8_allowed = state->envelope.smtputf8,
                                    .repairs = true,
+                                   .author_required = session->policy->role == ROLE_SUBMISSION &&
+                                                      state->envelope.sender.length == 0,
                                    .sender = state->envelope.sender};
     gate_start(&state->gate, &options);
     state->arrival = ARRIVAL_RUNS;

@@ -28,8 +28,6 @@ static struct server_reply check_mail(struct server_session *session, const stru
                                    (unsigned long long)session->policy->message_size_max);
     if (mail->parameters.requiretls && !state->secured) /* RFC 8689 4.1 */
         return REPLY(555, "5.5.4", "REQUIRETLS is available only over TLS; send STARTTLS first");
-    if (mail->sender.length == 0 && session->policy->role == ROLE_SUBMISSION)
-        return REPLY(550, "5.7.1", "Null sender is not allowed for submission; use your own address");
     return NO_REPLY;
 }
 
