@@ -16,6 +16,8 @@ static const struct kind {
     json_t *(*judge)(const json_t *row, struct world *world);
 } KINDS[] = {
     {"spf", judge_spf},
+    {"dkim", judge_dkim},
+    {"authres", judge_authres},
 };
 
 struct bytes row_text(const json_t *row, const char *key)

@@ -10,6 +10,7 @@
 #define MAILBOAT_TESTS_TRUST_KINDS_H
 
 #include "base/buffer.h"
+#include "io/signature.h"
 #include "zone.h"
 
 /* Everything that one judgement may use; cleared after each row. */
@@ -23,6 +24,15 @@ struct world {
 struct bytes row_text(const json_t *row, const char *key);
 json_t *json_bytes(struct bytes text);
 
+/* Returns "message", or "message_base64" decoded into the scratch. */
+struct bytes row_message(const json_t *row, struct buffer *scratch);
+/* Splits a message at its empty line: *header keeps the header, without that line; returns the body. */
+struct bytes split_body(struct bytes *header);
+/* Hashes the body in pieces of many lengths. */
+void hash_in_pieces(struct body_hashes *hashes, struct bytes body);
+
 json_t *judge_spf(const json_t *row, struct world *world);
+json_t *judge_dkim(const json_t *row, struct world *world);
+json_t *judge_authres(const json_t *row, struct world *world);
 
 #endif

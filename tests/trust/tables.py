@@ -8,12 +8,14 @@ import json
 import subprocess
 from collections import namedtuple
 
+import tables_authres
+import tables_dkim
 import tables_spf
 
 # name: what judge.c calls it. belongs(case, table): is this row of a JSON table of that kind? row(case, table): the
 # inputs for the judge, without kind and zone. differences(expect, verdict, case): a list of sentences.
 Kind = namedtuple("Kind", "name belongs row differences")
-KINDS = [Kind(*kind) for kind in (*tables_spf.KINDS,)]
+KINDS = [Kind(*kind) for kind in (*tables_spf.KINDS, *tables_dkim.KINDS, *tables_authres.KINDS)]
 # For YAML suites: belongs(document) and cases(document) -> (name, kind's name, row, expect).
 YAML_SUITES = [*tables_spf.YAML_SUITES]
 
@@ -42,13 +44,13 @@ def kind_of(case, table):
 
 def json_cases(file):
     table = json.loads(file.read_text())
-    table["file"] = file.name
+    table["file"], table["folder"] = file.name, file.parent
     for number, case in enumerate(table["cases"], 1):
         kind = kind_of(case, table)
         row = kind.row(case, table)
         row.setdefault("zone", case.get("zone", table.get("zone_of_all", {})))
-        where = f"{file.name} {number}: {case.get('name') or case.get('ref') or ''}"
-        yield Case(where, kind, row, case["expect"], case)
+        where = f"{file.name} {number}: {case.get('name') or case.get('ref') or case.get('file') or ''}"
+        yield Case(where, kind, row, case.get("expect"), case)
 
 
 def yaml_cases(file):
