@@ -15,9 +15,9 @@ static const struct kind {
     const char *name;
     json_t *(*judge)(const json_t *row, struct world *world);
 } KINDS[] = {
-    {"spf", judge_spf},
-    {"dkim", judge_dkim},
-    {"authres", judge_authres},
+#define KIND(name) {#name, judge_##name},
+#include "kinds.def"
+#undef KIND
 };
 
 struct bytes row_text(const json_t *row, const char *key)

@@ -3,8 +3,8 @@
  * kinds: a kind of row in the tables of mail authentication, and its judgement by the pure core.
  *
  * A row is an object with "kind", the inputs of that kind and "zone". A judge returns what the core made of
- * it, in the words of the table's "expect". To add a kind: a judge in a file kind_NAME.c, a line here, a row
- * in judge.c, and the rows' recognition in tables.py.
+ * it, in the words of the table's "expect". To add a kind: judge_NAME() in a file kind_….c, its line in
+ * kinds.def, and in a file tables_….py how its rows are recognised and compared.
  */
 #ifndef MAILBOAT_TESTS_TRUST_KINDS_H
 #define MAILBOAT_TESTS_TRUST_KINDS_H
@@ -31,8 +31,8 @@ struct bytes split_body(struct bytes *header);
 /* Hashes the body in pieces of many lengths. */
 void hash_in_pieces(struct body_hashes *hashes, struct bytes body);
 
-json_t *judge_spf(const json_t *row, struct world *world);
-json_t *judge_dkim(const json_t *row, struct world *world);
-json_t *judge_authres(const json_t *row, struct world *world);
+#define KIND(name) json_t *judge_##name(const json_t *row, struct world *world);
+#include "kinds.def"
+#undef KIND
 
 #endif

@@ -10,12 +10,14 @@ from collections import namedtuple
 
 import tables_authres
 import tables_dkim
+import tables_dmarc
+import tables_lookup
 import tables_spf
 
 # name: what judge.c calls it. belongs(case, table): is this row of a JSON table of that kind? row(case, table): the
 # inputs for the judge, without kind and zone. differences(expect, verdict, case): a list of sentences.
 Kind = namedtuple("Kind", "name belongs row differences")
-KINDS = [Kind(*kind) for kind in (*tables_spf.KINDS, *tables_dkim.KINDS, *tables_authres.KINDS)]
+KINDS = [Kind(*kind) for kind in (*tables_authres.KINDS, *tables_dkim.KINDS, *tables_dmarc.KINDS, *tables_lookup.KINDS, *tables_spf.KINDS)]
 # For YAML suites: belongs(document) and cases(document) -> (name, kind's name, row, expect).
 YAML_SUITES = [*tables_spf.YAML_SUITES]
 

@@ -39,17 +39,38 @@ static bool is_sts(struct bytes text, struct bytes *fields)
     return ours;
 }
 
+bool sts_is_extension(struct bytes field)
+{
+    struct bytes value = field, name = bytes_split(&value, '=');
+    if (name.length == 0 || name.length > STS_EXTENSION_NAME_MAX || !ascii_is_alnum(name.at[0]))
+        return false;
+    for (size_t i = 1; i < name.length; i++)
+        if (!ascii_is_alnum(name.at[i]) && memchr("_-.", name.at[i], 3) == NULL)
+            return false;
+    for (size_t i = 0; i < value.length; i++)
+        if (value.at[i] <= ' ' || value.at[i] > '~' || value.at[i] == ';' || value.at[i] == '=')
+            return false;
+    return value.length > 0;
+}
+
+/* Reads the first id; false if there is none or a field has no valid syntax. */
 static bool read_id(struct bytes fields, struct bytes *id)
 {
-    while (fields.length > 0) {
-        struct bytes value = bytes_split(&fields, ';');
-        struct bytes name = bytes_trim(bytes_split(&value, '='));
-        if (!bytes_is(name, "id"))
+    bool found = false;
+    while (bytes_trim(fields).length > 0) { /* nothing follows a final semicolon */
+        struct bytes field = bytes_trim(bytes_split(&fields, ';')), value = field;
+        if (!bytes_is(bytes_trim(bytes_split(&value, '=')), "id")) {
+            if (!sts_is_extension(field))
+                return false;
             continue;
-        *id = bytes_trim(value);
-        return is_id(*id);
+        }
+        if (!is_id(bytes_trim(value)))
+            return false;
+        if (!found)
+            *id = bytes_trim(value);
+        found = true;
     }
-    return false;
+    return found;
 }
 
 bool sts_read_records(const struct dns_record *records, size_t count, struct bytes *id)

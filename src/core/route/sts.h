@@ -10,10 +10,11 @@
 #include "core/route/route.h"
 
 enum sts_limit {
-    STS_POLICY_MAX = 64 * 1024, /* octets of a policy file (RFC 8461 3.3) */
-    STS_ID_MAX = 32,            /* octets (RFC 8461 3.1) */
-    STS_PATTERNS_MAX = 128,     /* of one policy; one with more is invalid */
-    STS_AGE_MAX_S = 31557600,   /* a year (RFC 8461 3.2) */
+    STS_POLICY_MAX = 64 * 1024,  /* octets of a policy file (RFC 8461 3.3) */
+    STS_ID_MAX = 32,             /* octets (RFC 8461 3.1) */
+    STS_EXTENSION_NAME_MAX = 32, /* octets of an extension's name in a record (RFC 8461 3.1) */
+    STS_PATTERNS_MAX = 128,      /* of one policy; one with more is invalid */
+    STS_AGE_MAX_S = 31557600,    /* a year (RFC 8461 3.2) */
 };
 
 enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE };
@@ -26,8 +27,10 @@ struct sts_policy {
     size_t pattern_count;
 };
 
+/* True for an extension field of a record, "name=value" (RFC 8461 3.1, RFC 8460 3). */
+bool sts_is_extension(struct bytes field);
 /* Exactly one of the TXT records at _mta-sts.DOMAIN must be v=STSv1; its id borrows from the record.
- * False: the domain has no policy (RFC 8461 3.1). */
+ * False: the domain has no policy, or its record has a syntax error (RFC 8461 3.1). */
 bool sts_read_records(const struct dns_record *records, size_t count, struct bytes *id);
 /* Parses the policy file (RFC 8461 3.2). False if invalid. Patterns borrow from `text`. */
 bool sts_read_policy(struct bytes text, struct sts_policy *policy);

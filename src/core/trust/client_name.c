@@ -5,6 +5,16 @@
 
 #include "core/dns/dns_name.h"
 
+struct route_address client_name_address(struct route_address client)
+{
+    static const uint8_t PREFIX[12] = {[10] = 0xff, [11] = 0xff};
+    if (client.six && memcmp(client.octets, PREFIX, sizeof(PREFIX)) == 0) {
+        memcpy(client.octets, client.octets + 12, 4);
+        client.six = false;
+    }
+    return client;
+}
+
 static bool is_below(struct bytes name, struct bytes domain)
 {
     if (domain.length == 0 || dns_name_equal(name, domain))

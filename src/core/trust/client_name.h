@@ -21,6 +21,8 @@ struct client_names {
     bool lacking;  /* an answer is not known yet: the rest is not final */
 };
 
+/* Returns the address as the standards count it: an IPv4-mapped one is an IPv4 address (RFC 7208 5). */
+struct route_address client_name_address(struct route_address client);
 /* Finds the validated names; only those that are `below` or end in "." and it, unless it is empty. */
 void client_name_find(const struct route_address *client, struct bytes below, struct dns_facts *facts,
                       struct client_names *names);

@@ -357,16 +357,6 @@ static void explain(struct judging *j)
 
 /* ---- the whole ---- */
 
-static struct route_address without_mapping(struct route_address client)
-{
-    static const uint8_t PREFIX[12] = {[10] = 0xff, [11] = 0xff};
-    if (client.six && memcmp(client.octets, PREFIX, sizeof(PREFIX)) == 0) {
-        memcpy(client.octets, client.octets + 12, 4);
-        client.six = false;
-    }
-    return client;
-}
-
 /* Fills the values that the identity gives (RFC 7208 2.4, 4.1, 4.3). False if it has no domain to check. */
 static bool identity(struct judging *j)
 {
@@ -391,7 +381,7 @@ static bool identity(struct judging *j)
 
 struct spf_verdict spf_judge(const struct spf_question *question, struct dns_facts *facts)
 {
-    struct route_address client = without_mapping(question->client);
+    struct route_address client = client_name_address(question->client);
     struct judging j = {.question = question, .facts = facts};
     j.values = (struct spf_macro_values){.helo = bytes_first(question->helo, SPF_VALUE_MAX),
                                          .receiver = bytes_first(question->receiver, SPF_VALUE_MAX),

@@ -7,7 +7,7 @@
 enum argument { ARGUMENT_NONE, ARGUMENT_OPTIONAL, ARGUMENT_NEEDED };
 
 /* The mechanisms and known modifiers (RFC 7208 5, 6). */
-static const struct row {
+static const struct spf_row {
     const char *name;
     enum spf_kind kind;
     enum argument domain;
@@ -26,7 +26,7 @@ static const struct row {
     {"exp", SPF_EXP, ARGUMENT_NEEDED, false, false},
 };
 
-static const struct row *row_find(struct bytes name, bool modifier)
+static const struct spf_row *row_find(struct bytes name, bool modifier)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(ROWS); i++)
         if (bytes_is_nocase(name, ROWS[i].name) && (ROWS[i].kind >= SPF_REDIRECT) == modifier)
@@ -91,7 +91,7 @@ static bool read_network(struct bytes text, struct spf_term *term)
 }
 
 /* Reads what follows a mechanism's name: nothing, ":" and a domain or network, "/" and prefixes. */
-static bool read_argument(const struct row *row, struct bytes text, struct spf_term *term)
+static bool read_argument(const struct spf_row *row, struct bytes text, struct spf_term *term)
 {
     if (row->kind == SPF_IP4 || row->kind == SPF_IP6)
         return text.length > 0 && text.at[0] == ':' && read_network(bytes_from(text, 1), term);
@@ -116,7 +116,7 @@ static size_t modifier_name(struct bytes text)
 
 static bool read_modifier(struct spf_term *term, size_t name_length)
 {
-    const struct row *row = row_find(bytes_first(term->text, name_length - 1), true);
+    const struct spf_row *row = row_find(bytes_first(term->text, name_length - 1), true);
     term->domain = bytes_from(term->text, name_length);
     term->kind = row == NULL ? SPF_UNKNOWN_MODIFIER : row->kind;
     return spf_macro_check(term->domain, row == NULL ? SPF_PLACE_MODIFIER : SPF_PLACE_DOMAIN);
@@ -132,7 +132,7 @@ static bool read_mechanism(struct spf_term *term)
     }
     while (length < text.length && ascii_is_alnum(text.at[length]))
         length++;
-    const struct row *row = row_find(bytes_first(text, length), false);
+    const struct spf_row *row = row_find(bytes_first(text, length), false);
     if (row == NULL)
         return false;
     term->kind = row->kind;
