@@ -83,7 +83,7 @@ static void check_received(struct bytes helo, struct bytes address)
         rest = bytes_from(rest, end + 2);
     }
     buffer_clear(&out);
-    received_add_delivery_fields(&out, address, address, "\n");
+    received_add_delivery_fields(&out, address, address, address, "\n");
     rest = buffer_bytes(&out);
     INSIST(bytes_starts_nocase(bytes_split(&rest, '\n'), "Return-Path: <") &&
            bytes_starts_nocase(bytes_split(&rest, '\n'), "Delivered-To: ") && rest.length == 0);

@@ -130,6 +130,19 @@ def test_read_receipts_have_the_null_sender(server, peer, header, code):
     assert received(peer)[0][0].startswith("MAIL FROM:<>") and b"From: Ada" in received(peer)[1]
 
 
+# ---- deliveries ----
+
+@pytest.mark.parametrize("original, said", [("info@example.org", "info@example.org"), ("shop-1@example.org", "shop-1@example.org"), ("ada+tag@example.org", "ada+tag@example.org"), (ADA, None)])
+def test_a_mailbox_is_told_for_whom_a_message_was(server, original, said):
+    server.cli("alias", "add", "info@example.org", ADA)
+    server.cli("alias", "add", "@example.org", ADA)
+    with smtp(server, 25, starttls=False) as client:
+        client.sendmail("x@there.net", [original], "Subject: whose\r\nX-Original-To: forged@example.org\r\n\r\nhi\r\n")
+    got = email.message_from_bytes(server.arrivals(ADA, "whose")[0])
+    assert got.get_all("X-Original-To")[0] == (said or "forged@example.org") and got["Delivered-To"] == ADA and got.keys()[:3] == (
+        ["Return-Path", "X-Original-To", "Delivered-To"] if said else ["Return-Path", "Delivered-To", "Received"])
+
+
 def test_names_of_users_stay_short(server):
     done = server.cli("user", "add", f"{'u' * 65}@example.org", "--password-stdin", text_input="a long secret\n", check=False)
     assert done.returncode == 65 and "the limit for a user is 64" in done.stderr

@@ -107,6 +107,7 @@ def test_client_mailboat_send(shared_server, tmp_path, port):
     assert letter.get_body().get_content().strip() == "Schöne Grüße"
     part = next(letter.iter_attachments())
     assert part.get_filename() == "grüße.pdf" and part.get_content() == attached.read_bytes()
+    assert part["Content-Type"].params["name"] == "grüße.pdf" and b'name="=?utf-8?B?' in expect(shared_server, f"send {port} Grüße")  # for old programs
 
 
 PERL = """

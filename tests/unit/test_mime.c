@@ -152,6 +152,7 @@ static void names_of_attachments_in_any_script(void **state)
 {
     attach("n\xc3\xb6te \"1\".txt", BYTES("x"), 1);
     assert_true(has("filename*=utf-8''n%C3%B6te%20%221%22.txt\r\n") && has("text/plain"));
+    assert_true(has("Content-Type: text/plain;\r\n\tname=\"=?utf-8?B?bsO2dGUgIjEiLnR4dA==?=\"\r\n"));
     /* never as base64 of a message */
     assert_string_equal(mime_type_of(BYTES("a.EML")), "application/octet-stream");
     assert_string_equal(mime_type_of(BYTES("a.PDF")), "application/pdf");

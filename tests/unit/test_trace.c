@@ -220,7 +220,7 @@ static void nothing_from_the_network_forges_a_field(void **state)
     assert_true(bytes_starts_nocase(buffer_bytes(&out), "Received: from a???Subject: evil?? ("));
     assert_true(bytes_search(buffer_bytes(&out), BYTES("for <a??X: y@example.org>")) != SIZE_MAX);
     buffer_clear(&out);
-    received_add_delivery_fields(&out, BYTES("a\nb@c"), bytes_none(), "\n");
+    received_add_delivery_fields(&out, BYTES("a\nb@c"), bytes_none(), bytes_none(), "\n");
     assert_text(buffer_bytes(&out), "Return-Path: <a?b@c>\nDelivered-To: \n");
     buffer_free(&out);
 }

@@ -356,10 +356,25 @@ void mime_begin(struct mime *mime, struct buffer *out, const struct mime_input *
         add_text(out, "plain", input->text);
 }
 
+static bool is_plain_name(struct bytes name)
+{
+    return bytes_is_ascii(name) && bytes_find(name, '"') == SIZE_MAX && bytes_find(name, '\\') == SIZE_MAX &&
+           name.length < 60;
+}
+
+/* Mail programs that do not know RFC 2231 read the name from here, in the form that they write. */
+static void add_type_name(struct buffer *out, struct bytes name)
+{
+    if (is_plain_name(name))
+        return;
+    buffer_add_text(out, ";\r\n\tname=\"");
+    add_encoded(out, name);
+    buffer_add_text(out, "\"");
+}
+
 static void add_filename(struct buffer *out, struct bytes name)
 {
-    if (bytes_is_ascii(name) && bytes_find(name, '"') == SIZE_MAX && bytes_find(name, '\\') == SIZE_MAX &&
-        name.length < 60) {
+    if (is_plain_name(name)) {
         buffer_add_format(out, "\r\n\tfilename=\"%.*s\"\r\n", BYTES_ARG(name));
         return;
     }
@@ -375,11 +390,11 @@ static void add_filename(struct buffer *out, struct bytes name)
 
 void mime_attach(struct mime *mime, struct buffer *out, struct bytes name)
 {
-    buffer_add_format(out,
-                      "\r\n--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: "
-                      "base64\r\nContent-Disposition: attachment;",
-                      mime->boundary, mime_type_of(name));
-    add_filename(out, bytes_first(name, 255));
+    struct bytes shown = bytes_first(name, 255);
+    buffer_add_format(out, "\r\n--%s\r\nContent-Type: %s", mime->boundary, mime_type_of(name));
+    add_type_name(out, shown);
+    buffer_add_text(out, "\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment;");
+    add_filename(out, shown);
     buffer_add_text(out, "\r\n");
     mime->column = mime->rest_count = 0;
 }

@@ -55,12 +55,23 @@ void received_add(struct buffer *out, const struct origin *origin, const struct 
     buffer_add_text(out, "\r\n");
 }
 
-void received_add_delivery_fields(struct buffer *out, struct bytes sender, struct bytes delivered_to,
-                                  const char *newline)
+void received_add_original(struct buffer *out, struct bytes original, const char *newline)
+{
+    if (original.length == 0)
+        return;
+    buffer_add_text(out, "X-Original-To: ");
+    add_clean(out, original, false);
+    buffer_add_text(out, newline);
+}
+
+void received_add_delivery_fields(struct buffer *out, struct bytes sender, struct bytes original,
+                                  struct bytes delivered_to, const char *newline)
 {
     buffer_add_text(out, "Return-Path: <");
     add_clean(out, sender, false);
-    buffer_add_format(out, ">%sDelivered-To: ", newline);
+    buffer_add_format(out, ">%s", newline);
+    received_add_original(out, original, newline);
+    buffer_add_text(out, "Delivered-To: ");
     add_clean(out, delivered_to, false);
     buffer_add_text(out, newline);
 }

@@ -18,8 +18,11 @@
 void received_add(struct buffer *out, const struct origin *origin, const struct envelope *envelope,
                   struct bytes hostname, uint64_t id, uint64_t epoch_ms);
 
-/* Appends "Return-Path: <sender>" and "Delivered-To: address", each with `newline`. */
-void received_add_delivery_fields(struct buffer *out, struct bytes sender, struct bytes delivered_to,
-                                  const char *newline);
+/* Appends "X-Original-To: address" with `newline`: the address of RCPT, which an alias, a catch-all or a
+ * +tag changed. Nothing if it is empty. */
+void received_add_original(struct buffer *out, struct bytes original, const char *newline);
+/* Appends "Return-Path: <sender>", X-Original-To as above, and "Delivered-To: address". */
+void received_add_delivery_fields(struct buffer *out, struct bytes sender, struct bytes original,
+                                  struct bytes delivered_to, const char *newline);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/message/received.h"
 #include "io/conn.h"
 #include "io/timer.h"
 #include "service/local/maildir.h"
@@ -55,6 +56,22 @@ static void send_next(struct lmtp *lmtp);
 
 /* ---- messages ---- */
 
+/* The message is one for all its recipients: it says for whom it was where that is one address. */
+static void add_prefix(struct lmtp_message *message, const struct ipc_deliver *deliver)
+{
+    const struct envelope *envelope = &deliver->envelope;
+    struct bytes original = envelope->recipients[0].original;
+    struct buffer prefix = {0};
+    for (size_t i = 1; i < envelope->recipient_count; i++)
+        if (!bytes_equal(envelope->recipients[i].original, original))
+            original = bytes_none();
+    received_add_original(&prefix, original, "\r\n");
+    message->envelope.size += prefix.length;
+    buffer_add(&prefix, deliver->prefix);
+    message->prefix = arena_copy(&message->arena, buffer_bytes(&prefix));
+    buffer_free(&prefix);
+}
+
 static struct lmtp_message *lmtp_message_make(struct channel *from, const struct ipc_deliver *deliver,
                                               struct delivery_result *results, int content)
 {
@@ -79,7 +96,7 @@ static struct lmtp_message *lmtp_message_make(struct channel *from, const struct
             message->envelope.recipients[message->envelope.recipient_count++].address = arena_copy(
                 &message->arena, envelope->recipients[i].address);
         }
-    message->prefix = arena_copy(&message->arena, deliver->prefix);
+    add_prefix(message, deliver);
     if (content < 0)
         message->content = arena_copy(&message->arena, deliver->content);
     return message;

@@ -225,6 +225,7 @@ static void deliver_by_lmtp(struct local *local, struct channel *from, const str
                                 .file = attached};
     for (size_t i = 0; i < deliver->envelope.recipient_count; i++) {
         m.address = deliver->envelope.recipients[i].address;
+        m.original = deliver->envelope.recipients[i].original;
         if (lmtp_can_name(m.address))
             continue;
         put(local, &odd, i, &m);
@@ -256,6 +257,7 @@ static void local_message(struct child *child, struct channel *from, enum ipc_ki
                                     .file = attached};
         for (size_t i = 0; i < arrival->result_count; i++) {
             m.address = deliver->envelope.recipients[i].address;
+            m.original = deliver->envelope.recipients[i].original;
             put(local, arrival, i, &m);
         }
     }

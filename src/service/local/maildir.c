@@ -252,7 +252,7 @@ static int fill(struct maildir *maildir, const struct maildir_message *m, int fi
 {
     struct buffer fields = {0};
     bool after_cr = false;
-    received_add_delivery_fields(&fields, m->sender, m->address, "\n");
+    received_add_delivery_fields(&fields, m->sender, m->original, m->address, "\n");
     maildir->room_used = 0;
     maildir->octets = 0;
     int error = put(maildir, file, buffer_bytes(&fields));

@@ -21,11 +21,12 @@ enum maildir_limit {
 struct maildir_message {
     uint64_t id, arrived_ms;
     struct bytes sender;
-    struct bytes address; /* "user@domain", as in the accounts */
-    struct bytes prefix;  /* header fields to prepend, CRLF lines like the content */
-    struct bytes content; /* CRLF lines; empty if `file` is given */
-    int file;             /* or -1; read from its beginning; owned by the caller */
-    unsigned mark;        /* distinguishes a second message with this id: another name; 0: none */
+    struct bytes address;  /* "user@domain", as in the accounts */
+    struct bytes original; /* of RCPT, if an alias, a catch-all or +tag changed it; else empty */
+    struct bytes prefix;   /* header fields to prepend, CRLF lines like the content */
+    struct bytes content;  /* CRLF lines; empty if `file` is given */
+    int file;              /* or -1; read from its beginning; owned by the caller */
+    unsigned mark;         /* distinguishes a second message with this id: another name; 0: none */
 };
 
 /* One message in delivery, and its result after maildir_sync(). */
