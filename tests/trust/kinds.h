@@ -10,8 +10,8 @@
 #define MAILBOAT_TESTS_TRUST_KINDS_H
 
 #include "base/buffer.h"
+#include "cli/trust/zone.h"
 #include "io/signature.h"
-#include "zone.h"
 
 /* Everything that one judgement may use; cleared after each row. */
 struct world {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "zone.h"
+#include "cli/trust/zone.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -128,10 +128,11 @@ static void answer_from(struct dns_answer *answer, enum dns_type type, const jso
     answer->status = fails ? DNS_SERVER_FAILURE : count > 0 ? DNS_FOUND : DNS_NO_DATA;
 }
 
-static struct dns_answer zone_look_up(const struct zone *zone, enum dns_type type, struct bytes name,
-                                      struct arena *arena)
+struct dns_answer zone_look_up(const struct zone *zone, struct dns_fact_key key, struct arena *arena)
 {
     struct dns_answer answer = {.status = DNS_SERVER_FAILURE};
+    enum dns_type type = key.type;
+    struct bytes name = unescaped(arena, key.name);
     for (int alias = 0; alias < ALIASES_MAX; alias++) {
         const json_t *entry = entry_of(zone, name);
         if (entry == NULL && !has_names_below(zone, name))
@@ -154,7 +155,7 @@ static struct dns_answer zone_look_up(const struct zone *zone, enum dns_type typ
 
 static void answer_one(struct zone *zone, struct dns_facts *facts, struct dns_fact_key key)
 {
-    struct dns_answer answer = zone_look_up(zone, key.type, unescaped(facts->arena, key.name), facts->arena);
+    struct dns_answer answer = zone_look_up(zone, key, facts->arena);
     if (zone->asked != NULL)
         json_array_append_new(zone->asked,
                               json_sprintf("%s %.*s", dns_type_name(key.type), BYTES_ARG(key.name)));

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/trust/check.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cli/trust/zone.h"
+#include "io/dns.h"
+#include "io/signature.h"
+
+enum { READ_SIZE = 64 * 1024, ASCII_NAME_MAX = 256 };
+
+/* ---- the message ---- */
+
+static bool read_file(FILE *file, const char *name, struct buffer *out, struct error *error)
+{
+    size_t count;
+    do {
+        count = fread(buffer_reserve(out, READ_SIZE), 1, READ_SIZE, file);
+        buffer_written(out, count);
+    } while (count > 0 && out->length <= CHECK_MESSAGE_MAX);
+    if (ferror(file))
+        return error_set_errno(error, EX_IOERR, "%s", name);
+    return out->length <= CHECK_MESSAGE_MAX ||
+           error_set(error, EX_DATAERR, "%s is larger than %d MiB", name, CHECK_MESSAGE_MAX / (1024 * 1024));
+}
+
+/* A file of a Unix program ends its lines with LF alone; signatures are made over CRLF. */
+static void add_with_crlf(struct buffer *out, struct bytes text)
+{
+    while (text.length > 0) {
+        size_t end = bytes_find(text, '\n');
+        struct bytes line = bytes_first(text, end == SIZE_MAX ? text.length : end);
+        buffer_add(out, line);
+        text = bytes_from(text, line.length);
+        if (text.length == 0)
+            return;
+        bool has_cr = line.length > 0 && line.at[line.length - 1] == '\r';
+        buffer_add_text(out, has_cr ? "\n" : "\r\n");
+        text = bytes_from(text, 1);
+    }
+}
+
+static bool read_message(const char *name, struct buffer *message, struct error *error)
+{
+    struct buffer raw = {0};
+    bool standard = strcmp(name, "-") == 0;
+    FILE *file = standard ? stdin : fopen(name, "re");
+    if (file == NULL)
+        return error_set_errno(error, EX_NOINPUT, "%s", name);
+    bool done = read_file(file, standard ? "standard input" : name, &raw, error);
+    if (done && raw.length == 0)
+        done = error_set(error, EX_DATAERR, "%s is empty; a message is expected",
+                         standard ? "standard input" : name);
+    if (done)
+        add_with_crlf(message, buffer_bytes(&raw));
+    if (!standard)
+        fclose(file);
+    buffer_free(&raw);
+    return done;
+}
+
+/* Splits at the empty line; without one, all of it is header. */
+static void split_message(struct bytes message, struct bytes *header, struct bytes *body)
+{
+    size_t end = bytes_starts_nocase(message, "\r\n") ? 0 : bytes_search(message, BYTES("\r\n\r\n"));
+    *header = message;
+    *body = bytes_none();
+    if (end == SIZE_MAX)
+        return;
+    end += end == 0 ? 0 : 2;
+    *header = bytes_first(message, end);
+    *body = bytes_from(message, end + 2);
+}
+
+/* ---- DNS ---- */
+
+/* The questions of one round, and what waits for their answers. */
+struct check_round {
+    struct judgement *judgement;
+    struct loop loop;
+    struct timer deadline;
+    struct check_question {
+        struct check_round *round;
+        struct dns_question dns;
+        struct dns_fact_key key;
+        bool open;
+    } questions[JUDGEMENT_LACKED_MAX];
+    size_t count, open;
+};
+
+static void on_answer(void *owner, const struct dns_answer *answer)
+{
+    struct check_question *question = owner;
+    question->open = false;
+    judgement_answer(question->round->judgement, question->key, answer);
+    if (--question->round->open == 0)
+        loop_stop(&question->round->loop);
+}
+
+static void on_deadline(void *owner)
+{
+    struct check_round *round = owner;
+    for (size_t i = 0; i < round->count; i++)
+        if (round->questions[i].open)
+            dns_cancel(&round->questions[i].dns);
+    round->open = 0;
+    judgement_give_up(round->judgement);
+    loop_stop(&round->loop);
+}
+
+static void ask_all(struct check_round *round, struct dns *dns, const struct dns_fact_key *keys, size_t count)
+{
+    round->count = round->open = count;
+    for (size_t i = 0; i < count; i++) {
+        struct check_question *question = &round->questions[i];
+        *question = (struct check_question){.round = round, .key = keys[i], .open = true};
+        dns_ask(dns, &question->dns, keys[i].name, keys[i].type, on_answer, question);
+    }
+    if (count > 0)
+        loop_run(&round->loop);
+}
+
+static bool judge_with_dns(struct judgement *judgement, uint64_t now_s, struct error *error)
+{
+    static struct check_round round;
+    struct dns_fact_key keys[JUDGEMENT_LACKED_MAX];
+    round = (struct check_round){.judgement = judgement};
+    struct dns *dns = dns_open(NULL, 0, error);
+    if (dns == NULL || !loop_start(&round.loop, error) || !dns_start(dns, &round.loop, error))
+        return false;
+    timer_start(&round.deadline, &round.loop, on_deadline, &round);
+    timer_set(&round.deadline, CHECK_DNS_MS);
+    while (!judgement_run(judgement, now_s)) {
+        signature_answer(&judgement->signatures);
+        ask_all(&round, dns, keys, judgement_lacked(judgement, keys));
+    }
+    timer_cancel(&round.deadline);
+    dns_close(dns);
+    loop_free(&round.loop);
+    return true;
+}
+
+static bool judge_with_zone(struct judgement *judgement, const char *file, uint64_t now_s,
+                            struct error *error)
+{
+    struct dns_fact_key keys[JUDGEMENT_LACKED_MAX];
+    json_error_t fault;
+    json_t *all = json_load_file(file, JSON_REJECT_DUPLICATES, &fault);
+    if (!json_is_object(all)) {
+        json_decref(all);
+        return all == NULL && fault.line < 1
+                   ? error_set(error, EX_NOINPUT, "%s: %s", file, fault.text)
+                   : error_set(error, EX_DATAERR, "%s:%d: not a zone: %s; expected an object of names", file,
+                               fault.line, all == NULL ? fault.text : "something else in JSON");
+    }
+    json_t *inner = json_object_get(all, "zone");
+    const struct zone zone = {.names = json_is_object(inner) ? inner : all};
+    while (!judgement_run(judgement, now_s)) {
+        signature_answer(&judgement->signatures);
+        size_t count = judgement_lacked(judgement, keys);
+        for (size_t i = 0; i < count; i++) {
+            struct dns_answer answer = zone_look_up(&zone, keys[i], judgement->arena);
+            judgement_answer(judgement, keys[i], &answer);
+        }
+    }
+    json_decref(all);
+    return true;
+}
+
+/* ---- all of it ---- */
+
+/* DMARC compares A-labels (RFC 9989 4.10.1). */
+static void use_ascii_names(struct judgement *judgement)
+{
+    char ascii[ASCII_NAME_MAX];
+    for (size_t i = 0; i < judgement->from.count; i++) {
+        struct bytes *domain = &judgement->from.domains[i];
+        if (!bytes_is_ascii(*domain) &&
+            dns_ascii_name(arena_text(judgement->arena, *domain), ascii, sizeof ascii))
+            *domain = arena_copy(judgement->arena, bytes_of_text(ascii));
+    }
+}
+
+bool check_message(const struct check_options *options, struct judgement *judgement, struct arena *arena,
+                   struct buffer *message, struct error *error)
+{
+    struct bytes header, body;
+    struct body_hashes hashes;
+    struct dkim_body_fact digests[DKIM_BODIES_MAX];
+    if (!read_message(options->file, message, error))
+        return false;
+    split_message(buffer_bytes(message), &header, &body);
+    judgement_begin(judgement, &options->question, header, arena);
+    use_ascii_names(judgement);
+    signature_hash_start(&hashes, judgement->dkim.bodies, judgement->dkim.body_count);
+    signature_hash_add(&hashes, body);
+    signature_hash_finish(&hashes, digests);
+    judgement_give_bodies(judgement, digests);
+    return options->zone_file != NULL ? judge_with_zone(judgement, options->zone_file, options->now_s, error)
+                                      : judge_with_dns(judgement, options->now_s, error);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trust: what mail authentication says of a message, and why. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "cli/options.h"
+#include "cli/trust/check.h"
+#include "core/dns/host.h"
+#include "core/smtp/address.h"
+#include "io/clock.h"
+
+extern const struct command trust_command;
+
+struct trust_options {
+    const char *ip, *from, *helo, *hostname, *zone, *time;
+    bool json;
+};
+
+/* ---- for people ---- */
+
+static void add_text(struct buffer *out, struct bytes text)
+{
+    buffer_add_clean(out, text, true);
+}
+
+static void print_line(const char *what, struct buffer *words)
+{
+    printf("%-6s %s\n", what, buffer_text(words));
+    buffer_clear(words);
+}
+
+static void describe_spf(const struct spf_verdict *spf, struct buffer *out)
+{
+    buffer_add_text(out, spf_result_name(spf->result));
+    if (spf->term.length > 0) {
+        buffer_add_text(out, ": ");
+        add_text(out, spf->term);
+    }
+    if (spf->link_count > 0) {
+        buffer_add_text(out, " in the record of ");
+        add_text(out, spf->links[spf->link_count - 1].domain);
+    }
+    if (spf->problem != SPF_NO_PROBLEM)
+        buffer_add_format(out, ": %s", spf_problem_sentence(spf->problem));
+    buffer_add_text(out, "; the domain is ");
+    add_text(out, spf->domain);
+    buffer_add_format(out, "; %u of %d look-ups", spf->lookups, SPF_LOOKUPS_MAX);
+}
+
+static void print_dkim(const struct dkim *dkim, struct buffer *out)
+{
+    for (size_t i = 0; i < dkim->count; i++) {
+        const struct dkim_signature *signature = &dkim->signatures[i];
+        buffer_add_format(out, "%zu of %zu: %s: d=", i + 1, dkim->count, dkim_result_word(signature->result));
+        add_text(out, signature->field.domain);
+        buffer_add_text(out, " s=");
+        add_text(out, signature->field.selector);
+        if (signature->reason != NULL)
+            buffer_add_format(out, ": %s", signature->reason);
+        print_line("DKIM", out);
+    }
+    if (dkim->count == 0) {
+        buffer_add_text(out, "none: the message has no signature");
+        print_line("DKIM", out);
+    }
+}
+
+static void describe_dmarc(const struct dmarc_verdict *dmarc, struct buffer *out)
+{
+    buffer_add_text(out, dmarc_result_name(dmarc->result));
+    if (dmarc->author.length > 0) {
+        buffer_add_text(out, ": From is of ");
+        add_text(out, dmarc->author);
+    }
+    if (dmarc->policy != DMARC_POLICY_UNSET && dmarc->record_domain.length > 0) {
+        buffer_add_format(out, "; policy %s, from _dmarc.", dmarc_policy_name(dmarc->policy));
+        add_text(out, dmarc->record_domain);
+    }
+}
+
+static void print_judgement(const struct judgement *j)
+{
+    struct buffer words = {0};
+    describe_spf(&j->spf, &words);
+    print_line("SPF", &words);
+    print_dkim(&j->dkim, &words);
+    describe_dmarc(&j->dmarc, &words);
+    print_line("DMARC", &words);
+    static const char *const iprev[] = {[IPREV_PASS] = "",
+                                        [IPREV_FAIL] = "the reverse name does not lead back to the client",
+                                        [IPREV_TEMPERROR] = "DNS did not answer",
+                                        [IPREV_PERMERROR] = "the client has no reverse name"};
+    buffer_add_format(&words, "%s: %s", iprev_result_name(j->iprev.result), iprev[j->iprev.result]);
+    add_text(&words, j->iprev.name);
+    print_line("iprev", &words);
+    buffer_add_format(&words, "%s: %s", verdict_disposition_name(j->verdict.disposition),
+                      verdict_finding_sentence(j->verdict.finding));
+    print_line("so", &words);
+    if (j->verdict.code != 0)
+        printf("%-6s %u %s %s\n", "reply", j->verdict.code, j->verdict.enhanced, j->verdict.text);
+    buffer_free(&words);
+}
+
+/* ---- for programs ---- */
+
+/* Texts are of strangers: what is not UTF-8, or would be a control character, is shown as "?". */
+static json_t *text_json(struct bytes text)
+{
+    struct buffer clean = {0};
+    add_text(&clean, text);
+    json_t *value = json_stringn(buffer_text(&clean), clean.length);
+    buffer_free(&clean);
+    return value;
+}
+
+static json_t *spf_json(const struct spf_verdict *spf)
+{
+    json_t *via = json_array();
+    for (size_t i = 0; i < spf->link_count; i++)
+        json_array_append_new(via, text_json(spf->links[i].domain));
+    return json_pack("{s:s, s:o, s:b, s:o, s:o, s:s, s:i, s:i}", "result", spf_result_name(spf->result),
+                     "domain", text_json(spf->domain), "helo", spf->null_sender, "term", text_json(spf->term),
+                     "via", via, "problem",
+                     spf->problem == SPF_NO_PROBLEM ? "" : spf_problem_sentence(spf->problem), "lookups",
+                     (int)spf->lookups, "voids", (int)spf->voids);
+}
+
+static json_t *dkim_json(const struct judgement *j)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < j->dkim.count; i++) {
+        const struct dkim_signature *signature = &j->dkim.signatures[i];
+        bool aligned = false;
+        for (size_t k = 0; k < j->identifiers.dkim_count; k++)
+            aligned = aligned || (j->compared[k] == i && j->dmarc.dkim_aligned[k]);
+        json_array_append_new(
+            list, json_pack("{s:s, s:o, s:o, s:o, s:s, s:i, s:b, s:b}", "result",
+                            dkim_result_word(signature->result), "domain", text_json(signature->field.domain),
+                            "selector", text_json(signature->field.selector), "algorithm",
+                            text_json(signature->field.algorithm_name), "reason",
+                            signature->reason == NULL ? "" : signature->reason, "bits",
+                            (int)signature->key_bits, "testing", signature->testing, "aligned", aligned));
+    }
+    return list;
+}
+
+static json_t *dmarc_json(const struct dmarc_verdict *dmarc)
+{
+    return json_pack("{s:s, s:o, s:s, s:o, s:o, s:b, s:b}", "result", dmarc_result_name(dmarc->result),
+                     "from", text_json(dmarc->author), "policy", dmarc_policy_name(dmarc->policy),
+                     "record_at", text_json(dmarc->record_domain), "organization",
+                     text_json(dmarc->organization), "testing", dmarc->testing, "spf_aligned",
+                     dmarc->spf_aligned);
+}
+
+static json_t *verdict_json(const struct verdict *verdict)
+{
+    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s}", "disposition",
+                     verdict_disposition_name(verdict->disposition), "reason",
+                     verdict_finding_sentence(verdict->finding), "override",
+                     verdict_override_name(verdict->override), "code", (int)verdict->code, "status",
+                     verdict->code == 0 ? "" : verdict->enhanced, "reply", verdict->text);
+}
+
+static void print_json(const struct judgement *j)
+{
+    struct buffer field = {0};
+    judgement_write_results(j, j->question.hostname, &field);
+    json_t *facts = json_pack("{s:o, s:o, s:o, s:{s:s, s:o}, s:o, s:o}", "spf", spf_json(&j->spf), "dkim",
+                              dkim_json(j), "dmarc", dmarc_json(&j->dmarc), "iprev", "result",
+                              iprev_result_name(j->iprev.result), "name", text_json(j->iprev.name), "verdict",
+                              verdict_json(&j->verdict), "authentication_results",
+                              json_stringn_nocheck(buffer_text(&field), field.length));
+    json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    putchar('\n');
+    json_decref(facts);
+    buffer_free(&field);
+}
+
+/* ---- the command ---- */
+
+static bool read_question(const struct trust_options *wish, struct check_options *options,
+                          struct error *error)
+{
+    struct bytes ip = bytes_of_text(wish->ip), from = bytes_of_text(wish->from);
+    struct address parsed;
+    if (wish->ip == NULL)
+        return error_set(error, EX_USAGE, "--ip is missing: the address of the client that sent the message");
+    if (!host_is_ipv4(ip) && !host_is_ipv6(ip))
+        return error_set(error, EX_USAGE, "--ip: '%.100s' is not an IP address", wish->ip);
+    if (wish->from == NULL)
+        return error_set(error, EX_USAGE,
+                         "--from is missing: the address of MAIL FROM; '' for the null sender");
+    if (bytes_is(from, "<>"))
+        from = bytes_none();
+    if (from.length > 0 && !address_parse(from, true, &parsed))
+        return error_set(error, EX_USAGE, "--from: '%.100s' is not a mail address", wish->from);
+    options->now_s = (uint64_t)clock_now_ms() / 1000;
+    if (wish->time != NULL && !bytes_to_u64(bytes_of_text(wish->time), UINT32_MAX, &options->now_s))
+        return error_set(error, EX_USAGE, "--time: '%.100s' is not seconds since 1970", wish->time);
+    options->zone_file = wish->zone;
+    options->question = (struct judgement_question){
+        .client = route_literal(ip),
+        .helo = bytes_of_text(wish->helo),
+        .mail_from = from,
+        .hostname = bytes_of_text(wish->hostname == NULL ? "localhost" : wish->hostname)};
+    return true;
+}
+
+static int check(const struct verb_call *call)
+{
+    const struct trust_options *wish = call->wish;
+    struct check_options options = {.file = call->arguments[0]};
+    struct error error = {0};
+    struct arena arena = {0};
+    struct buffer message = {0};
+    struct judgement *judgement = memory_new(sizeof *judgement);
+    int exit_code = EX_OK;
+    if (!read_question(wish, &options, &error) ||
+        !check_message(&options, judgement, &arena, &message, &error))
+        exit_code = command_fail(&trust_command, &error);
+    else if (wish->json)
+        print_json(judgement);
+    else
+        print_judgement(judgement);
+    free(judgement);
+    arena_clear(&arena);
+    buffer_free(&message);
+    return exit_code;
+}
+
+static int run(int argc, char **argv)
+{
+    static const struct command_verb verbs[] = {
+        {"check", "FILE", "ip from helo hostname zone time json", check}, {.name = NULL}};
+    struct trust_options wish = {0};
+    const struct option_rule rules[] = {
+        {OPTION_TEXT, "ip", 0, &wish.ip},     {OPTION_TEXT, "from", 0, &wish.from},
+        {OPTION_TEXT, "helo", 0, &wish.helo}, {OPTION_TEXT, "hostname", 0, &wish.hostname},
+        {OPTION_TEXT, "zone", 0, &wish.zone}, {OPTION_TEXT, "time", 0, &wish.time},
+        {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_END, NULL, 0, NULL}};
+    return options_run_verb(&trust_command, argc, argv, rules, verbs, &wish);
+}
+
+const struct command trust_command = {
+    .name = "trust",
+    .summary = "judge a message by SPF, DKIM and DMARC, and say why",
+    .help = "usage: mailboat trust check FILE --ip ADDRESS --from ADDRESS [--helo NAME] [--json]\n"
+            "\n"
+            "Judges a message as a receiving server does: may this client send for the domain\n"
+            "of MAIL FROM (SPF, RFC 7208), do the signatures verify (DKIM, RFC 6376), is it of\n"
+            "the domain in From (DMARC, RFC 9989), and does the reverse name of the client lead\n"
+            "back to it. Then what becomes of it, and the reply where it is refused. FILE is\n"
+            "the message as it came, '-' standard input. DNS has 10 seconds; what it has not\n"
+            "said by then is a temporary failure.\n"
+            "\n"
+            "      --ip ADDRESS      of the client that sent the message\n"
+            "      --from ADDRESS    of MAIL FROM; '' for the null sender\n"
+            "      --helo NAME       of EHLO; it counts for the null sender\n"
+            "      --hostname NAME   of the receiving server, in Authentication-Results\n"
+            "      --zone FILE       JSON in the place of DNS: {\"example.org\": {\"TXT\": [\"...\"],\n"
+            "                        \"A\": [\"192.0.2.1\"], \"MX\": [[10, \"mx.example.org\"]]}}\n"
+            "      --time SECONDS    when it came, since 1970; default now\n"
+            "      --json            print JSON\n"
+            "\n"
+            "exit codes: 0 judged, whatever the result, 64 usage, 65 not a message, 66 no file\n"
+            "\n"
+            "example: mailboat trust check message.eml --ip 192.0.2.1 --from ada@example.org\n",
+    .run = run,
+};

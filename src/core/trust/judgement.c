@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/trust/judgement.h"
+
+#include <assert.h>
+
+#include "core/dns/dns_name.h"
+#include "core/trust/authres_write.h"
+
+static void assert_judgement(const struct judgement *j)
+{
+    assert(j->arena != NULL);
+    assert(j->dkim.body_count <= DKIM_BODIES_MAX);
+    assert(j->identifiers.dkim_count <= DMARC_DKIM_MAX);
+}
+
+/* ---- the header ---- */
+
+static size_t fields_named(const struct field_index *index, struct bytes name)
+{
+    size_t count = 0;
+    for (uint16_t at = field_index_lowest(index, name); at != FIELD_INDEX_NONE; at = index->fields[at].above)
+        count++;
+    return count;
+}
+
+static enum verdict_form form_of(const struct judgement *j)
+{
+    const struct field_index *index = &j->dkim.index;
+    size_t authors = fields_named(index, BYTES("From"));
+    if (authors == 0)
+        return FORM_NO_FROM;
+    if (authors > 1)
+        return FORM_SEVERAL_FROM;
+    if (j->from.malformed)
+        return FORM_BAD_FROM;
+    return fields_named(index, BYTES("Date")) > 1      ? FORM_SEVERAL_DATES
+           : fields_named(index, BYTES("Subject")) > 1 ? FORM_SEVERAL_SUBJECTS
+           : fields_named(index, BYTES("Sender")) > 1  ? FORM_SEVERAL_SENDERS
+                                                       : FORM_FINE;
+}
+
+/* Returns what stands in the angle brackets of List-Id (RFC 2919 3), or nothing. */
+static struct bytes list_of(const struct field_index *index)
+{
+    uint16_t at = field_index_lowest(index, BYTES("List-Id"));
+    if (at == FIELD_INDEX_NONE)
+        return bytes_none();
+    struct bytes value = index->fields[at].value;
+    size_t open = bytes_find_last(value, '<'), close = bytes_find_last(value, '>');
+    if (open == SIZE_MAX || close == SIZE_MAX || close < open || close - open - 1 > LIST_ID_MAX)
+        return bytes_none();
+    return bytes_trim(bytes_of(value.at + open + 1, close - open - 1));
+}
+
+void judgement_begin(struct judgement *j, const struct judgement_question *question, struct bytes header,
+                     struct arena *arena)
+{
+    *j = (struct judgement){.question = *question, .arena = arena};
+    for (size_t i = 0; i < JUDGEMENT_CHECKS; i++)
+        dns_facts_start(&j->dns[i], arena);
+    signature_facts_start(&j->signatures, arena);
+    dkim_begin(&j->dkim, header, arena);
+    dkim_facts_start(&j->dkim_facts, &j->dns[CHECK_DKIM], &j->signatures);
+    uint16_t from = field_index_lowest(&j->dkim.index, BYTES("From"));
+    if (from != FIELD_INDEX_NONE)
+        dmarc_from_read(j->dkim.index.fields[from].value, arena, &j->from);
+    j->form = form_of(j);
+    j->list = list_of(&j->dkim.index);
+    assert_judgement(j);
+}
+
+void judgement_give_bodies(struct judgement *j, const struct dkim_body_fact *bodies)
+{
+    assert_judgement(j);
+    if (j->dkim.body_count > 0)
+        memcpy(j->dkim_facts.bodies, bodies, j->dkim.body_count * sizeof *bodies);
+    j->dkim_facts.bodies_are_known = true;
+}
+
+/* ---- judging ---- */
+
+static enum dmarc_outcome outcome_of_spf(enum spf_result result)
+{
+    return result == SPF_PASS        ? DMARC_OUTCOME_PASS
+           : result == SPF_TEMPERROR ? DMARC_OUTCOME_TEMPERROR
+                                     : DMARC_OUTCOME_OTHER;
+}
+
+static enum dmarc_outcome outcome_of_dkim(const struct dkim_signature *signature)
+{
+    return signature->result == DKIM_PASS        ? DMARC_OUTCOME_PASS
+           : signature->result == DKIM_TEMPERROR ? DMARC_OUTCOME_TEMPERROR
+                                                 : DMARC_OUTCOME_OTHER;
+}
+
+static void collect_identifiers(struct judgement *j)
+{
+    j->identifiers = (struct dmarc_question){.from = &j->from,
+                                             .spf = {outcome_of_spf(j->spf.result), j->spf.domain}};
+    j->list_signed = false;
+    for (size_t i = 0; i < j->dkim.count; i++) {
+        const struct dkim_signature *signature = &j->dkim.signatures[i];
+        if (!signature->looked_at || j->identifiers.dkim_count == DMARC_DKIM_MAX)
+            continue;
+        enum dmarc_outcome outcome = outcome_of_dkim(signature);
+        j->compared[j->identifiers.dkim_count] = (uint16_t)i;
+        j->identifiers.dkim[j->identifiers.dkim_count++] = (struct dmarc_identifier){outcome,
+                                                                                     signature->field.domain};
+        if (outcome == DMARC_OUTCOME_PASS && j->list.length > 0 &&
+            dkim_domain_is_under(j->list, signature->field.domain))
+            j->list_signed = true;
+    }
+}
+
+static void draw_verdict(struct judgement *j)
+{
+    const struct verdict_facts facts = {.mode = j->question.mode,
+                                        .authenticated = j->question.authenticated,
+                                        .form = j->form,
+                                        .spf = &j->spf,
+                                        .identifiers = &j->identifiers,
+                                        .dmarc = &j->dmarc,
+                                        .forwarder = j->question.forwarder,
+                                        .list = j->list_signed,
+                                        .deferred_enough = j->question.deferred_enough};
+    verdict_judge(&facts, &j->verdict);
+}
+
+/* One pass over the facts; true if nothing is lacked. */
+static bool judge_once(struct judgement *j, uint64_t now_s)
+{
+    const struct spf_question spf = {.client = j->question.client,
+                                     .helo = j->question.helo,
+                                     .mail_from = j->question.mail_from,
+                                     .receiver = j->question.hostname,
+                                     .now_s = now_s};
+    size_t lacked = 0;
+    for (size_t i = 0; i < JUDGEMENT_CHECKS; i++)
+        dns_facts_begin(&j->dns[i]);
+    signature_facts_begin(&j->signatures);
+    bool known = dkim_judge(&j->dkim, &j->dkim_facts, now_s);
+    j->spf = spf_judge(&spf, &j->dns[CHECK_SPF]);
+    j->iprev = iprev_judge(&j->question.client, &j->dns[CHECK_IPREV]);
+    collect_identifiers(j);
+    j->dmarc = dmarc_judge(&j->identifiers, &j->dns[CHECK_DMARC]);
+    for (size_t i = 0; i < JUDGEMENT_CHECKS; i++)
+        lacked += j->dns[i].lacked_count;
+    return known && lacked == 0;
+}
+
+/* Answers each question that is lacked with a temporary failure; false if there was none. */
+static bool fail_lacked(struct judgement *j)
+{
+    static const struct dns_answer failed = {.status = DNS_SERVER_FAILURE};
+    bool any = false;
+    for (size_t check = 0; check < JUDGEMENT_CHECKS; check++)
+        for (size_t i = 0; i < j->dns[check].lacked_count; i++) {
+            dns_facts_add(&j->dns[check], j->dns[check].lacked[i], &failed);
+            any = true;
+        }
+    return any;
+}
+
+bool judgement_run(struct judgement *j, uint64_t now_s)
+{
+    bool final;
+    assert_judgement(j);
+    do
+        final = judge_once(j, now_s);
+    while (!final && j->gave_up && fail_lacked(j));
+    if (final)
+        draw_verdict(j);
+    return final;
+}
+
+/* ---- facts ---- */
+
+static bool is_among(const struct dns_fact_key *keys, size_t count, const struct dns_fact_key *key)
+{
+    for (size_t i = 0; i < count; i++)
+        if (keys[i].type == key->type && dns_name_equal(keys[i].name, key->name))
+            return true;
+    return false;
+}
+
+size_t judgement_lacked(const struct judgement *j, struct dns_fact_key *keys)
+{
+    size_t count = 0;
+    for (size_t check = 0; check < JUDGEMENT_CHECKS; check++)
+        for (size_t i = 0; i < j->dns[check].lacked_count; i++)
+            if (!is_among(keys, count, &j->dns[check].lacked[i]))
+                keys[count++] = j->dns[check].lacked[i];
+    assert(count <= JUDGEMENT_LACKED_MAX);
+    return count;
+}
+
+void judgement_answer(struct judgement *j, struct dns_fact_key key, const struct dns_answer *answer)
+{
+    assert_judgement(j);
+    for (size_t check = 0; check < JUDGEMENT_CHECKS; check++)
+        if (is_among(j->dns[check].lacked, j->dns[check].lacked_count, &key))
+            dns_facts_add(&j->dns[check], key, answer);
+}
+
+void judgement_give_up(struct judgement *j)
+{
+    assert_judgement(j);
+    j->gave_up = true;
+}
+
+/* ---- Authentication-Results ---- */
+
+static void write_spf(const struct judgement *j, struct authres_writer *writer)
+{
+    const char *reason = j->spf.problem == SPF_NO_PROBLEM ? NULL : spf_problem_sentence(j->spf.problem);
+    authres_write_result(writer, "spf", spf_result_name(j->spf.result), reason);
+    if (j->spf.null_sender)
+        authres_write_property(writer, "smtp", "helo", j->question.helo);
+    else
+        authres_write_property(writer, "smtp", "mailfrom", j->question.mail_from);
+}
+
+static void write_dmarc(const struct judgement *j, struct authres_writer *writer)
+{
+    authres_write_result(writer, "dmarc", dmarc_result_name(j->dmarc.result), NULL);
+    if (j->dmarc.author.length > 0)
+        authres_write_property(writer, "header", "from", j->dmarc.author);
+    if (j->dmarc.result != DMARC_NONE && j->dmarc.policy != DMARC_POLICY_UNSET)
+        authres_write_property(writer, "policy", "dmarc", bytes_of_text(dmarc_policy_name(j->dmarc.policy)));
+}
+
+/* The address is that of the client (RFC 8601 2.7.3). */
+static void write_iprev(const struct judgement *j, struct authres_writer *writer)
+{
+    struct buffer address = {0};
+    route_address_text(&address, &j->question.client);
+    authres_write_result(writer, "iprev", iprev_result_name(j->iprev.result), NULL);
+    authres_write_property(writer, "policy", "iprev", buffer_bytes(&address));
+    buffer_free(&address);
+}
+
+void judgement_write_results(const struct judgement *j, struct bytes id, struct buffer *out)
+{
+    struct authres_writer writer;
+    authres_write_start(&writer, id);
+    if (!j->question.authenticated && j->question.mode != VERDICT_OFF) {
+        write_dmarc(j, &writer);
+        write_spf(j, &writer);
+        authres_write_dkim(&writer, &j->dkim);
+        write_iprev(j, &writer);
+    }
+    authres_write_end(&writer, "Authentication-Results: ", out);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * judgement: all that mail authentication says of one message: iprev, SPF, DKIM and DMARC, what follows from
+ * them (verdict.h), and the Authentication-Results field that tells the reader.
+ *
+ *     judgement_begin(j, &question, header, &arena);  when the header has ended: j->dkim.bodies says what of
+ *                                                     the body must be hashed, j->from.domains may be
+ * U-labels, which the shell turns into A-labels while (!judgement_run(j, now_s)) answer each of
+ * judgement_lacked(), and what j->signatures lack; judgement_give_bodies() at the end j->verdict,
+ * judgement_write_results()
+ *
+ * Everything that can be asked is lacked at the same time, from the end of the header on, so that the time it
+ * takes is the depth of the chain of SPF includes. Each check has facts, and thus a budget, of its own.
+ * Nothing but the facts decides: their order never changes the verdict. Where the time is over before all is
+ * known, judgement_give_up() answers the rest with "temporary failure".
+ */
+#ifndef MAILBOAT_CORE_TRUST_JUDGEMENT_H
+#define MAILBOAT_CORE_TRUST_JUDGEMENT_H
+
+#include "core/trust/dkim.h"
+#include "core/trust/dmarc.h"
+#include "core/trust/iprev.h"
+#include "core/trust/spf.h"
+#include "core/trust/verdict.h"
+
+/* The checks, each with its own facts of DNS. */
+enum judgement_check { CHECK_SPF, CHECK_DKIM, CHECK_DMARC, CHECK_IPREV, JUDGEMENT_CHECKS };
+
+enum judgement_limit {
+    JUDGEMENT_LACKED_MAX = JUDGEMENT_CHECKS * DNS_LACKED_MAX,
+    LIST_ID_MAX = 255, /* octets of a list's name that is compared (RFC 2919 2) */
+};
+
+struct judgement_question {
+    struct route_address client;
+    struct bytes helo;      /* as the client sent it */
+    struct bytes mail_from; /* without brackets; empty: the null sender */
+    struct bytes hostname;  /* ours, for SPF's %{r} */
+    enum verdict_mode mode;
+    bool authenticated;   /* submission: nothing is checked */
+    bool forwarder;       /* the client is one of trust.forwarders */
+    bool deferred_enough; /* this client and sender have got 451 for a day */
+};
+
+/* Large: one for each message at work, on the heap. */
+struct judgement {
+    struct judgement_question question;
+    struct arena *arena;
+    struct dns_facts dns[JUDGEMENT_CHECKS];
+    struct signature_facts signatures;
+    struct dkim dkim;
+    struct dkim_facts dkim_facts;
+    struct dmarc_from from;
+    enum verdict_form form;
+    struct bytes list; /* the name in List-Id, or empty */
+    /* the results; final once judgement_run() has returned true */
+    struct spf_verdict spf;
+    struct iprev_verdict iprev;
+    struct dmarc_question identifiers;
+    uint16_t compared[DMARC_DKIM_MAX]; /* in dkim.signatures: which signature each identifier is */
+    struct dmarc_verdict dmarc;
+    bool list_signed; /* a signature of the list's own domain passes */
+    bool gave_up;     /* the time is over */
+    struct verdict verdict;
+};
+
+/* Begins; the header, with or without its empty line, and the texts of the question must outlive it, as must
+ * `arena`, in which all other texts are. */
+void judgement_begin(struct judgement *j, const struct judgement_question *question, struct bytes header,
+                     struct arena *arena);
+/* Gives the digests of j->dkim.bodies once the body has ended: as many as dkim.body_count, NULL
+ * for none. */
+void judgement_give_bodies(struct judgement *j, const struct dkim_body_fact *bodies);
+/* Judges from the top at `now_s` (seconds of the Unix clock, the same in each call). True when all is final.
+ */
+bool judgement_run(struct judgement *j, uint64_t now_s);
+/* Writes each question that is lacked, once, to `keys`, which has room for JUDGEMENT_LACKED_MAX; returns how
+ * many. They are valid as long as the arena. */
+size_t judgement_lacked(const struct judgement *j, struct dns_fact_key *keys);
+/* Gives an answer to each check that lacks it. */
+void judgement_answer(struct judgement *j, struct dns_fact_key key, const struct dns_answer *answer);
+/* The time is over: from now on judgement_run() takes every question of DNS that has no answer as a temporary
+ * failure, and lacks signatures only. */
+void judgement_give_up(struct judgement *j);
+
+/* Appends the Authentication-Results field with CRLF (RFC 8601); `id` is our authserv-id. */
+void judgement_write_results(const struct judgement *j, struct bytes id, struct buffer *out);
+
+#endif
