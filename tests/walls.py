@@ -44,6 +44,7 @@ CORE_MAY_INCLUDE = {
     "diagnosis": {"dns", "port", "route", "message"},
     "domain": {"dns", "route"},
     "text": {"smtp"},
+    "import": {"port"},
     "trust": {"dns", "smtp", "message", "route"},
 }
 # System headers allowed in the pure core: types and text, nothing with effects.

@@ -371,17 +371,19 @@ enum account_verb {
     ACCOUNT_ALIAS_REMOVE,
     ACCOUNT_KEY_ADD,
     ACCOUNT_KEY_REVOKE,
+    ACCOUNT_IMPORT,       /* each target: a kind, a name, a NUL, a value (struct accounts_import) */
     ACCOUNT_QUOTAS_WRITE, /* no change; rewrites DATA/quotas */
     ACCOUNT_VERBS
 };
 struct ipc_account_change {
     uint64_t request;
     uint32_t verb;
-    struct bytes name;  /* address of a user or alias, a domain, a key's id */
-    struct bytes value; /* the new password, the forwarding address, the purpose of a key */
-    uint64_t octets;    /* of a quota */
-    /* a copy of forwarded mail is kept; the user has its own quota; a vacation reply is set; more targets
-     * of this alias follow in the next request */
+    struct bytes name; /* address of a user or alias, a domain, a key's id */
+    /* the new password, the forwarding address, the purpose of a key, the domain that a domain is */
+    struct bytes value;
+    uint64_t octets; /* of a quota */
+    /* the password is a hash; a copy of forwarded mail is kept; the user has its own quota; a vacation reply
+     * is set; more targets follow in the next request */
     uint8_t flag;
     uint64_t since_ms, until_ms;
     uint32_t days;

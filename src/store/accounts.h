@@ -25,6 +25,7 @@ enum accounts_limit {
     ROAD_PLACES_MAX = 10000, /* followed to find out whether a mailbox exists at the end */
     EXPANSION_PAGE = 500,    /* targets of one alias per page */
     PASSWORD_MAX = 511,      /* octets: the limit of crypt(3) */
+    DOMAIN_STEPS_MAX = 8,    /* domains that are another one, followed for one address */
     ACCOUNT_KEYS_MAX = 100,  /* per user, tried by SCRAM; PLAIN and LOGIN accept all */
     KEY_SECRET_LENGTH = 26,  /* characters of base 32: 130 random bits */
 };
@@ -111,7 +112,8 @@ bool accounts_away(struct accounts *accounts, struct bytes user, struct arena *a
 enum accounts_target { TARGETS_FOUND, TARGETS_UNKNOWN, TARGETS_FOREIGN };
 /*
  * Resolves an address: the mailbox of a user (user+tag too), the targets of an alias, a user's forwarding,
- * the domain's catch-all ("@example.org" as an alias), or for postmaster an existing user. FOREIGN if the
+ * the same local part in the domain that its own is ("@example.net" as the target of "@example.org"), the
+ * domain's catch-all ("@example.org" as an alias), or for postmaster an existing user. FOREIGN if the
  * domain is not hosted, UNKNOWN also if no mailbox is at the end. `targets` (in `arena`) are distinct. If
  * there are more than fit, or one is missing, the only target is one that expands: the queue then calls
  * accounts_expand().
@@ -146,6 +148,30 @@ bool accounts_user_add(struct accounts *accounts, struct bytes address, struct b
                        struct error *error);
 bool accounts_user_password(struct accounts *accounts, struct bytes address, struct bytes password,
                             struct error *error);
+/* The same with a hash of crypt(5) that another server made; an empty one: nobody can sign in before a
+ * password is set. Without a verifier: SCRAM works after a first sign-in with PLAIN or LOGIN. */
+bool accounts_user_add_hashed(struct accounts *accounts, struct bytes address, struct bytes hash,
+                              struct error *error);
+bool accounts_user_hash(struct accounts *accounts, struct bytes address, struct bytes hash,
+                        struct error *error);
+/* True if crypt(3) knows the method of the hash. */
+bool accounts_hash_is_usable(struct bytes hash);
+#define ACCOUNTS_NO_PASSWORD "*" /* in place of a hash */
+/* Appends the hash of a password, with SASLprep. Slow on purpose. */
+bool accounts_hash_password(struct bytes password, struct buffer *hash, struct error *error);
+
+/* Adds all or none, in the order domains, users, aliases; rows that exist stay as they are. *added: the new
+ * ones. Aliases are checked as by accounts_alias_add_all(). */
+struct accounts_import {
+    enum accounts_import_kind {
+        ACCOUNTS_IMPORT_DOMAIN = 'D',
+        ACCOUNTS_IMPORT_USER = 'U', /* `value`: a hash, or empty */
+        ACCOUNTS_IMPORT_ALIAS = 'A' /* `value`: the target */
+    } kind;
+    struct bytes name, value;
+};
+bool accounts_import(struct accounts *accounts, const struct accounts_import *items, size_t count,
+                     size_t *added, struct error *error);
 /* Stores a verifier made after a password, or with `key` an application password, was verified; only if
  * there is none yet and, for a password, while its hash is unchanged. */
 bool accounts_learn(struct accounts *accounts, struct bytes address, struct bytes key,
@@ -171,6 +197,10 @@ bool accounts_alias_add(struct accounts *accounts, struct bytes address, struct 
  * addresses. *added: the new ones. */
 bool accounts_alias_add_all(struct accounts *accounts, struct bytes address, const struct bytes *targets,
                             size_t count, size_t *added, struct error *error);
+/* Makes the domain another one: each address of it that is neither a user nor an alias is the same one in
+ * `other`, which must be hosted. Adds the domain if it is not. It must not have a catch-all of its own. */
+bool accounts_domain_is(struct accounts *accounts, struct bytes domain, struct bytes other,
+                        struct error *error);
 /* Empty target: removes the whole alias. */
 bool accounts_alias_remove(struct accounts *accounts, struct bytes address, struct bytes target,
                            struct error *error);

@@ -95,6 +95,20 @@ static bool leads_back(struct alias_addition *a, struct bytes target)
     return false;
 }
 
+/* A domain that is another one has no catch-all. */
+static bool catch_all_or_fail(struct accounts *accounts, struct bytes alias, struct error *error)
+{
+    if (alias.at[0] != '@')
+        return true;
+    sqlite3_stmt *statement = accounts_bind(accounts, DOMAIN_IS, alias);
+    bool is_other = accounts_next(accounts, statement);
+    sqlite3_reset(statement);
+    return !is_other ||
+           error_set(error, EX_DATAERR,
+                     "%.*s is another domain and has no catch-all; first: mailboat alias remove %.*s",
+                     BYTES_ARG(bytes_from(alias, 1)), BYTES_ARG(alias));
+}
+
 static bool check_target(struct alias_addition *a, struct bytes target, struct error *error)
 {
     if (bytes_equal(target, a->alias))
@@ -106,6 +120,29 @@ static bool check_target(struct alias_addition *a, struct bytes target, struct e
                      "%.*s leads back to %.*s: mail would run in a circle; mailboat alias list shows the "
                      "way, mailboat alias remove opens it",
                      BYTES_ARG(target), BYTES_ARG(a->alias));
+}
+
+bool accounts_alias_is_sound(struct accounts *accounts, struct bytes address, struct bytes target,
+                             struct error *error)
+{
+    struct arena arena = {0};
+    struct buffer alias = {0}, to = {0};
+    bool done = accounts_alias_or_fail(&alias, address, error) && accounts_alias_or_fail(&to, target, error);
+    struct bytes name = buffer_bytes(&alias), goal = buffer_bytes(&to);
+    struct alias_addition a = {.accounts = accounts, .arena = &arena, .alias = name};
+    map_start(&a.followed, 0); /* trusted keys: aliases of this server */
+    if (done && goal.at[0] != '@')
+        done = catch_all_or_fail(accounts, name, error) && check_target(&a, goal, error);
+    else if (done)
+        done = name.at[0] == '@'
+                   ? accounts_domain_is_sound(accounts, bytes_from(name, 1), bytes_from(goal, 1), error)
+                   : error_set(error, EX_DATAERR, "%.*s is a domain, not a target of an alias",
+                               BYTES_ARG(goal));
+    map_free(&a.followed);
+    buffer_free(&alias);
+    buffer_free(&to);
+    arena_clear(&arena);
+    return done;
 }
 
 static bool insert(struct alias_addition *a, struct bytes target, size_t *added, struct error *error)
@@ -130,6 +167,7 @@ static bool add_targets(struct alias_addition *a, const struct bytes *targets, s
     for (size_t i = 0; done && i < count; i++)
         done = insert(a, targets[i], added, error);
     sqlite3_finalize(a->insert);
+    done = done && catch_all_or_fail(a->accounts, a->alias, error);
     for (size_t i = 0; done && i < count; i++)
         done = check_target(a, targets[i], error);
     return done && (!accounts_are_unreadable(a->accounts) || accounts_fail(a->accounts, error));

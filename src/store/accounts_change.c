@@ -89,6 +89,14 @@ static bool hash_password(struct bytes password, struct buffer *hash, struct err
     return done || error_set(error, EX_SOFTWARE, "the password cannot be hashed");
 }
 
+bool accounts_hash_password(struct bytes password, struct buffer *hash, struct error *error)
+{
+    char buffer[SASLPREP_MAX + 1];
+    bool done = hash_password(saslprep(password, buffer), hash, error);
+    explicit_bzero(buffer, sizeof buffer);
+    return done;
+}
+
 /* Uses the fixed salt of the address. */
 static struct verifier verifier_of(const struct accounts *accounts, struct bytes address,
                                    struct bytes password)

@@ -26,6 +26,7 @@ enum accounts_statement {
     ALIAS_NAMES,
     ALIASES_OF_ALIAS,
     FIND_DOMAIN,
+    DOMAIN_IS,
     FIRST_OF_DOMAIN,
     STATEMENTS
 };
@@ -56,6 +57,9 @@ bool accounts_is_hosted_ascii(struct accounts *accounts, struct bytes domain);
 bool accounts_find_canonical(struct accounts *accounts, struct bytes address, struct arena *arena,
                              struct account *account);
 
+/* Returns the hosted domain that this one is, if it is another (accounts_domain_is()); else empty. */
+struct bytes accounts_next_domain(struct accounts *accounts, struct bytes domain, struct arena *arena);
+
 /* Finds the first place of a canonical address: a mailbox, an address elsewhere, or one that expands.
  * False if it is of a hosted domain and does not exist. */
 bool accounts_place(struct accounts *accounts, struct bytes address, struct arena *arena,
@@ -69,6 +73,12 @@ bool accounts_canonical_or_fail(struct buffer *out, struct bytes address, struct
 /* For an alias: an address, or "@example.org" for all unknown addresses of it. */
 bool accounts_alias_or_fail(struct buffer *out, struct bytes address, struct error *error);
 bool accounts_hosted_or_fail(struct accounts *accounts, struct bytes canonical, struct error *error);
+
+/* Checks a row that was added: false for an unknown target of a hosted domain, and a circle. */
+bool accounts_alias_is_sound(struct accounts *accounts, struct bytes address, struct bytes target,
+                             struct error *error);
+bool accounts_domain_is_sound(struct accounts *accounts, struct bytes domain, struct bytes other,
+                              struct error *error);
 
 /* Appends `length` random base 32 characters; at most 64. */
 void accounts_add_random(struct buffer *out, size_t length);

@@ -27,6 +27,8 @@ static const char *const statement_texts[STATEMENTS] = {
     [ALIASES_OF_ALIAS] = "SELECT target FROM alias AS one WHERE address = ?1 AND target <> ?1"
                          " AND (instr(target, '+') > 0 OR EXISTS(SELECT 1 FROM alias AS other WHERE "
                          "other.address = one.target))",
+    /* '@' is the octet before 'A': an address never begins with it */
+    [DOMAIN_IS] = "SELECT target FROM alias WHERE address = ?1 AND target >= '@' AND target < 'A' LIMIT 1",
     [FIND_DOMAIN] = "SELECT 1 FROM domain WHERE name = ?1",
     [FIRST_OF_DOMAIN] = "SELECT address FROM user ORDER BY substr(address, instr(address, '@') + 1) <> ?1, "
                         "created, address LIMIT 1",

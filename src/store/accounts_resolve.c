@@ -66,25 +66,55 @@ static bool find_postmaster(struct accounts *accounts, struct bytes address, str
     return true;
 }
 
+struct bytes accounts_next_domain(struct accounts *accounts, struct bytes domain, struct arena *arena)
+{
+    struct bytes other = bytes_none();
+    sqlite3_stmt *statement = accounts_bind(accounts, DOMAIN_IS,
+                                            bytes_of_text(arena_format(arena, "@%.*s", BYTES_ARG(domain))));
+    if (accounts_next(accounts, statement))
+        other = bytes_from(accounts_column(statement, 0, arena), 1);
+    sqlite3_reset(statement);
+    return other.length > 0 && accounts_is_hosted_ascii(accounts, other) ? other : bytes_none();
+}
+
 /* Resolves unknown addresses by the domain's catch-all, an alias without a local part. */
 static bool find_besides(struct accounts *accounts, struct bytes address, struct arena *arena,
                          struct recipient *place)
 {
     struct bytes local, domain;
     address_split(address, &local, &domain);
-    return find_alias(accounts, bytes_of_text(arena_format(arena, "@%.*s", BYTES_ARG(domain))), place) ||
+    struct bytes rest = bytes_of_text(arena_format(arena, "@%.*s", BYTES_ARG(domain)));
+    sqlite3_stmt *statement = accounts_bind(accounts, DOMAIN_IS, rest);
+    bool is_other = accounts_next(accounts, statement); /* one that is no longer hosted, or a circle */
+    sqlite3_reset(statement);
+    return (!is_other && find_alias(accounts, rest, place)) ||
            find_postmaster(accounts, address, arena, place);
 }
 
-/* Resolves an address in a hosted domain; false if it does not exist. */
-static bool find_here(struct accounts *accounts, struct bytes address, struct arena *arena,
+/* Finds a user or alias of this name, with a tag or without. */
+static bool find_name(struct accounts *accounts, struct bytes address, struct arena *arena,
                       struct recipient *place)
 {
     struct bytes plain = accounts_without_tag(address, arena);
     return find_alias(accounts, address, place) || find_user(accounts, address, arena, place) ||
            (plain.length > 0 &&
-            (find_alias(accounts, plain, place) || find_user(accounts, plain, arena, place))) ||
-           find_besides(accounts, address, arena, place);
+            (find_alias(accounts, plain, place) || find_user(accounts, plain, arena, place)));
+}
+
+/* Resolves an address in a hosted domain; false if it does not exist. Each of the domains on the way can have
+ * users and aliases of its own. */
+static bool find_here(struct accounts *accounts, struct bytes address, struct arena *arena,
+                      struct recipient *place)
+{
+    struct bytes local, domain, other;
+    for (unsigned step = 0; !find_name(accounts, address, arena, place); step++) {
+        address_split(address, &local, &domain);
+        other = step < DOMAIN_STEPS_MAX ? accounts_next_domain(accounts, domain, arena) : bytes_none();
+        if (other.length == 0)
+            return find_besides(accounts, address, arena, place);
+        address = bytes_of_text(arena_format(arena, "%.*s@%.*s", BYTES_ARG(local), BYTES_ARG(other)));
+    }
+    return true;
 }
 
 bool accounts_place(struct accounts *accounts, struct bytes address, struct arena *arena,
@@ -403,15 +433,30 @@ static bool leads_to_account(struct accounts *accounts, struct bytes alias, stru
     return found;
 }
 
+/* True if the address is a user's or an alias': its domain being another one does not count then. */
+static bool is_taken(struct accounts *accounts, struct bytes address, struct arena *arena)
+{
+    struct recipient place;
+    return find_name(accounts, address, arena, &place);
+}
+
 bool accounts_may_send(struct accounts *accounts, struct bytes account, struct bytes address)
 {
     struct arena arena = {0};
     struct buffer canonical = {0};
     bool allowed = false;
-    if (accounts_canonical(&canonical, address)) {
-        struct bytes wanted = buffer_bytes(&canonical), plain = accounts_without_tag(wanted, &arena);
+    struct bytes local, domain, wanted = bytes_none();
+    if (accounts_canonical(&canonical, address))
+        wanted = buffer_bytes(&canonical);
+    for (unsigned step = 0; wanted.length > 0 && !allowed && step <= DOMAIN_STEPS_MAX; step++) {
+        struct bytes plain = accounts_without_tag(wanted, &arena), other = bytes_none();
         allowed = bytes_equal(wanted, account) || bytes_equal(plain, account) ||
                   leads_to_account(accounts, wanted, account);
+        if (!allowed && address_split(wanted, &local, &domain) && !is_taken(accounts, wanted, &arena))
+            other = accounts_next_domain(accounts, domain, &arena);
+        wanted = other.length > 0
+                     ? bytes_of_text(arena_format(&arena, "%.*s@%.*s", BYTES_ARG(local), BYTES_ARG(other)))
+                     : bytes_none();
     }
     buffer_free(&canonical);
     arena_clear(&arena);

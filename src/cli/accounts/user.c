@@ -10,12 +10,13 @@
 #include "cli/listing.h"
 #include "cli/options.h"
 #include "cli/setup/dovecot.h"
+#include "core/import/stored_password.h"
 
 extern const struct command user_command;
 
 struct user_options {
     const char *config, *password_file;
-    bool json, password_stdin;
+    bool json, password_stdin, hash;
     struct vacation_options vacation;
 };
 
@@ -29,6 +30,32 @@ static void sign_out(const struct config *config, const char *address)
     buffer_free(&canonical);
 }
 
+/* With --hash the secret must be a hash, and loses its {SCHEME}; without, it must not be one. */
+static bool check_secret(const struct user_options *wish, struct buffer *secret, int *exit_code)
+{
+    struct stored_password stored = stored_password_read(buffer_bytes(secret), false);
+    struct error error = {0};
+    if (!wish->hash && stored.kind == STORED_NOT)
+        return true;
+    if (!wish->hash)
+        error_set(&error, EX_DATAERR, "that is a stored password (%.*s), not the password itself; %s",
+                  BYTES_ARG(stored.scheme),
+                  stored.kind == STORED_HASH    ? "add --hash to store it as it is"
+                  : stored.kind == STORED_PLAIN ? "give the password without the scheme in front"
+                                                : "give the password");
+    else if (stored.kind != STORED_HASH)
+        error_set(&error, EX_DATAERR,
+                  "--hash: expected a hash that crypt(3) can check, such as {SHA512-CRYPT}$6$...%s%.*s%s",
+                  stored.kind == STORED_FOREIGN ? "; " : "",
+                  BYTES_ARG(stored.kind == STORED_FOREIGN ? stored.scheme : bytes_none()),
+                  stored.kind == STORED_FOREIGN ? " cannot be checked here" : "");
+    else
+        buffer_consume(secret, (size_t)(stored.value.at - buffer_bytes(secret).at));
+    if (error.exit_code != 0)
+        *exit_code = command_fail(&user_command, &error);
+    return error.exit_code == 0;
+}
+
 static int change(const struct verb_call *call, enum account_verb verb, bool with_password,
                   const char *done_text)
 {
@@ -40,9 +67,12 @@ static int change(const struct verb_call *call, enum account_verb verb, bool wit
     int exit_code = EX_OK;
     if (!options_config(&user_command, wish->config, &config, &exit_code))
         return exit_code;
-    if (!with_password || options_password(&user_command, wish->password_file, &password, &exit_code)) {
-        struct ipc_account_change asked = {
-            .verb = verb, .name = bytes_of_text(address), .value = buffer_bytes(&password)};
+    if (!with_password || (options_password(&user_command, wish->password_file, &password, &exit_code) &&
+                           check_secret(wish, &password, &exit_code))) {
+        struct ipc_account_change asked = {.verb = verb,
+                                           .name = bytes_of_text(address),
+                                           .value = buffer_bytes(&password),
+                                           .flag = with_password && wish->hash};
         if (account_client_change(&config, &asked, NULL, &error))
             printf("%s: %s\n", address, done_text);
         else
@@ -126,8 +156,8 @@ static int run_unlock(const struct verb_call *call)
 }
 
 static const struct command_verb verbs[] = {
-    {"add", "ADDRESS", "password-file password-stdin", run_add},
-    {"passwd", "ADDRESS", "password-file password-stdin", run_passwd},
+    {"add", "ADDRESS", "password-file password-stdin hash", run_add},
+    {"passwd", "ADDRESS", "password-file password-stdin hash", run_passwd},
     {"list", "", "json", run_list},
     {"disable", "ADDRESS", "", run_disable},
     {"enable", "ADDRESS", "", run_enable},
@@ -146,6 +176,7 @@ static int run(int argc, char **argv)
     const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config},
                                         {OPTION_TEXT, "password-file", 0, &wish.password_file},
                                         {OPTION_FLAG, "password-stdin", 0, &wish.password_stdin},
+                                        {OPTION_FLAG, "hash", 0, &wish.hash},
                                         {OPTION_FLAG, "json", 0, &wish.json},
                                         {OPTION_FLAG, "no-keep", 0, &wish.vacation.no_keep},
                                         {OPTION_TEXT, "message", 0, &wish.vacation.message},
@@ -161,8 +192,8 @@ const struct command user_command = {
     .name = "user",
     .summary = "manage users: add, passwd, list, disable, enable, remove, forward, vacation, quota, "
                "locks, unlock",
-    .help = "usage: mailboat user add ADDRESS\n"
-            "       mailboat user passwd ADDRESS\n"
+    .help = "usage: mailboat user add ADDRESS [--hash]\n"
+            "       mailboat user passwd ADDRESS [--hash]\n"
             "       mailboat user disable|enable|remove ADDRESS\n"
             "       mailboat user list [--json]\n"
             "       mailboat user forward ADDRESS TO [--no-keep] | off\n"
@@ -194,6 +225,8 @@ const struct command user_command = {
             "  -c, --config FILE        configuration; default /etc/mailboat/mailboat.conf\n"
             "      --password-file FILE read the password from the file's first line\n"
             "      --password-stdin     read the password from standard input's first line\n"
+            "      --hash               the password is a hash of another server, with its scheme or\n"
+            "                           without: {SHA512-CRYPT}$6$...; it is stored as it is\n"
             "      --no-keep            keep no copy of forwarded mail in the mailbox\n"
             "      --message FILE       the reply's text; - is standard input\n"
             "      --subject TEXT       its subject; default: Auto: and the subject of the message\n"

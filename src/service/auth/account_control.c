@@ -49,7 +49,12 @@ static bool refuse_size(struct auth_control_client *client, uint64_t request)
                         -1);
 }
 
-/* Collects the targets of an alias, which may need several requests for one change. */
+static bool has_pages(uint32_t verb)
+{
+    return verb == ACCOUNT_ALIAS_ADD || verb == ACCOUNT_IMPORT;
+}
+
+/* Collects the targets of an alias or import, which may need several requests for one change. */
 bool account_control_change(struct auth_control_client *client, const struct ipc_account_change *asked)
 {
     struct account_job *job = client->gathering;
@@ -57,14 +62,14 @@ bool account_control_change(struct auth_control_client *client, const struct ipc
     if (job == NULL) {
         job = client->gathering = account_job_new();
         copy_texts(job, asked);
-    } else if (asked->verb != ACCOUNT_ALIAS_ADD || asked->verb != job->asked.verb ||
+    } else if (!has_pages(asked->verb) || asked->verb != job->asked.verb ||
                !bytes_equal(asked->name, job->asked.name)) {
         return false;
     }
     add_targets(job, asked);
     if (job->arena.used > ACCOUNT_TARGETS_OCTETS)
         return refuse_size(client, asked->request);
-    if (asked->verb == ACCOUNT_ALIAS_ADD && asked->flag != 0)
+    if (has_pages(asked->verb) && asked->flag != 0)
         return say_more(client, asked->request);
     job->asked.request = asked->request;
     job->owner = client;

@@ -150,12 +150,14 @@ struct account_making {
 
 static bool user_add(struct account_making *m, struct error *error)
 {
-    return accounts_user_add(m->accounts, m->asked->name, m->asked->value, error);
+    return (m->asked->flag != 0 ? accounts_user_add_hashed : accounts_user_add)(m->accounts, m->asked->name,
+                                                                                m->asked->value, error);
 }
 
 static bool user_password(struct account_making *m, struct error *error)
 {
-    return accounts_user_password(m->accounts, m->asked->name, m->asked->value, error);
+    return (m->asked->flag != 0 ? accounts_user_hash : accounts_user_password)(m->accounts, m->asked->name,
+                                                                               m->asked->value, error);
 }
 
 static bool user_disable(struct account_making *m, struct error *error)
@@ -198,7 +200,9 @@ static bool user_vacation(struct account_making *m, struct error *error)
 
 static bool domain_add(struct account_making *m, struct error *error)
 {
-    return accounts_domain_add(m->accounts, m->asked->name, error);
+    return m->asked->value.length > 0
+               ? accounts_domain_is(m->accounts, m->asked->name, m->asked->value, error)
+               : accounts_domain_add(m->accounts, m->asked->name, error);
 }
 
 static bool domain_remove(struct account_making *m, struct error *error)
@@ -211,6 +215,11 @@ static bool alias_add(struct account_making *m, struct error *error)
     const struct ipc_account_change *asked = m->asked;
     if (asked->target_count == 0)
         return error_set(error, EX_DATAERR, "an alias leads to one address at least");
+    bool whole = asked->name.length > 0 && asked->name.at[0] == '@' && asked->target_count == 1 &&
+                 asked->targets[0].length > 0 && asked->targets[0].at[0] == '@';
+    if (whole)
+        return accounts_domain_is(m->accounts, bytes_from(asked->name, 1), bytes_from(asked->targets[0], 1),
+                                  error);
     return asked->target_count == 1 ? accounts_alias_add(m->accounts, asked->name, asked->targets[0], error)
                                     : accounts_alias_add_all(m->accounts, asked->name, asked->targets,
                                                              asked->target_count, &m->count, error);
@@ -232,6 +241,23 @@ static bool key_revoke(struct account_making *m, struct error *error)
     return accounts_key_revoke(m->accounts, m->asked->name, &m->user, error);
 }
 
+static bool import(struct account_making *m, struct error *error)
+{
+    struct arena arena = {0};
+    struct accounts_import *items = ARENA_ARRAY(&arena, struct accounts_import, m->asked->target_count);
+    for (size_t i = 0; i < m->asked->target_count; i++) {
+        struct bytes rest = m->asked->targets[i];
+        items[i].kind = rest.length > 0 ? (enum accounts_import_kind)rest.at[0]
+                                        : (enum accounts_import_kind)0;
+        rest = rest.length > 0 ? bytes_from(rest, 1) : rest;
+        items[i].name = bytes_split(&rest, '\0');
+        items[i].value = rest;
+    }
+    bool done = accounts_import(m->accounts, items, m->asked->target_count, &m->count, error);
+    arena_clear(&arena);
+    return done;
+}
+
 static bool nothing(struct account_making *m, struct error *error)
 {
     return true;
@@ -241,13 +267,21 @@ static const struct {
     bool (*make)(struct account_making *m, struct error *error);
     bool quotas; /* are rewritten after it */
 } verbs[ACCOUNT_VERBS] = {
-    [ACCOUNT_USER_ADD] = {user_add, true},          [ACCOUNT_USER_PASSWORD] = {user_password, false},
-    [ACCOUNT_USER_DISABLE] = {user_disable, false}, [ACCOUNT_USER_ENABLE] = {user_enable, false},
-    [ACCOUNT_USER_REMOVE] = {user_remove, true},    [ACCOUNT_USER_FORWARD] = {user_forward, false},
-    [ACCOUNT_USER_QUOTA] = {user_quota, true},      [ACCOUNT_USER_VACATION] = {user_vacation, false},
-    [ACCOUNT_DOMAIN_ADD] = {domain_add, false},     [ACCOUNT_DOMAIN_REMOVE] = {domain_remove, false},
-    [ACCOUNT_ALIAS_ADD] = {alias_add, false},       [ACCOUNT_ALIAS_REMOVE] = {alias_remove, false},
-    [ACCOUNT_KEY_ADD] = {key_add, false},           [ACCOUNT_KEY_REVOKE] = {key_revoke, false},
+    [ACCOUNT_USER_ADD] = {user_add, true},
+    [ACCOUNT_USER_PASSWORD] = {user_password, false},
+    [ACCOUNT_USER_DISABLE] = {user_disable, false},
+    [ACCOUNT_USER_ENABLE] = {user_enable, false},
+    [ACCOUNT_USER_REMOVE] = {user_remove, true},
+    [ACCOUNT_USER_FORWARD] = {user_forward, false},
+    [ACCOUNT_USER_QUOTA] = {user_quota, true},
+    [ACCOUNT_USER_VACATION] = {user_vacation, false},
+    [ACCOUNT_DOMAIN_ADD] = {domain_add, false},
+    [ACCOUNT_DOMAIN_REMOVE] = {domain_remove, false},
+    [ACCOUNT_ALIAS_ADD] = {alias_add, false},
+    [ACCOUNT_ALIAS_REMOVE] = {alias_remove, false},
+    [ACCOUNT_KEY_ADD] = {key_add, false},
+    [ACCOUNT_KEY_REVOKE] = {key_revoke, false},
+    [ACCOUNT_IMPORT] = {import, true},
     [ACCOUNT_QUOTAS_WRITE] = {nothing, true},
 };
 
