@@ -8,6 +8,7 @@
 #include "config/secret_file.h"
 #include "core/dns/host.h"
 #include "core/port/port_order.h"
+#include "core/route/ip_network.h"
 
 static const yaml_node_t *said_at(const struct config_reader *reader, const char *path)
 {
@@ -207,6 +208,24 @@ static bool check_mailboxes(const struct config_reader *reader)
                             config->mailboxes.lmtp, SOCKET_PATH_MAX);
 }
 
+/* Whoever is trusted may relay: a network as wide as the Internet would be an open relay. */
+static bool check_trusted(const struct config_reader *reader)
+{
+    enum { NARROWEST_FOUR = 8, NARROWEST_SIX = 7 }; /* 10.0.0.0/8, fc00::/7 */
+    const struct config *config = reader->config;
+    for (size_t i = 0; i < config->submission.trusted_count; i++) {
+        struct ip_network network;
+        const char *text = config->submission.trusted[i], *why;
+        if (!ip_network_parse(bytes_of_text(text), &network, &why) ||
+            network.bits < (network.address.six ? NARROWEST_SIX : NARROWEST_FOUR))
+            return config_read_fail(reader, said_at(reader, "submission.trusted"),
+                                    "submission.trusted: '%s' is so wide that this server would be an open "
+                                    "relay; list the addresses of your own programs",
+                                    text);
+    }
+    return true;
+}
+
 bool config_complete(struct config_reader *reader)
 {
     struct config *config = reader->config;
@@ -233,5 +252,5 @@ bool config_complete(struct config_reader *reader)
         return config_read_fail(reader, said_at(reader, "queue.retry.first"),
                                 "queue.retry: first is longer than max");
     return check_domains(reader) && check_tls(reader) && check_relay(reader) && check_send_as(reader) &&
-           check_mailboxes(reader);
+           check_mailboxes(reader) && check_trusted(reader);
 }

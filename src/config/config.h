@@ -114,6 +114,9 @@ struct config {
         /* "ACCOUNT ADDRESS" or "ACCOUNT *@DOMAIN": additional sender addresses of an account */
         const char **send_as;
         size_t send_as_count;
+        /* networks whose programs may send through an MX listener without signing in */
+        const char **trusted;
+        size_t trusted_count;
         bool fix_bare_newlines;
         struct {
             uint32_t messages_per_hour, recipients_per_hour; /* per local user except root; 0: no limit */

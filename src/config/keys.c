@@ -118,6 +118,8 @@ const struct config_key config_keys[] = {
      "0", "limit of recipients per account and hour; 0 disables it"},
     {"submission.send_as", KEY_LIST, AT(submission.send_as), 0, 10000, NULL, "[]",
      "additional sender addresses per account: [ada@example.org *@example.org]"},
+    {"submission.trusted", KEY_NETWORKS, AT(submission.trusted), 0, 64, NULL, "[]",
+     "addresses or networks whose programs may send on port 25 without signing in: [127.0.0.1]"},
     {"submission.fix_bare_newlines", KEY_FLAG, AT(submission.fix_bare_newlines), 0, 0, NULL, "false",
      "convert a bare LF in submitted messages to CRLF instead of rejecting them"},
     {"submission.local.messages_per_hour", KEY_NUMBER, AT(submission.local.messages_per_hour), 0, 100000000,

@@ -162,6 +162,8 @@ void conn_set_timeout(struct conn *conn, uint32_t timeout_ms);
 /* The same, but input does not extend it: a peer that trickles single octets gains no time. */
 void conn_set_deadline(struct conn *conn, uint32_t timeout_ms);
 
+/* Fills the address of a socket, IPv4-mapped as IPv4; false: it is of another family. */
+bool conn_address(const struct sockaddr_storage *from, struct route_address *address);
 /* Returns "192.0.2.1" or "2001:db8::1", IPv4-mapped as IPv4; in `buffer`. */
 struct bytes conn_address_text(const struct sockaddr *address, char *buffer, size_t size);
 

@@ -90,6 +90,23 @@ struct bytes conn_tls_binding(const struct conn *conn, struct bytes name,
     return bytes_is(name, "tls-server-end-point") ? end_point_binding(conn->ssl, buffer) : bytes_none();
 }
 
+bool conn_address(const struct sockaddr_storage *from, struct route_address *address)
+{
+    const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)from;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)from;
+    *address = (struct route_address){0};
+    if (from->ss_family == AF_INET)
+        memcpy(address->octets, &four->sin_addr, 4);
+    else if (from->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+        memcpy(address->octets, six->sin6_addr.s6_addr + 12, 4);
+    else if (from->ss_family == AF_INET6) {
+        address->six = true;
+        memcpy(address->octets, &six->sin6_addr, 16);
+    } else
+        return false;
+    return true;
+}
+
 struct bytes conn_address_text(const struct sockaddr *address, char *buffer, size_t size)
 {
     const char *text = NULL;

@@ -154,6 +154,23 @@ static void examine_clock(struct health *health)
         health_note(health, HEALTH_FINE, "clock", "is synchronized", NULL);
 }
 
+/* Names who may send on port 25 without signing in. */
+static void examine_trusted(struct health *health, const struct config *config)
+{
+    struct buffer list = {0};
+    for (size_t i = 0; i < config->submission.trusted_count; i++)
+        buffer_add_format(&list, "%s%s", i == 0 ? "" : ", ", config->submission.trusted[i]);
+    if (config->submission.trusted_count == 0)
+        health_note(health, HEALTH_FINE, "trusted programs",
+                    "none: programs must sign in, or call sendmail (submission.trusted)", NULL);
+    else
+        health_note(
+            health, HEALTH_FINE, "trusted programs",
+            arena_format(&health->arena, "send on port 25 without signing in from %s", buffer_text(&list)),
+            "no proxy, tunnel or container bridge may have such an address: its clients could relay");
+    buffer_free(&list);
+}
+
 /* Checks the owner of the data directory, and the users of the server's processes. */
 static void examine_owners(struct health *health, const struct config *config)
 {
@@ -288,6 +305,7 @@ void health_examine(struct health *health, const struct config *config)
     examine_ports(health, config);
     health_certificate_examine(health, config);
     examine_clock(health);
+    examine_trusted(health, config);
     examine_owners(health, config);
     examine_disk(health, config);
     examine_mailboxes(health, config);

@@ -267,6 +267,7 @@ static void print_json(const struct settings *settings, const struct settings_te
         settings_templates_write(template, facts, &text);
         json_object_set_new(all, "for", json_string(template->name));
         json_object_set_new(all, "text", json_string(buffer_text(&text)));
+        json_object_set_new(all, "self_signed", json_string(template->self_signed));
         buffer_free(&text);
     }
     json_dumpf(all, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
@@ -292,6 +293,9 @@ static void print_settings(const struct settings *settings, const struct setting
         settings_templates_write(template, &facts, &text);
         fputs(buffer_text(&text), stdout);
         print_password(settings, stderr, "PASSWORD: ");
+        if (settings->provider == NULL)
+            fprintf(stderr, "If the certificate of the server is self-signed (FILE is a copy of it): %s\n",
+                    template->self_signed);
     }
     buffer_free(&text);
 }

@@ -132,6 +132,18 @@ static bool guesses(const struct server_state *state)
     return state->recipients_refused >= RECIPIENTS_REFUSED_MAX + reached / 2;
 }
 
+/* Programs on this machine expect a server on port 25 that takes mail to anywhere. */
+static struct server_reply foreign_reply(const struct server_session *session)
+{
+    struct bytes client = session->origin.client_address;
+    if (bytes_starts_nocase(client, "127.") || bytes_is(client, "::1"))
+        return REPLY(550, "5.7.1",
+                     "Relay access denied; sign in on port 587, 2525 or 465, use sendmail, or allow programs "
+                     "on this machine by submission.trusted");
+    return REPLY(550, "5.7.1",
+                 "Relay access denied; to send mail use port 587 (STARTTLS), 2525 or 465 (TLS) and sign in");
+}
+
 void server_session_answer_recipient(struct server_session *session, enum recipient_verdict verdict,
                                      const struct recipient *targets, size_t target_count)
 {
@@ -154,11 +166,7 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
         reply = server_reply_format(session, 550, "5.1.1", "<%.*s>: User unknown",
                                     BYTES_ARG(reply_address(state->asked_address)));
         break;
-    case RECIPIENT_FOREIGN:
-        reply = REPLY(
-            550, "5.7.1",
-            "Relay access denied; to send mail use port 587 (STARTTLS), 2525 or 465 (TLS) and sign in");
-        break;
+    case RECIPIENT_FOREIGN: reply = foreign_reply(session); break;
     case RECIPIENT_FULL:
         reply = server_reply_format(session, 552, "5.2.2", "<%.*s>: Mailbox full (over quota)",
                                     BYTES_ARG(reply_address(state->asked_address)));

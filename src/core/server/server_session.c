@@ -147,7 +147,8 @@ void server_session_start(struct server_session *session, const struct server_po
 {
     struct server_state *state = memory_new(sizeof *state);
     *session = (struct server_session){.policy = policy, .state = state};
-    session->origin.kind = policy->role == ROLE_LOCAL ? ORIGIN_LOCAL : ORIGIN_NETWORK;
+    session->origin.kind = policy->role == ROLE_LOCAL && !policy->is_trusted_host ? ORIGIN_LOCAL
+                                                                                  : ORIGIN_NETWORK;
     session->origin.client_address = arena_copy(&state->session_arena, client_address);
     session->origin.tls = arena_copy(&state->session_arena, tls);
     session->origin.account = arena_copy(&state->session_arena, account);

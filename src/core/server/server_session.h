@@ -51,6 +51,9 @@ enum server_tls {
     TLS_IMPLICIT, /* handshake before the first command */
 };
 
+/* Begins the account of a program on a trusted host: "trusted 127.0.0.1". */
+#define SERVER_TRUSTED_MARK "trusted "
+
 /* Settings of a listener for all its sessions; outlives them. */
 struct server_policy {
     enum server_role role;
@@ -67,6 +70,8 @@ struct server_policy {
     /* success reports also on 25: then DSN is offered there (policy_offers_dsn) */
     bool success_for_all;
     bool fix_bare_newlines; /* submission only: bare LF becomes CRLF instead of 550 5.6.0 */
+    /* a program on a trusted host, with ROLE_LOCAL: known by its address, not by its user */
+    bool is_trusted_host;
 };
 
 enum server_action_kind {

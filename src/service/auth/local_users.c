@@ -98,6 +98,10 @@ bool local_users_is_one(struct bytes account, uint32_t *uid)
 {
     static const char mark[] = "uid ";
     uint64_t number;
+    if (bytes_starts_nocase(account, SERVER_TRUSTED_MARK)) { /* a host has no user */
+        *uid = LOCAL_USERS_NO_UID;
+        return true;
+    }
     if (!bytes_starts_nocase(account, mark) ||
         !bytes_to_u64(bytes_from(account, strlen(mark)), UINT32_MAX, &number))
         return false;

@@ -31,7 +31,9 @@ struct local_users {
 };
 
 void local_users_read(struct local_users *users, const struct config *config);
-/* True for an account of the form that the kernel's credentials produce. */
+/* True for an account of the form that the kernel's credentials produce; and for a host of
+ * submission.trusted, whose programs have this number in place of a user. */
+#define LOCAL_USERS_NO_UID UINT32_MAX
 bool local_users_is_one(struct bytes account, uint32_t *uid);
 /* 0 and 0: no limits. */
 struct rate_limit_max local_users_limits(const struct local_users *users, uint32_t uid);

@@ -156,7 +156,7 @@ static struct harvest_counts counted_by_address(const struct smtpd *smtpd,
 static struct harvest_counts counted_for(const struct smtp_connection *connection)
 {
     const struct smtpd *smtpd = connection->smtpd;
-    enum server_role role = connection->listener->policy.role;
+    enum server_role role = connection->session.policy->role;
     if (role == ROLE_MX)
         return counted_by_address(smtpd, connection->network);
     if (role != ROLE_SUBMISSION || smtpd->child->config->limits.unknown_recipients == 0)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/route/ip_network.h"
 #include "io/clock.h"
 #include "io/log.h"
 #include "run/listen.h"
@@ -53,6 +54,9 @@ static bool count_connection(struct listener *listener, struct accepted_connecti
     struct ucred who;
     socklen_t length = sizeof who;
     if (listener->policy.role != ROLE_LOCAL) {
+        if (accepted->is_trusted)
+            snprintf(accepted->account, sizeof accepted->account, SERVER_TRUSTED_MARK "%.*s",
+                     BYTES_ARG(accepted->address));
         accepted->network = connection_limit_enter(listener->smtpd, &accepted->from);
         return accepted->network != NULL;
     }
@@ -65,9 +69,20 @@ static bool count_connection(struct listener *listener, struct accepted_connecti
     return true;
 }
 
+/* The connection's own address counts, never one that a balancer names. */
+static bool is_trusted(const struct listener *listener, const struct accepted_connection *accepted)
+{
+    const struct config *config = listener->smtpd->child->config;
+    struct route_address address;
+    return listener->policy.role == ROLE_MX && !accepted->is_proxied &&
+           config->submission.trusted_count > 0 && conn_address(&accepted->from, &address) &&
+           ip_network_list_has(config->submission.trusted, config->submission.trusted_count, &address);
+}
+
 void listener_admit(struct listener *listener, struct accepted_connection *accepted)
 {
     struct smtpd *smtpd = listener->smtpd;
+    accepted->is_trusted = is_trusted(listener, accepted);
     accepted->address = conn_address_text((struct sockaddr *)&accepted->from, accepted->buffer,
                                           sizeof accepted->buffer);
     if (!count_connection(listener, accepted)) {
@@ -79,7 +94,8 @@ void listener_admit(struct listener *listener, struct accepted_connection *accep
                  (listener->policy.role == ROLE_SUBMISSION && known_clients_has(smtpd, accepted->network));
     if (connection_limit_is_exceeded(smtpd, accepted->network))
         turn_away(listener, accepted, CLIENT_LOG_TOO_MANY);
-    else if (listener->policy.role == ROLE_MX && harvest_table_blocked_min(smtpd, accepted->network) > 0)
+    else if (listener->policy.role == ROLE_MX && !accepted->is_trusted &&
+             harvest_table_blocked_min(smtpd, accepted->network) > 0)
         turn_away(listener, accepted, CLIENT_LOG_BLOCKED);
     else if (!admission_control_lets_in(listener, known))
         turn_away(listener, accepted, CLIENT_LOG_FULL);

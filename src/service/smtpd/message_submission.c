@@ -37,7 +37,7 @@ static void ask_about_sender(struct smtp_connection *connection)
 static void ask_about_limits(struct smtp_connection *connection)
 {
     connection->sender_version = accounts_version_read(connection->smtpd->accounts_version);
-    if (connection->listener->policy.limits_sending)
+    if (connection->session.policy->limits_sending)
         submission_ask_limit(submission_of(connection), connection->message.action.account, 0);
     else
         ask_about_sender(connection);
@@ -113,7 +113,7 @@ static void ask_recipient(struct smtp_connection *connection, const struct serve
 static void stamp(struct smtp_connection *connection)
 {
     char id[QUEUE_ID_TEXT_LENGTH + 1], name[QUEUE_ID_TEXT_LENGTH + 1 + DOMAIN_MAX + 1];
-    if (!connection->listener->policy.checks_header)
+    if (!connection->session.policy->checks_header)
         return;
     queue_id_text(connection->message.submission.id, id);
     snprintf(name, sizeof name, "%s@%.*s", id, BYTES_ARG(connection->listener->policy.hostname));

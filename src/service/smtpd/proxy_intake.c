@@ -23,27 +23,10 @@ struct proxy_intake {
     struct proxy_intake *previous, *next;
 };
 
-static bool address_of(const struct sockaddr_storage *from, struct route_address *address)
-{
-    const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)from;
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)from;
-    *address = (struct route_address){0};
-    if (from->ss_family == AF_INET)
-        memcpy(address->octets, &four->sin_addr, 4);
-    else if (from->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
-        memcpy(address->octets, six->sin6_addr.s6_addr + 12, 4);
-    else if (from->ss_family == AF_INET6) {
-        address->six = true;
-        memcpy(address->octets, &six->sin6_addr, 16);
-    } else
-        return false;
-    return true;
-}
-
 bool proxy_intake_applies(const struct listener *listener, const struct sockaddr_storage *from)
 {
     struct route_address address;
-    return listener->proxy_count > 0 && address_of(from, &address) &&
+    return listener->proxy_count > 0 && conn_address(from, &address) &&
            ip_network_list_has(listener->proxies, listener->proxy_count, &address);
 }
 

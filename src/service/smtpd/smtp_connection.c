@@ -57,7 +57,10 @@ static void begin_session(struct smtp_connection *connection, struct bytes accou
     char buffer[128];
     struct listener *listener = connection->listener;
     bool clear = listener->policy.tls == TLS_IMPLICIT && connection->conn.ssl == NULL;
-    server_session_start(&connection->session, clear ? &listener->clear_policy : &listener->policy,
+    server_session_start(&connection->session,
+                         clear                    ? &listener->clear_policy
+                         : connection->is_trusted ? &listener->trusted_policy
+                                                  : &listener->policy,
                          bytes_of_text(connection->address), listener->port,
                          conn_tls_text(&connection->conn, buffer, sizeof buffer), account);
     connection->stage = SMTP_TALKING;
@@ -115,6 +118,7 @@ void smtp_connection_start(struct listener *listener, const struct accepted_conn
     connection->listener = listener;
     connection->network = accepted->network;
     connection->by_root = accepted->by_root;
+    connection->is_trusted = accepted->is_trusted;
     auth_query_start(connection);
     message_submission_start(connection);
     memcpy(connection->address, accepted->address.at,

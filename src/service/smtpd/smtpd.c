@@ -52,6 +52,16 @@ static struct server_policy local_policy(const struct config *config)
     return policy;
 }
 
+/* A program that cannot sign in, on a host of submission.trusted: as a local one. */
+static struct server_policy trusted_policy(const struct config *config, const struct config_listener *facts)
+{
+    struct server_policy policy = policy_of(config,
+                                            &(struct config_listener){.role = ROLE_LOCAL, .tls = facts->tls});
+    policy.fix_bare_newlines = true;
+    policy.is_trusted_host = true;
+    return policy;
+}
+
 static bool needs_tls(const struct child *child)
 {
     for (size_t i = 0; i < child->listener_count; i++)
@@ -104,6 +114,7 @@ static bool smtpd_start(struct child *child, struct error *error)
         listener->proxy_count = child->listener_facts[i].proxy_count;
         listener->either_way = child->config->tls.either_way && listener->policy.role == ROLE_SUBMISSION &&
                                listener->policy.tls != TLS_NONE;
+        listener->trusted_policy = trusted_policy(child->config, &child->listener_facts[i]);
         listener->clear_policy = listener->policy;
         listener->clear_policy.tls = TLS_STARTTLS;
         listener->clear_policy.tls_expected = true;

@@ -76,8 +76,9 @@ struct listener {
     int descriptor;
     uint16_t port; /* 0: the local socket */
     struct server_policy policy;
-    struct server_policy clear_policy; /* for clients without TLS on an implicit TLS port */
-    const char *const *proxies;        /* networks whose connections begin with a PROXY header */
+    struct server_policy trusted_policy; /* for programs of submission.trusted, on a listener for MX */
+    struct server_policy clear_policy;   /* for clients without TLS on an implicit TLS port */
+    const char *const *proxies;          /* networks whose connections begin with a PROXY header */
     size_t proxy_count;
     bool either_way;       /* serves each client in the TLS mode that it begins with */
     size_t admission_port; /* its index in struct admission */
@@ -107,8 +108,9 @@ struct accepted_connection {
     struct counted_network *network; /* NULL until it is counted */
     char buffer[INET6_ADDRSTRLEN];
     struct bytes address;
-    char account[32]; /* of a local program: "uid 1000" */
+    char account[64]; /* of a local program: "uid 1000"; of a trusted host: "trusted 127.0.0.1" */
     bool by_root;     /* a local program of root's */
+    bool is_trusted;  /* of submission.trusted */
     bool is_proxied;  /* `from` is what a load balancer said */
 };
 
@@ -137,6 +139,7 @@ struct smtp_connection {
     struct message_submission message;
     struct credential *credential; /* of its authentication; NULL before, and where none is needed */
     bool by_root;                  /* a local program of root's: it may send as anybody */
+    bool is_trusted;               /* of submission.trusted: no sign-in is needed */
     bool signed_out;               /* its credential was revoked, and the session knows */
     uint64_t sender_version;       /* of the accounts when the sender was verified */
     uint64_t steps;                /* of the client when its deadline was set */
