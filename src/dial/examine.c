@@ -312,6 +312,8 @@ static void target_decided(void *owner)
     struct examine *examine = owner;
     examine->target_done = true;
     timer_cancel(&examine->doubt);
+    if (examine->options.on_progress != NULL)
+        examine->options.on_progress(examine->options.owner, &examine->target);
     go_on(examine);
 }
 

@@ -4,8 +4,10 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <sysexits.h>
 
+#include "base/buffer.h"
 #include "io/random.h"
 
 enum { SIX, FOUR };
@@ -44,6 +46,11 @@ static void finish(struct host_lookup *lookup)
     host_lookup_cancel(lookup);
     lookup->done = true;
     arrange(lookup);
+    if (lookup->questions[SIX].dns != NULL && lookup->address_count == 0) {
+        const struct dns *dns = lookup->questions[SIX].dns;
+        lookup->resolver = dns_resolver(dns);
+        snprintf(lookup->resolver_text, sizeof lookup->resolver_text, "%s", dns_resolver_text(dns));
+    }
     lookup->on_resolved(lookup->owner);
 }
 
@@ -118,6 +125,44 @@ static bool is_offline(void)
     return offline;
 }
 
+bool host_lookup_explain_resolver(enum resolver_state state, const char *asked, const char *name,
+                                  const char *where, struct error *error)
+{
+    static const char *const words[] = {
+        [RESOLVER_UNREACHABLE] = "cannot be reached, so %s cannot be resolved; check the network and %s",
+        [RESOLVER_SILENT] = "does not answer, so %s cannot be resolved; check the network and %s",
+        [RESOLVER_REFUSES] = "refuses to answer this machine (REFUSED), so %s cannot be resolved; name "
+                             "another one in %s",
+    };
+    if (state == RESOLVER_NONE) {
+        error_set(
+            error, EX_TEMPFAIL,
+            "dns: this machine has no DNS resolver (%s names none), so %s cannot be resolved; add a line "
+            "\"nameserver ADDRESS\" there",
+            where, name);
+        return true;
+    }
+    if ((size_t)state >= ARRAY_LENGTH(words) || words[state] == NULL)
+        return false;
+    struct buffer text = {0};
+    buffer_add_format(&text, words[state], name, where);
+    error_set(error, EX_TEMPFAIL, "dns: the resolver %s %s", asked, buffer_text(&text));
+    buffer_free(&text);
+    return true;
+}
+
+/* DNS gave no answer about the name. */
+static bool explain_failure(const struct host_lookup *lookup, const char *host, struct error *error)
+{
+    const char *asked = lookup->resolver_text;
+    if (host_lookup_explain_resolver(lookup->resolver, asked, host, RESOLV_CONF, error))
+        return false;
+    bool late = lookup->status[SIX] == DNS_UNKNOWN && lookup->status[FOUR] == DNS_UNKNOWN;
+    return error_set(
+        error, EX_TEMPFAIL, "dns: the lookup of %s %s%s%s; try again, or ask the domain's operator", host,
+        late ? "timed out" : "failed (SERVFAIL)", asked[0] == '\0' ? "" : " at the resolver ", asked);
+}
+
 bool host_lookup_explain(const struct host_lookup *lookup, const char *host, struct error *error)
 {
     const enum dns_status *status = lookup->status;
@@ -137,11 +182,5 @@ bool host_lookup_explain(const struct host_lookup *lookup, const char *host, str
             error, EX_TEMPFAIL,
             "dns: DNSSEC validation failed for %s: the answer is forged or the domain is misconfigured",
             host);
-    if (status[SIX] == DNS_UNKNOWN && status[FOUR] == DNS_UNKNOWN)
-        return error_set(error, EX_TEMPFAIL,
-                         "dns: the lookup of %s timed out; check the network and this machine's resolver",
-                         host);
-    return error_set(error, EX_TEMPFAIL,
-                     "dns: the lookup of %s failed (SERVFAIL); try again, or ask the domain's operator",
-                     host);
+    return explain_failure(lookup, host, error);
 }

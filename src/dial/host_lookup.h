@@ -26,7 +26,9 @@ struct host_lookup {
     bool started, done;
     struct route_address addresses[HOST_LOOKUP_ADDRESSES_MAX]; /* the result */
     size_t address_count;
-    void (*on_resolved)(void *owner); /* from the loop, once, unless cancelled */
+    enum resolver_state resolver; /* where there is no address: what the resolvers do */
+    char resolver_text[RESOLVER_LIST_MAX * RESOLVER_TEXT_MAX]; /* "192.0.2.1, 2001:db8::1" */
+    void (*on_resolved)(void *owner);                          /* from the loop, once, unless cancelled */
     void *owner;
 };
 
@@ -34,6 +36,10 @@ struct host_lookup {
 void host_lookup_start(struct host_lookup *lookup, struct loop *loop, struct dns *dns, const char *host,
                        uint32_t limit_ms, void (*on_resolved)(void *owner), void *owner);
 void host_lookup_cancel(struct host_lookup *lookup);
+/* If the resolvers do not answer, or refuse to, reports that nothing can be resolved, `name` among it, and
+ * names them; `where` has their list ("/etc/resolv.conf"). True if so. */
+bool host_lookup_explain_resolver(enum resolver_state state, const char *asked, const char *name,
+                                  const char *where, struct error *error);
 /* Reports why there is no address: a sentence and an exit code. Returns false. */
 bool host_lookup_explain(const struct host_lookup *lookup, const char *host, struct error *error);
 /* Parses an IPv4 or IPv6 address; false for other text. */

@@ -22,6 +22,24 @@ static enum fact_dns dns_of(enum dns_status six, enum dns_status four)
     return FACT_DNS_UNKNOWN;
 }
 
+/* Where DNS gave no answer about the name, the resolvers' own state counts. */
+static enum fact_dns dns_at(const struct host_lookup *lookup)
+{
+    enum fact_dns fact = dns_of(lookup->status[0], lookup->status[1]);
+    if (fact != FACT_DNS_FAILS && fact != FACT_DNS_TIMED_OUT)
+        return fact;
+    switch (lookup->resolver) {
+    case RESOLVER_NONE: return FACT_DNS_NO_RESOLVER;
+    case RESOLVER_UNREACHABLE:
+    case RESOLVER_SILENT: return FACT_DNS_TIMED_OUT;
+    case RESOLVER_REFUSES: return FACT_DNS_REFUSES;
+    case RESOLVER_FAILS: return FACT_DNS_FAILS;
+    case RESOLVER_ANSWERS: /* about other names: the lookup of this one failed */
+    case RESOLVER_UNKNOWN: break;
+    }
+    return fact;
+}
+
 static void fill_address(struct fact_address *fact, const struct route_address *address)
 {
     struct buffer text = {0};
@@ -38,7 +56,10 @@ static void add_addresses(const struct host_lookup *lookup, const char *host, st
         return;
     facts->dns = host_lookup_read_address(host, &literal) ? FACT_DNS_IS_ADDRESS
                  : lookup->address_count > 0              ? FACT_DNS_HAS_ADDRESS
-                                                          : dns_of(lookup->status[0], lookup->status[1]);
+                                                          : dns_at(lookup);
+    if (facts->dns >= FACT_DNS_FAILS && facts->machine.resolver[0] == '\0')
+        client_record_text(facts->machine.resolver, sizeof facts->machine.resolver,
+                           bytes_of_text(lookup->resolver_text), false);
     _Static_assert((int)HOST_LOOKUP_ADDRESSES_MAX <= (int)FACTS_ADDRESSES_MAX, "all addresses have a place");
     facts->address_count = lookup->address_count;
     for (size_t i = 0; i < lookup->address_count; i++)

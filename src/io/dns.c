@@ -12,12 +12,22 @@
 #include "base/buffer.h"
 #include "core/dns/dns_name.h"
 #include "core/dns/host.h"
+#include "io/clock.h"
 #include "io/watch.h"
 
 struct dns {
     struct ub_ctx *context;
     struct loop *loop;
     struct watch watch;
+    struct resolver_list resolvers;
+    char resolver_text[RESOLVER_LIST_MAX * RESOLVER_TEXT_MAX];
+    bool patient;
+    struct dns_question *first; /* asked; the latest first */
+    struct timer doubt;         /* answers are late */
+    struct resolver_check check;
+    enum resolver_state state; /* result of the last check */
+    uint64_t checked_ms;       /* when it ended; 0: never */
+    bool any_answer;           /* a lookup succeeded at some time */
 };
 
 static bool set_servers(struct dns *dns, const char *const *servers, size_t count, struct error *error)
@@ -25,6 +35,7 @@ static bool set_servers(struct dns *dns, const char *const *servers, size_t coun
     char text[128];
     if (count == 0) {
         ub_ctx_resolvconf(dns->context, NULL); /* without resolv.conf libunbound queries the root servers */
+        resolver_list_read(&dns->resolvers, RESOLV_CONF);
         return true;
     }
     for (size_t i = 0; i < count; i++) {
@@ -32,6 +43,7 @@ static bool set_servers(struct dns *dns, const char *const *servers, size_t coun
         size_t colon = bytes_find_last(server, ':');
         /* "192.0.2.1:53" has a port; "2001:db8::1" has none */
         bool port = colon != SIZE_MAX && !host_is_ipv6(server);
+        resolver_list_add(&dns->resolvers, server);
         snprintf(text, sizeof text, "%.*s%s%.*s",
                  BYTES_ARG(bytes_first(server, port ? colon : server.length)), port ? "@" : "",
                  BYTES_ARG(port ? bytes_from(server, colon + 1) : bytes_none()));
@@ -111,6 +123,7 @@ static struct dns *open_with(const char *const *servers, size_t server_count, co
         goto failed;
     if (!trust->no_hosts)
         ub_ctx_hosts(dns->context, NULL);
+    resolver_list_text(&dns->resolvers, dns->resolver_text, sizeof dns->resolver_text);
     if (finalize(dns, error))
         return dns;
 failed:
@@ -144,10 +157,18 @@ static void recipient_cache_ready(void *owner, bool readable, bool writable)
     ub_process(dns->context);
 }
 
+static void doubt(void *owner);
+
+void dns_be_patient(struct dns *dns)
+{
+    dns->patient = true;
+}
+
 bool dns_start(struct dns *dns, struct loop *loop, struct error *error)
 {
     int descriptor = ub_fd(dns->context);
     dns->loop = loop;
+    timer_start(&dns->doubt, loop, doubt, dns);
     if (descriptor < 0)
         return error_set(error, EX_OSERR, "cannot watch the resolver");
     watch_start(&dns->watch, loop, descriptor, true, false, recipient_cache_ready, dns);
@@ -156,6 +177,9 @@ bool dns_start(struct dns *dns, struct loop *loop, struct error *error)
 
 void dns_close(struct dns *dns)
 {
+    if (dns->loop != NULL)
+        timer_cancel(&dns->doubt);
+    resolver_check_stop(&dns->check);
     watch_stop(&dns->watch);
     ub_ctx_delete(dns->context);
     free(dns);
@@ -177,12 +201,110 @@ static enum dns_status status_of(int problem, const struct ub_result *result)
     return result->havedata ? DNS_FOUND : DNS_NO_DATA;
 }
 
-static void give_answer(struct dns_question *question, const struct dns_answer *answer)
+/* Takes it from the list of those that are asked. */
+static void settle(struct dns_question *question)
 {
     timer_cancel(&question->timer);
+    if (question->to != NULL) {
+        *question->to = question->next;
+        if (question->next != NULL)
+            question->next->to = question->to;
+    }
+    question->to = NULL;
     question->asked = false;
+}
+
+static void give_answer(struct dns_question *question, const struct dns_answer *answer)
+{
+    settle(question);
     question->on_answer(question->owner, answer);
 }
+
+/* ---- do the resolvers answer? ---- */
+
+static bool is_fresh(const struct dns *dns)
+{
+    return dns->checked_ms != 0 && clock_now_ms() - dns->checked_ms < DNS_VERDICT_MS;
+}
+
+/* Without a resolver the root servers are asked, which takes as long as it takes: only where no lookup has
+ * ever succeeded, and a user waits, is the missing resolver the reason. */
+static bool is_dead(const struct dns *dns)
+{
+    return dns->state == RESOLVER_NONE ? !dns->patient && !dns->any_answer
+                                       : resolver_state_is_dead(dns->state);
+}
+
+/* From the loop, since an answer can ask the next question. */
+static void fail_soon(struct dns_question *question)
+{
+    timer_set(&question->timer, 0);
+}
+
+static void on_checked(void *owner)
+{
+    struct dns *dns = owner;
+    dns->state = dns->check.state;
+    if (dns->state == RESOLVER_REFUSES && dns->any_answer) /* this name, and not this machine */
+        dns->state = RESOLVER_FAILS;
+    dns->checked_ms = clock_now_ms();
+    for (struct dns_question *question = dns->first; question != NULL; question = question->next)
+        if (question->failed || is_dead(dns))
+            fail_soon(question);
+    if (dns->first != NULL)
+        timer_set(&dns->doubt, DNS_VERDICT_MS);
+}
+
+static void check(struct dns *dns, const char *name)
+{
+    uint32_t limit_ms = dns->patient ? DNS_PATIENT_CHECK_MS : DNS_CHECK_MS;
+    if (!dns->check.running)
+        resolver_check_start(&dns->check, dns->loop, &dns->resolvers, name, limit_ms, on_checked, dns);
+}
+
+static uint32_t doubt_ms(const struct dns *dns)
+{
+    return dns->patient ? DNS_PATIENT_DOUBT_MS : DNS_DOUBT_MS;
+}
+
+/* Checks the resolvers where the oldest question has waited for long. */
+static void doubt(void *owner)
+{
+    struct dns *dns = owner;
+    const struct dns_question *oldest = dns->first;
+    while (oldest != NULL && oldest->next != NULL)
+        oldest = oldest->next;
+    if (oldest == NULL || dns->check.running)
+        return;
+    uint64_t waited_ms = clock_now_ms() - oldest->asked_ms;
+    if (waited_ms < doubt_ms(dns))
+        timer_set(&dns->doubt, doubt_ms(dns) - waited_ms);
+    else
+        check(dns, oldest->name);
+}
+
+/* True if the failure waits for a check. */
+static bool must_check(struct dns *dns, struct dns_question *question)
+{
+    if (is_fresh(dns) && !dns->check.running)
+        return false;
+    question->failed = true;
+    question->number = -1;
+    check(dns, question->name);
+    return true;
+}
+
+enum resolver_state dns_resolver(const struct dns *dns)
+{
+    return dns->state == RESOLVER_NONE && !is_dead(dns) ? RESOLVER_UNKNOWN : dns->state;
+}
+
+const char *dns_resolver_text(const struct dns *dns)
+{
+    return dns->resolver_text;
+}
+
+/* ---- results ---- */
 
 static size_t count_of(const struct ub_result *result, enum dns_status status)
 {
@@ -196,7 +318,16 @@ static void answered(void *owner, int problem, struct ub_result *result)
 {
     struct dns_question *question = owner;
     struct arena arena = {0};
-    struct dns_answer answer = {.status = status_of(problem, result)};
+    struct dns_answer answer = {.status = status_of(problem, result), .unanswered = is_dead(question->dns)};
+    if (answer.status == DNS_SERVER_FAILURE && must_check(question->dns, question)) {
+        ub_resolve_free(result);
+        return;
+    }
+    if (answer.status != DNS_SERVER_FAILURE) {
+        question->dns->any_answer = true;
+        question->dns->state = RESOLVER_UNKNOWN;
+        answer.unanswered = false;
+    }
     answer.secure = dns_status_is_told(answer.status) && result->secure;
     answer.canonical = answer.status == DNS_FOUND ? dns_name_without_dot(bytes_of_text(
                                                         result->canonname == NULL ? "" : result->canonname))
@@ -218,8 +349,8 @@ static void answered(void *owner, int problem, struct ub_result *result)
 static void took_too_long(void *owner)
 {
     struct dns_question *question = owner;
-    struct dns_answer answer = {.status = DNS_SERVER_FAILURE};
-    if (question->number >= 0)
+    struct dns_answer answer = {.status = DNS_SERVER_FAILURE, .unanswered = is_dead(question->dns)};
+    if (question->asked && question->number >= 0)
         ub_cancel(question->dns->context, question->number);
     give_answer(question, &answer);
 }
@@ -233,20 +364,37 @@ bool dns_ascii_name(const char *name, char *buffer, size_t size)
     return fine;
 }
 
+/* Adds it to the list of those that are asked. */
+static void wait_for(struct dns *dns, struct dns_question *question)
+{
+    question->asked = true;
+    question->asked_ms = clock_now_ms();
+    question->next = dns->first;
+    question->to = &dns->first;
+    if (dns->first != NULL)
+        dns->first->to = &question->next;
+    else if (!dns->check.running)
+        timer_set(&dns->doubt, doubt_ms(dns));
+    dns->first = question;
+}
+
 void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,
              void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner)
 {
     struct buffer text = {0};
-    char ascii[256];
     *question = (struct dns_question){
         .on_answer = on_answer, .owner = owner, .dns = dns, .type = type, .number = -1};
     timer_start(&question->timer, dns->loop, took_too_long, question);
     buffer_add(&text, name);
-    bool converted = dns_ascii_name(buffer_text(&text), ascii, sizeof ascii);
-    bool fine = (converted || bytes_is_ascii(name)) &&
-                ub_resolve_async(dns->context, converted ? ascii : buffer_text(&text), (int)type, 1, question,
-                                 answered, &question->number) == 0;
-    question->asked = fine;
+    bool converted = dns_ascii_name(buffer_text(&text), question->name, sizeof question->name);
+    if (!converted) /* "_25._tcp.example.org" */
+        snprintf(question->name, sizeof question->name, "%s", name.length < 256 ? buffer_text(&text) : "");
+    bool known_dead = is_fresh(dns) && is_dead(dns);
+    bool fine = !known_dead && (converted || bytes_is_ascii(name)) &&
+                ub_resolve_async(dns->context, converted ? question->name : buffer_text(&text), (int)type, 1,
+                                 question, answered, &question->number) == 0;
+    if (fine)
+        wait_for(dns, question);
     /* a query that cannot start fails from the loop */
     timer_set(&question->timer, fine ? DNS_TIMEOUT_MS : 0);
     buffer_free(&text);
@@ -256,8 +404,7 @@ void dns_cancel(struct dns_question *question)
 {
     if (question->dns == NULL)
         return;
-    timer_cancel(&question->timer);
-    if (question->asked)
+    if (question->asked && question->number >= 0)
         ub_cancel(question->dns->context, question->number);
-    question->asked = false;
+    settle(question);
 }

@@ -18,6 +18,7 @@
 
 #include "base/memory.h"
 #include "io/clock.h"
+#include "io/resolver_list.h"
 
 extern char **environ;
 
@@ -421,19 +422,11 @@ static void read_clock(struct machine_reader *m)
 
 static void read_resolver(struct machine_reader *m)
 {
-    struct buffer text = {0}, list = {0};
-    if (read_text(m, &text, "/etc/resolv.conf"))
-        for (struct bytes rest = buffer_bytes(&text); rest.length > 0;) {
-            struct bytes line = bytes_trim(bytes_split(&rest, '\n'));
-            if (!bytes_starts_nocase(line, "nameserver") || line.length <= 10 ||
-                (line.at[10] != ' ' && line.at[10] != '\t'))
-                continue;
-            buffer_add_text(&list, list.length > 0 ? ", " : "");
-            buffer_add(&list, bytes_trim(bytes_from(line, 10)));
-        }
-    keep(m->facts->resolver, sizeof m->facts->resolver, buffer_bytes(&list));
-    buffer_free(&list);
-    buffer_free(&text);
+    struct resolver_list list;
+    char path[PATH_MAX];
+    path_of(m, path, "/etc/resolv.conf");
+    resolver_list_read(&list, path);
+    resolver_list_text(&list, m->facts->resolver, sizeof m->facts->resolver);
 }
 
 /* ---- all of it ---- */

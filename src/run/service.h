@@ -43,6 +43,7 @@ struct service {
     /* On a reload, new processes start beside the old, which finish their work; others are replaced, one
      * after the other, by a successor that reads the same channels. */
     bool overlaps;
+    bool resolves; /* it read resolv.conf when it started: another list of resolvers needs a successor */
     bool asks_to_the_end; /* gets channels to fresh processes even while it drains */
     enum service_stop stop;
 

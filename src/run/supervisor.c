@@ -12,12 +12,15 @@
 #include <unistd.h>
 
 #include "io/log.h"
+#include "io/resolver_list.h"
 #include "io/timer.h"
 #include "run/capability.h"
 #include "run/children.h"
 #include "run/helper_command.h"
 #include "run/preparation.h"
 #include "run/reload_socket.h"
+
+enum { RESOLVER_LOOK_MS = 2 * 1000 }; /* between two readings of resolv.conf */
 
 enum supervisor_stage { STAGE_STARTING, STAGE_RUNNING, STAGE_RELOADING, STAGE_STOPPING };
 
@@ -33,6 +36,9 @@ struct supervisor {
     struct children children;
     struct event on_hup, on_term, on_int, on_chld;
     struct timer stop_limit;
+    struct timer resolver_look;
+    /* of resolv.conf: as its processes have them, and as they were read last */
+    struct resolver_list resolvers, resolvers_seen;
     struct helper_command helper; /* for one process at a time */
     const struct service *helped;
     const char *helper_key;
@@ -298,6 +304,35 @@ static void on_change(void *owner)
     }
 }
 
+/* ---- resolv.conf ---- */
+
+static void replace_resolving(struct supervisor *s)
+{
+    char text[RESOLVER_LIST_MAX * RESOLVER_TEXT_MAX];
+    resolver_list_text(&s->resolvers, text, sizeof text);
+    log_event(LOG_EVENT_INFO, "resolvers_changed", LOG_TEXT("resolvers", text[0] == '\0' ? "none" : text));
+    for (struct supervised *child = s->children.first; child != NULL; child = child->next)
+        if (child->service->resolves && child->stage == CHILD_RUNNING)
+            children_drain(&s->children, child, false, true);
+}
+
+/* A process cannot read the file again from its sandbox. A list counts once it was read twice: the file may
+ * be half written. */
+static void look_at_resolvers(void *owner)
+{
+    struct supervisor *s = owner;
+    struct resolver_list now;
+    resolver_list_read(&now, RESOLV_CONF);
+    bool steady = resolver_list_equals(&now, &s->resolvers_seen);
+    s->resolvers_seen = now;
+    if (steady && s->stage == STAGE_RUNNING && !resolver_list_equals(&now, &s->resolvers)) {
+        s->resolvers = now;
+        if (s->config.resolver.server_count == 0)
+            replace_resolving(s);
+    }
+    timer_set(&s->resolver_look, RESOLVER_LOOK_MS);
+}
+
 /* Logs one line on failure, without the command's output. */
 static void helper_command_done(void *owner, struct bytes line, const char *why)
 {
@@ -433,6 +468,7 @@ static bool start(struct supervisor *s, struct error *error)
         !preparation_settle(&s->config, s->services, &s->data, &s->users_warning, error) ||
         !preparation_run(&s->config, s->services, error) || !loop_start(&s->loop, error))
         return false;
+    resolver_list_read(&s->resolvers, RESOLV_CONF);
     s->children = (struct children){.loop = &s->loop,
                                     .config = &s->config,
                                     .listening = &s->listening,
@@ -451,6 +487,8 @@ static bool start(struct supervisor *s, struct error *error)
     watch_signal(s, &s->on_term, SIGTERM);
     watch_signal(s, &s->on_int, SIGINT);
     timer_start(&s->stop_limit, &s->loop, limit_passed, s);
+    timer_start(&s->resolver_look, &s->loop, look_at_resolvers, s);
+    timer_set(&s->resolver_look, RESOLVER_LOOK_MS);
     log_event(LOG_EVENT_INFO, "started", LOG_TEXT("version", MAILBOAT_VERSION),
               LOG_TEXT("config", s->config.file));
     log_what_is_missing(s);

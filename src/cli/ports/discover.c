@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "dial/host_lookup.h"
 #include "io/autoconfig.h"
 #include "io/dns.h"
 #include "io/https.h"
@@ -61,7 +62,8 @@ static void fetch(struct discovery *discovery, const struct discovery_question *
     buffer_free(&body);
 }
 
-static bool explain(const struct discover_query *query, const char *address, struct error *error)
+static bool explain(const struct discover_query *query, const struct dns *dns, const char *address,
+                    struct error *error)
 {
     if (query->discovery->host[0] != '\0')
         return true;
@@ -71,9 +73,12 @@ static bool explain(const struct discover_query *query, const char *address, str
     if (query->discovery->none_offered)
         return error_set(error, EX_UNAVAILABLE, "%s: %s does not offer submission (SRV \".\" in DNS)",
                          address, query->discovery->domain);
+    if (!query->dns_works && host_lookup_explain_resolver(dns_resolver(dns), dns_resolver_text(dns),
+                                                          query->discovery->domain, RESOLV_CONF, error))
+        return false;
     if (!query->dns_works)
-        return error_set(error, EX_TEMPFAIL, "dns: the lookup of %s failed; check this machine's resolver",
-                         query->discovery->domain);
+        return error_set(error, EX_TEMPFAIL, "dns: the lookup of %s failed at the resolver %s; try again",
+                         query->discovery->domain, dns_resolver_text(dns));
     return error_set(
         error, EX_UNAVAILABLE,
         "%s: the submission server of %s could not be found; ask its operator, then: mailboat ports HOST",
@@ -95,12 +100,13 @@ bool discover(struct discovery *discovery, const char *address, const char *ca_f
     }
     bool started = dns_start(dns, &query.loop, error);
     timer_start(&query.limit, &query.loop, on_limit, &query);
-    while (started && discovery_next(discovery, &question))
+    while (started && !resolver_state_is_dead(dns_resolver(dns)) && discovery_next(discovery, &question))
         if (question.kind == DISCOVERY_DNS)
             ask_dns(&query, dns, &question);
         else
             fetch(discovery, &question, ca_file);
+    bool found = started && explain(&query, dns, address, error);
     dns_close(dns);
     loop_free(&query.loop);
-    return started && explain(&query, address, error);
+    return found;
 }

@@ -120,10 +120,24 @@ static const char *state_of(const struct doctor_probe *probe)
                                       : port_verdict_state(a->verdict);
 }
 
+static const char *lookup_reason_of(const struct host_lookup *lookup)
+{
+    switch (lookup->resolver) {
+    case RESOLVER_NONE: return "its address is not known: this machine has no DNS resolver";
+    case RESOLVER_UNREACHABLE: return "its address is not known: the DNS resolver cannot be reached";
+    case RESOLVER_SILENT: return "its address is not known: the DNS resolver does not answer";
+    case RESOLVER_REFUSES: return "its address is not known: the DNS resolver refuses to answer";
+    case RESOLVER_UNKNOWN:
+    case RESOLVER_FAILS:
+    case RESOLVER_ANSWERS: break;
+    }
+    return "the lookup of its address failed";
+}
+
 static const char *reason_of(const struct doctor_probe *probe)
 {
     const struct race_attempt *a = attempt_of(probe);
-    return a == NULL        ? "the lookup of its address failed; check this machine's resolver"
+    return a == NULL        ? lookup_reason_of(&probe->port_connect.lookup)
            : is_open(probe) ? "reached"
                             : port_verdict_sentence(a->verdict);
 }

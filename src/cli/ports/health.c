@@ -268,12 +268,14 @@ static void examine_mailboxes(struct health *health, const struct config *config
 
 /* ---- DNS ---- */
 
-static void examine_domain(struct health *health, const struct config *config, const char *domain)
+/* False without DNS: then the other domains cannot be examined either. */
+static bool examine_domain(struct health *health, const struct config *config, const char *domain)
 {
     struct dns_lookup *lookup = memory_new(sizeof *lookup);
     struct error error = {0};
     struct buffer wrong = {0};
-    bool asked = dns_lookup_list(lookup, config, domain, &error) && dns_lookup_ask(lookup, &error);
+    bool listed = dns_lookup_list(lookup, config, domain, &error);
+    bool asked = listed && dns_lookup_ask(lookup, &error);
     for (size_t i = 0; asked && i < lookup->count; i++) {
         const struct dns_check *check = &lookup->checks[i];
         const char *name = domain_subject_name(check->record.subject);
@@ -298,6 +300,7 @@ static void examine_domain(struct health *health, const struct config *config, c
     buffer_free(&wrong);
     dns_lookup_free(lookup);
     free(lookup);
+    return asked || !listed;
 }
 
 void health_examine(struct health *health, const struct config *config)
@@ -310,7 +313,8 @@ void health_examine(struct health *health, const struct config *config)
     examine_disk(health, config);
     examine_mailboxes(health, config);
     for (size_t i = 0; i < config->domain_count; i++)
-        examine_domain(health, config, config->domains[i]);
+        if (!examine_domain(health, config, config->domains[i]))
+            break;
 }
 
 void health_free(struct health *health)

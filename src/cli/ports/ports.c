@@ -11,6 +11,7 @@
 #include "cli/ports/diagnose.h"
 #include "cli/ports/discover.h"
 #include "cli/ports/facts_json.h"
+#include "cli/ports/history.h"
 #include "cli/ports/port_explain.h"
 #include "cli/ports/port_report.h"
 #include "cli/ports/target.h"
@@ -37,14 +38,28 @@ struct ports_run {
     struct port_report report;
     size_t lines;                       /* of the live picture */
     const char *states[RACE_PORTS_MAX]; /* of the last time; NULL: there was none */
+    int lookup_failed;                  /* exit code of the lookup; 0: it did not fail */
 };
 
 /* ---- one check ---- */
 
+/* Without an address nothing else is to be seen: it is said before others are asked about it. */
+static void tell_lookup(struct ports_run *e, const struct port_connect *seen)
+{
+    struct error error = {0};
+    if (e->lookup_failed)
+        return;
+    host_lookup_explain(&seen->lookup, e->report.host, &error);
+    e->lookup_failed = command_fail(&ports_command, &error);
+}
+
 static void show_progress(void *owner, const struct port_connect *seen)
 {
     struct ports_run *e = owner;
-    e->lines = port_report_progress(seen, e->lines);
+    if (seen->outcome == PORT_CONNECT_UNRESOLVED)
+        tell_lookup(e, seen);
+    else if (e->wish->live && e->states[0] == NULL)
+        e->lines = port_report_progress(seen, e->lines);
 }
 
 static void order_as_published(struct ports_run *e, struct server_connection_options *options)
@@ -148,15 +163,15 @@ static void print_report(struct ports_run *e, json_t *all)
 static int tell_unresolved(struct ports_run *e, json_t *all)
 {
     struct error error = {0};
+    tell_lookup(e, e->report.seen);
     host_lookup_explain(&e->report.seen->lookup, e->report.host, &error);
-    int exit_code = command_fail(&ports_command, &error);
     if (all == NULL)
         answer_print(stdout, e->report.facts, e->report.diagnosis);
     else
         json_array_append_new(all, json_pack("{s:s, s:s, s:[], s:n, s:s, s:o}", "target", e->report.target,
                                              "host", e->report.host, "ports", "use", "error", error.text,
                                              "diagnosis", answer_json(e->report.facts, e->report.diagnosis)));
-    return exit_code;
+    return error.exit_code;
 }
 
 static int tell(struct ports_run *e, const struct diagnose *diagnose, json_t *all)
@@ -169,6 +184,8 @@ static int tell(struct ports_run *e, const struct diagnose *diagnose, json_t *al
     if (e->report.seen->outcome != PORT_CONNECT_OVER) {
         exit_code = tell_unresolved(e, all);
     } else {
+        if (!e->report.seen->loopback)
+            history_remember_race(e->report.host, &e->report.seen->race);
         print_report(e, all);
         exit_code = port_report_best(&e->report) == NULL ? EX_UNAVAILABLE : EX_OK;
     }
@@ -206,10 +223,9 @@ static int examine(struct ports_run *e, json_t *all)
             way.asked[i] = options.ports[i].port;
     if (way.asked[0] == PORT_SMTP && way.asked[1] == 0) /* no client submits there: a server asks */
         way.purpose = PURPOSE_RELAY;
-    if (e->wish->live && e->states[0] == NULL) {
-        way.on_progress = show_progress;
-        way.owner = e;
-    }
+    way.on_progress = show_progress;
+    way.owner = e;
+    e->lookup_failed = 0;
     int exit_code = diagnose_start(&diagnose, &way, e->wish->ca_file, &error)
                         ? tell(e, &diagnose, all)
                         : command_fail(&ports_command, &error);
@@ -260,6 +276,37 @@ static int examine_all(struct ports_run *all, size_t count, const struct ports_o
     return exit_code;
 }
 
+static bool is_number(const char *text)
+{
+    uint64_t number;
+    return bytes_to_u64(bytes_of_text(text), UINT64_MAX, &number);
+}
+
+/* "HOST 587", as telnet has it, is HOST:587: joins them in place. False after an error was printed. */
+static bool join_ports(struct arguments *arguments)
+{
+    static char joined[ARGUMENTS_MAX][320];
+    size_t count = 0;
+    for (size_t i = 0; i < arguments->count; i++) {
+        const char *host = arguments->at[i], *port = i + 1 < arguments->count ? arguments->at[i + 1] : "";
+        if (is_number(host)) {
+            command_usage(&ports_command,
+                          i == 0 ? "'%s' is a port; name its host first: HOST:%s"
+                                 : "'%s' is another port; name its host again: HOST:%s",
+                          host, host);
+            return false;
+        }
+        arguments->at[count++] = host;
+        if (!is_number(port))
+            continue;
+        bool bare_six = strchr(host, ':') != strrchr(host, ':') && host[0] != '[';
+        snprintf(joined[i], sizeof joined[i], bare_six ? "[%s]:%s" : "%s:%s", host, port);
+        arguments->at[count - 1] = joined[i++];
+    }
+    arguments->count = count;
+    return true;
+}
+
 static int run(int argc, char **argv)
 {
     static struct ports_options wish;
@@ -291,6 +338,8 @@ static int run(int argc, char **argv)
         return command_usage(&ports_command, "name a host, a host:port or a mail address");
     if (wish.deadline != NULL && !server_connection_deadline(wish.deadline, &wish.deadline_ms, &error))
         return command_fail(&ports_command, &error);
+    if (!join_ports(&arguments))
+        return EX_USAGE;
     wish.live = isatty(STDOUT_FILENO) && !wish.json;
     for (size_t i = 0; i < arguments.count; i++)
         all[i] = (struct ports_run){.wish = &wish, .said = arguments.at[i]};
@@ -306,31 +355,32 @@ static int run(int argc, char **argv)
 const struct command ports_command = {
     .name = "ports",
     .summary = "check which of ports 25, 587, 2525 and 465 of a host work from here, and why",
-    .help = "usage: mailboat ports TARGET... [--json] [--watch]\n"
-            "       mailboat ports --explain NAME | --replay FILE\n"
-            "\n"
-            "TARGET is a host, a host:port, a URL such as smtp://HOST, or a mail address: then\n"
-            "the domain's own settings are looked up. Examines ports 25, 587, 2525 and 465\n"
-            "concurrently, within eight seconds, and prints for each: its state, how\n"
-            "long it took, TLS, how the certificate was judged, the sign-in mechanisms, and what\n"
-            "is wrong; then which port to use, and why. Paste the last line into a mail\n"
-            "program. Where something does not work, compares it with other known mail hosts and\n"
-            "with what this machine tells, and says the cause, what to do and what was seen.\n"
-            "Sends nothing and does not sign in.\n"
-            "\n"
-            "      --watch         repeat every five seconds and report changes, until ^C\n"
-            "      --explain NAME  what is known about a port (587), a provider (sendgrid, gmail) or a\n"
-            "                      network (digitalocean), with its source; \"all\" for everything\n"
-            "      --deadline S    seconds for each target; default 8\n"
-            "      --ca-file FILE  CA certificates to trust instead of the system's\n"
-            "      --only-target   call no other host to compare with\n"
-            "      --report FILE   write what was seen, without secrets, for an issue or a ticket\n"
-            "      --replay FILE   judge such a report again\n"
-            "      --json          print JSON (docs/ports.md has the schema)\n"
-            "\n"
-            "exit codes: 0 a port can be used, 65 not a valid host, 68 unknown host, 69 no\n"
-            "port works, 75 temporary DNS failure, 130 ended by ^C\n"
-            "\n"
-            "example: mailboat ports smtp.example.net\n",
+    .help =
+        "usage: mailboat ports TARGET... [--json] [--watch]\n"
+        "       mailboat ports --explain NAME | --replay FILE\n"
+        "\n"
+        "TARGET is a host, a host:port (or HOST PORT), a URL such as smtp://HOST, or a mail address: then\n"
+        "the domain's own settings are looked up. Examines ports 25, 587, 2525 and 465\n"
+        "concurrently, within eight seconds, and prints for each: its state, how\n"
+        "long it took, TLS, how the certificate was judged, the sign-in mechanisms, and what\n"
+        "is wrong; then which port to use, and why. Paste the last line into a mail\n"
+        "program. Where something does not work, compares it with other known mail hosts and\n"
+        "with what this machine tells, and says the cause, what to do and what was seen.\n"
+        "Sends nothing and does not sign in.\n"
+        "\n"
+        "      --watch         repeat every five seconds and report changes, until ^C\n"
+        "      --explain NAME  what is known about a port (587), a provider (sendgrid, gmail) or a\n"
+        "                      network (digitalocean), with its source; \"all\" for everything\n"
+        "      --deadline S    seconds for each target; default 8\n"
+        "      --ca-file FILE  CA certificates to trust instead of the system's\n"
+        "      --only-target   call no other host to compare with\n"
+        "      --report FILE   write what was seen, without secrets, for an issue or a ticket\n"
+        "      --replay FILE   judge such a report again\n"
+        "      --json          print JSON (docs/ports.md has the schema)\n"
+        "\n"
+        "exit codes: 0 a port can be used, 65 not a valid host, 68 unknown host, 69 no\n"
+        "port works, 75 temporary DNS failure, 130 ended by ^C\n"
+        "\n"
+        "example: mailboat ports smtp.example.net\n",
     .run = run,
 };

@@ -10,6 +10,7 @@
 #include "cli/listing.h"
 #include "cli/setup/dovecot.h"
 #include "core/dns/host.h"
+#include "dial/host_lookup.h"
 #include "io/tls.h"
 #include "store/accounts.h"
 
@@ -120,9 +121,13 @@ bool dns_lookup_ask(struct dns_lookup *lookup, struct error *error)
         dns_ask(dns, &lookup->checks[i].question, lookup->checks[i].record.name,
                 lookup->checks[i].record.type, on_answer, &lookup->checks[i]);
     loop_run(&lookup->loop);
+    bool dead = resolver_state_is_dead(dns_resolver(dns)) &&
+                host_lookup_explain_resolver(dns_resolver(dns), dns_resolver_text(dns), lookup->domain,
+                                             c->resolver.server_count > 0 ? "resolver.servers" : RESOLV_CONF,
+                                             error);
     dns_close(dns);
     loop_free(&lookup->loop);
-    return true;
+    return !dead;
 }
 
 int dns_lookup_exit_code(const struct dns_lookup *lookup)

@@ -37,6 +37,7 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(SILENT_25, 0, "25 did not answer") \
     X(BLOCKED_25, 0, "25 let no connection through") \
     X(FOR_SERVERS, 0, "mail is to be delivered to other servers") \
+    X(ONLY_25, 0, "25 alone was looked at") \
     X(CONNECTED_25, 0, "25 accepted the connection") \
     X(READY_25, 0, "25 answers as the mail server that was meant") \
     X(BLOCKED_SUBMISSION, 0, "{blocked} let no connection through") \

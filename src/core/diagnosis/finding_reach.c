@@ -91,6 +91,7 @@ static void find_ports(struct finding_group *group)
     finding_set_states(group, FINDING_CONNECTED_SOME, n.connected > 0, CONNECTED);
     finding_set(group, FINDING_SILENT_25, on_25 == PORT_SEEN_SILENT);
     finding_set(group, FINDING_BLOCKED_25, is_blocked(on_25));
+    finding_set(group, FINDING_ONLY_25, group->facts->purpose == PURPOSE_RELAY);
     finding_set(group, FINDING_FOR_SERVERS, group->facts->purpose != PURPOSE_SUBMIT);
     finding_set(group, FINDING_CONNECTED_25, on_25 >= PORT_SEEN_CONNECTED);
     finding_set(group, FINDING_READY_25, on_25 == PORT_SEEN_READY);

@@ -85,6 +85,9 @@ static const struct step_row {
     [STEP_FIX_RESOLVER] = {.name = "fix-resolver",
                            .words = "check the network and the resolver in /etc/resolv.conf ({resolver}): "
                                     "without DNS nothing is found"},
+    [STEP_SERVED_RESOLVER] = {.name = "served-resolver",
+                              .words = "name a resolver that serves this machine in /etc/resolv.conf: the "
+                                       "network's own, or a public one such as 9.9.9.9"},
     [STEP_ASK_DOMAIN] = {.name = "ask-domain",
                          .words = "tell the operator of the domain that its DNS does not answer for {host}",
                          .actor = ACTOR_DOMAIN},

@@ -49,7 +49,9 @@ struct dns_record {
 /* Texts and records are borrowed: from io/dns, during the call that passes it. */
 struct dns_answer {
     enum dns_status status;
-    bool secure;            /* validated by DNSSEC, including each alias */
+    bool unanswered; /* SERVER_FAILURE: no resolver of this machine answers; it tells nothing about the name
+                      */
+    bool secure;     /* validated by DNSSEC, including each alias */
     struct bytes canonical; /* the target of aliases; empty if there are none */
     const struct dns_record *records;
     size_t count;

@@ -185,6 +185,7 @@ static void learn_addresses(struct route *route, struct route_host *host, bool s
 void route_learn_answer(struct route *route, enum dns_type type, const struct dns_answer *answer)
 {
     assert(answer->status != DNS_UNKNOWN);
+    route->unanswered = route->unanswered || (answer->status == DNS_SERVER_FAILURE && answer->unanswered);
     if (type == DNS_MX) {
         route->mx_secure = answer->secure;
         learn_mx(route, answer->status, answer->records, answer->count);
@@ -327,13 +328,19 @@ static struct route_answer end(bool final, const char *enhanced, const char *rea
     return (struct route_answer){.kind = ROUTE_END, .final = final, .enhanced = enhanced, .reason = reason};
 }
 
+/* Not the recipient's fault. */
+static const char unanswered[] =
+    "DNS does not work on this server at the moment: its resolver does not answer";
+
 static struct route_answer end_of_mx(const struct route *route)
 {
     switch (route->mx) {
     case DNS_NXDOMAIN: return end(true, "5.1.2", "the recipient's domain does not exist");
     case DNS_BOGUS: return end(false, "4.4.3", "DNSSEC validation failed for the recipient's domain");
     case DNS_SERVER_FAILURE:
-        return end(false, "4.4.3", "the DNS servers of the recipient's domain do not answer");
+        return end(false, "4.4.3",
+                   route->unanswered ? unanswered
+                                     : "the DNS servers of the recipient's domain do not answer");
     case DNS_UNKNOWN:
     case DNS_FOUND:
     case DNS_NO_DATA: break;
@@ -345,7 +352,8 @@ static struct route_answer end_of_mx(const struct route *route)
                    "mail loops back to this server: the recipient's domain has an MX that points to this "
                    "server, which does not host it");
     if (route->any_unsure)
-        return end(false, "4.4.3", "temporary DNS failure for the recipient's mail server");
+        return end(false, "4.4.3",
+                   route->unanswered ? unanswered : "temporary DNS failure for the recipient's mail server");
     if (route->any_left_out)
         return end(false, "4.4.4",
                    "none of the recipient's mail servers that were looked up can be reached; the next "

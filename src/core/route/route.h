@@ -55,6 +55,7 @@ struct route {
     size_t host_count, host_now, address_now;
     size_t given;               /* addresses returned, over all hosts */
     bool any_tried, any_unsure; /* an address was returned; a lookup failed temporarily */
+    bool unanswered;            /* a lookup failed since no resolver of this machine answers */
     bool any_self, any_nobody;  /* an address was skipped */
     bool any_left_out;          /* there are more than ROUTE_HOSTS_MAX hosts */
     bool best_is_self, null_mx;

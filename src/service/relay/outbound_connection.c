@@ -149,6 +149,7 @@ static void log_clear(const struct outbound_connection *connection)
 /* Reports a lost connection; run() continues with the delivery's decision. */
 static void lose(struct outbound_connection *connection, bool in_tls, enum tls_loss how, const char *why)
 {
+    relay_cause_lost(connection, in_tls);
     hang_up(connection);
     connection->relay->fallback.now_ms = clock_boot_ms();
     delivery_lost(&connection->delivery, in_tls, how, bytes_of_text(why));
@@ -182,6 +183,7 @@ static void on_connected(void *owner)
     struct outbound_connection *connection = owner;
     outbound_check(connection);
     relay_route_reached(connection);
+    relay_cause_saw(connection, CONN_END_CLOSED);
     if (connection->peer.tls_first) {
         shake_hands(connection);
         return;
@@ -229,10 +231,7 @@ static void on_end(void *owner, enum conn_end how_ended)
     feed(connection); /* input received before */
     if (heard && !hears(connection) && connection->stage != OUTBOUND_HANDSHAKING)
         return; /* the connection ended there */
-    if (how_ended == CONN_END_REFUSED)
-        relay_route_reached(connection); /* a refusal shows a reachable host */
-    else if (how_ended == CONN_END_TIMEOUT && !connection->delivery.connected)
-        relay_route_silent(connection);
+    relay_route_ended(connection, how_ended);
     bool injected = conn_met_clear_text(conn) && !connection->peer.tls_first; /* else merely a wrong port */
     bool handshaking = connection->stage == OUTBOUND_HANDSHAKING;
     enum tls_loss how = how_ended == CONN_END_TIMEOUT ? TLS_LOSS_SILENT : TLS_LOSS_ENDED;
@@ -267,6 +266,7 @@ static void on_timeout(void *owner)
     }
     if (!connection->route.reached && !handshaking && delivery_step(&connection->delivery) == STEP_CONNECT)
         relay_route_silent(connection);
+    relay_cause_saw(connection, CONN_END_TIMEOUT);
     snprintf(why, sizeof why, "timed out during %s",
              client_step_name(handshaking ? STEP_TLS : delivery_step(&connection->delivery)));
     lose(connection, handshaking, TLS_LOSS_SILENT, why);
@@ -323,10 +323,7 @@ static void on_eyeballs_done(void *owner, int descriptor, size_t index, enum con
         on_connected(connection);
         return;
     }
-    if (how_ended == CONN_END_REFUSED)
-        relay_route_reached(connection);
-    else if (how_ended == CONN_END_TIMEOUT)
-        relay_route_silent(connection);
+    relay_route_ended(connection, how_ended);
     delivery_tried_all(&connection->delivery);
     lose(connection, false, TLS_LOSS_ENDED, why);
     run(connection);
@@ -346,6 +343,7 @@ static void connect_to(struct outbound_connection *connection, const struct deli
     ask_of_peer(connection, action);
     peer->tls = (struct tls_result){0};
     peer->tls_first = action->tls;
+    relay_cause_begin(connection, &action->address);
     outbound_message_rewind(&connection->message); /* a fresh connection gets the whole message */
     connection->message.given_all = false;
     connection->stage = OUTBOUND_CONNECTING;

@@ -112,6 +112,20 @@ static void log_test(const struct outbound_connection *connection, struct bytes 
     buffer_free(&text);
 }
 
+/* One reason for all: nothing was said about any of them. */
+static void add_cause(struct outbound_connection *connection, struct delivery_result *results, size_t count)
+{
+    struct buffer reason = {0};
+    if (count == 0)
+        return;
+    buffer_add(&reason, results[0].text);
+    relay_cause_add(connection, &results[0], &reason);
+    for (size_t i = count; i-- > 0 && reason.length > results[0].text.length;)
+        if (results[i].code == 0 && results[i].outcome == OUTCOME_DEFERRED)
+            results[i].text = arena_copy(&connection->message.arena, buffer_bytes(&reason));
+    buffer_free(&reason);
+}
+
 void relay_answer(struct relay *relay, struct outbound_connection *connection,
                   const struct delivery_result *results, size_t count)
 {
@@ -120,6 +134,7 @@ void relay_answer(struct relay *relay, struct outbound_connection *connection,
         .delivery = connection->message.number, .tls = tls_of(connection), .result_count = count};
     answer.results = memory_new((count + 1) * sizeof *answer.results);
     memcpy(answer.results, results, count * sizeof *results);
+    add_cause(connection, answer.results, count);
     delivery_peer(&connection->delivery, &peer);
     answer.peer = buffer_bytes(&peer);
     log_test(connection, answer.peer, &answer.tls);
@@ -274,6 +289,8 @@ static bool relay_open(struct child *child, struct error *error)
         return false;
     tls_client_resume(&relay->tls);
     relay->dns = open_dns(config, error);
+    if (relay->dns != NULL)
+        dns_be_patient(relay->dns);
     return relay->dns != NULL;
 }
 
@@ -364,6 +381,7 @@ const struct service relay_service = {
     .stop = STOP_DELIVERY,
     .keeps = SANDBOX_CALLS_OUT | SANDBOX_HAS_THREADS,
     .folder = "relay",
+    .resolves = true,
     .command = relay_command,
     .open = relay_open,
     .open_own = relay_open_own,

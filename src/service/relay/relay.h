@@ -6,8 +6,8 @@
  * the loop, so they outlive the calls that ended them. smarthost.c detects the smarthost's port if it is
  * not configured, while connections wait for it. sts_policies.c caches the MTA-STS policies of other
  * domains, fetch.c downloads them; port_self_check.c tests this server's own ports, own_addresses.c lists
- * the addresses of this machine; smarthost_secret.c has the supervisor run the command that prints the
- * smarthost's password or token.
+ * the addresses of this machine; relay_cause.c says why a server was not reached; smarthost_secret.c has the
+ * supervisor run the command that prints the smarthost's password or token.
  */
 #ifndef MAILBOAT_SERVICE_RELAY_RELAY_H
 #define MAILBOAT_SERVICE_RELAY_RELAY_H
@@ -29,7 +29,10 @@ enum relay_limit {
     OUTBOUND_IDLE_MS = 3 * 1000,
     /* of one attempt; after it no further server is looked up or connected to */
     OUTBOUND_SEARCH_MS = 30 * 60 * 1000,
-    OWN_FRESH_MS = 1000,              /* maximum age of the list of this machine's addresses */
+    OWN_FRESH_MS = 1000, /* maximum age of the list of this machine's addresses */
+    RELAY_SEEN_MAX = 8,
+    RELAY_SEEN_MS = 15 * 60 * 1000,   /* how long it tells something about the network */
+    RELAY_SILENT_MIN = 2,             /* other servers that are silent before the network is blamed */
     SECRET_FRESH_MS = 10 * 60 * 1000, /* age from which a token is fetched again */
     /* a backward jump of the wall clock that invalidates the resolver's cache */
     RELAY_CLOCK_BACK_MS = 10 * 1000,
@@ -45,6 +48,14 @@ struct own_list {
     struct own_addresses list; /* view of it */
     uint64_t read_ms;          /* 0: never */
     bool failed;               /* on the last read; logged once */
+};
+
+/* How the last attempt to reach another server ended, for the diagnosis of the next failure. */
+struct relay_seen {
+    char host[DOMAIN_MAX + 1];
+    struct route_address address;
+    enum fact_reach reach;
+    uint64_t at_ms;
 };
 
 struct relay {
@@ -66,8 +77,9 @@ struct relay {
     uint64_t secret_ms;
     bool secret_asked;
     struct own_list own;
-    struct port25_monitor port25_monitor; /* with via: auto: whether outgoing port 25 works */
-    struct conn probe;                    /* probes whether it works again */
+    struct relay_seen seen[RELAY_SEEN_MAX]; /* on the port of other servers; at most one per host */
+    struct port25_monitor port25_monitor;   /* with via: auto: whether outgoing port 25 works */
+    struct conn probe;                      /* probes whether it works again */
     struct timer probing, drained;
     /* check of this server's own ports, while it runs, and its asker; NULL: none */
     struct port_connect *examining;
@@ -126,6 +138,12 @@ struct outbound_peer {
     char name[DOMAIN_MAX + 1];       /* host name for the certificate check */
     bool tls_first;                  /* implicit TLS */
     struct tls_result tls;           /* zeroes before the handshake */
+    /* of the last attempt, for relay_cause.c: */
+    struct route_address tried;
+    enum fact_reach reach;
+    enum fact_unreachable unreachable;
+    struct attempt_line evidence; /* of a failed handshake */
+    bool tls_failed;
 };
 
 /* An outbound connection, or an attempt at one, and its message. */
@@ -190,9 +208,22 @@ bool relay_route_is_auto(const struct outbound_connection *connection);
 void relay_route_choose(struct outbound_connection *connection);
 void relay_route_reached(struct outbound_connection *connection);
 void relay_route_silent(struct outbound_connection *connection);
+void relay_route_ended(struct outbound_connection *connection, enum conn_end end); /* without a connection */
 /* True if the message failed because 25 is blocked, and the smarthost may relay it. */
 bool relay_route_has_other(const struct outbound_connection *connection);
 void relay_route_start(struct relay *relay);
+
+/* relay_cause.c: */
+/* An attempt to connect begins. */
+void relay_cause_begin(struct outbound_connection *connection, const struct route_address *address);
+/* A handshake fails, or the connection does otherwise; before it is closed. */
+void relay_cause_lost(struct outbound_connection *connection, bool in_tls);
+/* Records how an attempt to connect ended; CONN_END_CLOSED: it did not, there is a connection. */
+void relay_cause_saw(struct outbound_connection *connection, enum conn_end end);
+/* Appends "; cause: …" with what to do to the reason of a server that was not reached, where what was seen
+ * tells one; else nothing. */
+void relay_cause_add(struct outbound_connection *connection, const struct delivery_result *result,
+                     struct buffer *reason);
 
 /* own_addresses.c: */
 /* Returns the list, which does not move; its content may change with the next call. */

@@ -77,6 +77,15 @@ void relay_route_silent(struct outbound_connection *connection)
     timer_set(&relay->probing, PORT25_MONITOR_PROBE_MS);
 }
 
+void relay_route_ended(struct outbound_connection *connection, enum conn_end end)
+{
+    relay_cause_saw(connection, end);
+    if (end == CONN_END_REFUSED)
+        relay_route_reached(connection); /* a refusal shows a reachable host */
+    else if (end == CONN_END_TIMEOUT && !connection->delivery.connected)
+        relay_route_silent(connection);
+}
+
 bool relay_route_has_other(const struct outbound_connection *connection)
 {
     return relay_route_is_auto(connection) && may_be_blocked(connection) && !connection->route.by_smarthost &&

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a destination's server was not reached: the reason in the queue has the cause and what to do, and the network
+is blamed only once several servers are silent."""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mailboat import Mailboat
+from networks import networks
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+ADDRESSES = ["93.184.215.20", "142.250.102.27", "52.98.16.211"]  # in these namespaces alone: an address of documentation would be the cause
+ZONE = """$ORIGIN example.test.
+$TTL 60
+@ IN SOA ns hostmaster 1 60 60 60 60
+@ IN NS ns
+ns IN A 192.0.2.2
+""" + "".join(f"d{i} IN MX 10 mx{i}.d{i}\nmx{i}.d{i} IN A {address}\n" for i, address in enumerate(ADDRESSES))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, certificates):
+    """Mailboat on the client, which relays to three hosts on the other side, whose port 25 a firewall decides."""
+    with networks(tmp_path_factory.mktemp("net")) as net:
+        net.change_zone(ZONE)
+        subprocess.run(["ip", "-n", net.client, "route", "add", "default", "via", "192.0.2.2"], check=True)
+        for address in ADDRESSES:
+            subprocess.run(["ip", "-n", net.server, "addr", "add", f"{address}/32", "dev", "lo"], check=True)
+        yield net
+
+
+@pytest.fixture
+def server(world, tmp_path, certificates):
+    world.clear()
+    server = Mailboat(tmp_path / "server", certificates, domains=("sender.test",), wrapper=["ip", "netns", "exec", world.client],
+                      relay="relay: {via: mx}\n").start()
+    yield server
+    server.stop()
+
+
+def send(server, destination):
+    to = f"bob@d{destination}.example.test"
+    server.cli("send", "--from", "ada@sender.test", "--to", to, "--body", "hello")
+    return to
+
+
+def test_a_refused_port_is_the_servers(world, server):
+    world.refuse(25)
+    line = server.wait_log("deferred", send(server, 0))[0]
+    cause = "; cause: no mail server listens on 25 of mx0.d0.example.test"
+    assert cause in line
+    listed = json.loads(server.cli("queue", "list", "--json").stdout)
+    for command in ("explain", ("queue", "show")):
+        assert cause in server.cli(*([command] if isinstance(command, str) else command), listed[0]["id"]).stdout
+
+
+def test_one_silent_server_blames_nobody_and_several_the_network(world, server):
+    world.drop(25)
+    recipients = [send(server, destination) for destination in range(3)]
+    lines = [server.wait_log("deferred", to, timeout=60)[0] for to in recipients]
+    blamed = [line for line in lines if "; cause: " in line]
+    assert len(blamed) == 1 and "; cause: outgoing 25 is blocked" in blamed[0] and "smarthost" in blamed[0], lines
