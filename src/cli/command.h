@@ -18,6 +18,7 @@ struct command {
     int (*run)(int argc, char **argv);
     /* arguments of another program follow: --help is recognized only as the single argument */
     bool own_arguments;
+    bool h_is_taken; /* -h is a flag of its own: it asks for help only as the single argument */
 };
 
 extern const struct command *const commands[]; /* ends with NULL */

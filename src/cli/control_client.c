@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "config/readers.h"
 #include "io/clock.h"
 #include "service/services.h"
 #include "store/queue/store_lock.h"
@@ -18,6 +19,9 @@ enum { ANSWER_TIMEOUT_MS = 60 * 1000 };
 
 static bool not_there(const char *folder, const char *path, struct error *error)
 {
+    char readers[READERS_MAX];
+    if (errno == EACCES && readers_explain(path, readers, sizeof readers))
+        return error_set(error, EX_NOPERM, "%s; run the command as root (sudo)", readers);
     if (errno == EACCES || errno == EPERM)
         return error_set_errno(error, EX_NOPERM, "cannot reach the running server at %s", path);
     if (store_lock_owner(folder) == 0)

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "cli/command.h"
+#include "core/text/near_word.h"
 
 extern const struct command alias_command, checkpassword_command, config_command, demo_command, dns_command,
     doctor_command, domain_command, explain_command, import_command, key_command, mailboxes_command,
@@ -28,6 +29,7 @@ static int print_help(void)
            "[--help]\n\n");
     for (size_t i = 0; commands[i] != NULL; i++)
         printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    printf("\n  help COMMAND, version\n");
     return EX_OK;
 }
 
@@ -35,10 +37,42 @@ static bool asks_for_help(const struct command *command, int argc, char **argv)
 {
     if (command->own_arguments)
         return argc == 2 && strcmp(argv[1], "--help") == 0;
+    if (argc == 2 && strcmp(argv[1], "-h") == 0)
+        return true;
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], "--help") == 0)
+        if (strcmp(argv[i], "--help") == 0 || (strcmp(argv[i], "-h") == 0 && !command->h_is_taken))
             return true;
     return false;
+}
+
+static const struct command *command_named(const char *name)
+{
+    for (size_t i = 0; commands[i] != NULL; i++)
+        if (strcmp(name, commands[i]->name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+static int fail_unknown(const char *name)
+{
+    struct error error;
+    const char *near = NULL;
+    for (size_t i = 0; commands[i] != NULL && near == NULL; i++)
+        if (near_word_fits(bytes_of_text(name), bytes_of_text(commands[i]->name)))
+            near = commands[i]->name;
+    error_set(&error, EX_USAGE, "unknown command '%s'%s%s%s (see: mailboat --help)", name,
+              near == NULL ? "" : "; did you mean '", near == NULL ? "" : near, near == NULL ? "" : "'?");
+    fprintf(stderr, "mailboat: %s\n", error.text);
+    return error.exit_code;
+}
+
+/* "help", "help ports" */
+static int run_help(int argc, char **argv)
+{
+    if (argc < 3)
+        return print_help();
+    const struct command *command = command_named(argv[2]);
+    return command == NULL ? fail_unknown(argv[2]) : fputs(command->help, stdout) < 0 ? EX_IOERR : EX_OK;
 }
 
 static int run(const struct command *command, int argc, char **argv)
@@ -69,13 +103,10 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return print_help();
-    if (strcmp(argv[1], "--version") == 0)
+    if (strcmp(argv[1], "help") == 0)
+        return run_help(argc, argv);
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0 || strcmp(argv[1], "-V") == 0)
         return printf("mailboat %s\n", MAILBOAT_VERSION) < 0 ? EX_IOERR : EX_OK;
-    for (size_t i = 0; commands[i] != NULL; i++)
-        if (strcmp(argv[1], commands[i]->name) == 0)
-            return run(commands[i], argc - 1, argv + 1);
-    struct error error;
-    error_set(&error, EX_USAGE, "unknown command '%s' (see: mailboat --help)", argv[1]);
-    fprintf(stderr, "mailboat: %s\n", error.text);
-    return error.exit_code;
+    const struct command *command = command_named(argv[1]);
+    return command == NULL ? fail_unknown(argv[1]) : run(command, argc - 1, argv + 1);
 }

@@ -13,6 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "core/text/near_word.h"
 #include "store/accounts.h"
 
 /* ---- flags ---- */
@@ -48,6 +49,18 @@ static bool take_value(const struct command *command, const struct option_rule *
     return true;
 }
 
+static void fail_unknown(const struct command *command, const char *text, const struct option_rule *rules)
+{
+    struct bytes name = bytes_from(bytes_of_text(text), text[1] == '-' ? 2 : 1);
+    name = bytes_split(&name, '=');
+    while (rules->type != OPTION_END && !near_word_fits(name, bytes_of_text(rules->name)))
+        rules++;
+    if (rules->type == OPTION_END)
+        command_usage(command, "unknown option %s", text);
+    else
+        command_usage(command, "unknown option %s; did you mean --%s?", text, rules->name);
+}
+
 /* Reads the flag argv[*at]; its value may be in it or in the next argument. */
 static bool read_flag(const struct command *command, int argc, char **argv, int *at,
                       const struct option_rule *rules, uint64_t *given)
@@ -60,7 +73,7 @@ static bool read_flag(const struct command *command, int argc, char **argv, int 
                                              : find_short(rules, text[1]);
     const char *value = is_long ? rest.at : text + 2;
     if (rule == NULL) {
-        command_usage(command, "unknown option %s", text);
+        fail_unknown(command, text, rules);
         return false;
     }
     assert(rule - rules < OPTION_RULES_MAX);
@@ -151,12 +164,18 @@ static bool flags_fit(const struct command *command, const struct command_verb *
 static int usage_of_verbs(const struct command *command, const char *said, const struct command_verb *verbs)
 {
     struct buffer text = {0};
+    const char *near = NULL;
+    for (const struct command_verb *verb = verbs; said != NULL && near == NULL && verb->name != NULL; verb++)
+        if (near_word_fits(bytes_of_text(said), bytes_of_text(verb->name)))
+            near = verb->name;
     for (const struct command_verb *verb = verbs; verb->name != NULL; verb++)
         buffer_add_format(&text, "%s%s%s%s", verb == verbs ? "" : ", ", verb->name,
                           verb->arguments[0] == '\0' ? "" : " ", verb->arguments);
     int exit_code = said == NULL ? command_usage(command, "missing verb; use one of: %s", buffer_text(&text))
-                                 : command_usage(command, "unknown verb '%s'; use one of: %s", said,
-                                                 buffer_text(&text));
+                    : near != NULL
+                        ? command_usage(command, "unknown verb '%s'; did you mean '%s'?", said, near)
+                        : command_usage(command, "unknown verb '%s'; use one of: %s", said,
+                                        buffer_text(&text));
     buffer_free(&text);
     return exit_code;
 }
@@ -171,6 +190,8 @@ int options_run_verb(const struct command *command, int argc, char **argv, const
     const struct command_verb *verb = verbs;
     while (said != NULL && verb->name != NULL && strcmp(verb->name, said) != 0)
         verb++;
+    if (said != NULL && verb->name == NULL && strcmp(said, "help") == 0)
+        return fputs(command->help, stdout) < 0 ? EX_IOERR : EX_OK;
     if (said == NULL || verb->name == NULL)
         return usage_of_verbs(command, said, verbs);
     struct verb_call call = {
@@ -284,12 +305,19 @@ static bool read_password_file(const char *file, struct buffer *out, struct erro
     return got || error_set(error, EX_DATAERR, "%s is empty: its first line is the password", file);
 }
 
-bool options_password(const struct command *command, const char *file, struct buffer *out, int *exit_code)
+static bool ask_once(struct buffer *out, struct error *error)
+{
+    clearerr(stdin); /* a text that was typed before ended with ^D */
+    return ask("Password: ", out) || error_set(error, EX_DATAERR, "no password was given");
+}
+
+static bool read_password(const struct command *command, const char *file, bool exists, struct buffer *out,
+                          int *exit_code)
 {
     struct error error = {0};
     bool got = file != NULL ? read_password_file(file, out, &error)
                : isatty(STDIN_FILENO)
-                   ? ask_twice(out, &error)
+                   ? (exists ? ask_once : ask_twice)(out, &error)
                    : read_line(stdin, out) ||
                          error_set(&error, EX_DATAERR,
                                    "no password on standard input: its first line is the password");
@@ -302,4 +330,15 @@ bool options_password(const struct command *command, const char *file, struct bu
         *exit_code = command_fail(command, &error);
     }
     return got;
+}
+
+bool options_password(const struct command *command, const char *file, struct buffer *out, int *exit_code)
+{
+    return read_password(command, file, false, out, exit_code);
+}
+
+bool options_existing_password(const struct command *command, const char *file, struct buffer *out,
+                               int *exit_code)
+{
+    return read_password(command, file, true, out, exit_code);
 }

@@ -67,6 +67,9 @@ bool options_config(const struct command *command, const char *file, struct conf
 /* Reads a password: from `file`, by two prompts on a terminal, or the first line of standard input.
  * Appends to `out`; false after an error has been printed. */
 bool options_password(const struct command *command, const char *file, struct buffer *out, int *exit_code);
+/* The same for a password that exists already: by one prompt on a terminal. */
+bool options_existing_password(const struct command *command, const char *file, struct buffer *out,
+                               int *exit_code);
 /* Overwrites and frees it. */
 void options_wipe(struct buffer *secret);
 

@@ -2,9 +2,11 @@
 /* complete: derived values, and checks across several keys. */
 #include <assert.h>
 #include <errno.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "config/config_reader.h"
+#include "config/readers.h"
 #include "config/secret_file.h"
 #include "core/dns/host.h"
 #include "core/port/port_order.h"
@@ -49,13 +51,27 @@ static void fill_listeners(struct config *config)
     }
 }
 
+/* Another user than the one that the command needs: nothing is wrong with the configuration. */
+static bool fail_denied(const struct config_reader *reader, const yaml_node_t *node, const char *key,
+                        const char *readers)
+{
+    config_read_fail(reader, node, "%s: %s; run the command as root (sudo)", key, readers);
+    if (reader->error != NULL)
+        reader->error->exit_code = EX_NOPERM;
+    return false;
+}
+
 static bool check_file(const struct config_reader *reader, const char *path, const char *file)
 {
     if (file == NULL || reader->as_anybody || access(file, R_OK) == 0)
         return true;
-    return config_read_fail(reader, said_at(reader, path),
-                            "%s: cannot read %s (%s); give a file that exists, or omit the key", path, file,
-                            strerror(errno));
+    int number = errno;
+    char readers[READERS_MAX];
+    if (number != EACCES || !readers_explain(file, readers, sizeof readers))
+        return config_read_fail(reader, said_at(reader, path), "%s: cannot read %s (%s)%s", path, file,
+                                strerror(number),
+                                number == ENOENT ? "; give a file that exists, or omit the key" : "");
+    return fail_denied(reader, said_at(reader, path), path, readers);
 }
 
 static bool check_tls(const struct config_reader *reader)
@@ -75,8 +91,12 @@ static bool check_password(const struct config_reader *reader)
     static const char key[] = "relay.smarthost.password_file";
     const char *file = reader->config->relay.smarthost.password_file;
     struct error why = {0};
-    return file == NULL || reader->as_anybody || secret_file_check(key, file, &why) ||
-           config_read_fail(reader, said_at(reader, key), "%s", why.text);
+    char readers[READERS_MAX];
+    if (file == NULL || reader->as_anybody || secret_file_check(key, file, &why))
+        return true;
+    if (why.number == EACCES && readers_explain(file, readers, sizeof readers))
+        return fail_denied(reader, said_at(reader, key), key, readers);
+    return config_read_fail(reader, said_at(reader, key), "%s", why.text);
 }
 
 static bool check_relay(const struct config_reader *reader)

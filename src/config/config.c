@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "config/config_reader.h"
+#include "config/readers.h"
 #include "config/yaml_memory.h"
 #include "core/port/port_order.h"
 
@@ -138,6 +139,9 @@ static bool load(struct config *config, const char *file, bool as_anybody, struc
     const char *name = file == NULL ? CONFIG_DEFAULT_FILE : file;
     int opened = open(name, O_RDONLY | O_CLOEXEC);
     *config = (struct config){0};
+    char readers[READERS_MAX];
+    if (opened < 0 && errno == EACCES && readers_explain(name, readers, sizeof readers))
+        return error_set(error, EX_NOPERM, "%s; run the command as root (sudo)", readers);
     if (opened < 0)
         return error_set(error, EX_CONFIG,
                          "%s: cannot read the configuration (%s); create it, or name another with --config",

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* values: parses single values with their units and bounds, and reports errors. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
 #include "config/config_reader.h"
 #include "core/dns/host.h"
+#include "core/text/near_word.h"
 
 /* ---- errors: FILE:LINE: what; hint ---- */
 
@@ -25,28 +27,6 @@ struct bytes config_read_text(const yaml_node_t *node)
     return bytes_of(node->data.scalar.value, node->data.scalar.length);
 }
 
-/* Returns the edit distance of two words, for "did you mean". */
-static size_t distance(struct bytes a, struct bytes b)
-{
-    enum { WORD_MAX = 40 };
-    size_t row[WORD_MAX + 1];
-    if (a.length > WORD_MAX || b.length > WORD_MAX)
-        return SIZE_MAX;
-    for (size_t i = 0; i <= b.length; i++)
-        row[i] = i;
-    for (size_t i = 1; i <= a.length; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t k = 1; k <= b.length; k++) {
-            size_t change = diagonal + (a.at[i - 1] == b.at[k - 1] ? 0 : 1);
-            size_t shorter = (row[k] < row[k - 1] ? row[k] : row[k - 1]) + 1;
-            diagonal = row[k];
-            row[k] = change < shorter ? change : shorter;
-        }
-    }
-    return row[b.length];
-}
-
 /* Returns the next part of a key's path after `prefix`, empty if the path differs. */
 static struct bytes part_behind(const char *path, const char *prefix)
 {
@@ -61,10 +41,10 @@ bool config_read_fail_unknown(const struct config_reader *reader, const yaml_nod
                               const struct config_key *keys, size_t count, const char *prefix)
 {
     struct bytes said = config_read_text(node), best = bytes_none();
-    size_t least = 4;
+    unsigned least = 4;
     for (size_t i = 0; i < count; i++) {
         struct bytes part = part_behind(keys[i].path, prefix);
-        size_t away = part.length == 0 ? SIZE_MAX : distance(said, part);
+        unsigned away = part.length == 0 ? UINT_MAX : near_word_slips(said, part);
         if (away < least) {
             least = away;
             best = part;

@@ -296,6 +296,7 @@ static void on_resolved(void *owner)
                                   .needs_auth = port_connect->options.needs_auth,
                                   .by_token = port_connect->options.by_token,
                                   .examine = port_connect->options.examine,
+                                  .remembered = port_connect->options.remembered,
                                   .last_resort = port_connect->options.last_resort,
                                   .address_count = port_connect->lookup.address_count};
     size_t most = !racing.examine                           ? HOST_LOOKUP_FIRST_MAX

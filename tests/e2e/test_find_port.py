@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -117,15 +118,49 @@ def test_what_won_is_remembered_on_this_network(net):
     net.drop(587)
     assert "587: no answer" in send(net, home=home).stderr
     again = send(net, home=home)
-    assert "port 2525 selected: it is the first choice and it works" in again.stderr
+    assert "port 2525 selected: it worked last time on this network, and it works" in again.stderr
     fresh = send(net, "--fresh", home=home)
     assert "587: no answer" in fresh.stderr
     net.clear()
     net.drop(2525)  # what is remembered fails: the race is right behind it
     moved = send(net, home=home)
     assert moved.returncode == 0 and "port 587 selected" in moved.stderr
-    assert "first choice" in send(net, home=home).stderr
+    assert "it worked last time" in send(net, home=home).stderr
     assert (home / ".local/state/mailboat/ports.json").stat().st_mode & 0o77 == 0
+
+
+def test_settings_know_what_send_and_ports_saw(net):
+    """A blocked port comes last, with the reason; the one that was used first."""
+    home = net.folder / "settings"
+    net.drop(587)
+    net.cli("ports", "mail.example.test", "--ca-file", net.ca, "--deadline", "3", home=home)
+    assert "port 2525 selected" in send(net, home=home).stderr
+    lines = net.cli("settings", "ada@example.test", "--host", "mail.example.test", home=home).stdout.splitlines()
+    ports = [line for line in lines if line.startswith(("Port", "  or"))]
+    assert [line.split()[1].rstrip(",") for line in ports] == ["2525", "465", "587"]
+    assert "worked on this network when last used" in ports[0] and "blocked on this network when last tried" in ports[2]
+    text = net.cli("settings", "ada@example.test", "--host", "mail.example.test", "--for", "msmtp", home=home).stdout
+    assert "port 2525" in text
+    facts = json.loads(net.cli("settings", "ada@example.test", "--host", "mail.example.test", "--json", home=home).stdout)
+    assert [(port["port"], port.get("blocked", False)) for port in facts["ports"]] == [(2525, False), (465, False), (587, True)]
+
+
+def test_forty_rejected_at_once_keep_the_state_whole(net):
+    """Forty programs write the same state: each tells its own truth, and the file is never torn or lost."""
+    home = net.folder / "forty"
+    wrong = net.folder / "wrong"
+    wrong.write_text("not-her-password\n")
+    assert send(net, home=home).returncode == 0
+    with ThreadPoolExecutor(40) as pool:
+        codes = list(pool.map(lambda _: send(net, "--password-file", str(wrong), home=home).returncode, range(40)))
+    assert set(codes) <= {77, 75} and 77 in codes, codes  # 75: the server's limit of attempts
+    state = home / ".local/state/mailboat"
+    for name in ("history.json", "ports.json"):
+        assert isinstance(json.loads((state / name).read_text()), dict)
+    assert sorted(file.name for file in state.iterdir()) == ["history.json", "ports.json"]
+    history = json.loads((state / "history.json").read_text())
+    assert len(history["refused"]) == 1
+    assert history["calls"]["mail.example.test"]["count"] == 41, history["calls"]
 
 
 def test_silent_ipv6_costs_little(net):

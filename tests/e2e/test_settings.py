@@ -179,6 +179,12 @@ def test_without_a_configuration_the_provider_is_known(tmp_path):
     assert "no SMTP at all" in ask("me@tuta.com", "--host", "tuta").stderr
 
 
+def test_an_address_of_a_provider_needs_no_dns_and_no_configuration(at_localhost, tmp_path):
+    for more in ([], ["--config", at_localhost]):  # a server here does not make gmail.com its own
+        facts = json.loads(run("settings", "me@gmail.com", "--json", *more, env={**os.environ, "XDG_STATE_HOME": str(tmp_path)}).stdout)
+        assert (facts["host"], facts["user"]) == ("smtp.gmail.com", "me@gmail.com") and {p["port"] for p in facts["ports"]} == {587, 465}
+
+
 def test_a_provider_s_own_settings(shared_server):
     facts = json.loads(run("settings", "me@example.net", "--host", "sendgrid", "--json").stdout)
     assert (facts["host"], facts["user"]) == ("smtp.sendgrid.net", "apikey")

@@ -345,7 +345,7 @@ def test_send_leaves_by_443_when_all_else_is_shut(clear_net):
     done = send_out(net, home=home)
     assert done.returncode == 0 and "port 443 selected" in done.stderr, done.stderr
     net.server_of_mail.wait_log("accepted", "port=443 ")
-    assert "port 443 selected: it is the first choice and it works" in send_out(net, home=home).stderr  # remembered
+    assert "port 443 selected: it worked last time on this network, and it works" in send_out(net, home=home).stderr  # remembered
     assert send_out(net, "--ports", "587,2525,465", "--deadline", "2").returncode == 69  # only where it may
     net.clear()
     net.refuse(587, 2525)

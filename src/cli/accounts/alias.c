@@ -82,9 +82,10 @@ static void say_done(const char *address, const struct alias_targets *targets, s
         printf("%s: %s %.*s\n", address, add ? "its mail goes to" : "its mail no longer goes to",
                BYTES_ARG(targets->at[0]));
     else if (added < targets->count)
-        printf("%s: added %zu targets; %zu existed already\n", address, added, targets->count - added);
+        printf("%s: added %zu target%s; %zu existed already\n", address, added, added == 1 ? "" : "s",
+               targets->count - added);
     else
-        printf("%s: added %zu targets\n", address, added);
+        printf("%s: added %zu target%s\n", address, added, added == 1 ? "" : "s");
 }
 
 static int change(const char *config_file, const char *address, const struct alias_targets *targets, bool add)

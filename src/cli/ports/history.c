@@ -54,7 +54,7 @@ void history_remember_call(const char *host)
 {
     if (!is_kept(host))
         return;
-    json_t *all = state_file_load(file_name), *calls = part_of(all, "calls");
+    json_t *all = state_file_change(file_name), *calls = part_of(all, "calls");
     json_int_t now = state_file_now_s(), hour = now / HOUR_S, count = 0, before = 0;
     json_t *entry = json_object_get(calls, host);
     if (json_integer_value(json_object_get(entry, "hour")) == hour) {
@@ -104,7 +104,7 @@ void history_remember_race(const char *host, const struct race *race)
     char network[STATE_FILE_NETWORK_MAX];
     const struct provider *provider = provider_by_host(bytes_of_text(host));
     state_file_network(network, sizeof network);
-    json_t *all = state_file_load(file_name), *known = part_of(all, "networks");
+    json_t *all = state_file_change(file_name), *known = part_of(all, "networks");
     if (json_object_get(known, network) == NULL)
         state_file_make_room(known, HISTORY_NETWORKS_MAX, "at");
     json_t *entry = part_of(known, network), *ports = part_of(entry, "ports");
@@ -134,7 +134,7 @@ void history_remember_refused(const char *host, const char *user)
     if (!is_kept(host) || user == NULL)
         return;
     key_of(host, user, key, sizeof key);
-    json_t *all = state_file_load(file_name), *refused = part_of(all, "refused");
+    json_t *all = state_file_change(file_name), *refused = part_of(all, "refused");
     json_object_del(refused, key);
     state_file_make_room(refused, HISTORY_REFUSED_MAX, "at");
     json_object_set_new(refused, key, json_pack("{s:I}", "at", state_file_now_s()));
@@ -148,9 +148,10 @@ void history_forget_refused(const char *host, const char *user)
     if (!is_kept(host) || user == NULL)
         return;
     key_of(host, user, key, sizeof key);
-    json_t *all = state_file_load(file_name);
+    json_t *all = state_file_change(file_name);
     if (json_object_del(json_object_get(all, "refused"), key) == 0)
         state_file_save(file_name, all);
+    state_file_leave();
     json_decref(all);
 }
 

@@ -36,7 +36,7 @@ void port_cache_remember(const char *host, const struct race_port *port)
 {
     char key[512];
     key_of(host, key, sizeof key);
-    json_t *all = state_file_load(file_name);
+    json_t *all = state_file_change(file_name);
     json_object_del(all, key);
     state_file_make_room(all, PORT_CACHE_MAX, "until");
     json_object_set_new(all, key,
@@ -51,8 +51,9 @@ void port_cache_forget(const char *host)
 {
     char key[512];
     key_of(host, key, sizeof key);
-    json_t *all = state_file_load(file_name);
+    json_t *all = state_file_change(file_name);
     if (json_object_del(all, key) == 0)
         state_file_save(file_name, all);
+    state_file_leave();
     json_decref(all);
 }

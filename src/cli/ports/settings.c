@@ -27,7 +27,8 @@ enum { ENDPOINTS_MAX = 32, MX_PORT = 25, WEB_PORT = 443 /* for clients that offe
 struct settings_endpoint {
     uint16_t port;
     bool implicit;
-    bool blocked; /* on this network, when it was last tried */
+    bool blocked;  /* on this network, when it was last tried */
+    bool selected; /* there, when mail was last sent */
 };
 
 struct settings_options {
@@ -52,7 +53,8 @@ static void add_endpoint(struct settings *settings, uint16_t port, bool implicit
         if (settings->endpoints[i].port == port)
             return;
     if (port != MX_PORT && port != WEB_PORT && settings->endpoint_count < ENDPOINTS_MAX)
-        settings->endpoints[settings->endpoint_count++] = (struct settings_endpoint){port, implicit, false};
+        settings->endpoints[settings->endpoint_count++] = (struct settings_endpoint){.port = port,
+                                                                                     .implicit = implicit};
 }
 
 static bool is_hosted(const struct config *config, struct bytes domain)
@@ -110,10 +112,10 @@ static void sort_endpoints(struct settings *settings)
         settings->endpoints[i].blocked = history_is_blocked(&history, settings->endpoints[i].port);
     for (int turn = 0; turn < 3; turn++)
         for (size_t i = 0; i < settings->endpoint_count; i++) {
-            const struct settings_endpoint *one = &settings->endpoints[i];
-            bool first = has_known && one->port == known.port &&
-                         one->implicit == (known.tls == CLIENT_TLS_IMPLICIT);
-            if (turn == (first ? 0 : one->blocked ? 2 : 1))
+            struct settings_endpoint *one = &settings->endpoints[i];
+            one->selected = has_known && one->port == known.port &&
+                            one->implicit == (known.tls == CLIENT_TLS_IMPLICIT);
+            if (turn == (one->selected ? 0 : one->blocked ? 2 : 1))
                 sorted[count++] = *one;
         }
     memcpy(settings->endpoints, sorted, count * sizeof sorted[0]);
@@ -142,9 +144,8 @@ static bool gather_by_address(struct settings *settings, const char *address, st
     return true;
 }
 
-static bool gather_elsewhere(struct settings *settings, const char *host, struct error *error)
+static bool gather_elsewhere(struct settings *settings, struct bytes name, struct error *error)
 {
-    struct bytes name = bytes_of_text(host);
     settings->provider = provider_by_host(name) != NULL ? provider_by_host(name) : provider_by_name(name);
     const struct provider *by = settings->provider != NULL ? settings->provider : &provider_unknown;
     if (settings->provider != NULL && !provider_has_smtp(by))
@@ -157,7 +158,7 @@ static bool gather_elsewhere(struct settings *settings, const char *host, struct
             by->hosts);
     const char *fault = host_fault(settings->host, false);
     if (fault != NULL)
-        return error_set(error, EX_DATAERR, "'%s' is not a host name: %s", host, fault);
+        return error_set(error, EX_DATAERR, "'%.*s' is not a host name: %s", BYTES_ARG(name), fault);
     if (by->fixed_user != NULL)
         settings->user = bytes_of_text(by->fixed_user);
     else if (by->user_is_local)
@@ -223,7 +224,9 @@ static void print_page(const struct settings *settings)
     for (size_t i = 0; i < settings->endpoint_count; i++)
         printf("%-11s %u, %s%s\n", i == 0 ? "Port" : "  or", settings->endpoints[i].port,
                settings->endpoints[i].implicit ? "implicit TLS (\"SSL/TLS\")" : "STARTTLS (required)",
-               settings->endpoints[i].blocked ? "; blocked on this network when last tried" : "");
+               settings->endpoints[i].selected  ? "; worked on this network when last used"
+               : settings->endpoints[i].blocked ? "; blocked on this network when last tried"
+                                                : "");
     print_reading("IMAP", settings->imaps, settings->imap);
     print_reading("POP3", settings->pop3s, settings->pop3);
     printf("User name   %.*s\n", BYTES_ARG(settings->user));
@@ -332,13 +335,18 @@ static int print(const struct settings_options *wish, const char *address,
     struct error error = {0};
     bool configured = false;
     bool done = read_address(&settings, address, &error);
+    const struct provider *provider = done ? provider_by_domain(settings.domain) : NULL;
     bool here = wish->host == NULL && (wish->config != NULL || access(CONFIG_DEFAULT_FILE, F_OK) == 0);
     if (done && here)
         done = configured = config_load_as_anybody(&config, wish->config, &error);
+    if (done && here && provider != NULL && !is_hosted(&config, settings.domain))
+        here = false; /* a mailbox elsewhere */
     if (done)
         done = here                 ? gather_here(&settings, &config, &error)
-               : wish->host != NULL ? gather_elsewhere(&settings, wish->host, &error)
-                                    : gather_by_address(&settings, address, &error);
+               : wish->host != NULL ? gather_elsewhere(&settings, bytes_of_text(wish->host), &error)
+               : provider != NULL && (!provider_has_smtp(provider) || provider_host(provider).length > 0)
+                   ? gather_elsewhere(&settings, bytes_of_text(provider->name), &error)
+                   : gather_by_address(&settings, address, &error);
     if (done && choose_port(&settings, wish->port, &error))
         print_settings(&settings, template, wish->json);
     if (configured)
@@ -374,8 +382,9 @@ const struct command settings_command = {
             "Prints what a program needs to send mail as ADDRESS through this server: the\n"
             "facts, or with --for the text to paste. The password is never printed: make one\n"
             "for each program with mailboat key add ADDRESS.\n"
-            "Without a configuration here the server of ADDRESS is looked for, as mailboat\n"
-            "ports does; a port that was blocked on this network comes last.\n"
+            "Without a configuration here, or for an address of a well-known provider, the\n"
+            "server of ADDRESS is looked for, as mailboat ports does; the port that worked last\n"
+            "on this network comes first, and one that was blocked there last.\n"
             "\n"
             "      --for PROGRAM   apple, outlook, thunderbird, wordpress, phpmailer, nodemailer,\n"
             "                      django, python, rails, spring, msmtp, postfix\n"

@@ -6,11 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/clock.h"
 #include "io/folder.h"
+
+enum { LOCK_MS = 10 * 1000, LOCK_PAUSE_US = 2000 };
 
 /* ---- the file ---- */
 
@@ -54,13 +57,38 @@ json_t *state_file_load(const char *name)
     return json_object();
 }
 
+/* The folder, locked by this process; -1: not locked. */
+static int changing = -1;
+
+json_t *state_file_change(const char *name)
+{
+    struct folder folder;
+    if (changing < 0 && open_state(&folder, true)) {
+        changing = openat(folder.descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        folder_close(&folder);
+        uint64_t until_ms = clock_now_ms() + LOCK_MS; /* a stopped process keeps nobody waiting */
+        while (changing >= 0 && flock(changing, LOCK_EX | LOCK_NB) != 0 && clock_now_ms() < until_ms)
+            usleep(LOCK_PAUSE_US);
+    }
+    return state_file_load(name);
+}
+
+void state_file_leave(void)
+{
+    if (changing >= 0)
+        close(changing);
+    changing = -1;
+}
+
 /* Atomic: a reader sees the old file or the new one; two writers do not mix. */
 void state_file_save(const char *name, json_t *all)
 {
     struct folder folder;
     char fresh[64];
-    if (!open_state(&folder, true))
+    if (!open_state(&folder, true)) {
+        state_file_leave();
         return;
+    }
     snprintf(fresh, sizeof fresh, "%s.%ld", name, (long)getpid());
     int file = folder_new_file(folder.descriptor, fresh, 0600);
     bool written = file >= 0 && json_dumpfd(all, file, JSON_INDENT(1)) == 0;
@@ -69,6 +97,7 @@ void state_file_save(const char *name, json_t *all)
     if (!written || renameat(folder.descriptor, fresh, folder.descriptor, name) != 0)
         unlinkat(folder.descriptor, fresh, 0);
     folder_close(&folder);
+    state_file_leave();
 }
 
 /* ---- the current network ---- */

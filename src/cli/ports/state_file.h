@@ -14,8 +14,12 @@ enum { STATE_FILE_NETWORK_MAX = 160 };
 
 /* `name`: in the folder. What is there, or a new object; the caller's to json_decref(). */
 json_t *state_file_load(const char *name);
+/* The same to change it: until state_file_save() or state_file_leave() other processes wait, so that no
+ * change of theirs is lost. */
+json_t *state_file_change(const char *name);
 /* A reader sees the old file or the new one; nobody else can read it. */
 void state_file_save(const char *name, json_t *all);
+void state_file_leave(void); /* nothing is to be saved */
 /* Takes away entries until there is room for one more; those with the smallest number in `field` go first. */
 void state_file_make_room(json_t *all, size_t max, const char *field);
 /* "eth0 192.168.1.1 52:54:00:12:34:56" of the default route, or "no gateway". */

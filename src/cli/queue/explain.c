@@ -158,7 +158,9 @@ static void print_recipient(struct explanation *explanation, const struct store_
     }
     putchar('\n');
     if (kept > 0 && number > 1)
-        printf("    (attempts 1 to %u are only in the log)\n", (unsigned)number - 1);
+        printf(number == 2 ? "    (attempt %u is only in the log)\n"
+                           : "    (attempts 1 to %u are only in the log)\n",
+               (unsigned)number - 1);
     for (size_t i = 0; i < kept; i++)
         print_attempt(&attempts[i], number + (uint32_t)i);
     if (kept > 0)

@@ -253,7 +253,8 @@ static void print_destinations(const struct queue_counts *stats, const struct st
         for (unsigned state = 0; state < TOP_COUNTS_KINDS; state++)
             rest.counts[state] += d->entries[i]->counts[state];
     }
-    snprintf(others, sizeof others, "(%llu others)", (unsigned long long)(d->count - shown + d->rest_names));
+    unsigned long long left_out = d->count - shown + d->rest_names;
+    snprintf(others, sizeof others, "(%llu other%s)", left_out, left_out == 1 ? "" : "s");
     if (rest.total > 0)
         print_row(table, bytes_of_text(others), rest.total, rest.counts, 0, stats->now_ms);
 }
@@ -287,9 +288,10 @@ static void print_text(const struct queue_counts *stats)
     queue_id_text(stats->oldest_id, id);
     buffer_add_format(
         &line,
-        "%llu recipients of %llu messages: %llu ready, %llu waiting, %llu held, %llu in progress; the "
+        "%llu recipient%s of %llu message%s: %llu ready, %llu waiting, %llu held, %llu in progress; the "
         "oldest, %s, since %s",
-        (unsigned long long)stats->recipients, (unsigned long long)stats->messages,
+        (unsigned long long)stats->recipients, stats->recipients == 1 ? "" : "s",
+        (unsigned long long)stats->messages, stats->messages == 1 ? "" : "s",
         (unsigned long long)stats->states[READY], (unsigned long long)stats->states[WAITING],
         (unsigned long long)stats->states[HELD], (unsigned long long)stats->states[IN_FLIGHT], id,
         format_age(stats->oldest_ms, stats->now_ms, age));

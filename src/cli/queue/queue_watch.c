@@ -122,9 +122,9 @@ static void add_line(struct watch_frame *frame, struct buffer *line, size_t inde
 static void head_line(struct buffer *line, const struct watch_screen *view)
 {
     const struct ipc_status_answer *now = view->now;
-    buffer_add_format(line, "%u deliveries in progress%s%s", (unsigned)now->deliveries,
-                      now->is_held ? "; the configuration holds the queue" : "",
-                      now->is_full ? "; the disk is full" : "");
+    buffer_add_format(
+        line, "%u deliver%s in progress%s%s", (unsigned)now->deliveries, now->deliveries == 1 ? "y" : "ies",
+        now->is_held ? "; the configuration holds the queue" : "", now->is_full ? "; the disk is full" : "");
     add_rates(line, view, "  %s %s/s");
 }
 

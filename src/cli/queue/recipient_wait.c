@@ -128,8 +128,8 @@ static void add_retry(struct buffer *out, const struct queue_view *view, uint64_
 static void add_failures(struct buffer *out, const struct recipient_wait *wait, struct bytes destination)
 {
     char buffer[STORE_DESTINATION_MAX + 1];
-    buffer_add_format(out, "%u connections to %s failed in a row", (unsigned)wait->failures,
-                      recipient_wait_destination(destination, buffer));
+    buffer_add_format(out, "%u connection%s to %s failed in a row", (unsigned)wait->failures,
+                      wait->failures == 1 ? "" : "s", recipient_wait_destination(destination, buffer));
 }
 
 void recipient_wait_add(struct buffer *out, const struct recipient_wait *wait, const struct queue_view *view,

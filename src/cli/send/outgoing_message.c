@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "core/message/address_list.h"
 #include "core/message/mime.h"
@@ -124,10 +125,18 @@ static FILE *open_temporary(struct error *error)
     return file;
 }
 
+/* A user at a terminal must know that the program waits. */
+static FILE *invite(const struct outgoing_parts *parts)
+{
+    if (parts->invitation != NULL && isatty(STDIN_FILENO))
+        fprintf(stderr, "%s\n", parts->invitation);
+    return stdin;
+}
+
 static FILE *open_text(const struct outgoing_parts *parts, struct error *error)
 {
     if (parts->file == NULL || strcmp(parts->file, "-") == 0)
-        return stdin;
+        return invite(parts);
     FILE *file = fopen(parts->file, "re");
     if (file == NULL)
         error_set_errno(error, EX_NOINPUT, "cannot read %s", parts->file);
@@ -160,8 +169,11 @@ static bool read_text(const struct outgoing_parts *parts, struct buffer *text, s
         read_until_dot(file, text);
     for (size_t count; !parts->dot_ends &&
                        (count = fread(buffer_reserve(text, READ_SIZE), 1, READ_SIZE, file)) > 0 &&
-                       text->length < TEXT_MAX;)
+                       text->length < TEXT_MAX;) {
         buffer_written(text, count);
+        if (feof(file)) /* a terminal would be asked for another ^D */
+            break;
+    }
     bool done = !ferror(file) || error_set_errno(error, EX_NOINPUT, "cannot read %s",
                                                  parts->file == NULL ? "standard input" : parts->file);
     if (text->length >= TEXT_MAX)

@@ -25,8 +25,9 @@ struct outgoing_parts {
     /* not NULL: the text is a complete message in any case, addresses without a domain get this one, and a
      * line that is not a field ends the header instead of being an error */
     const char *domain;
-    const char *sender; /* of the envelope, bare; NULL: the address in `from` */
-    bool dot_ends;      /* a line with one dot ends the text */
+    const char *sender;     /* of the envelope, bare; NULL: the address in `from` */
+    bool dot_ends;          /* a line with one dot ends the text */
+    const char *invitation; /* printed before the text is read from a terminal; NULL: nothing is */
     uint64_t now_ms, random;
 };
 

@@ -72,6 +72,7 @@ static void put_first(struct server_connection_options *options, const struct ra
         return;
     memmove(&options->ports[1], &options->ports[0], at * sizeof options->ports[0]);
     options->ports[0] = *known;
+    options->remembered = known->port;
 }
 
 /* Returns the port that won, with its actual TLS mode. */
@@ -205,12 +206,17 @@ static bool find_secret(const struct send_options *wish, struct buffer *secret, 
     if (wish->user == NULL || wish->host == NULL)
         return true;
     if (command == NULL)
-        return options_password(&send_command, wish->password_file, secret, exit_code);
+        return options_existing_password(&send_command, wish->password_file, secret, exit_code);
     if (secret_of_command(command, secret, &error))
         return true;
     *exit_code = command_fail(&send_command, &error);
     return false;
 }
+
+static const char invitation[] = "Type the text of the message; end it with ^D on a line of its own.",
+                  invitation_whole[] =
+                      "Type the whole message, its header first; end it with ^D on a line of "
+                      "its own.";
 
 static int compose_and_submit(struct send_options *wish)
 {
@@ -234,6 +240,7 @@ static int compose_and_submit(struct send_options *wish)
                                    .attach = wish->attach.at,
                                    .attach_count = wish->attach.count,
                                    .read_recipients = wish->read_recipients,
+                                   .invitation = wish->read_recipients ? invitation_whole : invitation,
                                    .now_ms = clock_epoch_ms(),
                                    .random = random_u64()};
     if (error.text[0] != '\0' || !outgoing_message_compose(&message, &parts, &error))
@@ -318,7 +325,7 @@ const struct command send_command = {
             "machine, with --host to another server, through the first of the ports 587, 2525\n"
             "and 465 that works, always with TLS; the ports are tried in a race, so a blocked\n"
             "port costs a quarter of a second. Prints which port was selected, and why.\n"
-            "The text is --body, or FILE, or standard input.\n"
+            "The text is --body, or FILE, or standard input; on a terminal it ends with ^D.\n"
             "\n"
             "      --to, --cc, --bcc A  recipients; repeatable\n"
             "  -f, --from ADDRESS       the sender, also as \"Name <address>\"\n"
@@ -353,4 +360,5 @@ const struct command send_command = {
             "example: mailboat send --host smtp.example.net --user ada@example.org \\\n"
             "           --to bob@example.com --subject hello --body \"how are you?\"\n",
     .run = run,
+    .h_is_taken = true,
 };

@@ -576,7 +576,9 @@ void race_explain(const struct race *race, struct buffer *out)
         first = false;
     }
     if (best != NULL && first)
-        buffer_add_text(out, ": it is the first choice and it works");
+        buffer_add_text(out, winner->port == race->options.remembered
+                                 ? ": it worked last time on this network, and it works"
+                                 : ": it is the first choice and it works");
     if (best != NULL && best->tls_mismatch)
         buffer_add_format(out, "; note: it uses %s there, contrary to convention",
                           best->tls == CLIENT_TLS_IMPLICIT ? "implicit TLS" : "STARTTLS");

@@ -70,6 +70,7 @@ struct race_options {
     bool by_token;        /* with an OAuth 2 token */
     bool any_certificate; /* loopback: TLS may be self-signed */
     bool examine;         /* starts all at once, no winner */
+    uint16_t remembered;  /* the first port, where it is there since it worked last time; 0: none */
     uint16_t last_resort; /* PORT_LAST_RESORT, which must be among the ports; 0: none */
     uint32_t deadline_ms; /* 0: RACE_DEADLINE_MS */
 };
