@@ -156,6 +156,21 @@ static bool check_domains(const struct config_reader *reader)
     return true;
 }
 
+/* A domain is delivered here or passed on. */
+static bool check_relay_domains(const struct config_reader *reader)
+{
+    const struct config *config = reader->config;
+    for (size_t i = 0; i < config->relay.domain_count; i++)
+        for (size_t k = 0; k < config->domain_count; k++)
+            if (strcmp(config->relay.domains[i].domain, config->domains[k]) == 0)
+                return config_read_fail(
+                    reader, said_at(reader, "relay.domains"),
+                    "relay.domains: %s is listed under domains too: its mail is delivered "
+                    "here or passed on, not both",
+                    config->domains[k]);
+    return true;
+}
+
 static bool check_send_as(const struct config_reader *reader)
 {
     const struct config *config = reader->config;
@@ -271,6 +286,6 @@ bool config_complete(struct config_reader *reader)
     if (config->queue.first_ms > config->queue.max_ms)
         return config_read_fail(reader, said_at(reader, "queue.retry.first"),
                                 "queue.retry: first is longer than max");
-    return check_domains(reader) && check_tls(reader) && check_relay(reader) && check_send_as(reader) &&
-           check_mailboxes(reader) && check_trusted(reader);
+    return check_domains(reader) && check_relay_domains(reader) && check_tls(reader) && check_relay(reader) &&
+           check_send_as(reader) && check_mailboxes(reader) && check_trusted(reader);
 }

@@ -40,6 +40,8 @@ static bool read_key(struct config_reader *reader, const yaml_node_t *name, cons
         return config_read_tls(reader, value, key);
     if (key->type == KEY_ROUTES)
         return config_read_routes(reader, value, key);
+    if (key->type == KEY_RELAY_DOMAINS)
+        return config_read_relay_domains(reader, value, key);
     if (key->type == KEY_LOCAL_USERS)
         return config_read_local_users(reader, value, key);
     return key->type == KEY_LISTENERS ? config_read_listeners(reader, value, key)

@@ -21,6 +21,8 @@ enum resolver_dnssec { DNSSEC_AUTO, DNSSEC_REQUIRED, DNSSEC_OFF }; /* auto: if t
 
 #define CONFIG_DEFAULT_FILE "/etc/mailboat/mailboat.conf"
 
+enum { CONFIG_OLD_TLS_BITS_MIN = 24 }; /* of IPv4; twice as many of IPv6 */
+
 struct config_listener {
     const char *address; /* "0.0.0.0", "::", "127.0.0.1"; NULL: every address, IPv4 and IPv6 */
     uint16_t port;
@@ -28,6 +30,25 @@ struct config_listener {
     enum server_tls tls;   /* default by port: 465 implicit, else STARTTLS */
     const char **proxies;  /* networks whose connections begin with a PROXY header */
     size_t proxy_count;
+    /* devices that may use TLS 1.0 and 1.1 here; none by default */
+    const char **old_tls;
+    size_t old_tls_count;
+};
+
+enum {
+    CONFIG_RELAY_RECIPIENTS_MAX = 1000000, /* of a domain */
+    CONFIG_RELAY_FILE_MAX = 64 << 20,      /* octets of a file of them */
+    CONFIG_LOCAL_PART_MAX = 320,
+};
+
+/* A domain whose mail is passed on to its own server. */
+struct config_relay_domain {
+    const char *domain;
+    const char **recipients; /* as written */
+    size_t recipient_count;
+    const char *recipients_file;
+    const char **accepted; /* local parts in lower case, sorted: those of both */
+    size_t accepted_count, accepted_capacity;
 };
 
 /* TLS policy for a domain. */
@@ -65,6 +86,8 @@ struct config {
         enum relay_via via;
         struct route_rule *routes; /* next hop or limits per domain */
         size_t route_count;
+        struct config_relay_domain *domains; /* passed on for other servers */
+        size_t domain_count;
         struct config_tls *tls; /* per domain; "*": all others, default auto */
         size_t tls_count;
         struct {
@@ -160,6 +183,15 @@ void config_forget_secrets(struct config *config);
 
 /* Returns the routing rules; they live as long as the configuration. */
 struct route_rules config_rules(const struct config *config);
+
+/* Says whether mail for an address is passed on to the server of its domain: that of relay.domains, for the
+ * recipients that it lists, with a +tag or without, and for postmaster. `canonical` is in lower case. */
+enum config_relayed {
+    CONFIG_NOT_RELAYED,     /* another domain */
+    CONFIG_RELAYED,         /* one of its recipients */
+    CONFIG_RELAYED_NOT_FOR, /* the domain, but not this recipient */
+};
+enum config_relayed config_relayed(const struct config *config, struct bytes canonical);
 
 /* Returns the TLS policy configured for this domain. */
 enum tls_wish config_tls_wish(const struct config *config, struct bytes domain);

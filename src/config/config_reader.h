@@ -48,6 +48,13 @@ struct text_list {
 };
 bool config_read_list(const struct config_reader *reader, const yaml_node_t *node,
                       const struct config_key *key, struct text_list *list);
+bool config_read_is_list(const struct config_reader *reader, const yaml_node_t *node,
+                         const struct config_key *key, size_t *count);
+const yaml_node_t *config_read_list_entry(const struct config_reader *reader, const yaml_node_t *node,
+                                          size_t i);
+/* Reads an entry of a list into its struct; `said` gets which of `keys` are set. */
+bool config_read_entry(const struct config_reader *reader, const yaml_node_t *node, const char *list,
+                       const struct config_key *keys, size_t count, void *into, bool *said);
 bool config_read_listeners(const struct config_reader *reader, const yaml_node_t *node,
                            const struct config_key *key);
 bool config_read_routes(const struct config_reader *reader, const yaml_node_t *node,
@@ -56,6 +63,12 @@ bool config_read_local_users(const struct config_reader *reader, const yaml_node
                              const struct config_key *key);
 bool config_read_tls(const struct config_reader *reader, const yaml_node_t *node,
                      const struct config_key *key);
+
+/* ---- exceptions.c ---- */
+bool config_read_relay_domains(const struct config_reader *reader, const yaml_node_t *node,
+                               const struct config_key *key);
+bool config_complete_old_tls(const struct config_reader *reader, const yaml_node_t *node,
+                             struct config_listener *listener);
 
 /* ---- complete.c ---- */
 bool config_complete(struct config_reader *reader);

@@ -6,6 +6,7 @@
 #define AT(member) offsetof(struct config, member)
 #define ROUTE(member) offsetof(struct route_rule, member)
 #define LOCAL_USER(member) offsetof(struct config_local_user, member)
+#define RELAY_DOMAIN(member) offsetof(struct config_relay_domain, member)
 #define LISTENER(member) offsetof(struct config_listener, member)
 
 enum { SECOND_MS = 1000, DAY_MS = 24 * 60 * 60 * 1000 };
@@ -64,6 +65,10 @@ const struct config_key config_keys[] = {
      "limit of messages to the smarthost per minute; 0 disables it"},
     {"relay.routes", KEY_ROUTES, AT(relay.routes), 0, ROUTE_RULES_MAX, NULL, NULL,
      "a route or limits for a domain: [{domain: example.com, host: mx.inside.example, rate: 60}]"},
+    {"relay.domains", KEY_RELAY_DOMAINS, AT(relay.domains), 0, 1000, NULL, NULL,
+     "domains whose mail is passed on to their own server, as by a backup MX or gateway: [{domain: "
+     "example.com, "
+     "recipients_file: /etc/mailboat/example.com.recipients}]"},
     {"relay.tls", KEY_TLS, AT(relay.tls), 0, 10000, tls_wishes, NULL,
      "how mail to a domain is secured: {example.com: dane}"},
     {"relay.port", KEY_PORT, AT(relay.port), 1, 65535, NULL, "25",
@@ -162,6 +167,8 @@ const struct config_key listener_keys[] = {
      "starttls, implicit, or none; follows from the port"},
     {"proxy", KEY_NETWORKS, LISTENER(proxies), 0, 256, NULL, NULL,
      "load balancers: connections from these addresses or networks must begin with a PROXY header"},
+    {"old_tls", KEY_NETWORKS, LISTENER(old_tls), 0, 64, NULL, NULL,
+     "devices that may use TLS 1.0 and 1.1 on this port: [192.0.2.7, 192.0.2.16/28]; no other client may"},
 };
 const size_t listener_key_count = ARRAY_LENGTH(listener_keys);
 
@@ -191,3 +198,13 @@ const struct config_key local_user_keys[] = {
      "the only addresses that the user may send as: [shop@example.org, \"*@example.net\"]; \"*\" is any"},
 };
 const size_t local_user_key_count = ARRAY_LENGTH(local_user_keys);
+
+const struct config_key relay_domain_keys[] = {
+    {"domain", KEY_TEXT, RELAY_DOMAIN(domain), 0, 0, NULL, NULL,
+     "the domain; its MX or relay.routes say where its mail goes"},
+    {"recipients", KEY_LIST, RELAY_DOMAIN(recipients), 0, 10000, NULL, NULL,
+     "the addresses that exist there: [ada, bob@example.com]"},
+    {"recipients_file", KEY_TEXT, RELAY_DOMAIN(recipients_file), 0, 0, NULL, NULL,
+     "file of such addresses, one per line; it is read again at a reload"},
+};
+const size_t relay_domain_key_count = ARRAY_LENGTH(relay_domain_keys);

@@ -11,8 +11,8 @@
 
 /* ---- lists ---- */
 
-static bool is_list(const struct config_reader *reader, const yaml_node_t *node, const struct config_key *key,
-                    size_t *count)
+bool config_read_is_list(const struct config_reader *reader, const yaml_node_t *node,
+                         const struct config_key *key, size_t *count)
 {
     if (node->type != YAML_SEQUENCE_NODE)
         return config_read_fail(reader, node, "%s: expected a list: [one, two]", key->path);
@@ -21,7 +21,8 @@ static bool is_list(const struct config_reader *reader, const yaml_node_t *node,
                                                   (unsigned long long)key->max);
 }
 
-static const yaml_node_t *list_entry(const struct config_reader *reader, const yaml_node_t *node, size_t i)
+const yaml_node_t *config_read_list_entry(const struct config_reader *reader, const yaml_node_t *node,
+                                          size_t i)
 {
     return yaml_document_get_node(reader->document, node->data.sequence.items.start[i]);
 }
@@ -44,15 +45,15 @@ bool config_read_list(const struct config_reader *reader, const yaml_node_t *nod
                       const struct config_key *key, struct text_list *list)
 {
     size_t count;
-    if (!is_list(reader, node, key, &count))
+    if (!config_read_is_list(reader, node, key, &count))
         return false;
     list->texts = ARENA_ARRAY(&reader->config->arena, const char *, count);
     for (size_t i = 0; i < count; i++) {
         struct config_key entry = *key;
         entry.type = KEY_TEXT;
-        if (!config_read_scalar(reader, list_entry(reader, node, i), &entry, &list->texts[i]) ||
+        if (!config_read_scalar(reader, config_read_list_entry(reader, node, i), &entry, &list->texts[i]) ||
             (key->type == KEY_NETWORKS &&
-             !check_network(reader, list_entry(reader, node, i), key, list->texts[i])))
+             !check_network(reader, config_read_list_entry(reader, node, i), key, list->texts[i])))
             return false;
     }
     list->count = count;
@@ -96,8 +97,7 @@ static bool complete_listener(const struct config_reader *reader, const yaml_nod
     return true;
 }
 
-/* Reads an entry of a list into its struct; `said` gets which of `keys` are set. */
-static bool read_entry(const struct config_reader *reader, const yaml_node_t *node, const char *list,
+bool config_read_entry(const struct config_reader *reader, const yaml_node_t *node, const char *list,
                        const struct config_key *keys, size_t count, void *into, bool *said)
 {
     if (node->type != YAML_MAPPING_NODE)
@@ -130,8 +130,9 @@ static bool read_listener(const struct config_reader *reader, const yaml_node_t 
                           struct config_listener *listener)
 {
     bool said[8] = {false};
-    return read_entry(reader, node, "listeners", listener_keys, listener_key_count, listener, said) &&
-           complete_listener(reader, node, listener, said[2], said[3]);
+    return config_read_entry(reader, node, "listeners", listener_keys, listener_key_count, listener, said) &&
+           complete_listener(reader, node, listener, said[2], said[3]) &&
+           config_complete_old_tls(reader, node, listener);
 }
 
 static bool same_listener(const struct config_listener *a, const struct config_listener *b)
@@ -145,11 +146,11 @@ bool config_read_listeners(const struct config_reader *reader, const yaml_node_t
 {
     struct config *config = reader->config;
     size_t count;
-    if (!is_list(reader, node, key, &count))
+    if (!config_read_is_list(reader, node, key, &count))
         return false;
     config->listeners = ARENA_ARRAY(&config->arena, struct config_listener, count);
     for (size_t i = 0; i < count; i++) {
-        const yaml_node_t *entry = list_entry(reader, node, i);
+        const yaml_node_t *entry = config_read_list_entry(reader, node, i);
         if (!read_listener(reader, entry, &config->listeners[i]))
             return false;
         for (size_t k = 0; k < i; k++)
@@ -198,15 +199,15 @@ bool config_read_routes(const struct config_reader *reader, const yaml_node_t *n
 {
     struct config *config = reader->config;
     size_t count;
-    if (!is_list(reader, node, key, &count))
+    if (!config_read_is_list(reader, node, key, &count))
         return false;
     config->relay.routes = ARENA_ARRAY(&config->arena, struct route_rule, count);
     for (size_t i = 0; i < count; i++) {
-        const yaml_node_t *entry = list_entry(reader, node, i);
+        const yaml_node_t *entry = config_read_list_entry(reader, node, i);
         struct route_rule *route = &config->relay.routes[i];
         bool said[8] = {false};
         *route = (struct route_rule){.via = RELAY_UNSAID};
-        if (!read_entry(reader, entry, key->path, route_keys, route_key_count, route, said) ||
+        if (!config_read_entry(reader, entry, key->path, route_keys, route_key_count, route, said) ||
             !complete_route(reader, entry, route, said))
             return false;
         for (size_t k = 0; k < i; k++)
@@ -255,16 +256,16 @@ bool config_read_local_users(const struct config_reader *reader, const yaml_node
 {
     struct config *config = reader->config;
     size_t count;
-    if (!is_list(reader, node, key, &count))
+    if (!config_read_is_list(reader, node, key, &count))
         return false;
     config->submission.local.users = ARENA_ARRAY(&config->arena, struct config_local_user, count);
     for (size_t i = 0; i < count; i++) {
-        const yaml_node_t *entry = list_entry(reader, node, i);
+        const yaml_node_t *entry = config_read_list_entry(reader, node, i);
         struct config_local_user *user = &config->submission.local.users[i];
         bool said[8] = {false};
         *user = (struct config_local_user){.messages_per_hour = CONFIG_AS_ALL,
                                            .recipients_per_hour = CONFIG_AS_ALL};
-        if (!read_entry(reader, entry, key->path, local_user_keys, local_user_key_count, user, said) ||
+        if (!config_read_entry(reader, entry, key->path, local_user_keys, local_user_key_count, user, said) ||
             !complete_local_user(reader, entry, user))
             return false;
         for (size_t k = 0; k < i; k++)

@@ -218,6 +218,7 @@ bool config_read_scalar(const struct config_reader *reader, const yaml_node_t *n
     case KEY_TLS:
     case KEY_ROUTES:
     case KEY_LOCAL_USERS:
+    case KEY_RELAY_DOMAINS:
     case KEY_LISTENERS: break;
     }
     return false;

@@ -83,6 +83,10 @@ static void add_listeners(struct buffer *out, const struct config *config)
             buffer_add_text(out, ", proxy: ");
             add_list(out, l->proxies, l->proxy_count);
         }
+        if (l->old_tls_count > 0) {
+            buffer_add_text(out, ", old_tls: ");
+            add_list(out, l->old_tls, l->old_tls_count);
+        }
         buffer_add_octet(out, '}');
     }
 }
@@ -118,6 +122,26 @@ static void add_routes(struct buffer *out, const struct config *config)
         buffer_add_octet(out, '}');
     }
     if (config->relay.route_count == 0)
+        buffer_add_text(out, " []");
+}
+
+static void add_relay_domains(struct buffer *out, const struct config *config)
+{
+    for (size_t i = 0; i < config->relay.domain_count; i++) {
+        const struct config_relay_domain *relayed = &config->relay.domains[i];
+        buffer_add_text(out, "\n    - {domain: ");
+        add_text(out, relayed->domain);
+        if (relayed->recipient_count > 0) {
+            buffer_add_text(out, ", recipients: ");
+            add_list(out, relayed->recipients, relayed->recipient_count);
+        }
+        if (relayed->recipients_file != NULL) {
+            buffer_add_text(out, ", recipients_file: ");
+            add_text(out, relayed->recipients_file);
+        }
+        buffer_add_octet(out, '}');
+    }
+    if (config->relay.domain_count == 0)
         buffer_add_text(out, " []");
 }
 
@@ -167,6 +191,7 @@ static void add_value(struct buffer *out, const struct config *config, const str
     case KEY_TLS: add_tls(out, config); break;
     case KEY_ROUTES: add_routes(out, config); break;
     case KEY_LOCAL_USERS: add_local_users(out, config); break;
+    case KEY_RELAY_DOMAINS: add_relay_domains(out, config); break;
     }
 }
 
@@ -203,7 +228,8 @@ void config_write(const struct config *config, struct buffer *out)
             continue;
         add_groups(out, before, key->path);
         before = key->path;
-        if (key->type != KEY_LISTENERS && key->type != KEY_ROUTES && key->type != KEY_LOCAL_USERS)
+        if (key->type != KEY_LISTENERS && key->type != KEY_ROUTES && key->type != KEY_LOCAL_USERS &&
+            key->type != KEY_RELAY_DOMAINS)
             buffer_add_octet(out, ' ');
         add_value(out, config, key);
         buffer_add_octet(out, '\n');

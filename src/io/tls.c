@@ -2,6 +2,7 @@
 #include "io/tls.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -139,6 +140,14 @@ bool tls_server_open(struct tls_context *context, const char *certificate_file, 
     }
     tls_close(context);
     return false;
+}
+
+void tls_allow_old(struct tls_context *context)
+{
+    SSL_CTX_set_security_level(context->ssl, 0);
+    SSL_CTX_set_min_proto_version(context->ssl, TLS1_VERSION);
+    int known = SSL_CTX_set_cipher_list(context->ssl, TLS_OLD_SUITES);
+    assert(known == 1);
 }
 
 /* ---- application protocol (ALPN) ---- */

@@ -32,6 +32,10 @@ enum { TLS_CLIENT_DH_BITS_MAX = 4096 };
 /* Opens a server's context: ECDHE only. PEM files, chain first. Errors name the file and a hint. */
 bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file,
                      struct error *error);
+/* Lets clients of this server context use TLS 1.0 and 1.1, and what such clients know: SHA-1, CBC, RSA key
+ * exchange. For a few devices, never for all. */
+void tls_allow_old(struct tls_context *context);
+#define TLS_OLD_SUITES TLS_SERVER_SUITES ":RSA+AES:@SECLEVEL=0"
 /* Derives session ticket keys from a secret and the time of day, so that all processes with the secret
  * resume each other's sessions (RFC 5077, RFC 8446 2.2); keys change every TLS_TICKET_S, and the previous
  * one is still accepted. The secret must not move. */

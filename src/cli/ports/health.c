@@ -141,6 +141,32 @@ static void examine_ports(struct health *health, const struct config *config)
     }
 }
 
+/* ---- exceptions ---- */
+
+/* Exceptions are named, so that they are not forgotten. */
+static void examine_exceptions(struct health *health, const struct config *config)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *l = &config->listeners[i];
+        for (size_t k = 0; k < l->old_tls_count; k++)
+            health_note(
+                health, HEALTH_FINE, arena_format(&health->arena, "old TLS, port %u", (unsigned)l->port),
+                arena_format(&health->arena, "%s may use TLS 1.0 and 1.1 there", l->old_tls[k]), NULL);
+    }
+    for (size_t i = 0; i < config->relay.domain_count; i++) {
+        const struct config_relay_domain *relayed = &config->relay.domains[i];
+        bool nobody = relayed->accepted_count == 0;
+        health_note(health, nobody ? HEALTH_WORRY : HEALTH_FINE,
+                    arena_format(&health->arena, "relay %s", relayed->domain),
+                    arena_format(&health->arena, "mail for %zu addresses is passed on to its server",
+                                 relayed->accepted_count),
+                    nobody ? arena_format(&health->arena, "list its addresses in %s",
+                                          relayed->recipients_file != NULL ? relayed->recipients_file
+                                                                           : "relay.domains")
+                           : NULL);
+    }
+}
+
 /* ---- the machine ---- */
 
 static void examine_clock(struct health *health)
@@ -306,6 +332,7 @@ static bool examine_domain(struct health *health, const struct config *config, c
 void health_examine(struct health *health, const struct config *config)
 {
     examine_ports(health, config);
+    examine_exceptions(health, config);
     health_certificate_examine(health, config);
     examine_clock(health);
     examine_trusted(health, config);

@@ -378,7 +378,8 @@ static const struct {
     {"smtp_tls_policy_maps", "set relay.tls for these domains"},
     {"relocated_maps", "there are no replies for addresses that moved; forward them by an alias"},
     {"recipient_delimiter", "is + here"},
-    {"relay_domains", "name them under relay.domains"},
+    {"relay_domains", "name each under relay.domains with its recipients, and its server under relay.routes"},
+    {"relay_recipient_maps", "its file can be recipients_file of relay.domains"},
 };
 
 static void add_foreign(struct postfix *p)

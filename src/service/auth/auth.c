@@ -64,6 +64,23 @@ static void ask_sender(struct auth *auth, struct channel *asker, const struct ip
     child_send(auth->child, asker, IPC_SENDER_ANSWER, &answer, -1);
 }
 
+/* Mail for the recipients of a domain of relay.domains goes on, as it came; no other is accepted for it. */
+static void resolve_relayed(struct auth *auth, struct bytes address, struct arena *arena,
+                            struct cached_recipient *fresh)
+{
+    struct buffer canonical = {0};
+    enum config_relayed relayed = accounts_canonical(&canonical, address)
+                                      ? config_relayed(auth->child->config, buffer_bytes(&canonical))
+                                      : CONFIG_NOT_RELAYED;
+    buffer_free(&canonical);
+    if (relayed == CONFIG_NOT_RELAYED)
+        return;
+    fresh->verdict = relayed == CONFIG_RELAYED ? RECIPIENT_KNOWN : RECIPIENT_UNKNOWN;
+    fresh->targets = ARENA_NEW(arena, struct recipient);
+    fresh->targets->address = arena_copy(arena, address);
+    fresh->target_count = relayed == CONFIG_RELAYED ? 1 : 0;
+}
+
 static void resolve(struct auth *auth, struct bytes address, struct arena *arena,
                     struct cached_recipient *fresh)
 {
@@ -74,6 +91,8 @@ static void resolve(struct auth *auth, struct bytes address, struct arena *arena
         verdicts[accounts_resolve(auth->accounts, address, arena, &fresh->targets, &fresh->target_count)];
     if (accounts_are_unreadable(auth->accounts))
         *fresh = (struct cached_recipient){.verdict = RECIPIENT_UNAVAILABLE};
+    else if (fresh->verdict == RECIPIENT_FOREIGN)
+        resolve_relayed(auth, address, arena, fresh);
 }
 
 static void ask_recipient(struct auth *auth, struct channel *asker, const struct ipc_recipient *asked)

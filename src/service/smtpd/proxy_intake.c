@@ -23,11 +23,16 @@ struct proxy_intake {
     struct proxy_intake *previous, *next;
 };
 
-bool proxy_intake_applies(const struct listener *listener, const struct sockaddr_storage *from)
+bool proxy_intake_is_listed(const struct sockaddr_storage *from, const char *const *networks, size_t count)
 {
     struct route_address address;
-    return listener->proxy_count > 0 && conn_address(from, &address) &&
-           ip_network_list_has(listener->proxies, listener->proxy_count, &address);
+    return conn_address(from, &address) && ip_network_list_has(networks, count, &address);
+}
+
+bool proxy_intake_applies(const struct listener *listener, const struct sockaddr_storage *from)
+{
+    return listener->proxy_count > 0 &&
+           proxy_intake_is_listed(from, listener->proxies, listener->proxy_count);
 }
 
 static void set_client(struct accepted_connection *accepted, const struct proxy_header *header)

@@ -20,6 +20,8 @@ enum {
     PROXY_WAITING_MAX = 1024,     /* connections of a process without their header; one more is closed */
 };
 
+/* True if one of these addresses or networks of the configuration has that of a client. */
+bool proxy_intake_is_listed(const struct sockaddr_storage *from, const char *const *networks, size_t count);
 /* True if connections from this address to this listener begin with a header. */
 bool proxy_intake_applies(const struct listener *listener, const struct sockaddr_storage *from);
 /* Takes over the descriptor. */

@@ -9,6 +9,7 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "service/event_log.h"
+#include "service/smtpd/proxy_intake.h"
 #include "service/smtpd/smtpd.h"
 
 static const struct conn_events smtp_connection_events;
@@ -70,7 +71,8 @@ static void begin_tls(struct smtp_connection *connection)
 {
     conn_set_deadline(&connection->conn, HANDSHAKE_TIMEOUT_MS);
     handshake_limit_take(connection);
-    conn_start_tls_server(&connection->conn, &connection->smtpd->tls);
+    struct smtpd *smtpd = connection->smtpd;
+    conn_start_tls_server(&connection->conn, connection->old_tls ? &smtpd->old_tls : &smtpd->tls);
     connection->stage = SMTP_HANDSHAKING;
 }
 
@@ -110,6 +112,13 @@ static void log_tls_mismatch(const struct smtp_connection *connection)
                                    : "the program is set to STARTTLS; this port is for SSL/TLS"));
 }
 
+static bool may_use_old_tls(const struct listener *listener, const struct sockaddr_storage *from)
+{
+    const struct config_listener *facts = listener->facts;
+    return facts != NULL && facts->old_tls_count > 0 &&
+           proxy_intake_is_listed(from, facts->old_tls, facts->old_tls_count);
+}
+
 void smtp_connection_start(struct listener *listener, const struct accepted_connection *accepted, bool known)
 {
     struct smtpd *smtpd = listener->smtpd;
@@ -119,6 +128,7 @@ void smtp_connection_start(struct listener *listener, const struct accepted_conn
     connection->network = accepted->network;
     connection->by_root = accepted->by_root;
     connection->is_trusted = accepted->is_trusted;
+    connection->old_tls = may_use_old_tls(listener, &accepted->from);
     auth_query_start(connection);
     message_submission_start(connection);
     memcpy(connection->address, accepted->address.at,
@@ -436,6 +446,10 @@ static void on_tls(void *owner)
     char buffer[128];
     assert(connection->stage == SMTP_HANDSHAKING);
     connection->stage = SMTP_TALKING;
+    if (connection->old_tls)
+        log_event(LOG_EVENT_INFO, "old_tls_allowed", LOG_TEXT("client", connection->address),
+                  LOG_U64("port", connection->listener->port),
+                  LOG_BYTES("tls", conn_tls_text(&connection->conn, buffer, sizeof buffer)));
     if (connection->session.state == NULL)
         begin_session(connection, bytes_none());
     else

@@ -70,6 +70,21 @@ static bool needs_tls(const struct child *child)
     return child->config->web.tls_port != 0;
 }
 
+/* A context of its own: no other client gets what it allows. */
+static bool open_old_tls(struct smtpd *smtpd, struct error *error)
+{
+    const struct config *config = smtpd->child->config;
+    bool wanted = false;
+    for (size_t i = 0; i < config->listener_count; i++)
+        wanted = wanted || config->listeners[i].old_tls_count > 0;
+    if (!wanted)
+        return true;
+    if (!tls_server_open(&smtpd->old_tls, config->tls.certificate, config->tls.key, error))
+        return false;
+    tls_allow_old(&smtpd->old_tls);
+    return true;
+}
+
 static bool smtpd_open(struct child *child, struct error *error)
 {
     struct smtpd *smtpd = &smtpd_here;
@@ -91,7 +106,7 @@ static bool smtpd_open(struct child *child, struct error *error)
         return false;
     tls_share_tickets(&smtpd->tls, smtpd->metrics->ticket_secret);
     tls_speak(&smtpd->tls, "smtp");
-    return true;
+    return open_old_tls(smtpd, error);
 }
 
 static bool smtpd_start(struct child *child, struct error *error)
@@ -112,6 +127,7 @@ static bool smtpd_start(struct child *child, struct error *error)
         listener->port = child->listener_facts[i].port;
         listener->proxies = child->listener_facts[i].proxies;
         listener->proxy_count = child->listener_facts[i].proxy_count;
+        listener->facts = &child->listener_facts[i];
         listener->either_way = child->config->tls.either_way && listener->policy.role == ROLE_SUBMISSION &&
                                listener->policy.tls != TLS_NONE;
         listener->trusted_policy = trusted_policy(child->config, &child->listener_facts[i]);

@@ -80,8 +80,9 @@ struct listener {
     struct server_policy clear_policy;   /* for clients without TLS on an implicit TLS port */
     const char *const *proxies;          /* networks whose connections begin with a PROXY header */
     size_t proxy_count;
-    bool either_way;       /* serves each client in the TLS mode that it begins with */
-    size_t admission_port; /* its index in struct admission */
+    const struct config_listener *facts; /* NULL: the local socket, or of web */
+    bool either_way;                     /* serves each client in the TLS mode that it begins with */
+    size_t admission_port;               /* its index in struct admission */
     struct watch watch;
 };
 
@@ -138,6 +139,7 @@ struct smtp_connection {
     struct auth_query query;
     struct message_submission message;
     struct credential *credential; /* of its authentication; NULL before, and where none is needed */
+    bool old_tls;                  /* its address may use an old version of TLS on this port */
     bool by_root;                  /* a local program of root's: it may send as anybody */
     bool is_trusted;               /* of submission.trusted: no sign-in is needed */
     bool signed_out;               /* its credential was revoked, and the session knows */
@@ -157,8 +159,8 @@ struct smtpd {
     const struct over_quota_table *over_quota; /* written by local */
     struct listener *listeners;
     size_t listener_count;
-    struct listener web_listener; /* for connections handed over by the web process: without a socket */
-    struct tls_context tls;
+    struct listener web_listener;    /* for connections handed over by the web process: without a socket */
+    struct tls_context tls, old_tls; /* old_tls: for the devices of listeners.old_tls; else not open */
     struct smtp_connection *connections;
     size_t connection_count;
     struct map clients; /* by address */
