@@ -243,7 +243,7 @@ static bool check_mailboxes(const struct config_reader *reader)
                             config->mailboxes.lmtp, SOCKET_PATH_MAX);
 }
 
-/* A trusted client may relay: a network as wide as the Internet would be an open relay. */
+/* Trusted programs may relay: a network as wide as the Internet would be an open relay. */
 static bool check_trusted(const struct config_reader *reader)
 {
     enum { NARROWEST_FOUR = 8, NARROWEST_SIX = 7 }; /* 10.0.0.0/8, fc00::/7 */

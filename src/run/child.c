@@ -324,5 +324,7 @@ int child_run(struct child *child, int control)
         while (!peer->lost && channel_wants_write(&peer->channel) &&
                channel_wait_writable(&peer->channel, LAST_WORDS_MS) && channel_flush(&peer->channel))
             continue;
+    if (child->service->on_end != NULL && wiring.exit_code == EX_OK)
+        child->service->on_end(child);
     return code_or_leaks(wiring.exit_code);
 }

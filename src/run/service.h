@@ -86,6 +86,8 @@ struct service {
      * successor follows: sessions of overlapping services may continue, the others call child_deafen()
      * once they read no more questions: the successor then reads those left in the channels. */
     void (*on_drain)(struct child *child, bool quick);
+    /* The process ends in order: closes what it has on disk. May be NULL. */
+    void (*on_end)(struct child *child);
     /* other messages of the supervisor; may be NULL */
     void (*on_supervisor)(struct child *child, enum ipc_kind kind, const union ipc_message *message);
 };

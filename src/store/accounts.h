@@ -24,6 +24,7 @@ enum accounts_limit {
     RESOLVE_PLACES_MAX = 100,
     ROAD_PLACES_MAX = 10000, /* followed to find out whether a mailbox exists at the end */
     EXPANSION_PAGE = 500,    /* targets of one alias per page */
+    PASSWORD_MIN = 6,        /* octets of a new one; see user.c */
     PASSWORD_MAX = 511,      /* octets: the limit of crypt(3) */
     DOMAIN_STEPS_MAX = 8,    /* domains that are another one, followed for one address */
     ACCOUNT_KEYS_MAX = 100,  /* per user, tried by SCRAM; PLAIN and LOGIN accept all */

@@ -68,13 +68,13 @@ def test_a_user_is_added_listed_disabled_and_removed(accounts):
 
 def test_refusals_name_the_mend(accounts):
     accounts.add_ada()
-    accounts.refused(65, "user", "add", "bob@foreign.example", text_input="x\n", says=["mailboat domain add foreign.example"])
-    accounts.refused(65, "user", "add", ADA, text_input="x\n", says=["already"])
-    accounts.refused(65, "user", "add", "bob", text_input="x\n", says=["ada@example.org"])
+    accounts.refused(65, "user", "add", "bob@foreign.example", text_input="secret\n", says=["mailboat domain add foreign.example"])
+    accounts.refused(65, "user", "add", ADA, text_input="secret\n", says=["already"])
+    accounts.refused(65, "user", "add", "bob", text_input="secret\n", says=["ada@example.org"])
     accounts.refused(65, "alias", "add", "info@foreign.example", ADA, says=["mailboat domain add foreign.example"])
     for verb in ("disable", "enable", "remove"):
         accounts.refused(67, "user", verb, "nobody@example.org", says=["nobody@example.org"])
-    accounts.refused(67, "user", "passwd", "nobody@example.org", text_input="x\n", says=["nobody@example.org"])
+    accounts.refused(67, "user", "passwd", "nobody@example.org", text_input="secret\n", says=["nobody@example.org"])
     accounts.refused(67, "key", "add", "nobody@example.org", says=["nobody@example.org"])
     accounts.refused(67, "key", "revoke", "nonsense", says=["nonsense"])
     accounts.refused(67, "alias", "remove", "info@example.org", says=["info@example.org"])
@@ -191,7 +191,7 @@ def test_domains_of_the_configuration_and_of_the_accounts(tmp_path):
     accounts.refused(67, "domain", "remove", "fourth.example", says=["fourth.example"])
     for wrong in ("bad domain", "192.0.2.1", "x-.example", ""):
         accounts.refused(65, "domain", "add", wrong, says=["domain name"])
-    accounts("user", "add", "bob@third.example", text_input="x\n")
+    accounts("user", "add", "bob@third.example", text_input="secret\n")
     accounts("domain", "remove", "third.example")
     assert "third.example" not in accounts("domain", "list").stdout
 

@@ -564,7 +564,7 @@ def test_relay_with_a_token_that_a_command_prints(mailboat, certificates, tmp_pa
 def test_relay_signs_in_by_scram_bound_to_the_channel(mailboat, certificates):
     far = mailboat(domains=("elsewhere.net", "example.org"), extra="log: {level: debug}\n")
     far.add_user(USER, PASSWORD)
-    far.add_user("bob@elsewhere.net", "x")
+    far.add_user("bob@elsewhere.net", "secret-of-bob")
     server = mailboat(relay=smarthost(certificates, far.ports[587], "starttls", password_command=f"echo {PASSWORD}"))
     server.add_user(USER, PASSWORD)
     submit(server)

@@ -206,7 +206,7 @@ def test_nobody_poses_as_the_owner_of_an_account(tmp_path, certificates):
         server.programs.send("-i", USER, message="Subject: x\n\n")
         for sender in (USER, "bob@example.org"):
             server.programs.send("-i", "-f", sender, USER, message=f"From: {sender}\nSubject: x\n\n", user=0)
-        server.add_user("nobody@example.org", "x")
+        server.add_user("nobody@example.org", "secret")
         server.programs.send("-i", USER, message="Subject: it has its name\n\n")
         server.programs.send("-i", "-f", "nobody@example.org", USER, message="Subject: x\n\n", user=NOBODY - 1, check=69)
     finally:

@@ -506,7 +506,7 @@ def test_who_is_full_is_refused_at_rcpt_with_dovecots_lmtp_too(mailboxes):  # no
 def test_accounts_of_version_3_are_brought_up_to_date(tmp_path):
     config = tmp_path / "c.conf"
     config.write_text(f"hostname: mx.example.org\ndata_dir: {tmp_path}/data\ndomains: [example.org]\n")
-    run("user", "add", ADA, "--password-stdin", "--config", config, text_input="x\n")
+    run("user", "add", ADA, "--password-stdin", "--config", config, text_input="secret\n")
     db = sqlite3.connect(tmp_path / "data" / "accounts" / "accounts.db")
     db.executescript("ALTER TABLE user DROP COLUMN quota; PRAGMA user_version = 3;")
     db.close()

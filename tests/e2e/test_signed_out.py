@@ -149,7 +149,7 @@ def test_a_right_to_an_address_ends_too(server):
 def test_what_changes_for_others_ends_nothing(server):
     clients = [smtp(server, port, user=USER, password=PASSWORD) for port in (587, 465, 2525) for _ in range(5)]
     for n in range(5):
-        server.add_user(f"u{n}@example.org", "x")
+        server.add_user(f"u{n}@example.org", "secret")
     server.cli("user", "disable", "bob@example.org")
     time.sleep(1.5)  # nothing must come
     assert all(goes_on(client) for client in clients) and not server.lines("signed_out")

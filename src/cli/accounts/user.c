@@ -56,6 +56,20 @@ static bool check_secret(const struct user_options *wish, struct buffer *secret,
     return error.exit_code == 0;
 }
 
+/* Guessing finds a shorter one in spite of all limits. Existing ones stay valid. */
+static bool is_long_enough(struct bytes password, int *exit_code)
+{
+    struct error error;
+    if (password.length >= PASSWORD_MIN)
+        return true;
+    error_set(&error, EX_DATAERR,
+              "the password is too short (at least %d characters); nothing was changed. A good one: openssl "
+              "rand -base64 12",
+              PASSWORD_MIN);
+    *exit_code = command_fail(&user_command, &error);
+    return false;
+}
+
 static int change(const struct verb_call *call, enum account_verb verb, bool with_password,
                   const char *done_text)
 {
@@ -67,8 +81,9 @@ static int change(const struct verb_call *call, enum account_verb verb, bool wit
     int exit_code = EX_OK;
     if (!options_config(&user_command, wish->config, &config, &exit_code))
         return exit_code;
-    if (!with_password || (options_password(&user_command, wish->password_file, &password, &exit_code) &&
-                           check_secret(wish, &password, &exit_code))) {
+    if (!with_password ||
+        (options_password(&user_command, wish->password_file, &password, &exit_code) &&
+         is_long_enough(buffer_bytes(&password), &exit_code) && check_secret(wish, &password, &exit_code))) {
         struct ipc_account_change asked = {.verb = verb,
                                            .name = bytes_of_text(address),
                                            .value = buffer_bytes(&password),

@@ -14,7 +14,7 @@ struct settings_template {
     const char *name;        /* value of --for */
     const char *title;       /* "Apple Mail" */
     bool quotes;             /* facts are in single quotes, with \ as the escape */
-    const char *self_signed; /* the way with a self-signed certificate, copied to FILE */
+    const char *self_signed; /* the step that makes it accept a self-signed certificate, copied to FILE */
     const char *text;
 };
 

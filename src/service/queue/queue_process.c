@@ -408,6 +408,14 @@ static void queue_process_drain(struct child *child, bool quick)
     timer_set(&p->wake, 0);
 }
 
+/* Folds the log into the database, so that a copy of mailboat.db alone is whole. */
+static void queue_process_end(struct child *child)
+{
+    struct queue_process *p = child->service_data;
+    store_close(p->store);
+    p->store = NULL;
+}
+
 /* ---- in the supervisor ---- */
 
 enum { OWNER_LOOKS = 40, OWNER_LOOK_MS = 50 };
@@ -436,6 +444,7 @@ const struct service queue_service = {
     .keeps = SANDBOX_READS_FILES | SANDBOX_WRITES_FILES | SANDBOX_ACCEPTS,
     .folder = "queue",
     .check_free = queue_process_check_free,
+    .on_end = queue_process_end,
     .open = queue_process_open,
     .open_own = queue_process_open_own,
     .start = queue_process_start,
