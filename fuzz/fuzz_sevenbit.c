@@ -5,10 +5,14 @@
 #include "choices.h"
 #include "core/message/transfer_encoding.h"
 
+static bool short_lines, eight_passes;
+
 static void encode(struct buffer *out, struct bytes content, bool binary, size_t step)
 {
     struct transfer_encoding sevenbit;
     transfer_encoding_start(&sevenbit, binary);
+    sevenbit.short_lines = short_lines;
+    sevenbit.eight_passes = eight_passes;
     while (content.length > 0) {
         struct bytes run = bytes_first(content, step);
         transfer_encoding_add(&sevenbit, out, run);
@@ -36,6 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2)
         return 0;
     bool binary = (data[0] & 1) != 0;
+    short_lines = (data[0] & 2) != 0 && !binary;
+    eight_passes = (data[0] & 4) != 0 && short_lines;
     struct bytes content = bytes_of(data + 2, size - 2);
     encode(&whole, content, binary, SIZE_MAX);
     encode(&cut, content, binary, 1 + data[1]);

@@ -265,7 +265,7 @@ static void put_envelope(struct buffer *out, const struct envelope *e)
     put_u8(out, e->body);
     put_u8(out, e->ret);
     put_u8(out, e->smtputf8);
-    put_u8(out, e->requiretls);
+    put_u8(out, (e->requiretls ? 1u : 0u) | (e->long_lines ? 2u : 0u));
     put(out, &e->size, sizeof e->size);
     put_recipients(out, e->recipients, e->recipient_count);
 }
@@ -467,7 +467,8 @@ static void get_envelope(struct ipc_reader *reader, struct envelope *e)
     e->body = (enum body_type)get_u8(reader, BODY_BINARYMIME);
     e->ret = (enum dsn_ret)get_u8(reader, RET_FULL);
     e->smtputf8 = get_u8(reader, 1) != 0;
-    e->requiretls = get_u8(reader, 1) != 0;
+    unsigned flags = get_u8(reader, 3);
+    e->requiretls = (flags & 1) != 0, e->long_lines = (flags & 2) != 0;
     get(reader, &e->size, sizeof e->size);
     get_recipients(reader, &recipients);
     e->recipients = recipients.at;

@@ -87,6 +87,7 @@ bool delivery_result_accept_own(struct queue *queue, uint64_t id, const struct e
         .envelope = {.body = bytes_is_ascii(content) ? BODY_7BIT : BODY_8BITMIME,
                      .smtputf8 = about->smtputf8,
                      .requiretls = about->requiretls,
+                     .long_lines = about->long_lines, /* of the header that the report returns */
                      .size = content.length,
                      .recipients = &to,
                      .recipient_count = 1},

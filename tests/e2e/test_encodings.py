@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What becomes of a message whose next server knows less than the one that
 took it: no 8BITMIME, no BINARYMIME, no SMTPUTF8."""
+import base64
 import email
 import email.policy
 from email.message import EmailMessage
@@ -238,3 +239,42 @@ def test_a_large_message_comes_whole_to_every_kind_of_server(server, peer, knows
     submit(server, ADA, [BOB], content, ["BODY=8BITMIME"])
     _, got = received(peer)
     assert parts_of(got) == parts_of(content) and (got.isascii() if not knows else got.endswith(content))
+
+
+# ---- lines longer than SMTP allows ----
+
+LONG, MIME = "word &amp; w\u00f6rd= " * 400, "MIME-Version: 1.0\n"
+LONG_BODIES = {
+    "html": MIME + "Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n<p>" + LONG + "</p>\n.\n" + LONG + "\n",
+    "plain": "\n" + "x" * 5000 + "\n.short\n",
+    "nothing said": "Content-Type: text/plain\n\n" + "a b\t" * 999 + "\n",
+    "base64": MIME + "Content-Type: image/png\nContent-Transfer-Encoding: base64\n\n" + base64.b64encode(bytes(range(256)) * 20).decode() + "\n",
+    "quoted": MIME + "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n" + "-=C3=B6-" * 800 + "=20\nend=\n\n",
+    "json": MIME + "Content-Type: application/json\n\n{" + "1," * 2000 + "}\n",
+    "mixed": MIME + 'Content-Type: multipart/mixed; boundary="b"\n\n--b\n\nshort\n--b\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n' + LONG
+             + "\n--b\nContent-Type: multipart/alternative; boundary=c\n\n--c\n\n" + "y" * 3000 + "\n--c\nContent-Transfer-Encoding: base64\n\n" + "QUJD" * 1000 + "\n--c--\n--b--\n",
+}
+
+
+@pytest.mark.parametrize("knows", [[], ["8BITMIME"], ["8BITMIME", "CHUNKING", "BINARYMIME", "PIPELINING"]], ids=len)
+@pytest.mark.parametrize("kind", LONG_BODIES)
+def test_long_lines_leave_as_short_ones_and_read_the_same(server, peer, kind, knows):
+    peer.knows = knows
+    sent = (f"From: {ADA}\nSubject: s" + " word" * 500 + "\nReferences: " + ",".join(f"<{i}@example.org>" for i in range(200)) + "\n" + LONG_BODIES[kind]).replace("\n", "\r\n").encode()
+    submit(server, ADA, [BOB], sent)
+    _, came = received(peer)
+    assert max(len(line) for line in came.split(b"\r\n")) <= 998
+    assert parts_of(came) == parts_of(sent)
+    assert email.message_from_bytes(came, policy=email.policy.default)["Subject"] == "s" + " word" * 500
+
+
+@pytest.mark.parametrize("head", ["DKIM-Signature: v=1; b=x\n", 'Content-Type: multipart/signed; micalg=sha-256; boundary=b\n'])
+def test_signed_content_with_long_lines_stays(server, peer, head):
+    body = ("--b\nContent-Type: text/html\n\n" + "x" * 3000 + "\n--b\nContent-Type: application/pkcs7-signature\nContent-Transfer-Encoding: base64\n\n" + "QUJD" * 20 + "\n--b--\n").replace("\n", "\r\n")
+    submit(server, ADA, [BOB], (f"From: {ADA}\n{head}{MIME}\n".replace("\n", "\r\n") + body).encode())
+    assert received(peer)[1].partition(b"\r\n\r\n")[2] == body.encode()
+
+
+def test_long_lines_stay_in_a_mailbox_here(server):
+    submit(server, ADA, [ADA], (f"From: {ADA}\r\nSubject: here\r\n\r\n" + "x" * 3000 + "\r\n").encode())
+    assert b"\n" + b"x" * 3000 + b"\n" in server.arrivals(ADA, "here")[0]

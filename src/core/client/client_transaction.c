@@ -120,7 +120,7 @@ static void say_mail(struct client_session *session)
     struct buffer line = {0};
     said.smtputf8 = needs_utf8(&said) && peer->smtputf8;
     said.size = peer->size_known && session->state->transfer_encoding == NULL ? said.size : 0;
-    if (session->state->transfer_encoding != NULL)
+    if (session->state->transfer_encoding != NULL && !session->state->transfer_encoding->eight_passes)
         said.body = BODY_7BIT;
     if (!peer->dsn) {
         said.ret = RET_UNSAID;
@@ -151,9 +151,13 @@ static void choose_encoding(struct client_session *session)
     struct client_state *state = session->state;
     bool binary = state->envelope->body == BODY_BINARYMIME, eight = state->envelope->body == BODY_8BITMIME;
     client_transaction_end_encoding(state);
-    if ((binary && !(peer->binarymime && peer->chunking)) || (eight && !peer->eightbitmime)) {
+    bool unfit = (binary && !(peer->binarymime && peer->chunking)) || (eight && !peer->eightbitmime);
+    bool too_long = state->envelope->long_lines && !binary && !session->options.lmtp;
+    if (unfit || too_long) {
         state->transfer_encoding = memory_new(sizeof *state->transfer_encoding);
         transfer_encoding_start(state->transfer_encoding, binary);
+        state->transfer_encoding->short_lines = too_long;
+        state->transfer_encoding->eight_passes = !unfit;
     }
     state->by_chunks = peer->chunking && state->transfer_encoding == NULL &&
                        (binary || state->envelope->size > CONTENT_RUN_MAX);

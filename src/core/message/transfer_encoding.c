@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/message/transfer_encoding.h"
 
+#include "core/message/long_field.h"
 #include "core/smtp/base64.h"
+#include "core/smtp/envelope.h"
 
 enum { ENCODED_LINE = 76 }; /* octets per line at most (RFC 2045 6.7, 6.8) */
 
@@ -182,36 +184,60 @@ static void enter(struct transfer_encoding *transfer_encoding, const struct mime
     boundary->length = (uint8_t)entity->boundary_length;
 }
 
+/* An encoded part only gets shorter lines. */
+static bool keeps_encoding(struct transfer_encoding *transfer_encoding, const struct mime_entity *entity)
+{
+    if (bytes_is_nocase(entity->encoding, "base64"))
+        transfer_encoding->state = TRANSFER_ENCODING_BASE64_LINES;
+    else if (bytes_is_nocase(entity->encoding, "quoted-printable"))
+        transfer_encoding->state = TRANSFER_ENCODING_QUOTED_LINES;
+    else
+        return false;
+    return true;
+}
+
 /* Sets the state for the content after the header, and returns its encoding; NULL: as the header says. */
 static const char *decide(struct transfer_encoding *transfer_encoding, const struct mime_entity *entity)
 {
     bool binary = bytes_is_nocase(entity->encoding, "binary"),
          eight = binary || bytes_is_nocase(entity->encoding, "8bit");
     transfer_encoding->state = TRANSFER_ENCODING_PASS;
-    if (!transfer_encoding->nested && !transfer_encoding->binary && (!entity->is_mime || entity->is_signed)) {
+    bool readable_alone = entity->is_mime || transfer_encoding->short_lines;
+    if (!transfer_encoding->nested && !transfer_encoding->binary && (!readable_alone || entity->is_signed)) {
         transfer_encoding->state = TRANSFER_ENCODING_SEALED;
         return NULL;
     }
     if (is_multipart(entity) && transfer_encoding->depth < TRANSFER_ENCODING_DEPTH_MAX &&
         (transfer_encoding->binary || !bytes_is_nocase(entity->type, "multipart/signed"))) {
         enter(transfer_encoding, entity);
-        return eight ? "7bit" : NULL;
+        return eight && !transfer_encoding->eight_passes ? "7bit" : NULL;
     }
     if (bytes_is_nocase(entity->type, "message/rfc822") &&
         (eight || entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"))) {
         transfer_encoding->state = TRANSFER_ENCODING_HEADER;
-        return eight ? "7bit" : NULL;
+        return eight && !transfer_encoding->eight_passes ? "7bit" : NULL;
     }
+    if (transfer_encoding->short_lines && keeps_encoding(transfer_encoding, entity))
+        return NULL;
     /* a text without any field is not a message */
     bool readable = entity->has_field || transfer_encoding->nested;
-    bool unsaid = transfer_encoding->binary && readable &&
+    bool unsaid = (transfer_encoding->binary || transfer_encoding->short_lines) && readable &&
                   (entity->encoding.length == 0 || bytes_is_nocase(entity->encoding, "7bit"));
-    if (!(eight || unsaid) || bytes_starts_nocase(entity->type, "multipart/"))
-        return NULL;
+    bool report = !eight && !transfer_encoding->binary && bytes_starts_nocase(entity->type, "message/");
+    if (!(eight || unsaid) || report || bytes_starts_nocase(entity->type, "multipart/"))
+        return NULL; /* message/delivery-status is 7bit (RFC 3464 2.1) */
     bool text = entity->type.length == 0 || bytes_starts_nocase(entity->type, "text/") ||
                 bytes_starts_nocase(entity->type, "message/");
     transfer_encoding->state = text && !binary ? TRANSFER_ENCODING_TEXT : TRANSFER_ENCODING_OCTETS;
     return transfer_encoding->state == TRANSFER_ENCODING_TEXT ? "quoted-printable" : "base64";
+}
+
+static void add_fields(struct buffer *out, struct bytes fields, bool folds)
+{
+    if (folds)
+        long_field_fold(out, fields);
+    else
+        buffer_add(out, fields);
 }
 
 /* Writes the complete header. */
@@ -220,14 +246,15 @@ static void end_header(struct transfer_encoding *transfer_encoding, struct buffe
     struct bytes header = buffer_bytes(&transfer_encoding->header);
     struct mime_entity entity = read_header(header);
     const char *encoding = decide(transfer_encoding, &entity);
+    bool folds = transfer_encoding->short_lines && transfer_encoding->state != TRANSFER_ENCODING_SEALED;
     if (encoding == NULL) {
-        buffer_add(out, header);
+        add_fields(out, header, folds);
     } else {
-        buffer_add(out, bytes_first(header, entity.encoding_start));
+        add_fields(out, bytes_first(header, entity.encoding_start), folds);
         if (!transfer_encoding->nested && !entity.is_mime)
             buffer_add_text(out, "MIME-Version: 1.0\r\n");
         buffer_add_format(out, "Content-Transfer-Encoding: %s\r\n", encoding);
-        buffer_add(out, bytes_from(header, entity.encoding_end));
+        add_fields(out, bytes_from(header, entity.encoding_end), folds);
     }
     buffer_add(out, CRLF);
     buffer_clear(&transfer_encoding->header);
@@ -281,6 +308,53 @@ static void pack(struct transfer_encoding *transfer_encoding, struct buffer *out
     }
 }
 
+/* Base64 in new lines. Other octets mean nothing in it (RFC 2045 6.8), and could look like a boundary. */
+static void wrap_base64(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.at[i];
+        if (!ascii_is_alnum(c) && c != '+' && c != '/' && c != '=')
+            continue;
+        if (transfer_encoding->column == ENCODED_LINE) {
+            buffer_add(out, CRLF);
+            transfer_encoding->column = 0;
+        }
+        buffer_add_octet(out, c);
+        transfer_encoding->column++;
+    }
+}
+
+/* Splits a long line of quoted-printable by soft line breaks (RFC 2045 6.7 (5)), never within "=XX". */
+static void split_quoted(struct transfer_encoding *transfer_encoding, struct buffer *out, struct bytes text,
+                         bool begins, bool ends)
+{
+    if (begins)
+        transfer_encoding->splitting = !ends || text.length > LINE_OCTETS_MAX;
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.at[i];
+        bool breaks = transfer_encoding->splitting && transfer_encoding->escape_left == 0 &&
+                      transfer_encoding->column + 4 > ENCODED_LINE;
+        if (breaks) {
+            buffer_add_text(out, "=\r\n");
+            transfer_encoding->column = 0;
+        }
+        bool looks = breaks && (c == '-' || c == '.'); /* like a boundary, or the end */
+        if (looks)
+            buffer_add_format(out, "=%02X", (unsigned)(unsigned char)c);
+        else
+            buffer_add_octet(out, c);
+        transfer_encoding->column += looks ? 3 : 1;
+        if (c == '=')
+            transfer_encoding->escape_left = 2;
+        else
+            transfer_encoding->escape_left -= transfer_encoding->escape_left > 0;
+    }
+    if (!ends)
+        return;
+    buffer_add(out, CRLF);
+    transfer_encoding->column = transfer_encoding->escape_left = 0;
+}
+
 /* Ends a part's content: flushes open groups and lines. */
 static void end_part(struct transfer_encoding *transfer_encoding, struct buffer *out)
 {
@@ -288,7 +362,7 @@ static void end_part(struct transfer_encoding *transfer_encoding, struct buffer 
         add_group(transfer_encoding, out);
     if (transfer_encoding->column > 0 || transfer_encoding->newline)
         buffer_add(out, CRLF);
-    transfer_encoding->column = 0;
+    transfer_encoding->column = transfer_encoding->escape_left = 0;
     transfer_encoding->newline = false;
 }
 
@@ -359,6 +433,8 @@ static void add_line(struct transfer_encoding *transfer_encoding, struct buffer 
     switch (transfer_encoding->state) {
     case TRANSFER_ENCODING_HEADER: add_to_header(transfer_encoding, out, text, begins, ends); break;
     case TRANSFER_ENCODING_TEXT: quote(transfer_encoding, out, text, ends); break;
+    case TRANSFER_ENCODING_BASE64_LINES: wrap_base64(transfer_encoding, out, text); break;
+    case TRANSFER_ENCODING_QUOTED_LINES: split_quoted(transfer_encoding, out, text, begins, ends); break;
     case TRANSFER_ENCODING_OCTETS:
         if (transfer_encoding->newline)
             pack(transfer_encoding, out, CRLF);
@@ -406,9 +482,10 @@ void transfer_encoding_end(struct transfer_encoding *transfer_encoding, struct b
 {
     if (transfer_encoding->line.length > 0)
         flush_line(transfer_encoding, out, transfer_encoding->line.length, false, true);
-    if (transfer_encoding->state == TRANSFER_ENCODING_HEADER)
-        buffer_add(out, buffer_bytes(&transfer_encoding->header));
-    else if (transfer_encoding->state == TRANSFER_ENCODING_OCTETS) {
+    if (transfer_encoding->state == TRANSFER_ENCODING_HEADER) {
+        struct bytes header = buffer_bytes(&transfer_encoding->header);
+        add_fields(out, header, transfer_encoding->short_lines && !read_header(header).is_signed);
+    } else if (transfer_encoding->state == TRANSFER_ENCODING_OCTETS) {
         if (transfer_encoding->newline)
             pack(transfer_encoding, out, CRLF);
         transfer_encoding->newline = false;

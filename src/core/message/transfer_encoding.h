@@ -7,6 +7,10 @@
  * encoded (headers of parts, text between parts, parts declared as encoded) NUL becomes "?", and a bare CR
  * or LF CRLF.
  *
+ * With `short_lines` it does the same for lines that are longer than SMTP allows: parts without an encoding
+ * are encoded, encoded ones get shorter lines, and header fields are folded; what a reader decodes is the
+ * same octet by octet.
+ *
  * Encoding would break signatures. A multipart/signed, and a whole message with a DKIM-Signature, pass
  * unchanged: nearly all servers accept eight bits, whatever they announce. Binary content cannot pass and
  * is encoded nevertheless.
@@ -29,19 +33,26 @@ enum transfer_encoding_limit {
 
 struct transfer_encoding {
     bool binary; /* every part is encoded */
+    /* after transfer_encoding_start(): no line may be longer than LINE_OCTETS_MAX, and octets above 127
+     * need no encoding */
+    bool short_lines, eight_passes;
     enum {
         TRANSFER_ENCODING_HEADER,
         TRANSFER_ENCODING_PASS,
         TRANSFER_ENCODING_TEXT,
         TRANSFER_ENCODING_OCTETS,
+        TRANSFER_ENCODING_BASE64_LINES, /* base64 already: in lines of the usual length */
+        TRANSFER_ENCODING_QUOTED_LINES, /* quoted-printable already: long lines are split */
         TRANSFER_ENCODING_SEALED
     } state;
     bool nested; /* the header is a part's, not the message's */
     struct buffer header, line;
-    bool inside_line; /* the content of `line` continues a line */
-    bool newline;     /* the preceding line end, which may belong to a boundary, is not written yet */
-    size_t column;    /* of the open encoded line */
-    uint8_t rest[3];  /* octets that do not fill a group of base64 yet */
+    bool inside_line;   /* the content of `line` continues a line */
+    bool newline;       /* the preceding line end, which may belong to a boundary, is not written yet */
+    size_t column;      /* of the open encoded line */
+    size_t escape_left; /* octets of an "=XX" that follow */
+    bool splitting;     /* the line in transfer is too long */
+    uint8_t rest[3];    /* octets that do not fill a group of base64 yet */
     size_t rest_count;
     struct transfer_encoding_boundary {
         char text[TRANSFER_ENCODING_BOUNDARY_MAX];

@@ -72,6 +72,8 @@ static void count_line(struct content *content, size_t octets)
         content->line_length = DATA_LINE_MAX;
         fault(content, CONTENT_LINE_TOO_LONG);
     }
+    /* DATA counts the CRLF too */
+    content->long_lines = content->long_lines || content->line_length > LINE_OCTETS_MAX + 2;
 }
 
 /* Returns the octets before the next CR, LF or NUL. Octet by octet: short lines cost about as much as long
@@ -211,6 +213,7 @@ static void check_chunk(struct content *content, struct bytes input, bool last)
     for (size_t i = 0; i < input.length;) {
         size_t plain = content->after_cr ? 0 : plain_length(input.at + i, input.length - i);
         count_line(content, plain);
+        content->long_lines = content->long_lines || content->line_length > LINE_OCTETS_MAX;
         i += plain;
         if (i == input.length)
             break;

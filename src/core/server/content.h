@@ -28,6 +28,7 @@ struct content {
     bool after_cr;                 /* BDAT: the last octet was a CR */
     bool header_done, header_utf8; /* utf8: not all ASCII (RFC 6532) */
     bool header_cr;                /* the header's last octet so far was CR */
+    bool long_lines;               /* one has more than LINE_OCTETS_MAX octets; not known if binary */
     uint32_t line_length;          /* of the line so far */
     uint32_t received_fields;
     char line_start[10]; /* start of a header line, until its field name is known */

@@ -218,6 +218,7 @@ static void end_content(struct server_session *session)
     }
     assert(state->gate.stage == GATE_ENDED);
     state->envelope.size = state->gate.size;
+    state->envelope.long_lines = state->content.long_lines;
     /* Drops SMTPUTF8 if only the client's caution set it, so that servers without it accept the message;
      * addresses are checked separately. */
     state->envelope.smtputf8 = state->envelope.smtputf8 && state->content.header_utf8;

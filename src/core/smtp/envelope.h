@@ -14,6 +14,8 @@
 /* BODY= of MAIL (RFC 6152, RFC 3030). */
 enum body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
 
+enum { LINE_OCTETS_MAX = 998 }; /* of a line of content, without its CRLF (RFC 5321 4.5.3.1.6) */
+
 /* RET= of MAIL (RFC 3461 4.3): the part of the message that a report returns. */
 enum dsn_ret { RET_UNSAID, RET_HEADERS, RET_FULL };
 
@@ -57,6 +59,7 @@ struct envelope {
     enum dsn_ret ret;
     bool smtputf8;   /* RFC 6531: given with MAIL; of an accepted message: its header is not all ASCII */
     bool requiretls; /* RFC 8689 */
+    bool long_lines; /* of an accepted message: a line has more than LINE_OCTETS_MAX octets */
     uint64_t size;   /* octets of the content, 0 if not known */
     struct recipient *recipients;
     size_t recipient_count;

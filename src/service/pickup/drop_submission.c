@@ -175,6 +175,7 @@ static void submit(struct pickup *p)
     struct drop_submission *submission = &p->submission;
     submission->copying = false;
     submission->given_envelope.size = submission->submission.size;
+    submission->given_envelope.long_lines = submission->content.long_lines;
     submission_submit(&submission->submission);
 }
 

@@ -10,7 +10,7 @@ static unsigned message_flags(const struct envelope *e, const struct origin *ori
 {
     return (unsigned)origin->kind << FLAG_ORIGIN | (unsigned)e->body | (unsigned)e->ret << FLAG_RET |
            (e->smtputf8 ? FLAG_SMTPUTF8 : 0u) | (e->requiretls ? FLAG_REQUIRETLS : 0u) |
-           (large ? FLAG_LARGE : 0u);
+           (large ? FLAG_LARGE : 0u) | (e->long_lines ? FLAG_LONG_LINES : 0u);
 }
 
 static void bind_origin(sqlite3_stmt *statement, int at, const struct origin *origin)

@@ -133,7 +133,7 @@ void sqlite_spool_drop(struct store *store, uint64_t spool);
 /* Bits of the flags columns. */
 /* FLAG_RET, FLAG_ORIGIN: how far they stand to the left */
 enum { FLAG_RET = 2, FLAG_SMTPUTF8 = 16, FLAG_REQUIRETLS = 32, FLAG_LARGE = 64, BODY_MASK = 3, RET_MASK = 3 };
-enum { FLAG_ORIGIN = 7, ORIGIN_MASK = 7 };
+enum { FLAG_ORIGIN = 7, ORIGIN_MASK = 7, FLAG_LONG_LINES = 1024 };
 /* FLAG_EXPANDS: how far it stands to the left */
 enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15, FLAG_EXPANDS = 6, EXPANDS_MASK = 3 };
 

@@ -43,6 +43,7 @@ bool sqlite_read_message(struct sqlite_store *sqlite, uint64_t id, uint64_t cont
         e->ret = (enum dsn_ret)(flags >> FLAG_RET & RET_MASK);
         e->smtputf8 = (flags & FLAG_SMTPUTF8) != 0;
         e->requiretls = (flags & FLAG_REQUIRETLS) != 0;
+        e->long_lines = (flags & FLAG_LONG_LINES) != 0;
         e->sender = sqlite_column_bytes(statement, 4, arena);
         e->envid = sqlite_column_bytes(statement, 5, arena);
         read_origin(statement, 6, arena, &message->origin);
