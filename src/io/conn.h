@@ -82,6 +82,7 @@ struct conn {
     bool deadline;              /* the timeout is a deadline: input does not extend it */
     bool full, drained;         /* the owner was told that the output is full; on_drained is due */
     bool wake_read, wake_write; /* the loop must return although the kernel has no event */
+    const char *hint;           /* advice for the log; NULL: none */
     char why[160];              /* a sentence: how it ended, or why TLS failed */
 };
 

@@ -4,10 +4,32 @@
 #include <assert.h>
 #include <errno.h>
 #include <openssl/err.h>
+#include <stdio.h>
 
 enum { TLS_RECORD_MAX = 16 * 1024 }; /* octets of a TLS record (RFC 8446 5.1) */
 
 /* ---- octets ---- */
+
+/* The version that a client offered at most, where it is older than those that are accepted. */
+static const char *offered_version(const SSL *ssl)
+{
+    switch (SSL_client_version(ssl)) {
+    case SSL3_VERSION: return "SSL 3.0";
+    case TLS1_VERSION: return "TLS 1.0";
+    case TLS1_1_VERSION: return "TLS 1.1";
+    default: return "an old TLS version";
+    }
+}
+
+static void end_with_old_tls(struct conn *conn)
+{
+    char why[sizeof conn->why];
+    snprintf(why, sizeof why, "the client offers %s at most; TLS 1.2 or 1.3 is required",
+             offered_version(conn->ssl));
+    conn_end_with(conn, CONN_END_TLS, why);
+    conn->hint = "update the mail program or its system; a device that cannot be updated can send through "
+                 "a relay in its network that knows TLS 1.2";
+}
 
 static void end_with_tls(struct conn *conn)
 {
@@ -16,6 +38,8 @@ static void end_with_tls(struct conn *conn)
     conn->tls_problem = code;
     if (ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER || ERR_GET_REASON(code) == SSL_R_HTTP_REQUEST)
         conn_end_with(conn, CONN_END_TLS, "the peer sent plain text where TLS was expected");
+    else if (ERR_GET_REASON(code) == SSL_R_UNSUPPORTED_PROTOCOL && SSL_is_server(conn->ssl))
+        end_with_old_tls(conn);
     else if (code == 0)
         conn_end_with(conn, conn->handshaking ? CONN_END_TLS : CONN_END_CLOSED,
                       "the connection was closed during TLS");

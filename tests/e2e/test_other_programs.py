@@ -2,10 +2,12 @@
 """What programs send that other servers accept: it is accepted, and mended where the next reader needs it."""
 import email
 import email.policy
+import smtplib
+import ssl
 
 import pytest
 
-from mailboat import run, smtp, until
+from mailboat import PATIENCE, run, smtp, until
 from plain_peer import away_to
 
 ADA, BOB, PASSWORD = "ada@example.org", "bob@there.net", "secret-of-ada"
@@ -141,6 +143,35 @@ def test_a_mailbox_is_told_for_whom_a_message_was(server, original, said):
     got = email.message_from_bytes(server.arrivals(ADA, "whose")[0])
     assert got.get_all("X-Original-To")[0] == (said or "forged@example.org") and got["Delivered-To"] == ADA and got.keys()[:3] == (
         ["Return-Path", "X-Original-To", "Delivered-To"] if said else ["Return-Path", "Delivered-To", "Received"])
+
+
+# ---- what the log tells of clients that cannot be served ----
+
+@pytest.mark.parametrize("version, said", [(ssl.TLSVersion.TLSv1, "TLS 1.0"), (ssl.TLSVersion.TLSv1_1, "TLS 1.1")])
+@pytest.mark.parametrize("port", [25, 465, 587])
+def test_an_old_tls_version_is_named_with_a_hint(server, port, version, said):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = version
+    with pytest.raises(ssl.SSLError):
+        if port == 465:
+            smtplib.SMTP_SSL("localhost", server.ports[port], context=context, timeout=PATIENCE)
+        else:
+            smtplib.SMTP("localhost", server.ports[port], timeout=PATIENCE).starttls(context=context)
+    server.wait_log("tls_failed", f'reason="the client offers {said} at most; TLS 1.2 or 1.3 is required"', "hint=", f"port={server.ports[port]}")
+
+
+@pytest.mark.parametrize("port, said", [(587, "submission.fix_bare_newlines"), (25, "lines must end in CRLF")])
+def test_bare_newlines_name_the_key_that_mends_them(server, port, said):
+    client = smtp(server, port, starttls=port != 25, **({"user": ADA, "password": PASSWORD} if port != 25 else {}))
+    client.ehlo_or_helo_if_needed()
+    client.mail(ADA), client.rcpt(ADA), client.docmd("DATA")
+    client.send(f"From: {ADA}\r\n\r\na\nb\r\n.\r\n".encode())
+    assert client.getreply()[0] == 550
+    client.close()  # the server does too
+    (line,) = server.wait_log("reply_rejected", "bare CR or LF; lines", f"port={server.ports[port]}")
+    assert said in line and (port != 25 or "submission." not in line)
 
 
 def test_names_of_users_stay_short(server):

@@ -119,6 +119,10 @@ static struct server_reply fault_reply(struct server_session *session, enum cont
     case CONTENT_BARE_NEWLINE:
         if (session->state->content.binary)
             return REPLY(550, "5.6.0", "Message header contains a bare LF; lines must end in CRLF");
+        if (session->policy->role == ROLE_SUBMISSION && !session->policy->fix_bare_newlines)
+            return REPLY(550, "5.6.0",
+                         "Message contains a bare CR or LF; lines must end in CRLF (for a program that "
+                         "cannot: submission.fix_bare_newlines on the server)");
         return REPLY(550, "5.6.0", "Message contains a bare CR or LF; lines must end in CRLF");
     case CONTENT_NUL:
         if (session->state->content.binary)

@@ -462,6 +462,13 @@ static void on_end(void *owner, enum conn_end end)
 {
     struct smtp_connection *connection = owner;
     smtp_connection_check(connection);
+    if (connection->conn.hint != NULL) {
+        log_event(LOG_EVENT_INFO, "tls_failed", LOG_TEXT("reason", connection->conn.why),
+                  LOG_TEXT("client", connection->address), LOG_U64("port", connection->listener->port),
+                  LOG_TEXT("hint", connection->conn.hint));
+        smtp_connection_end(connection);
+        return;
+    }
     log_event(end == CONN_END_TLS ? LOG_EVENT_INFO : LOG_EVENT_DEBUG,
               end == CONN_END_TLS ? "tls_failed" : "disconnected", LOG_TEXT("reason", connection->conn.why),
               LOG_TEXT("client", connection->address), LOG_U64("port", connection->listener->port));
