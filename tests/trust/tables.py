@@ -8,6 +8,7 @@ import json
 import subprocess
 from collections import namedtuple
 
+import tables_arc
 import tables_authres
 import tables_dkim
 import tables_dmarc
@@ -17,9 +18,9 @@ import tables_spf
 # name: what judge.c calls it. belongs(case, table): is this row of a JSON table of that kind? row(case, table): the
 # inputs for the judge, without kind and zone. differences(expect, verdict, case): a list of sentences.
 Kind = namedtuple("Kind", "name belongs row differences")
-KINDS = [Kind(*kind) for kind in (*tables_authres.KINDS, *tables_dkim.KINDS, *tables_dmarc.KINDS, *tables_lookup.KINDS, *tables_spf.KINDS)]
+KINDS = [Kind(*kind) for kind in (*tables_arc.KINDS, *tables_authres.KINDS, *tables_dkim.KINDS, *tables_dmarc.KINDS, *tables_lookup.KINDS, *tables_spf.KINDS)]
 # For YAML suites: belongs(document) and cases(document) -> (name, kind's name, row, expect).
-YAML_SUITES = [*tables_spf.YAML_SUITES]
+YAML_SUITES = [*tables_spf.YAML_SUITES, *tables_arc.YAML_SUITES]
 
 
 class Case:

@@ -169,42 +169,43 @@ enum dkim_result dkim_find_key(struct dns_facts *dns, const struct dkim_field *f
     return DKIM_TEMPERROR;
 }
 
-/* Looks the signature up with its nth key; lacks it when it is not known. */
-static enum signature_fact verify(struct dkim *dkim, struct dkim_facts *facts, size_t i, size_t nth,
-                                  const struct dkim_key *key)
+static void lack(struct signature_facts *signatures, size_t number, const struct dkim_field *field,
+                 dkim_input *input, const void *context, const struct dkim_key *key)
 {
-    size_t number = i * DKIM_KEYS_MAX + nth;
-    const struct dkim_field *field = &dkim->signatures[i].field;
-    struct signature_facts *known = facts->signatures;
-    enum signature_fact fact = signature_facts_look_up(known, number);
-    if (fact != SIGNATURE_UNKNOWN || !signature_facts_have_room(known))
-        return fact;
-    struct buffer input = {0};
-    dkim_field_input(field, &dkim->index, &input);
+    struct buffer octets = {0};
+    if (!signature_facts_have_room(signatures))
+        return;
+    input(context, field, &octets);
     struct signature_check check = {.number = number, .algorithm = key->algorithm, .key = key->octets};
     check.signature = field->signature;
-    check.input = arena_copy(known->arena, buffer_bytes(&input));
-    signature_facts_lack(known, &check);
-    buffer_free(&input);
-    return SIGNATURE_UNKNOWN;
+    check.input = arena_copy(signatures->arena, buffer_bytes(&octets));
+    signature_facts_lack(signatures, &check);
+    buffer_free(&octets);
 }
 
-/* Tries the keys of the name in turn: nearly always there is one. */
-static enum signature_fact verify_by_any_key(struct dkim *dkim, struct dkim_facts *facts, size_t i)
+enum signature_fact dkim_try_keys(struct dns_facts *dns, struct signature_facts *signatures, size_t slot,
+                                  const struct dkim_field *field, dkim_input *input, const void *context,
+                                  struct dkim_key *key)
 {
-    struct dkim_signature *signature = &dkim->signatures[i];
-    struct dkim_key key;
     const char *ignored;
+    struct dkim_key next;
     for (size_t nth = 0; nth < DKIM_KEYS_MAX; nth++) {
-        if (dkim_find_key(facts->dns, &signature->field, nth, &key, &ignored) != DKIM_PASS)
-            return SIGNATURE_BAD;
-        enum signature_fact fact = verify(dkim, facts, i, nth, &key);
-        signature->key_bits = key.bits;
-        signature->testing = key.testing;
+        if (dkim_find_key(dns, field, nth, &next, &ignored) != DKIM_PASS)
+            break;
+        *key = next;
+        size_t number = slot * DKIM_KEYS_MAX + nth;
+        enum signature_fact fact = signature_facts_look_up(signatures, number);
+        if (fact == SIGNATURE_UNKNOWN)
+            lack(signatures, number, field, input, context, key);
         if (fact != SIGNATURE_BAD)
             return fact;
     }
     return SIGNATURE_BAD;
+}
+
+static void header_input(const void *context, const struct dkim_field *field, struct buffer *out)
+{
+    dkim_field_input(field, context, out);
 }
 
 static void judge_body(struct dkim_signature *signature, const struct dkim_body_fact *body)
@@ -245,7 +246,10 @@ static void judge_signature(struct dkim *dkim, struct dkim_facts *facts, size_t 
         settle(signature, found, reason);
     if (found != DKIM_PASS || signature->result != DKIM_PENDING)
         return;
-    enum signature_fact verified = verify_by_any_key(dkim, facts, i);
+    enum signature_fact verified = dkim_try_keys(facts->dns, facts->signatures, i, field, header_input,
+                                                 &dkim->index, &key);
+    signature->key_bits = key.bits;
+    signature->testing = key.testing;
     if (!facts->bodies_are_known)
         return;
     judge_body(signature, body);

@@ -99,4 +99,15 @@ const char *dkim_result_word(enum dkim_result result); /* RFC 8601 2.7.1: "perme
 enum dkim_result dkim_find_key(struct dns_facts *dns, const struct dkim_field *field, size_t nth,
                                struct dkim_key *key, const char **reason);
 
+/* Makes the octets that a signature signs: context is dkim_try_keys()'s. */
+typedef void dkim_input(const void *context, const struct dkim_field *field, struct buffer *out);
+/*
+ * Looks a signature up, with each key of its name in turn (nearly always there is one): SIGNATURE_BAD if it
+ * verifies with none. Its numbers in the facts are those of `slot`, DKIM_KEYS_MAX each. *key gets the last
+ * key that was tried.
+ */
+enum signature_fact dkim_try_keys(struct dns_facts *dns, struct signature_facts *signatures, size_t slot,
+                                  const struct dkim_field *field, dkim_input *input, const void *context,
+                                  struct dkim_key *key);
+
 #endif

@@ -18,13 +18,16 @@ static void break_line(struct field_writer *writer)
     buffer_add_text(writer->out, "\t");
 }
 
-/* Begins a tag whose first word has this length; a ";" follows each word at the end. */
-static void begin_tag(struct field_writer *writer, const char *tag, size_t word)
+/* Begins a tag whose first word has this length; a ";" follows each word at the end. `on_new_line`: values
+ * that are broken begin a line, so that where they are broken does not depend on what is before them: the
+ * signature, which is not known when it is made. */
+static void begin_tag(struct field_writer *writer, const char *tag, size_t word, bool on_new_line)
 {
     size_t wanted = strlen(tag) + 1 + word + 1;
     if (writer->any)
         buffer_add_octet(writer->out, ';');
-    if (column(writer) + 1 + wanted > FIELD_WRITER_COLUMNS_MAX && writer->any)
+    bool full = column(writer) + 1 + wanted > FIELD_WRITER_COLUMNS_MAX;
+    if ((full || on_new_line) && writer->any)
         break_line(writer);
     else
         buffer_add_octet(writer->out, ' ');
@@ -42,7 +45,7 @@ void field_writer_start(struct field_writer *writer, struct buffer *out, const c
 
 void field_writer_word(struct field_writer *writer, const char *tag, struct bytes value)
 {
-    begin_tag(writer, tag, value.length);
+    begin_tag(writer, tag, value.length, false);
     buffer_add(writer->out, value);
 }
 
@@ -61,7 +64,7 @@ void field_writer_list(struct field_writer *writer, const char *tag, struct byte
         return;
     }
     size_t first = bytes_find(value, ':');
-    begin_tag(writer, tag, first == SIZE_MAX ? value.length : first + 1);
+    begin_tag(writer, tag, first == SIZE_MAX ? value.length : first + 1, true);
     while (value.length > 0) {
         size_t colon = bytes_find(value, ':');
         struct bytes word = bytes_first(value, colon == SIZE_MAX ? value.length : colon + 1);
@@ -77,7 +80,7 @@ void field_writer_base64(struct field_writer *writer, const char *tag, struct by
     struct buffer text = {0};
     base64_encode(&text, octets);
     struct bytes rest = buffer_bytes(&text);
-    begin_tag(writer, tag, writer->folds_values ? 1 : rest.length);
+    begin_tag(writer, tag, writer->folds_values ? 1 : rest.length, writer->folds_values);
     while (rest.length > 0) {
         size_t room = FIELD_WRITER_COLUMNS_MAX - 1 - column(writer);
         bool full = column(writer) + 1 >= FIELD_WRITER_COLUMNS_MAX;
