@@ -6,10 +6,13 @@ def expects(table, key):
     return any(key in case.get("expect", {}) for case in table["cases"])
 
 
-def text_of(key, name):
-    """A table of texts: of those of which a valid row has `key`, or that say so themselves."""
+def text_of(key, *signs):
+    """A table of texts is of a kind if a valid row has `key`, or one of the signs is in its title or in a text."""
     def belongs(case, table):
-        return "text" in case and "zone" not in case and (expects(table, key) or name in table.get("of", ""))
+        if "text" not in case or "zone" in case:
+            return False
+        texts = [table.get("of", ""), *(other.get("text", "") for other in table["cases"])]
+        return expects(table, key) or any(sign in text for text in texts for sign in signs)
     return belongs
 
 
@@ -34,7 +37,7 @@ def differences(expect, verdict, case):
 KINDS = [
     ("iprev", is_iprev, inputs("ip"), differences),
     ("tlsrpt", is_tlsrpt, inputs("domain"), differences),
-    ("tlsrpt_record", text_of("rua", "TLS-RPT"), inputs("text"), differences),
-    ("sts_policy", text_of("mode", "MTA-STS policies"), inputs("text"), differences),
-    ("sts_record", text_of("id", "MTA-STS"), inputs("text"), differences),
+    ("tlsrpt_record", text_of("rua", "TLS-RPT", "v=TLSRPT"), inputs("text"), differences),
+    ("sts_policy", text_of("mode", "MTA-STS policies", "version:"), inputs("text"), differences),
+    ("sts_record", text_of("id", "MTA-STS", "v=STS"), inputs("text"), differences),
 ]

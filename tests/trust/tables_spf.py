@@ -3,7 +3,7 @@
 
 
 def belongs(case, table):
-    return "ip" in case and "sender" in case
+    return "ip" in case and ("sender" in case or "helo" in case)
 
 
 def row(case, table):

@@ -82,6 +82,11 @@ static void what_is_no_policy_is_refused(void **state)
         "version: STSv1\nmode: enforce\nmx: a.example\nmax_age: -1\n",
         "version: STSv1\nmode: enforce\nmx: a.example\nmax_age: 12345678901\n",
         "version: STSv1\nmode: enforce\nmx: a b\nmax_age: 1\n",
+        "version: STSv1\nmode: none\nmax_age: 1\nmore:\n",
+        "version: STSv1\nmode: none\nmax_age: 1\nmore\n",
+        "version: STSv1\nmode: none\nmax_age: 1\n1%: x\n",
+        "version: STSv1\nmode: none\nmax_age: 1\nmore: a\001b\n",
+        "version: STSv1\nmode: none\nmax_age: 1\na12345678901234567890123456789012: x\n",
     };
     struct sts_policy policy;
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)

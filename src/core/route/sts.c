@@ -39,14 +39,21 @@ static bool is_sts(struct bytes text, struct bytes *fields)
     return ours;
 }
 
-bool sts_is_extension(struct bytes field)
+static bool is_extension_name(struct bytes name)
 {
-    struct bytes value = field, name = bytes_split(&value, '=');
     if (name.length == 0 || name.length > STS_EXTENSION_NAME_MAX || !ascii_is_alnum(name.at[0]))
         return false;
     for (size_t i = 1; i < name.length; i++)
         if (!ascii_is_alnum(name.at[i]) && memchr("_-.", name.at[i], 3) == NULL)
             return false;
+    return true;
+}
+
+bool sts_is_extension(struct bytes field)
+{
+    struct bytes value = field, name = bytes_split(&value, '=');
+    if (!is_extension_name(name))
+        return false;
     for (size_t i = 0; i < value.length; i++)
         if (value.at[i] <= ' ' || value.at[i] > '~' || value.at[i] == ';' || value.at[i] == '=')
             return false;
@@ -129,7 +136,10 @@ static bool read_line(struct bytes line, struct sts_policy *policy, struct seen 
         return seen->mode || (seen->mode = read_mode(value, &policy->mode));
     if (bytes_is(name, "max_age"))
         return seen->age || (seen->age = read_age(value, &policy->max_age_s));
-    return !bytes_is(name, "mx") || add_pattern(policy, value);
+    if (bytes_is(name, "mx"))
+        return add_pattern(policy, value);
+    bool is_extension = is_extension_name(name) && value.length > 0 && !bytes_has_control(value);
+    return line.length == 0 || (is_extension && bytes_is_utf8(value));
 }
 
 bool sts_read_policy(struct bytes text, struct sts_policy *policy)

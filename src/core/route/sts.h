@@ -12,7 +12,7 @@
 enum sts_limit {
     STS_POLICY_MAX = 64 * 1024,  /* octets of a policy file (RFC 8461 3.3) */
     STS_ID_MAX = 32,             /* octets (RFC 8461 3.1) */
-    STS_EXTENSION_NAME_MAX = 32, /* octets of an extension's name in a record (RFC 8461 3.1) */
+    STS_EXTENSION_NAME_MAX = 32, /* octets of an extension's name (RFC 8461 3.1, 3.2) */
     STS_PATTERNS_MAX = 128,      /* of one policy; one with more is invalid */
     STS_AGE_MAX_S = 31557600,    /* a year (RFC 8461 3.2) */
 };
