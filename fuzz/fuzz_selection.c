@@ -26,11 +26,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct selection selection;
     struct error error = {0};
     if (selection_read(&selection, &texts, &error)) {
-        struct store_recipient recipient = {.recipient = {.address = BYTES("bob@example.net")},
-                                            .last = {.text = BYTES("550 no"), .code = 550}};
+        struct recipient recipient = {.address = BYTES("bob@example.net")};
+        struct attempt_record last = {.text = BYTES("550 no"), .code = 550};
         selection_takes_message(&selection, BYTES("ada@example.org"), 1000, 1795435200000u);
         selection_takes_message(&selection, bytes_none(), UINT64_MAX, 0);
-        selection_takes_recipient(&selection, &recipient);
+        selection_takes_recipient(&selection, &recipient, &last);
         selection_takes_state(&selection, "waiting", "retry");
     } else {
         INSIST(error.text[0] != '\0' && !bytes_has_control(bytes_of_text(error.text)));

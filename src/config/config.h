@@ -196,11 +196,6 @@ enum config_relayed config_relayed(const struct config *config, struct bytes can
 /* Returns the TLS policy configured for this domain. */
 enum tls_wish config_tls_wish(const struct config *config, struct bytes domain);
 
-/* Parses "90s", "30m", "2h", "5d" (and ms, w) into milliseconds; false if malformed. */
-bool config_duration(struct bytes text, uint64_t *ms);
-/* Parses "50MiB", "1GiB", "800000" into octets (also TiB, and KB to TB of 1000); false if malformed. */
-bool config_size(struct bytes text, uint64_t *octets);
-
 /* Appends the effective configuration as YAML for config_load(), without secrets. */
 void config_write(const struct config *config, struct buffer *out);
 

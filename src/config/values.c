@@ -8,6 +8,7 @@
 #include "config/config_reader.h"
 #include "core/dns/host.h"
 #include "core/text/near_word.h"
+#include "core/text/quantity.h"
 
 /* ---- errors: FILE:LINE: what; hint ---- */
 
@@ -59,38 +60,6 @@ bool config_read_fail_unknown(const struct config_reader *reader, const yaml_nod
 
 /* ---- values ---- */
 
-static bool read_unit(struct bytes text, const char *const *units, const uint64_t *factors, uint64_t *value)
-{
-    size_t digits = 0;
-    while (digits < text.length && ascii_is_digit(text.at[digits]))
-        digits++;
-    struct bytes unit = bytes_from(text, digits);
-    uint64_t number;
-    if (!bytes_to_u64(bytes_first(text, digits), UINT64_MAX, &number))
-        return false;
-    for (size_t i = 0; units[i] != NULL; i++)
-        if (bytes_is_nocase(unit, units[i]))
-            return !__builtin_mul_overflow(number, factors[i], value);
-    return false;
-}
-
-bool config_size(struct bytes text, uint64_t *value)
-{
-    static const char *const units[] = {"",  "B",   "K",  "KiB", "KB",  "M",  "MiB", "MB",
-                                        "G", "GiB", "GB", "T",   "TiB", "TB", NULL};
-    static const uint64_t factors[] = {
-        1,       1,          1024,       1024,       1000,          1048576,       1048576,
-        1000000, 1073741824, 1073741824, 1000000000, 1099511627776, 1099511627776, 1000000000000};
-    return read_unit(text, units, factors, value);
-}
-
-bool config_duration(struct bytes text, uint64_t *value)
-{
-    static const char *const units[] = {"ms", "s", "m", "h", "d", "w", NULL};
-    static const uint64_t factors[] = {1, 1000, 60000, 3600000, 86400000, 604800000};
-    return read_unit(text, units, factors, value);
-}
-
 static bool fail_bounds(const struct config_reader *reader, const yaml_node_t *node,
                         const struct config_key *key)
 {
@@ -116,8 +85,8 @@ static bool read_number(const struct config_reader *reader, const yaml_node_t *n
         *(uint16_t *)at = 0;
         return true;
     }
-    bool read = key->type == KEY_SIZE       ? config_size(text, &value)
-                : key->type == KEY_DURATION ? config_duration(text, &value)
+    bool read = key->type == KEY_SIZE       ? quantity_size(text, &value)
+                : key->type == KEY_DURATION ? quantity_duration(text, &value)
                                             : bytes_to_u64(text, UINT64_MAX, &value);
     if (!read)
         return config_read_fail(reader, node, "%s: '%.*s' is not %s", key->path,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Host names and addresses; and base64. */
+#include <sysexits.h>
+
 #include "core/dns/host.h"
 #include "core/smtp/base64.h"
 #include "unit.h"
@@ -132,6 +134,34 @@ static void loopback_never_leaves_the_machine(void **state)
         assert_false(host_is_loopback(bytes_of_text(away[i])));
 }
 
+static void what_was_typed_as_a_host_is_explained(void **state)
+{
+    static const char *const fine[] = {"example.org",         "192.0.2.1", "::1",
+                                       "b\u00fccher.example", "1a",        "my_host"};
+    static const char *const wrong[][2] = {
+        {"222.501.285.45", "501 is greater than 255"},
+        {"1.2.3", "it has 3 numbers instead of 4"},
+        {"1.2.3.4.5", "it has 5 numbers instead of 4"},
+        {"587", "587 is greater than 255"},
+        {"25", "it has 1 numbers instead of 4"},
+        {"1..2.3", "one of its numbers is missing, or begins with 0"},
+        {"1.2.3.04", "one of its numbers is missing, or begins with 0"},
+        {"::g", "is not an IPv6 address"},
+        {"-a.example", "is not a host name"},
+        {"", "it is empty"},
+    };
+    struct error error = {0};
+    for (size_t i = 0; i < ARRAY_LENGTH(fine); i++)
+        if (!host_check(bytes_of_text(fine[i]), &error))
+            fail_msg("%s", error.text);
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        assert_false(host_check(bytes_of_text(wrong[i][0]), &error));
+        assert_int_equal(error.exit_code, EX_DATAERR);
+        if (strstr(error.text, wrong[i][1]) == NULL)
+            fail_msg("%s: %s", wrong[i][0], error.text);
+    }
+}
+
 /* RFC 4648 10 */
 static void base64_has_one_text_for_each_octets(void **state)
 {
@@ -163,9 +193,11 @@ static void base64_has_one_text_for_each_octets(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hosts_are_told_apart), cmocka_unit_test(names_have_limits),
-        cmocka_unit_test(what_is_no_name_is_told_why), cmocka_unit_test(loopback_never_leaves_the_machine),
-        cmocka_unit_test(base64_has_one_text_for_each_octets)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(hosts_are_told_apart),
+                                       cmocka_unit_test(names_have_limits),
+                                       cmocka_unit_test(what_is_no_name_is_told_why),
+                                       cmocka_unit_test(what_was_typed_as_a_host_is_explained),
+                                       cmocka_unit_test(loopback_never_leaves_the_machine),
+                                       cmocka_unit_test(base64_has_one_text_for_each_octets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

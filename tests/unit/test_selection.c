@@ -32,10 +32,15 @@ static bool takes_sender(const char *filter, const char *sender)
     return selection_takes_message(&s, bytes_of_text(sender), 0, NOW_MS);
 }
 
-static bool takes_to(struct selection_texts texts, const struct store_recipient *r)
+struct tried {
+    struct recipient recipient;
+    struct attempt_record last;
+};
+
+static bool takes_to(struct selection_texts texts, const struct tried *r)
 {
     struct selection s = read_texts(texts);
-    return selection_takes_recipient(&s, r);
+    return selection_takes_recipient(&s, &r->recipient, &r->last);
 }
 
 static void nothing_said_is_told_from_everything(void **state)
@@ -46,8 +51,9 @@ static void nothing_said_is_told_from_everything(void **state)
     assert_true(selection_is_unsaid(&none) && !selection_is_everything(&none));
     assert_true(!selection_is_unsaid(&all) && selection_is_everything(&all));
     assert_true(!selection_is_unsaid(&some) && !selection_is_everything(&some));
-    const struct store_recipient r = {.recipient = {.address = BYTES("bob@example.net")}};
-    assert_true(selection_takes_message(&none, bytes_none(), 5, 6) && selection_takes_recipient(&none, &r));
+    const struct tried r = {.recipient = {.address = BYTES("bob@example.net")}};
+    assert_true(selection_takes_message(&none, bytes_none(), 5, 6) &&
+                selection_takes_recipient(&none, &r.recipient, &r.last));
 }
 
 static void each_filter_makes_it_said(void **state)
@@ -108,7 +114,7 @@ static void ages_meet_at_their_bound(void **state)
 
 static void recipients_are_taken_by_address_domain_and_reason(void **state)
 {
-    const struct store_recipient r = {
+    const struct tried r = {
         .recipient = {.address = BYTES("bob@there.net"), .original = BYTES("info@here.org")},
         .last = {
             .when_ms = 1, .code = 451, .enhanced = BYTES("4.7.1"), .text = BYTES("Greylisted, see you")}};
@@ -130,7 +136,7 @@ static void recipients_are_taken_by_address_domain_and_reason(void **state)
     /* all that was said must hold */
     assert_true(takes_to((struct selection_texts){.domain = "there.net", .reason = "greylist"}, &r));
     assert_false(takes_to((struct selection_texts){.domain = "there.net", .reason = "refused"}, &r));
-    const struct store_recipient fresh = {.recipient = {.address = BYTES("bob@there.net")}};
+    const struct tried fresh = {.recipient = {.address = BYTES("bob@there.net")}};
     assert_false(takes_to((struct selection_texts){.reason = "g"}, &fresh));
     /* an address that was not changed is no match for nothing */
     assert_false(takes_to((struct selection_texts){.recipient = "<>"}, &fresh));

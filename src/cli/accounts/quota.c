@@ -12,6 +12,7 @@
 #include "cli/options.h"
 #include "core/message/quota_warning.h"
 #include "core/queue/queue_id.h"
+#include "core/text/quantity.h"
 #include "io/clock.h"
 #include "run/data_dir.h"
 #include "service/local/quota_batch.h"
@@ -109,7 +110,8 @@ static bool read_wish(const char *size, uint64_t *capacity, const uint64_t **oct
     *capacity = 0;
     if (strcmp(size, "off") == 0 || strcmp(size, "none") == 0)
         return true;
-    return (config_size(bytes_of_text(size), capacity) && *capacity > 0 && *capacity <= ACCOUNT_QUOTA_MAX) ||
+    return (quantity_size(bytes_of_text(size), capacity) && *capacity > 0 &&
+            *capacity <= ACCOUNT_QUOTA_MAX) ||
            error_set(error, EX_USAGE,
                      "'%.40s' is not a quota; use a size such as 500MiB or 1GiB, off, or default", size);
 }

@@ -15,6 +15,7 @@
 #include "cli/ports/diagnose.h"
 #include "cli/ports/health.h"
 #include "cli/ports/target.h"
+#include "cli/send/server_connection.h"
 #include "core/port/network.h"
 #include "core/port/port_facts.h"
 #include "core/port/port_order.h"
@@ -320,7 +321,7 @@ static void add(struct doctor_run *e, uint16_t port, const char *host)
 static bool add_target(struct doctor_run *e, struct target *target, const char *text, struct error *error)
 {
     uint64_t port;
-    if (!target_read(target, text, error))
+    if (!server_connection_target(target, text, error))
         return false;
     if (target->ports[0] == '\0')
         for (size_t i = 0; i < PORT_LISTENERS; i++)

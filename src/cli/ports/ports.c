@@ -101,7 +101,7 @@ static bool choose_ports(struct ports_run *e, struct server_connection_options *
 
 static bool prepare(struct ports_run *e, struct server_connection_options *options, struct error *error)
 {
-    if (!target_read(&e->target, e->said, error))
+    if (!server_connection_target(&e->target, e->said, error))
         return false;
     e->report = (struct port_report){.target = e->said,
                                      .host = e->target.host,
@@ -208,7 +208,7 @@ static int examine(struct ports_run *e, json_t *all)
     struct server_connection_options options = {0};
     struct error error = {0};
     char name[256] = "";
-    if (!prepare(e, &options, &error) || !server_connection_check_host(options.host, &error))
+    if (!prepare(e, &options, &error) || !host_check(bytes_of_text(options.host), &error))
         return command_fail(&ports_command, &error);
     struct examine_options way = {.host = options.host,
                                   .port_count = options.port_count,

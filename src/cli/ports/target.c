@@ -1,22 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ports/target.h"
 
-#include <stdio.h>
+#include <assert.h>
 #include <sysexits.h>
 
-#include "cli/send/server_connection.h"
+#include "base/buffer.h"
+#include "core/dns/host.h"
 #include "core/port/port_order.h"
 
 /* Schemes that people paste; of those with a TLS mode the port follows from the name. */
-static const struct {
+static const struct url_scheme {
     const char *name, *tls; /* tls: suffix for a given port */
 } schemes[] = {
     {"smtp", ""},  {"smtps", ":tls"}, {"submission", ":starttls"}, {"submissions", ":tls"},
     {"https", ""}, {"http", ""},
 };
 
-/* Reduces a URL to its authority: without scheme, user and path. Returns the scheme's index, or SIZE_MAX. */
-static size_t strip_url(struct bytes *text)
+/* Writes the text, which has room, with its NUL. */
+static void put(char *to, size_t size, struct bytes text)
+{
+    assert(text.length < size);
+    if (text.length > 0)
+        memcpy(to, text.at, text.length);
+    to[text.length] = '\0';
+}
+
+/* Reduces a URL to its authority: without scheme, user and path. Returns its scheme; NULL if it has none. */
+static const struct url_scheme *strip_url(struct bytes *text)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(schemes); i++) {
         struct bytes scheme = bytes_of_text(schemes[i].name);
@@ -27,9 +37,9 @@ static size_t strip_url(struct bytes *text)
         rest = bytes_first(rest, bytes_find(rest, '/'));
         size_t at = bytes_find_last(rest, '@');
         *text = at == SIZE_MAX ? rest : bytes_from(rest, at + 1);
-        return i;
+        return &schemes[i];
     }
-    return SIZE_MAX;
+    return NULL;
 }
 
 static bool read_address(struct target *target, struct bytes text, struct error *error)
@@ -37,7 +47,7 @@ static bool read_address(struct target *target, struct bytes text, struct error 
     size_t at = bytes_find_last(text, '@');
     if (at == 0 || text.length >= sizeof target->address)
         return error_set(error, EX_DATAERR, "'%.*s' is not a mail address", BYTES_ARG(bytes_first(text, 80)));
-    snprintf(target->address, sizeof target->address, "%.*s", BYTES_ARG(text));
+    put(target->address, sizeof target->address, text);
     return true;
 }
 
@@ -56,17 +66,30 @@ static void split_port(struct bytes text, struct bytes *host, struct bytes *port
         *host = bytes_first(*host, host->length - 1);
 }
 
+/* Takes the port that was typed, or that of the scheme where the scheme tells its TLS mode. */
+static void take_ports(struct target *target, struct bytes typed, const struct url_scheme *scheme)
+{
+    struct buffer ports = {0};
+    const char *tls = scheme == NULL ? "" : scheme->tls;
+    if (typed.length > 0)
+        buffer_add_format(&ports, "%.*s%s", BYTES_ARG(bytes_first(typed, 20)), tls);
+    else if (tls[0] != '\0')
+        buffer_add_format(&ports, "%u", (unsigned)port_order_named(bytes_of_text(scheme->name)));
+    put(target->ports, sizeof target->ports, buffer_bytes(&ports));
+    buffer_free(&ports);
+}
+
 bool target_read(struct target *target, const char *said, struct error *error)
 {
     struct bytes text = bytes_trim(bytes_of_text(said)), host, port;
     uint64_t number;
     *target = (struct target){0};
-    size_t scheme = strip_url(&text);
-    if (scheme == SIZE_MAX && bytes_search(text, BYTES("://")) != SIZE_MAX)
+    const struct url_scheme *scheme = strip_url(&text);
+    if (scheme == NULL && bytes_search(text, BYTES("://")) != SIZE_MAX)
         return error_set(error, EX_DATAERR,
                          "'%s' is not a mail target; give a host, smtp://HOST or smtps://HOST", said);
     size_t at = bytes_find_last(text, '@');
-    if (scheme == SIZE_MAX && at != SIZE_MAX) {
+    if (scheme == NULL && at != SIZE_MAX) {
         if (!read_address(target, text, error))
             return false;
         text = bytes_from(text, at + 1);
@@ -78,19 +101,9 @@ bool target_read(struct target *target, const char *said, struct error *error)
         (!bytes_to_u64(bytes_first(port, bytes_find(port, ':')), 65535, &number) || number == 0))
         return error_set(error, EX_DATAERR, "'%.*s' in '%s' is not a port: ports are 1 to 65535",
                          BYTES_ARG(port), said);
-    snprintf(target->host, sizeof target->host, "%.*s", BYTES_ARG(host));
-    if (port.length > 0)
-        snprintf(target->ports, sizeof target->ports, "%.*s%s", BYTES_ARG(bytes_first(port, 20)),
-                 scheme == SIZE_MAX ? "" : schemes[scheme].tls);
-    else if (scheme != SIZE_MAX && schemes[scheme].tls[0] != '\0')
-        snprintf(target->ports, sizeof target->ports, "%u",
-                 (unsigned)port_order_named(bytes_of_text(schemes[scheme].name)));
-    if (!server_connection_check_host(target->host, error))
+    if (!host_check(host, error))
         return false;
-    char ascii[sizeof target->host];
-    if (!bytes_is_ascii(host) && !dns_ascii_name(target->host, ascii, sizeof ascii))
-        return error_set(error, EX_DATAERR, "%s is not a valid host name", target->host);
-    if (!bytes_is_ascii(host))
-        memcpy(target->host, ascii, sizeof ascii);
+    put(target->host, sizeof target->host, host);
+    take_ports(target, port, scheme);
     return true;
 }

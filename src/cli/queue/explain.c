@@ -10,6 +10,7 @@
 #include "cli/queue/recipient_wait.h"
 #include "core/diagnosis/diagnosis.h"
 #include "core/queue/queue_id.h"
+#include "core/text/quantity.h"
 #include "io/clock.h"
 
 extern const struct command explain_command;
@@ -51,18 +52,18 @@ static void print_origin(const struct origin *o)
 static void print_head(const struct explanation *explanation)
 {
     const struct store_message *m = &explanation->message;
-    char when[FORMAT_TIME_SIZE], age[FORMAT_AGE_SIZE];
+    char when[FORMAT_TIME_SIZE], age[QUANTITY_AGE_SIZE];
     printf("%s: from <", explanation->id);
     format_print(m->envelope.sender);
     printf(">, %llu bytes\n  accepted %s (%s ago) ", (unsigned long long)m->envelope.size,
-           format_time(m->arrived_ms, when), format_age(m->arrived_ms, explanation->view.now_ms, age));
+           format_time(m->arrived_ms, when), quantity_age(m->arrived_ms, explanation->view.now_ms, age));
     print_origin(&m->origin);
     if (m->expires_ms > explanation->view.now_ms)
         printf("\n  expires %s (in %s)\n", format_time(m->expires_ms, when),
-               format_age(explanation->view.now_ms, m->expires_ms, age));
+               quantity_age(explanation->view.now_ms, m->expires_ms, age));
     else
         printf("\n  expired %s (%s ago)\n", format_time(m->expires_ms, when),
-               format_age(m->expires_ms, explanation->view.now_ms, age));
+               quantity_age(m->expires_ms, explanation->view.now_ms, age));
 }
 
 static void print_attempt(const struct attempt_record *reply, uint32_t number)

@@ -6,21 +6,6 @@
 
 #include "core/smtp/status.h"
 
-const char *format_age(uint64_t from_ms, uint64_t to_ms, char buffer[FORMAT_AGE_SIZE])
-{
-    static const struct {
-        uint64_t below_s, unit_s;
-        char name;
-    } units[] = {{120, 1, 's'}, {2 * 3600, 60, 'm'}, {48 * 3600, 3600, 'h'}, {UINT64_MAX, 86400, 'd'}};
-    uint64_t seconds = to_ms > from_ms ? (to_ms - from_ms) / 1000 : 0;
-    size_t i = 0;
-    while (seconds >= units[i].below_s)
-        i++;
-    snprintf(buffer, FORMAT_AGE_SIZE, "%llu%c", (unsigned long long)(seconds / units[i].unit_s),
-             units[i].name);
-    return buffer;
-}
-
 const char *format_time(uint64_t epoch_ms, char buffer[FORMAT_TIME_SIZE])
 {
     time_t seconds = (time_t)(epoch_ms / 1000);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* format: formats facts of the queue, as text and as JSON. */
+/* format: prints facts of the queue to a terminal and as JSON; core/text/quantity has their units. */
 #ifndef MAILBOAT_CLI_QUEUE_FORMAT_H
 #define MAILBOAT_CLI_QUEUE_FORMAT_H
 
@@ -8,10 +8,8 @@
 #include "base/buffer.h"
 #include "store/queue/store.h"
 
-enum { FORMAT_AGE_SIZE = 32, FORMAT_TIME_SIZE = 40 };
+enum { FORMAT_TIME_SIZE = 40 };
 
-/* Returns "90s", "5m", "3h", "2d"; "0s" if it is negative. */
-const char *format_age(uint64_t from_ms, uint64_t to_ms, char buffer[FORMAT_AGE_SIZE]);
 /* Returns "2026-11-23 10:12:13 +0100", in local time. */
 const char *format_time(uint64_t epoch_ms, char buffer[FORMAT_TIME_SIZE]);
 /* Appends "451 4.7.1 later", without absent parts. */

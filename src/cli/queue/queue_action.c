@@ -141,7 +141,8 @@ static bool choose_recipients(struct queue_choice *choice, uint64_t id, struct s
          arena_clear(&arena)) {
         from = page[count - 1].number + 1;
         for (size_t i = 0; done && i < count; i++) {
-            if (!selection_takes_recipient(choice->selection, &page[i]) || !is_taken(choice, id, &page[i]))
+            if (!selection_takes_recipient(choice->selection, &page[i].recipient, &page[i].last) ||
+                !is_taken(choice, id, &page[i]))
                 continue;
             choice->chosen[choice->chosen_count++] = (struct chosen){id, page[i].number};
             done = choice->chosen_count < CHOSEN_MAX || apply_chosen(choice);

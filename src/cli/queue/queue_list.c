@@ -10,6 +10,7 @@
 #include "cli/queue/search.h"
 #include "cli/terminal.h"
 #include "core/queue/queue_id.h"
+#include "core/text/quantity.h"
 
 enum { LIST_INDENT = 14 }; /* columns before the second line of a message */
 
@@ -82,7 +83,7 @@ static void list_as_json(const struct listed_message *m, uint64_t now_ms, bool f
 
 static void add_state(struct buffer *line, const struct listed_message *m, const struct queue_listing *l)
 {
-    char next[FORMAT_AGE_SIZE];
+    char next[QUANTITY_AGE_SIZE];
     const char *yellow = terminal_yellow(&l->terminal), *plain = terminal_plain(&l->terminal);
     if (m->wait.why == WAIT_HELD)
         buffer_add_format(line, "  %s(held)%s", yellow, plain);
@@ -97,7 +98,7 @@ static void add_state(struct buffer *line, const struct listed_message *m, const
     case WAIT_ALL_HELD: buffer_add_format(line, "  %s(all mail is held)%s", yellow, plain); break;
     case WAIT_BACKOFF:
     case WAIT_RETRY:
-        buffer_add_format(line, "  next in %s", format_age(l->view.now_ms, m->wait.next_ms, next));
+        buffer_add_format(line, "  next in %s", quantity_age(l->view.now_ms, m->wait.next_ms, next));
         break;
     case WAIT_TURN: buffer_add_text(line, m->summary->attempts > 0 ? "  due now" : ""); break;
     }
@@ -105,10 +106,10 @@ static void add_state(struct buffer *line, const struct listed_message *m, const
 
 static void list_as_text(const struct listed_message *m, const struct queue_listing *l)
 {
-    char age[FORMAT_AGE_SIZE];
+    char age[QUANTITY_AGE_SIZE];
     const struct store_summary *s = m->summary;
     struct buffer line = {0};
-    buffer_add_format(&line, "%s  %5s  %9llu  <", m->id, format_age(s->arrived_ms, l->view.now_ms, age),
+    buffer_add_format(&line, "%s  %5s  %9llu  <", m->id, quantity_age(s->arrived_ms, l->view.now_ms, age),
                       (unsigned long long)s->size);
     format_add_clean(&line, s->sender);
     buffer_add_text(&line, "> -> ");

@@ -10,6 +10,7 @@
 #include "cli/queue/queue.h"
 #include "cli/queue/recipient_wait.h"
 #include "cli/terminal.h"
+#include "core/text/quantity.h"
 
 enum { SHOW_INDENT = 5, CONTENT_PIECE = 64 * 1024 };
 
@@ -39,9 +40,10 @@ static json_t *recipient_as_json(const struct store_recipient *r, const struct r
 static void last_attempt_as_text(struct queue_showing *s, const struct store_recipient *r,
                                  struct buffer *line)
 {
-    char last[FORMAT_AGE_SIZE];
+    char last[QUANTITY_AGE_SIZE];
     struct buffer said = {0};
-    buffer_add_format(line, "%*s%s ago ", SHOW_INDENT, "", format_age(r->last.when_ms, s->view.now_ms, last));
+    buffer_add_format(line, "%*s%s ago ", SHOW_INDENT, "",
+                      quantity_age(r->last.when_ms, s->view.now_ms, last));
     format_add_clean(line, r->last.peer.length > 0 ? r->last.peer : BYTES("no server reached"));
     /* without a code the text is this server's */
     buffer_add_format(line, "%s%s", r->last.code > 0 ? " replied: " : ": ", terminal_red(&s->terminal));
@@ -112,13 +114,13 @@ static void show_recipients(struct queue_showing *s)
 static void head_as_text(const struct queue_showing *s)
 {
     const struct store_message *m = &s->message;
-    char age[FORMAT_AGE_SIZE], left[FORMAT_AGE_SIZE];
+    char age[QUANTITY_AGE_SIZE], left[QUANTITY_AGE_SIZE];
     struct buffer line = {0};
     buffer_add_format(&line, "%s from <", s->id);
     format_add_clean(&line, m->envelope.sender);
     buffer_add_format(&line, ">, %llu bytes, arrived %s ago, expires in %s",
-                      (unsigned long long)m->envelope.size, format_age(m->arrived_ms, s->view.now_ms, age),
-                      format_age(s->view.now_ms, m->expires_ms, left));
+                      (unsigned long long)m->envelope.size, quantity_age(m->arrived_ms, s->view.now_ms, age),
+                      quantity_age(s->view.now_ms, m->expires_ms, left));
     terminal_print(&s->terminal, &line, SHOW_INDENT);
     buffer_add_text(&line, "  received from ");
     format_add_clean(&line, m->origin.client_address);

@@ -9,6 +9,7 @@
 #include "cli/terminal.h"
 #include "core/queue/queue_id.h"
 #include "core/queue/schedule.h"
+#include "core/text/quantity.h"
 #include "core/text/top_counts.h"
 #include "core/text/wrap.h"
 #include "queue/queue_clock.h"
@@ -205,7 +206,7 @@ static void table_start(struct stats_table *table)
 static void print_row(const struct stats_table *table, struct bytes name, uint64_t total,
                       const uint64_t counts[TOP_COUNTS_KINDS], uint64_t next_ms, uint64_t now_ms)
 {
-    char next[FORMAT_AGE_SIZE];
+    char next[QUANTITY_AGE_SIZE];
     struct buffer line = {0};
     format_add_clean(&line, name);
     size_t columns = wrap_columns(buffer_bytes(&line));
@@ -220,7 +221,7 @@ static void print_row(const struct stats_table *table, struct bytes name, uint64
                           state + 1 < TOP_COUNTS_KINDS ? table->number_width : table->last_width,
                           (unsigned long long)counts[state]);
     if (next_ms != 0)
-        buffer_add_format(&line, "  in %s", format_age(now_ms, next_ms, next));
+        buffer_add_format(&line, "  in %s", quantity_age(now_ms, next_ms, next));
     terminal_print(&table->terminal, &line, 0);
     buffer_free(&line);
 }
@@ -277,7 +278,7 @@ static void print_reasons(const struct top_counts *reasons, const struct termina
 
 static void print_text(const struct queue_counts *stats)
 {
-    char age[FORMAT_AGE_SIZE], id[QUEUE_ID_TEXT_LENGTH + 1];
+    char age[QUANTITY_AGE_SIZE], id[QUEUE_ID_TEXT_LENGTH + 1];
     struct stats_table table;
     struct buffer line = {0};
     if (stats->recipients == 0) {
@@ -294,7 +295,7 @@ static void print_text(const struct queue_counts *stats)
         (unsigned long long)stats->messages, stats->messages == 1 ? "" : "s",
         (unsigned long long)stats->states[READY], (unsigned long long)stats->states[WAITING],
         (unsigned long long)stats->states[HELD], (unsigned long long)stats->states[IN_FLIGHT], id,
-        format_age(stats->oldest_ms, stats->now_ms, age));
+        quantity_age(stats->oldest_ms, stats->now_ms, age));
     if (!stats->in_progress.served)
         buffer_add_format(&line, "; %sthe server is not running%s", terminal_red(&table.terminal),
                           terminal_plain(&table.terminal));

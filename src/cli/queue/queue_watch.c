@@ -15,6 +15,7 @@
 #include "cli/queue/format.h"
 #include "cli/queue/queue.h"
 #include "cli/terminal.h"
+#include "core/text/quantity.h"
 #include "core/text/wrap.h"
 #include "io/clock.h"
 #include "store/queue/store_lock.h"
@@ -90,9 +91,9 @@ static void add_rates(struct buffer *out, const struct watch_screen *view, const
 
 static void add_why(struct buffer *out, const struct watch_screen *view, const struct destination_status *d)
 {
-    char when[FORMAT_AGE_SIZE];
+    char when[QUANTITY_AGE_SIZE];
     if (d->until_ms > view->epoch_ms)
-        buffer_add_format(out, "in %s%s", format_age(view->epoch_ms, d->until_ms, when),
+        buffer_add_format(out, "in %s%s", quantity_age(view->epoch_ms, d->until_ms, when),
                           d->reason.length > 0 ? ": " : "");
     format_add_clean(out, d->reason);
 }

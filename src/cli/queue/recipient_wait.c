@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cli/queue/format.h"
+#include "core/text/quantity.h"
 #include "queue/queue.h"
 #include "queue/queue_clock.h"
 
@@ -114,15 +115,15 @@ const char *recipient_wait_destination(struct bytes destination, char buffer[STO
 static void add_retry(struct buffer *out, const struct queue_view *view, uint64_t expires_ms,
                       const struct store_recipient *r)
 {
-    char longest[FORMAT_AGE_SIZE], first[FORMAT_AGE_SIZE];
+    char longest[QUANTITY_AGE_SIZE], first[QUANTITY_AGE_SIZE];
     if (r->due_ms >= expires_ms)
         buffer_add_text(out, ": the last attempt, because the message expires then");
     else if (r->attempts == 0)
         buffer_add_text(out, ": it could not be tried until now");
     else
         buffer_add_format(out, ": attempt %u; after each failure the wait grows, from %s to %s",
-                          (unsigned)r->attempts + 1, format_age(0, view->config->queue.first_ms, first),
-                          format_age(0, view->config->queue.max_ms, longest));
+                          (unsigned)r->attempts + 1, quantity_age(0, view->config->queue.first_ms, first),
+                          quantity_age(0, view->config->queue.max_ms, longest));
 }
 
 static void add_failures(struct buffer *out, const struct recipient_wait *wait, struct bytes destination)
@@ -135,9 +136,9 @@ static void add_failures(struct buffer *out, const struct recipient_wait *wait, 
 void recipient_wait_add(struct buffer *out, const struct recipient_wait *wait, const struct queue_view *view,
                         const char *id, uint64_t expires_ms, const struct store_recipient *r)
 {
-    char when[FORMAT_TIME_SIZE], in[FORMAT_AGE_SIZE], buffer[STORE_DESTINATION_MAX + 1];
+    char when[FORMAT_TIME_SIZE], in[QUANTITY_AGE_SIZE], buffer[STORE_DESTINATION_MAX + 1];
     format_time(wait->next_ms, when);
-    format_age(view->now_ms, wait->next_ms, in);
+    quantity_age(view->now_ms, wait->next_ms, in);
     switch (wait->why) {
     case WAIT_IN_PROGRESS: buffer_add_text(out, "an attempt is in progress"); break;
     case WAIT_HELD:

@@ -78,7 +78,8 @@ static const struct store_summary *next_by_recipient(struct search *search)
         size_t at = search->at++;
         uint64_t id = search->ids[at];
         const struct store_recipient *recipient = &search->recipients[at];
-        if (selection_takes_recipient(search->selection, recipient) && id != search->one.id &&
+        if (selection_takes_recipient(search->selection, &recipient->recipient, &recipient->last) &&
+            id != search->one.id &&
             (search->condition == NULL || search->condition(search->owner, id, recipient)) &&
             read_one(search, id))
             return &search->one;

@@ -10,6 +10,7 @@
 #define MAILBOAT_CLI_QUEUE_SEARCH_H
 
 #include "cli/queue/selection.h"
+#include "store/queue/store.h"
 
 /* Looks at what a selection cannot know, as the state of a recipient; NULL: nothing. */
 typedef bool search_condition(void *owner, uint64_t id, const struct store_recipient *recipient);

@@ -5,8 +5,9 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "cli/queue/format.h"
-#include "config/config.h"
+#include "base/buffer.h"
+#include "core/smtp/status.h"
+#include "core/text/quantity.h"
 
 /* ---- parsing ---- */
 
@@ -21,7 +22,7 @@ static struct bytes without_brackets(const char *text)
 static bool read_age(const char *name, const char *text, bool *said, uint64_t *value, struct error *error)
 {
     *said = text != NULL;
-    if (text == NULL || config_duration(bytes_of_text(text), value))
+    if (text == NULL || quantity_duration(bytes_of_text(text), value))
         return true;
     return error_set(error, EX_USAGE, "--%s: '%s' is not a time such as 90s, 30m, 2h or 5d", name, text);
 }
@@ -134,24 +135,24 @@ static bool contains_nocase(struct bytes text, struct bytes wanted)
 }
 
 /* Matches the reason as lists print it. */
-static bool has_reason(const struct selection *s, const struct store_recipient *r)
+static bool has_reason(const struct selection *s, const struct attempt_record *last)
 {
     struct buffer reason = {0};
-    format_reply(&reason, &r->last);
+    status_add_said(&reason, last->code, last->enhanced, last->text);
     bool has = contains_nocase(buffer_bytes(&reason), s->reason);
     buffer_free(&reason);
     return has;
 }
 
-bool selection_takes_recipient(const struct selection *s, const struct store_recipient *r)
+bool selection_takes_recipient(const struct selection *s, const struct recipient *to,
+                               const struct attempt_record *last)
 {
-    const struct recipient *to = &r->recipient;
     if (s->by_recipient && !is_address(s->recipient, to->address) &&
         (to->original.length == 0 || !is_address(s->recipient, to->original)))
         return false;
     if (s->by_domain && !bytes_equal_nocase(s->domain, domain_of(to->address)))
         return false;
-    return !s->by_reason || has_reason(s, r);
+    return !s->by_reason || has_reason(s, last);
 }
 
 bool selection_takes_state(const struct selection *s, const char *state, const char *why)

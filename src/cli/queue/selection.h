@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * selection: matches queued recipients by filters: sender and age of the message, address, domain and last
- * reason of the recipient. All given filters must match. Pure: facts in, yes or no out.
+ * reason of the recipient. All given filters must match.
  */
 #ifndef MAILBOAT_CLI_QUEUE_SELECTION_H
 #define MAILBOAT_CLI_QUEUE_SELECTION_H
 
 #include "base/error.h"
-#include "store/queue/store.h"
+#include "core/queue/attempt_record.h"
+#include "core/smtp/envelope.h"
 
 struct selection {
     bool all; /* --all: everything that matches the other filters */
@@ -35,7 +36,9 @@ bool selection_looks_at_recipients(const struct selection *selection);
 
 bool selection_takes_message(const struct selection *selection, struct bytes sender, uint64_t arrived_ms,
                              uint64_t now_ms);
-bool selection_takes_recipient(const struct selection *selection, const struct store_recipient *recipient);
+/* `last`: its last attempt; all empty if there was none. */
+bool selection_takes_recipient(const struct selection *selection, const struct recipient *recipient,
+                               const struct attempt_record *last);
 
 /* True for a recipient in this state: one of the four ("waiting"), and why ("retry"). */
 bool selection_takes_state(const struct selection *selection, const char *state, const char *why);

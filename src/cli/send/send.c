@@ -131,7 +131,7 @@ static bool server_connection_host(struct server_connection *connection, const s
                                                 .needs_auth = wish->user != NULL,
                                                 .by_token = wish->oauth_command != NULL,
                                                 .deadline_ms = wish->deadline_ms};
-    if (!target_read(&target, wish->host, error) || !choose_ports(&options, wish, &target, error))
+    if (!server_connection_target(&target, wish->host, error) || !choose_ports(&options, wish, &target, error))
         return false;
     for (size_t i = 0; i < options.port_count; i++)
         if (options.ports[i].port == PORT_SMTP)

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/dns/host.h"
 #include "core/port/port_facts.h"
 #include "dial/sasl_client.h"
 
@@ -19,39 +20,14 @@ enum {
 
 /* ---- options ---- */
 
-static bool looks_like_ipv4(struct bytes host)
+bool server_connection_target(struct target *target, const char *text, struct error *error)
 {
-    for (size_t i = 0; i < host.length; i++)
-        if (!ascii_is_digit(host.at[i]) && host.at[i] != '.')
-            return false;
-    return host.length > 0;
-}
-
-static bool explain_ipv4(struct bytes host, struct error *error)
-{
-    uint64_t value;
-    int parts = 0;
-    for (struct bytes rest = host; rest.length > 0; parts++) {
-        struct bytes part = bytes_split(&rest, '.');
-        if (!bytes_to_u64(part, 255, &value) && part.length > 0)
-            return error_set(error, EX_DATAERR, "%.*s is not an IPv4 address: %.*s is greater than 255",
-                             BYTES_ARG(host), BYTES_ARG(part));
-    }
-    return error_set(error, EX_DATAERR, "%.*s is not an IPv4 address: it has %d numbers instead of 4",
-                     BYTES_ARG(host), parts);
-}
-
-bool server_connection_check_host(const char *text, struct error *error)
-{
-    struct bytes host = bytes_of_text(text);
-    if (host_is_ipv4(host) || host_is_ipv6(host))
-        return true;
-    if (looks_like_ipv4(host))
-        return explain_ipv4(host, error);
-    if (bytes_find(host, ':') != SIZE_MAX)
-        return error_set(error, EX_DATAERR, "%s is not an IPv6 address", text);
-    const char *fault = host_fault(host, true);
-    return fault == NULL || error_set(error, EX_DATAERR, "%s is not a host name: %s", text, fault);
+    char typed[sizeof target->host];
+    if (!target_read(target, text, error))
+        return false;
+    memcpy(typed, target->host, sizeof typed);
+    return bytes_is_ascii(bytes_of_text(typed)) || dns_ascii_name(typed, target->host, sizeof target->host) ||
+           error_set(error, EX_DATAERR, "%s is not a valid host name", typed);
 }
 
 /* Parses "587", "465:tls", "10587:starttls". *known: the TLS mode is certain. */
@@ -204,7 +180,7 @@ bool server_connection_race(struct server_connection *connection,
                             const struct server_connection_options *options, struct error *error)
 {
     *connection = (struct server_connection){.options = *options};
-    if (!prepare(connection, error) || !server_connection_check_host(options->host, error) ||
+    if (!prepare(connection, error) || !host_check(bytes_of_text(options->host), error) ||
         !tls_client_open(&connection->tls, options->ca_file, error))
         return false;
     connection->has_tls = true;

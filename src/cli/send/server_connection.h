@@ -11,6 +11,7 @@
 #ifndef MAILBOAT_CLI_SEND_SERVER_CONNECTION_H
 #define MAILBOAT_CLI_SEND_SERVER_CONNECTION_H
 
+#include "cli/ports/target.h"
 #include "dial/port_connect.h"
 
 struct server_connection_options {
@@ -50,8 +51,8 @@ bool server_connection_ports(struct server_connection_options *options, const ch
 void server_connection_order(struct server_connection_options *options, const uint16_t *ports, size_t count);
 /* Appends 443, unless listed. */
 void server_connection_last_resort(struct server_connection_options *options);
-/* True for a valid name or address. 222.501.285.45 is not; the error says why. */
-bool server_connection_check_host(const char *host, struct error *error);
+/* Parses the target as target_read() does, and turns its host into A-labels (RFC 5891 4.4). */
+bool server_connection_target(struct target *target, const char *text, struct error *error);
 /* Parses the seconds of --deadline. */
 bool server_connection_deadline(const char *text, uint32_t *deadline_ms, struct error *error);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/dns/host.h"
 
+#include <sysexits.h>
+
 static bool is_host_octet(char c, bool utf8_allowed)
 {
     return ascii_is_alnum(c) || c == '-' || c == '_' || (utf8_allowed && (unsigned char)c > 127);
@@ -126,4 +128,38 @@ bool host_is_loopback(struct bytes text)
 {
     return bytes_is_nocase(text, "localhost") || bytes_is(text, "::1") ||
            (host_is_ipv4(text) && bytes_starts_nocase(text, "127."));
+}
+
+/* ---- what a person typed ---- */
+
+static bool explain_ipv4(struct bytes host, struct error *error)
+{
+    uint64_t value;
+    int parts = 0;
+    for (struct bytes rest = host; rest.length > 0; parts++) {
+        struct bytes part = bytes_split(&rest, '.');
+        if (!bytes_to_u64(part, 255, &value) && part.length > 0)
+            return error_set(error, EX_DATAERR, "%.*s is not an IPv4 address: %.*s is greater than 255",
+                             BYTES_ARG(host), BYTES_ARG(part));
+    }
+    if (parts == 4)
+        return error_set(error, EX_DATAERR,
+                         "%.*s is not an IPv4 address: one of its numbers is missing, or begins with 0",
+                         BYTES_ARG(host));
+    return error_set(error, EX_DATAERR, "%.*s is not an IPv4 address: it has %d numbers instead of 4",
+                     BYTES_ARG(host), parts);
+}
+
+bool host_check(struct bytes host, struct error *error)
+{
+    uint64_t number; /* one alone is a valid label, but nobody's server */
+    if (host_is_ipv4(host) || host_is_ipv6(host))
+        return true;
+    if (looks_like_ipv4(host) || bytes_to_u64(host, UINT64_MAX, &number))
+        return explain_ipv4(host, error);
+    if (bytes_find(host, ':') != SIZE_MAX)
+        return error_set(error, EX_DATAERR, "%.*s is not an IPv6 address", BYTES_ARG(host));
+    const char *fault = host_fault(host, true);
+    return fault == NULL ||
+           error_set(error, EX_DATAERR, "%.*s is not a host name: %s", BYTES_ARG(host), fault);
 }

@@ -12,6 +12,7 @@
 #define MAILBOAT_CORE_DNS_HOST_H
 
 #include "base/bytes.h"
+#include "base/error.h"
 
 enum host_limit {
     LABEL_MAX = 63,        /* octets of a label (RFC 1035 2.3.4) */
@@ -36,5 +37,9 @@ bool host_is_ipv4(struct bytes text); /* dotted quad, each 0 to 255, no leading 
 bool host_is_ipv6(struct bytes text); /* RFC 4291 2.2, all three forms; no zone */
 /* True for 127.0.0.0/8, ::1 and "localhost": plain text to them never leaves the machine. */
 bool host_is_loopback(struct bytes text);
+
+/* True for a name (U-labels are allowed) or an address. Otherwise `error` (exit code 65) says what is wrong
+ * with it: 222.501.285.45 has a number that is greater than 255. */
+bool host_check(struct bytes text, struct error *error);
 
 #endif

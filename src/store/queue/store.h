@@ -44,6 +44,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "core/queue/attempt_record.h"
 #include "core/server/server_session.h"
 #include "core/smtp/envelope.h"
 
@@ -70,13 +71,6 @@ struct store_message {
     struct bytes prefix;  /* header fields to prepend to the content, each with its CRLF; or empty */
     struct bytes content; /* all of it; empty if `large` */
     bool large;           /* the content is a file: store_content() opens it */
-};
-
-/* The result of an attempt; all empty before the first. */
-struct attempt_record {
-    uint64_t when_ms;
-    uint32_t code;
-    struct bytes enhanced, text, peer, tls; /* tls: or "in clear: " and the reason; or empty */
 };
 
 struct store_recipient {
