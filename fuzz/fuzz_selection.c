@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Filters as typed by a user: parsed or rejected with one clean line; parsed ones can be matched against
  * anything. */
+#include "base/buffer.h"
 #include "choices.h"
-#include "cli/queue/selection.h"
+#include "core/text/selection.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -43,7 +43,7 @@ CORE_MAY_INCLUDE = {
     "port": {"dns", "client", "route", "smtp"},
     "diagnosis": {"dns", "port", "route", "message"},
     "domain": {"dns", "route"},
-    "text": {"smtp"},
+    "text": {"dns", "smtp", "port", "queue"},
     "import": {"port"},
     "trust": {"dns", "smtp", "message", "route"},
 }

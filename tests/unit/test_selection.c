@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#include "cli/queue/selection.h"
+#include "core/text/selection.h"
 #include "unit.h"
 
 enum { MINUTE_MS = 60 * 1000, NOW_MS = 100 * MINUTE_MS };

@@ -14,11 +14,11 @@
 #include "cli/ports/answer.h"
 #include "cli/ports/diagnose.h"
 #include "cli/ports/health.h"
-#include "cli/ports/target.h"
 #include "cli/send/server_connection.h"
 #include "core/port/network.h"
 #include "core/port/port_facts.h"
 #include "core/port/port_order.h"
+#include "core/text/target.h"
 #include "dial/port_connect.h"
 #include "io/clock.h"
 

@@ -14,10 +14,10 @@
 #include "cli/ports/history.h"
 #include "cli/ports/port_explain.h"
 #include "cli/ports/port_report.h"
-#include "cli/ports/target.h"
 #include "core/dns/host.h"
 #include "core/port/port_facts.h"
 #include "core/port/port_order.h"
+#include "core/text/target.h"
 
 extern const struct command ports_command;
 

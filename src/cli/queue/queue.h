@@ -9,8 +9,8 @@
 
 #include "cli/command.h"
 #include "cli/control_client.h"
-#include "cli/queue/selection.h"
 #include "config/config.h"
+#include "core/text/selection.h"
 #include "store/queue/store.h"
 #include "store/store_open.h"
 

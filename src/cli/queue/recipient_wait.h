@@ -7,7 +7,7 @@
 #define MAILBOAT_CLI_QUEUE_RECIPIENT_WAIT_H
 
 #include "cli/control_client.h"
-#include "cli/queue/selection.h"
+#include "core/text/selection.h"
 #include "config/config.h"
 #include "core/queue/schedule.h"
 #include "store/queue/store.h"

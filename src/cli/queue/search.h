@@ -9,7 +9,7 @@
 #ifndef MAILBOAT_CLI_QUEUE_SEARCH_H
 #define MAILBOAT_CLI_QUEUE_SEARCH_H
 
-#include "cli/queue/selection.h"
+#include "core/text/selection.h"
 #include "store/queue/store.h"
 
 /* Looks at what a selection cannot know, as the state of a recipient; NULL: nothing. */

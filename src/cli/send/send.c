@@ -12,13 +12,13 @@
 #include "cli/options.h"
 #include "cli/ports/history.h"
 #include "cli/ports/port_cache.h"
-#include "cli/ports/target.h"
 #include "cli/send/secret_command.h"
 #include "cli/send/send_report.h"
 #include "cli/send/submission.h"
 #include "cli/sendmail/local_server.h"
 #include "core/port/port_facts.h"
 #include "core/port/port_order.h"
+#include "core/text/target.h"
 #include "io/clock.h"
 #include "io/random.h"
 
@@ -131,7 +131,8 @@ static bool server_connection_host(struct server_connection *connection, const s
                                                 .needs_auth = wish->user != NULL,
                                                 .by_token = wish->oauth_command != NULL,
                                                 .deadline_ms = wish->deadline_ms};
-    if (!server_connection_target(&target, wish->host, error) || !choose_ports(&options, wish, &target, error))
+    if (!server_connection_target(&target, wish->host, error) ||
+        !choose_ports(&options, wish, &target, error))
         return false;
     for (size_t i = 0; i < options.port_count; i++)
         if (options.ports[i].port == PORT_SMTP)

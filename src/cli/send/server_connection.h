@@ -11,7 +11,7 @@
 #ifndef MAILBOAT_CLI_SEND_SERVER_CONNECTION_H
 #define MAILBOAT_CLI_SEND_SERVER_CONNECTION_H
 
-#include "cli/ports/target.h"
+#include "core/text/target.h"
 #include "dial/port_connect.h"
 
 struct server_connection_options {

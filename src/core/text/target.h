@@ -4,8 +4,8 @@
  * submission://, submissions://, https://), or a mail address.
  * cli/send/server_connection.h turns the host's U-labels into A-labels.
  */
-#ifndef MAILBOAT_CLI_PORTS_TARGET_H
-#define MAILBOAT_CLI_PORTS_TARGET_H
+#ifndef MAILBOAT_CORE_TEXT_TARGET_H
+#define MAILBOAT_CORE_TEXT_TARGET_H
 
 #include "base/bytes.h"
 #include "base/error.h"

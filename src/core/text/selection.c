@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/queue/selection.h"
+#include "core/text/selection.h"
 
 #include <stdlib.h>
 #include <string.h>

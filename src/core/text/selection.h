@@ -3,8 +3,8 @@
  * selection: matches queued recipients by filters: sender and age of the message, address, domain and last
  * reason of the recipient. All given filters must match.
  */
-#ifndef MAILBOAT_CLI_QUEUE_SELECTION_H
-#define MAILBOAT_CLI_QUEUE_SELECTION_H
+#ifndef MAILBOAT_CORE_TEXT_SELECTION_H
+#define MAILBOAT_CORE_TEXT_SELECTION_H
 
 #include "base/error.h"
 #include "core/queue/attempt_record.h"

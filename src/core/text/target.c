@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/ports/target.h"
+#include "core/text/target.h"
 
 #include <assert.h>
 #include <sysexits.h>
