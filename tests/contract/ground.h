@@ -194,4 +194,20 @@ static inline bool is_there(struct ground *ground, uint64_t id)
     return store_read(ground->store, id, false, &ground->arena, &message);
 }
 
+static inline void assert_same(struct bytes a, struct bytes b)
+{
+    assert_int_equal(a.length, b.length);
+    if (a.length > 0)
+        assert_memory_equal(a.at, b.at, a.length);
+}
+
+/* A test on one kind of store. */
+#define ON(kind, test) cmocka_unit_test_setup_teardown(test, set_up_##kind, tear_down)
+/* For CONTRACT(set_up), the list of a file's tests. */
+#define BOTH(set_up, test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define CONTRACT_HOLDS                                                                                  \
+    const struct CMUnitTest sqlite[] = {CONTRACT(set_up_sqlite)}, memory[] = {CONTRACT(set_up_memory)}; \
+    int failed = cmocka_run_group_tests_name("sqlite", sqlite, NULL, NULL);                             \
+    return failed + cmocka_run_group_tests_name("memory", memory, NULL, NULL)
+
 #endif

@@ -186,7 +186,6 @@ static void a_locked_database_is_away_and_comes_back(void **state)
 
 int main(void)
 {
-#define ON(kind, test) cmocka_unit_test_setup_teardown(test, set_up_##kind, tear_down)
     const struct CMUnitTest tests[] = {
         ON(memory, every_question_in_vain_is_told_by_the_verdict),
         ON(memory, a_question_in_vain_undoes_its_batch),

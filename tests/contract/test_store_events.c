@@ -107,11 +107,8 @@ static void a_reader_that_is_too_slow_sees_the_gap(void **state)
     BOTH(set_up, events_are_there_with_their_batch), BOTH(set_up, a_cursor_stands_anywhere), \
         BOTH(set_up, what_was_read_goes_and_no_number_is_used_again),                        \
         BOTH(set_up, a_reader_that_is_too_slow_sees_the_gap)
-#define BOTH(set_up, test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
-    const struct CMUnitTest sqlite[] = {CONTRACT(set_up_sqlite)}, memory[] = {CONTRACT(set_up_memory)};
-    int failed = cmocka_run_group_tests_name("sqlite", sqlite, NULL, NULL);
-    return failed + cmocka_run_group_tests_name("memory", memory, NULL, NULL);
+    CONTRACT_HOLDS;
 }

@@ -368,8 +368,6 @@ static void the_memory_limit_is_to_the_octet(void **state)
     assert_int_equal(verdict, STORE_FULL);
 }
 
-#define ON(kind, test) cmocka_unit_test_setup_teardown(test, set_up_##kind, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -186,21 +186,16 @@ static void what_only_waits_on_does_not_look_whether_the_message_goes(void **sta
     assert_true(is_there(ground, 1));
 }
 
-#define EACH(set_up)                                                                                        \
-    cmocka_unit_test_setup_teardown(one_question_has_all_that_an_attempt_needs, set_up, tear_down),         \
-        cmocka_unit_test_setup_teardown(what_is_not_due_held_or_elsewhere_is_not_in_it, set_up, tear_down), \
-        cmocka_unit_test_setup_teardown(nobody_is_in_two_deliveries_of_a_page, set_up, tear_down),          \
-        cmocka_unit_test_setup_teardown(a_delivery_has_so_many_recipients_at_most, set_up, tear_down),      \
-        cmocka_unit_test_setup_teardown(who_was_sent_on_by_others_is_a_delivery_of_its_own, set_up,         \
-                                        tear_down),                                                         \
-        cmocka_unit_test_setup_teardown(contents_have_a_limit, set_up, tear_down),                          \
-        cmocka_unit_test_setup_teardown(results_are_settled_together, set_up, tear_down),                   \
-        cmocka_unit_test_setup_teardown(what_only_waits_on_does_not_look_whether_the_message_goes, set_up,  \
-                                        tear_down)
+#define CONTRACT(set_up)                                                                 \
+    BOTH(set_up, one_question_has_all_that_an_attempt_needs),                            \
+        BOTH(set_up, what_is_not_due_held_or_elsewhere_is_not_in_it),                    \
+        BOTH(set_up, nobody_is_in_two_deliveries_of_a_page),                             \
+        BOTH(set_up, a_delivery_has_so_many_recipients_at_most),                         \
+        BOTH(set_up, who_was_sent_on_by_others_is_a_delivery_of_its_own),                \
+        BOTH(set_up, contents_have_a_limit), BOTH(set_up, results_are_settled_together), \
+        BOTH(set_up, what_only_waits_on_does_not_look_whether_the_message_goes)
 
 int main(void)
 {
-    const struct CMUnitTest sqlite[] = {EACH(set_up_sqlite)}, memory[] = {EACH(set_up_memory)};
-    int failed = cmocka_run_group_tests_name("sqlite", sqlite, NULL, NULL);
-    return failed + cmocka_run_group_tests_name("memory", memory, NULL, NULL);
+    CONTRACT_HOLDS;
 }

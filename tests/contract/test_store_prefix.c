@@ -103,11 +103,8 @@ static void a_lost_batch_loses_its_prefix(void **state)
     BOTH(set_up, a_prefix_is_kept_beside_the_content),           \
         BOTH(set_up, a_large_content_has_its_prefix_in_its_row), \
         BOTH(set_up, a_prefix_may_be_so_long_and_no_longer), BOTH(set_up, a_lost_batch_loses_its_prefix)
-#define BOTH(set_up, test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
-    const struct CMUnitTest sqlite[] = {CONTRACT(set_up_sqlite)}, memory[] = {CONTRACT(set_up_memory)};
-    int failed = cmocka_run_group_tests_name("sqlite", sqlite, NULL, NULL);
-    return failed + cmocka_run_group_tests_name("memory", memory, NULL, NULL);
+    CONTRACT_HOLDS;
 }
