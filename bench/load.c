@@ -88,7 +88,7 @@ static double now_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-static void tell(const char *what, const char *said)
+static void report_failure(const char *what, const char *said)
 {
     if (load.failed < FAILURES_TOLD)
         fprintf(stderr, "load: %s: %s\n", what, said);
@@ -137,7 +137,7 @@ static int hear(struct wire *wire, const char *code)
         ssize_t got = wire->ssl != NULL ? SSL_read(wire->ssl, reply + have, (int)(sizeof reply - 1 - have))
                                         : read(wire->line, reply + have, sizeof reply - 1 - have);
         if (got <= 0)
-            return tell(code, "no reply"), -1;
+            return report_failure(code, "no reply"), -1;
         have += (size_t)got;
         reply[have] = '\0';
         if (reply[have - 1] != '\n')
@@ -147,9 +147,9 @@ static int hear(struct wire *wire, const char *code)
             last = ++next;
         if (strlen(last) > 3 && last[3] == '-')
             continue;
-        return strncmp(last, code, strlen(code)) == 0 ? 0 : (tell(code, reply), -1);
+        return strncmp(last, code, strlen(code)) == 0 ? 0 : (report_failure(code, reply), -1);
     }
-    return tell(code, "an endless reply"), -1;
+    return report_failure(code, "an endless reply"), -1;
 }
 
 static int say(struct wire *wire, const char *code, const char *format, const char *value)
@@ -168,7 +168,7 @@ static int greet(struct wire *wire, SSL *ssl)
     if (say(wire, "220", "STARTTLS\r\n", "") != 0)
         return -1;
     if (SSL_connect(ssl) != 1)
-        return tell("STARTTLS", "no handshake"), -1;
+        return report_failure("STARTTLS", "no handshake"), -1;
     wire->ssl = ssl;
     if (say(wire, "250", "EHLO load.example\r\n", "") != 0)
         return -1;
@@ -215,7 +215,7 @@ static void connect_once(SSL_SESSION **session)
     double started_ms = now_ms();
     struct wire wire = {.line = dial()};
     if (wire.line < 0) {
-        tell("connection", "refused");
+        report_failure("connection", "refused");
         atomic_fetch_add(&load.failed, 1);
         return;
     }
@@ -280,7 +280,7 @@ static int run(void)
     double started_ms = now_ms();
     for (long i = 0; i < connections; i++)
         if (pthread_create(&threads[i], NULL, work, NULL) != 0)
-            return tell("thread", "refused"), 1;
+            return report_failure("thread", "refused"), 1;
     for (long i = 0; i < connections; i++)
         pthread_join(threads[i], NULL);
     double took_ms = now_ms() - started_ms;

@@ -47,7 +47,7 @@ static void resolve(struct delivery_world *world, const struct delivery_action *
     delivery_learned(&world->delivery, action->type, &facts);
 }
 
-static void tell_policy(struct delivery_world *world)
+static void answer_policy(struct delivery_world *world)
 {
     struct sts_policy policy = {.mode = (enum sts_mode)choose(&world->choices, 3),
                                 .patterns = {BYTES("*.example.org")},
@@ -89,7 +89,7 @@ static void take_action(struct delivery_world *world, const struct delivery_acti
         delivery_lost(delivery, action->tls && choose(&world->choices, 2) == 1, TLS_LOSS_ENDED,
                       BYTES("refused"));
         break;
-    case DELIVERY_ASK_STS: tell_policy(world); break;
+    case DELIVERY_ASK_STS: answer_policy(world); break;
     case DELIVERY_SEND: check_sent(world, action->bytes); break;
     case DELIVERY_STARTTLS:
         INSIST(world->connected);

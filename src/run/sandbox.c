@@ -60,7 +60,7 @@ bool sandbox_apply(const char *process, unsigned keeps, const struct sandbox_pat
     setrlimit(RLIMIT_CORE, &none); /* a core dump would contain keys and mail */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         !watch_for_forbidden_calls(paths->forbidden_call))
-        return error_set_errno(error, EX_OSERR, "cannot seal the %s process", process);
+        return error_set_errno(error, EX_OSERR, "cannot sandbox the %s process", process);
     refuse_new_code();
     return sandbox_apply_paths(paths, !sandbox_calls_anywhere(keeps), error) &&
            sandbox_apply_calls(process, keeps, paths->call_family, error);

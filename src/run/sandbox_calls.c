@@ -132,7 +132,8 @@ static const int threading[] = {SCMP_SYS(sched_getparam), SCMP_SYS(sched_getsche
                                 SCMP_SYS(set_tid_address), SCMP_SYS(sched_setaffinity)};
 
 #if defined(LEAKS_ARE_SOUGHT) && !defined(__SANITIZE_ADDRESS__)
-#error "only for a sanitizer that looks for leaks: it stops threads and reads /proc, so nothing is sealed"
+#error \
+    "only for a sanitizer that looks for leaks: it stops threads and reads /proc, so no process is sandboxed"
 #endif
 
 #ifdef __SANITIZE_ADDRESS__
@@ -396,7 +397,7 @@ bool sandbox_apply_calls(const char *process, unsigned keeps, int call_family, s
     if (failed == 0)
         return true;
     errno = -failed;
-    return error_set_errno(error, EX_OSERR, "cannot seal the %s process with seccomp", process);
+    return error_set_errno(error, EX_OSERR, "cannot sandbox the %s process with seccomp", process);
 }
 
 const char *sandbox_call_name(int number, char buffer[SANDBOX_CALL_NAME_MAX])

@@ -47,7 +47,7 @@ static bool allow_path(int ruleset, int file, const char *path, bool writable, u
         rule.allowed_access &= LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE;
         added = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;
     }
-    return added || error_set_errno(error, EX_OSERR, "cannot seal: %s", path);
+    return added || error_set_errno(error, EX_OSERR, "cannot enter the sandbox: %s", path);
 }
 
 /* Landlock's version 4, missing in the headers of Debian 12. */
@@ -63,7 +63,7 @@ static bool allow_port(int ruleset, uint16_t port, struct error *error)
 {
     struct net_port_rule rule = {.allowed_access = CONNECT_TCP, .port = port};
     return port == 0 || syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) == 0 ||
-           error_set_errno(error, EX_OSERR, "cannot seal: port %u", (unsigned)port);
+           error_set_errno(error, EX_OSERR, "cannot enter the sandbox: port %u", (unsigned)port);
 }
 
 static void close_paths(const struct sandbox_paths *paths)
@@ -86,20 +86,20 @@ static bool restrict_paths(const struct sandbox_paths *paths, bool ports_too, st
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled,
                                ports ? sizeof handled : sizeof handled.handled_access_fs, 0);
     if (ruleset < 0)
-        return error_set_errno(error, EX_OSERR, "cannot seal with Landlock");
-    bool sealed = !ports || allow_port(ruleset, paths->call_port, error);
-    for (size_t i = 0; sealed && i < paths->count; i++)
-        sealed = allow_path(ruleset, paths->paths[i].file, paths->paths[i].path, paths->paths[i].writable,
-                            handled.handled_access_fs, error);
-    if (sealed && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
-        sealed = error_set_errno(error, EX_OSERR, "cannot seal with Landlock");
+        return error_set_errno(error, EX_OSERR, "cannot restrict the process with Landlock");
+    bool restricted = !ports || allow_port(ruleset, paths->call_port, error);
+    for (size_t i = 0; restricted && i < paths->count; i++)
+        restricted = allow_path(ruleset, paths->paths[i].file, paths->paths[i].path, paths->paths[i].writable,
+                                handled.handled_access_fs, error);
+    if (restricted && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+        restricted = error_set_errno(error, EX_OSERR, "cannot restrict the process with Landlock");
     close(ruleset);
-    return sealed;
+    return restricted;
 }
 
 bool sandbox_apply_paths(const struct sandbox_paths *paths, bool ports_too, struct error *error)
 {
-    bool sealed = restrict_paths(paths, ports_too, error);
+    bool restricted = restrict_paths(paths, ports_too, error);
     close_paths(paths);
-    return sealed;
+    return restricted;
 }

@@ -104,7 +104,7 @@ class Mailboat:
         self.wrapper = list(wrapper)
         self.log, self.changed = [], threading.Condition()
         self.process = None
-        self.may_break_the_seal = False
+        self.may_break_the_sandbox = False
 
     def write_config(self):
         roles = {25: ("mx", "starttls"), 587: ("submission", "starttls"), 465: ("submission", "implicit"),
@@ -174,7 +174,7 @@ class Mailboat:
         self.process = None
         until(lambda: self.log[-1:] == ["(end of log)"])
         forbidden = self.lines("process_died", " call=")
-        assert self.may_break_the_seal or not forbidden, "a process made a system call that its sandbox does not allow:\n" + "\n".join(forbidden)
+        assert self.may_break_the_sandbox or not forbidden, "a process made a system call that its sandbox does not allow:\n" + "\n".join(forbidden)
         return code
 
     def ended(self):

@@ -29,7 +29,7 @@ def add_users(server, addresses):
     with sqlite3.connect(server.data / "accounts" / "accounts.db") as db:
         db.executemany("INSERT INTO user (address, password, created) VALUES (?, '*', 0)", [(a,) for a in addresses])
     db.close()
-    tell_of_change(server)
+    announce_change(server)
 
 
 def put_alias(server, address, *targets):
@@ -37,10 +37,10 @@ def put_alias(server, address, *targets):
     with sqlite3.connect(server.data / "accounts" / "accounts.db") as db:
         db.executemany("INSERT INTO alias (address, target) VALUES (?, ?)", [(address, t) for t in targets])
     db.close()
-    tell_of_change(server)
+    announce_change(server)
 
 
-def tell_of_change(server):
+def announce_change(server):
     """A change made without auth is noticed with auth's own next change."""
     server.cli("domain", "add", "elsewhere.example")
     server.cli("domain", "remove", "elsewhere.example")

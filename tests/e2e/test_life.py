@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The processes: sealed, restarted when killed, reloaded and drained without
+"""The processes: sandboxed, restarted when killed, reloaded and drained without
 dropping a session or losing a message."""
 import os
 import signal

@@ -274,7 +274,7 @@ def test_memory_that_runs_is_none_that_is_written_to(mailboat):
             assert not both, (role, both)
 
 
-# ---- a call that the seal does not allow ----
+# ---- a call that the sandbox does not allow ----
 
 @pytest.fixture
 def board(tmp_path):
@@ -286,7 +286,7 @@ def board(tmp_path):
 def test_a_forbidden_call_ends_a_process_and_the_log_names_it(mailboat, board, role):
     """Each time it is started again, and mail goes on."""
     server = mailboat(environment=board.environment(), limits="processes: {smtpd: 1}\n")
-    server.may_break_the_seal = True
+    server.may_break_the_sandbox = True
     server.add_user(USER, PASSWORD)
     victim = server.processes()[role][0]
     with board.fail("forbidden", role, times=3):

@@ -376,8 +376,8 @@ static void settle_names(struct disk *disk, struct disk_node *folder, const stru
 }
 
 /* Reports removed names that are back. */
-static void tell_back(struct disk *disk, const struct disk_node *folder, const char *path,
-                      const struct disk_fate *fate)
+static void report_back(struct disk *disk, const struct disk_node *folder, const char *path,
+                        const struct disk_fate *fate)
 {
     for (size_t i = 0; i < folder->step_count; i++) {
         const struct disk_step *s = &folder->steps[i];
@@ -402,7 +402,7 @@ static void reach(struct disk *disk, struct disk_node *node, const char *path, c
     if (node->reached)
         return;
     node->reached = true;
-    tell_back(disk, node, path, fate);
+    report_back(disk, node, path, fate);
     for (size_t at = 0; map_next(&node->children, &at, &key, &value);) {
         struct buffer below_it = {0};
         buffer_add_format(&below_it, "%s%.*s/", path, (int)key.length, key.at);

@@ -154,7 +154,7 @@ static void close_folder(fuse_req_t request, fuse_ino_t number, struct fuse_file
     fuse_reply_err(request, 0);
 }
 
-static void tell_room(fuse_req_t request, fuse_ino_t number)
+static void answer_statfs(fuse_req_t request, fuse_ino_t number)
 {
     const struct statvfs room = {.f_bsize = BLOCK,
                                  .f_frsize = BLOCK,
@@ -326,7 +326,7 @@ static const struct fuse_lowlevel_ops operations = {
     .readdir = read_folder,
     .releasedir = close_folder,
     .fsyncdir = sync_node,
-    .statfs = tell_room,
+    .statfs = answer_statfs,
     .create = make_file,
 };
 

@@ -307,7 +307,7 @@ void node_calm(struct node *node)
 bool node_is_empty(struct node *node)
 {
     uint64_t id;
-    return node->up && node->errands == NULL && node->carriers == NULL &&
+    return node->up && node->errands == NULL && node->connections == NULL &&
            store_ids(node->store.inner, 0, 1, &id, NULL) == 0;
 }
 

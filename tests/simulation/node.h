@@ -43,7 +43,7 @@ struct node {
     struct bytes unsaved[NODE_WAITING_MAX]; /* delivered far away; the result is not committed */
     size_t unsaved_count;
     struct node_errand *errands; /* local deliveries and look-ups under way */
-    struct node_carrier *carriers;
+    struct node_connection *connections;
     struct tls_fallback fallback; /* what they remember of hosts */
     /* what was delivered: never twice */
     struct {

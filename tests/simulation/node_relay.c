@@ -5,9 +5,9 @@
 
 #include "node_errands.h"
 
-struct node_carrier {
+struct node_connection {
     struct node *node;
-    struct node_carrier *next, *previous;
+    struct node_connection *next, *previous;
     struct delivery delivery;
     struct end *end;
     struct envelope envelope;
@@ -23,35 +23,36 @@ struct node_carrier {
     struct alarm step, silence, idle;
 };
 
-static void carry(struct node_carrier *carrier);
+static void advance(struct node_connection *connection);
 
-static void drop_carrier(struct node_carrier *carrier)
+static void drop_connection(struct node_connection *connection)
 {
-    if (carrier->over)
+    if (connection->over)
         return;
-    carrier->over = true;
-    alarm_cancel(&carrier->step);
-    alarm_cancel(&carrier->silence);
-    alarm_cancel(&carrier->idle);
-    if (carrier->end != NULL)
-        end_close(carrier->end);
-    delivery_free(&carrier->delivery);
-    *(carrier->previous == NULL ? &carrier->node->carriers : &carrier->previous->next) = carrier->next;
-    if (carrier->next != NULL)
-        carrier->next->previous = carrier->previous;
+    connection->over = true;
+    alarm_cancel(&connection->step);
+    alarm_cancel(&connection->silence);
+    alarm_cancel(&connection->idle);
+    if (connection->end != NULL)
+        end_close(connection->end);
+    delivery_free(&connection->delivery);
+    *(connection->previous == NULL ? &connection->node->connections
+                                   : &connection->previous->next) = connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
 }
 
 static void far_input(void *owner)
 {
-    carry(owner);
+    advance(owner);
 }
 
-static void lost(struct node_carrier *carrier, enum tls_loss how, struct bytes why)
+static void lost(struct node_connection *connection, enum tls_loss how, struct bytes why)
 {
-    end_close(carrier->end);
-    carrier->end = NULL;
-    delivery_lost(&carrier->delivery, false, how, why);
-    carry(carrier);
+    end_close(connection->end);
+    connection->end = NULL;
+    delivery_lost(&connection->delivery, false, how, why);
+    advance(connection);
 }
 
 static void far_ended(void *owner)
@@ -61,25 +62,27 @@ static void far_ended(void *owner)
 
 static void far_silent(void *owner)
 {
-    struct node_carrier *carrier = owner;
-    if (carrier->end != NULL)
-        lost(carrier, TLS_LOSS_SILENT, BYTES("timed out"));
+    struct node_connection *connection = owner;
+    if (connection->end != NULL)
+        lost(connection, TLS_LOSS_SILENT, BYTES("timed out"));
 }
 
-static enum far_policy policy_of(const struct node_carrier *carrier)
+static enum far_policy policy_of(const struct node_connection *connection)
 {
-    return carrier->node->policies[bytes_is(carrier->destination, "there.test") ? 0 : 1];
+    return connection->node->policies[bytes_is(connection->destination, "there.test") ? 0 : 1];
 }
 
 /* The worst DNS answers. Only those about a domain's MX can be final. */
-static enum dns_status dns_trouble(struct node_carrier *carrier)
+static enum dns_status dns_trouble(struct node_connection *connection)
 {
-    bool final = carrier->type == DNS_MX && world_random(carrier->node->world, 8) == 0;
-    carrier->nowhere = carrier->nowhere || final;
-    return final ? DNS_NXDOMAIN : world_random(carrier->node->world, 3) == 0 ? DNS_BOGUS : DNS_SERVER_FAILURE;
+    bool final = connection->type == DNS_MX && world_random(connection->node->world, 8) == 0;
+    connection->nowhere = connection->nowhere || final;
+    return final                                           ? DNS_NXDOMAIN
+           : world_random(connection->node->world, 3) == 0 ? DNS_BOGUS
+                                                           : DNS_SERVER_FAILURE;
 }
 
-static void resolved(struct node_carrier *carrier)
+static void resolved(struct node_connection *connection)
 {
     static const struct dns_record null_mx = {.name = BYTES("")};
     static const char digest[32] = "a hash of the key of the server";
@@ -90,97 +93,103 @@ static void resolved(struct node_carrier *carrier)
     size_t count = 0;
     enum dns_status status = DNS_NO_DATA;
     const struct dns_record *found = records;
-    if (world_chance(carrier->node->world, 50)) {
-        status = dns_trouble(carrier);
-    } else if (carrier->type == DNS_MX && world_chance(carrier->node->world, 10)) {
-        carrier->nowhere = true;
+    if (world_chance(connection->node->world, 50)) {
+        status = dns_trouble(connection);
+    } else if (connection->type == DNS_MX && world_chance(connection->node->world, 10)) {
+        connection->nowhere = true;
         status = DNS_FOUND;
         found = &null_mx;
         count = 1;
-    } else if (carrier->type == DNS_TLSA && policy_of(carrier) == FAR_DANE) {
+    } else if (connection->type == DNS_TLSA && policy_of(connection) == FAR_DANE) {
         status = DNS_FOUND;
         found = &tlsa;
         count = 1;
-    } else if (carrier->type == DNS_MX && bytes_is(carrier->name, "there.test")) {
+    } else if (connection->type == DNS_MX && bytes_is(connection->name, "there.test")) {
         status = DNS_FOUND;
         count = 2;
-    } else if (carrier->type == DNS_A) {
+    } else if (connection->type == DNS_A) {
         status = DNS_FOUND;
         count = 1;
         found = &address;
         address.address[0] = 192;
-        address.address[3] = bytes_is(carrier->name, "mx1.there.test")   ? 1
-                             : bytes_is(carrier->name, "mx2.there.test") ? 2
-                                                                         : 3;
+        address.address[3] = bytes_is(connection->name, "mx1.there.test")   ? 1
+                             : bytes_is(connection->name, "mx2.there.test") ? 2
+                                                                            : 3;
     }
     struct dns_answer facts = {
-        .status = status, .secure = policy_of(carrier) == FAR_DANE, .records = found, .count = count};
-    delivery_learned(&carrier->delivery, carrier->type, &facts);
+        .status = status, .secure = policy_of(connection) == FAR_DANE, .records = found, .count = count};
+    delivery_learned(&connection->delivery, connection->type, &facts);
 }
 
-static void connected(struct node_carrier *carrier)
+static void connected(struct node_connection *connection)
 {
-    struct node *node = carrier->node;
-    uint8_t which = carrier->delivery.address.octets[3];
+    struct node *node = connection->node;
+    uint8_t which = connection->delivery.address.octets[3];
     if (world_chance(node->world, 200)) {
-        delivery_lost(&carrier->delivery, false, TLS_LOSS_ENDED, BYTES("refused"));
+        delivery_lost(&connection->delivery, false, TLS_LOSS_ENDED, BYTES("refused"));
         return;
     }
     struct link *link = link_new(node->world);
-    carrier->end = &link->ends[0];
-    *carrier->end = (struct end){
-        .link = link, .other = &link->ends[1], .on_input = far_input, .on_end = far_ended, .owner = carrier};
-    carrier->given = false;
-    carrier->said_never = carrier->said_never || (carrier->peer != NULL && carrier->peer->said_never);
-    carrier->peer = NULL;
-    delivery_connected(&carrier->delivery);
-    carrier->certificate_good = !world_chance(node->world, 200);
+    connection->end = &link->ends[0];
+    *connection->end = (struct end){.link = link,
+                                    .other = &link->ends[1],
+                                    .on_input = far_input,
+                                    .on_end = far_ended,
+                                    .owner = connection};
+    connection->given = false;
+    connection->said_never = connection->said_never ||
+                             (connection->peer != NULL && connection->peer->said_never);
+    connection->peer = NULL;
+    delivery_connected(&connection->delivery);
+    connection->certificate_good = !world_chance(node->world, 200);
     if (world_chance(node->world, 600)) {
-        carrier->peer = peer_open(node->world, node->letters, &link->ends[1], policy_of(carrier) != FAR_MAY);
-        carrier->peer->next = node->peers;
-        node->peers = carrier->peer;
+        connection->peer = peer_open(node->world, node->letters, &link->ends[1],
+                                     policy_of(connection) != FAR_MAY);
+        connection->peer->next = node->peers;
+        node->peers = connection->peer;
     } else {
         server_open(&node->far[which - 1], &link->ends[1]);
     }
 }
 
 /* A certificate is checked where something asks for that; a handshake may fail for other reasons. */
-static void shaken_hands(struct node_carrier *carrier)
+static void shaken_hands(struct node_connection *connection)
 {
-    bool checked = policy_of(carrier) == FAR_DANE || policy_of(carrier) == FAR_STS;
-    if (carrier->end == NULL)
+    bool checked = policy_of(connection) == FAR_DANE || policy_of(connection) == FAR_STS;
+    if (connection->end == NULL)
         return;
-    if (!world_chance(carrier->node->world, 100) && (carrier->certificate_good || !checked)) {
-        delivery_tls_started(&carrier->delivery);
+    if (!world_chance(connection->node->world, 100) && (connection->certificate_good || !checked)) {
+        delivery_tls_started(&connection->delivery);
         return;
     }
-    end_close(carrier->end);
-    carrier->end = NULL;
-    delivery_lost(&carrier->delivery, true,
-                  world_chance(carrier->node->world, 500) ? TLS_LOSS_SILENT : TLS_LOSS_ENDED,
+    end_close(connection->end);
+    connection->end = NULL;
+    delivery_lost(&connection->delivery, true,
+                  world_chance(connection->node->world, 500) ? TLS_LOSS_SILENT : TLS_LOSS_ENDED,
                   BYTES("no handshake"));
 }
 
 /* Delivers the result of DNS, a connection or a handshake, after a while. */
 static void stepped(void *owner)
 {
-    struct node_carrier *carrier = owner;
-    if (carrier->delivery.stage == DELIVERY_HANDSHAKING)
-        shaken_hands(carrier);
-    else if (carrier->delivery.stage == DELIVERY_RESOLVING)
-        resolved(carrier);
+    struct node_connection *connection = owner;
+    if (connection->delivery.stage == DELIVERY_HANDSHAKING)
+        shaken_hands(connection);
+    else if (connection->delivery.stage == DELIVERY_RESOLVING)
+        resolved(connection);
     else
-        connected(carrier);
-    carry(carrier);
+        connected(connection);
+    advance(connection);
 }
 
-static void answer(struct node_carrier *carrier, const struct delivery_action *action)
+static void answer(struct node_connection *connection, const struct delivery_action *action)
 {
-    struct node *node = carrier->node;
-    carrier->said_never = carrier->said_never || (carrier->peer != NULL && carrier->peer->said_never);
+    struct node *node = connection->node;
+    connection->said_never = connection->said_never ||
+                             (connection->peer != NULL && connection->peer->said_never);
     struct delivery_result results[DELIVERY_RECIPIENTS_MAX];
     struct ipc_deliver_answer said = {
-        .delivery = carrier->number, .results = results, .result_count = action->result_count};
+        .delivery = connection->number, .results = results, .result_count = action->result_count};
     bool any_delivered = false, unsure = false;
     for (size_t i = 0; i < action->result_count; i++) {
         const struct delivery_result *r = &action->results[i];
@@ -188,155 +197,158 @@ static void answer(struct node_carrier *carrier, const struct delivery_action *a
         any_delivered = any_delivered || r->outcome == OUTCOME_DELIVERED;
         if (r->outcome == OUTCOME_FAILED) {
             /* Far servers reject names with "reject"; others only if the server misbehaves. */
-            struct bytes address = carrier->envelope.recipients[i].address;
-            bool founded = r->code == 0 ? carrier->nowhere
-                                        : bytes_starts_nocase(address, "reject@") || carrier->said_never;
-            letters_failed(node->letters, carrier->content, address, founded);
+            struct bytes address = connection->envelope.recipients[i].address;
+            bool founded = r->code == 0 ? connection->nowhere
+                                        : bytes_starts_nocase(address, "reject@") || connection->said_never;
+            letters_failed(node->letters, connection->content, address, founded);
         }
         unsure = unsure || (r->outcome == OUTCOME_DEFERRED && r->code == 0);
     }
-    if ((carrier->given && unsure) || (carrier->orphan && any_delivered))
-        letters_uncertain(node->letters, carrier->content,
-                          carrier->orphan ? "delivered, and nobody left to tell"
-                                          : "sent, and no answer came");
-    carrier->number = 0;
-    if (carrier->orphan)
+    if ((connection->given && unsure) || (connection->orphan && any_delivered))
+        letters_uncertain(node->letters, connection->content,
+                          connection->orphan ? "delivered, and nobody left to tell"
+                                             : "sent, and no answer came");
+    connection->number = 0;
+    if (connection->orphan)
         return;
     if (any_delivered && node->unsaved_count < NODE_WAITING_MAX)
-        node->unsaved[node->unsaved_count++] = carrier->content;
+        node->unsaved[node->unsaved_count++] = connection->content;
     queue_delivered(&node->queue, &said, node->world->now_ms);
     alarm_set(&node->turn, 0);
 }
 
-static void perform(struct node_carrier *carrier, const struct delivery_action *action)
+static void perform(struct node_connection *connection, const struct delivery_action *action)
 {
     static const struct sts_policy sts = {.mode = STS_ENFORCE,
                                           .max_age_s = 86400,
                                           .patterns = {BYTES("*.there.test"), BYTES("far.test")},
                                           .pattern_count = 2};
-    struct world *world = carrier->node->world;
+    struct world *world = connection->node->world;
     switch (action->kind) {
     case DELIVERY_RESOLVE:
-        carrier->type = action->type;
-        carrier->name = arena_copy(&world->memory, action->name);
-        alarm_set(&carrier->step, world_random(world, world_chance(world, 50) ? 20000 : 40));
+        connection->type = action->type;
+        connection->name = arena_copy(&world->memory, action->name);
+        alarm_set(&connection->step, world_random(world, world_chance(world, 50) ? 20000 : 40));
         break;
     case DELIVERY_ASK_STS:
-        delivery_sts(&carrier->delivery, policy_of(carrier) == FAR_STS ? &sts : NULL);
+        delivery_sts(&connection->delivery, policy_of(connection) == FAR_STS ? &sts : NULL);
         break;
     case DELIVERY_CONNECT:
-        alarm_set(&carrier->step, world_random(world, world_chance(world, 50) ? 20000 : 40));
+        alarm_set(&connection->step, world_random(world, world_chance(world, 50) ? 20000 : 40));
         break;
-    case DELIVERY_SEND: end_send(carrier->end, action->bytes); break;
+    case DELIVERY_SEND: end_send(connection->end, action->bytes); break;
     case DELIVERY_WANT_CONTENT:
-        carrier->given = true;
-        delivery_content(&carrier->delivery, carrier->content, true);
+        connection->given = true;
+        delivery_content(&connection->delivery, connection->content, true);
         break;
-    case DELIVERY_DONE: answer(carrier, action); break;
+    case DELIVERY_DONE: answer(connection, action); break;
     case DELIVERY_CLOSE:
-        if (carrier->end != NULL)
-            end_close(carrier->end);
-        carrier->end = NULL;
+        if (connection->end != NULL)
+            end_close(connection->end);
+        connection->end = NULL;
         break;
     case DELIVERY_ASK: /* nobody signs in here */
     case DELIVERY_NOTHING: break;
     case DELIVERY_STARTTLS:
-        assert((action->tlsa_count > 0) == (policy_of(carrier) == FAR_DANE) &&
-               action->verify == (policy_of(carrier) == FAR_STS));
-        if (carrier->end->input.length > 0) { /* as relay's carrier */
-            end_close(carrier->end);
-            carrier->end = NULL;
-            delivery_lost(&carrier->delivery, true, TLS_LOSS_CLEAR_TEXT, BYTES(CLEAR_TEXT_AFTER_STARTTLS));
+        assert((action->tlsa_count > 0) == (policy_of(connection) == FAR_DANE) &&
+               action->verify == (policy_of(connection) == FAR_STS));
+        if (connection->end->input.length > 0) { /* as relay's connection */
+            end_close(connection->end);
+            connection->end = NULL;
+            delivery_lost(&connection->delivery, true, TLS_LOSS_CLEAR_TEXT, BYTES(CLEAR_TEXT_AFTER_STARTTLS));
         } else {
-            alarm_set(&carrier->step, world_random(world, 40));
+            alarm_set(&connection->step, world_random(world, 40));
         }
         break;
     }
 }
 
-static void carry(struct node_carrier *carrier)
+static void advance(struct node_connection *connection)
 {
     struct delivery_action action;
     size_t used = 1;
-    carrier->node->fallback.now_ms = carrier->node->world->now_ms;
+    connection->node->fallback.now_ms = connection->node->world->now_ms;
     while (used > 0) {
-        while (delivery_action(&carrier->delivery, &action))
-            perform(carrier, &action);
-        used = carrier->end == NULL ? 0
-                                    : delivery_feed(&carrier->delivery, buffer_bytes(&carrier->end->input));
+        while (delivery_action(&connection->delivery, &action))
+            perform(connection, &action);
+        used = connection->end == NULL
+                   ? 0
+                   : delivery_feed(&connection->delivery, buffer_bytes(&connection->end->input));
         if (used > 0)
-            buffer_consume(&carrier->end->input, used);
+            buffer_consume(&connection->end->input, used);
     }
-    if (carrier->number == 0 && carrier->end == NULL)
-        drop_carrier(carrier);
-    else if (carrier->number == 0 && delivery_is_open(&carrier->delivery))
-        alarm_set(&carrier->idle, 3000);
-    if (!carrier->over && carrier->end != NULL)
-        alarm_set(&carrier->silence, delivery_timeout_ms(&carrier->delivery));
+    if (connection->number == 0 && connection->end == NULL)
+        drop_connection(connection);
+    else if (connection->number == 0 && delivery_is_open(&connection->delivery))
+        alarm_set(&connection->idle, 3000);
+    if (!connection->over && connection->end != NULL)
+        alarm_set(&connection->silence, delivery_timeout_ms(&connection->delivery));
 }
 
 static void idle_for_long(void *owner)
 {
-    struct node_carrier *carrier = owner;
-    delivery_quit(&carrier->delivery);
-    carry(carrier);
+    struct node_connection *connection = owner;
+    delivery_quit(&connection->delivery);
+    advance(connection);
 }
 
 void node_relay_begin(struct node *node, const struct ipc_deliver *deliver)
 {
-    struct node_carrier *carrier = node->carriers;
-    while (carrier != NULL && !(carrier->number == 0 && delivery_is_open(&carrier->delivery) &&
-                                bytes_equal(carrier->destination, deliver->destination)))
-        carrier = carrier->next;
-    bool kept = carrier != NULL;
+    struct node_connection *connection = node->connections;
+    while (connection != NULL && !(connection->number == 0 && delivery_is_open(&connection->delivery) &&
+                                   bytes_equal(connection->destination, deliver->destination)))
+        connection = connection->next;
+    bool kept = connection != NULL;
     if (!kept) {
-        carrier = ARENA_NEW(&node->world->memory, struct node_carrier);
-        *carrier = (struct node_carrier){
+        connection = ARENA_NEW(&node->world->memory, struct node_connection);
+        *connection = (struct node_connection){
             .node = node,
-            .next = node->carriers,
+            .next = node->connections,
             .destination = arena_copy(&node->world->memory, deliver->destination)};
-        if (carrier->next != NULL)
-            carrier->next->previous = carrier;
-        node->carriers = carrier;
-        alarm_start(&carrier->step, node->world, stepped, carrier);
-        alarm_start(&carrier->silence, node->world, far_silent, carrier);
-        alarm_start(&carrier->idle, node->world, idle_for_long, carrier);
+        if (connection->next != NULL)
+            connection->next->previous = connection;
+        node->connections = connection;
+        alarm_start(&connection->step, node->world, stepped, connection);
+        alarm_start(&connection->silence, node->world, far_silent, connection);
+        alarm_start(&connection->idle, node->world, idle_for_long, connection);
     }
-    alarm_cancel(&carrier->idle);
-    carrier->number = deliver->delivery;
-    carrier->orphan = carrier->given = carrier->nowhere = false;
-    carrier->envelope = node_copy_envelope(&node->world->memory, &deliver->envelope);
-    carrier->content = letters_sent(node->letters, deliver);
+    alarm_cancel(&connection->idle);
+    connection->number = deliver->delivery;
+    connection->orphan = connection->given = connection->nowhere = false;
+    connection->envelope = node_copy_envelope(&node->world->memory, &deliver->envelope);
+    connection->content = letters_sent(node->letters, deliver);
     struct delivery_options options = {.hostname = BYTES("mx.here.test"),
-                                       .domain = carrier->destination,
+                                       .domain = connection->destination,
                                        .random = world_random(node->world, 0),
                                        .port = 25,
                                        .tls = CLIENT_TLS_OPPORTUNISTIC,
                                        .fallback = &node->fallback,
-                                       .wish = policy_of(carrier) == FAR_ENCRYPT ? WISH_ENCRYPT : WISH_AUTO};
+                                       .wish = policy_of(connection) == FAR_ENCRYPT ? WISH_ENCRYPT
+                                                                                    : WISH_AUTO};
     if (kept)
-        delivery_next(&carrier->delivery, &carrier->envelope);
+        delivery_next(&connection->delivery, &connection->envelope);
     else
-        delivery_start(&carrier->delivery, &options, &carrier->envelope);
-    carry(carrier);
+        delivery_start(&connection->delivery, &options, &connection->envelope);
+    advance(connection);
 }
 
 void node_relay_forget_queue(struct node *node)
 {
-    for (struct node_carrier *carrier = node->carriers, *next; carrier != NULL; carrier = next) {
-        next = carrier->next;
-        carrier->orphan = true;
-        if (carrier->number != 0 && !carrier->given)
-            drop_carrier(carrier);
+    for (struct node_connection *connection = node->connections, *next; connection != NULL;
+         connection = next) {
+        next = connection->next;
+        connection->orphan = true;
+        if (connection->number != 0 && !connection->given)
+            drop_connection(connection);
     }
 }
 
 void node_relay_drop(struct node *node)
 {
-    while (node->carriers != NULL) {
-        struct node_carrier *carrier = node->carriers;
-        if (carrier->number != 0 && carrier->given)
-            letters_uncertain(node->letters, carrier->content, "the relay died with it");
-        drop_carrier(carrier);
+    while (node->connections != NULL) {
+        struct node_connection *connection = node->connections;
+        if (connection->number != 0 && connection->given)
+            letters_uncertain(node->letters, connection->content, "the relay died with it");
+        drop_connection(connection);
     }
 }

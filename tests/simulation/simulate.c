@@ -80,12 +80,13 @@ static bool history(uint64_t seed, const struct simulate_options *wish, struct t
     if (node.damaged)
         buffer_add_text(&problem, "the queue is damaged");
     else if (kept && !node_is_empty(&node))
-        buffer_add_format(&problem,
-                          "the queue does not become empty (up %d, errands %d, carriers %d, stuck %d, look "
-                          "%llu, wake %llu, now %llu)",
-                          node.up, node.errands != NULL, node.carriers != NULL, node.queue.stuck,
-                          (unsigned long long)node.queue.look_ms, (unsigned long long)node.queue.wake_ms,
-                          (unsigned long long)world.now_ms);
+        buffer_add_format(
+            &problem,
+            "the queue does not become empty (up %d, errands %d, connections %d, stuck %d, look "
+            "%llu, wake %llu, now %llu)",
+            node.up, node.errands != NULL, node.connections != NULL, node.queue.stuck,
+            (unsigned long long)node.queue.look_ms, (unsigned long long)node.queue.wake_ms,
+            (unsigned long long)world.now_ms);
     add_to_tally(tally, &letters);
     /* Messages still in progress are completed, so that their memory is freed. */
     for (size_t i = 0; i < letters.count; i++)

@@ -53,9 +53,9 @@ static bool list_root(void)
 }
 static bool make_foreign(void)
 {
-    bool made = opened(open("/tmp/mailboat-sealed", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    bool made = opened(open("/tmp/mailboat-outside", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (made)
-        unlink("/tmp/mailboat-sealed");
+        unlink("/tmp/mailboat-outside");
     return made;
 }
 static bool read_inside(void)
@@ -234,7 +234,7 @@ static bool make_memory_file(void)
     return opened(memfd_create("x", MFD_CLOEXEC));
 }
 
-/* ---- the seal itself, and doors beside it ---- */
+/* ---- the sandbox itself, and ways around it ---- */
 
 static bool become_dumpable(void)
 {
@@ -457,12 +457,12 @@ const struct attempt sandbox_attempts[] = {
     {"ask whether it writes to a terminal", look_for_terminal, 0, ALL, UNSURE, 0},
     {"type into a terminal", type_into_terminal, 0, 0, UNSURE, SYS_ioctl},
     {"handle SIGUSR1", handle_another, ALL, 0, 0, 0},
-    {"handle the seal's signal", handle_forbidden, 0, 0, 0, 0},
-    {"handle the seal's signal by more than 32 bits", handle_forbidden_widely, 0, 0, 0, 0},
+    {"handle the sandbox's signal", handle_forbidden, 0, 0, 0, 0},
+    {"handle the sandbox's signal by more than 32 bits", handle_forbidden_widely, 0, 0, 0, 0},
     {"load a filter by more than 32 bits", load_filter_widely, 0, 0, 0, SYS_setsockopt},
     {"make a raw socket by more than 32 bits", make_raw_socket_widely, 0, 0, 0, SYS_socket},
-    {"ignore the seal's signal", ignore_forbidden, 0, 0, 0, 0},
-    {"block the seal's signal", block_and_call, 0, 0, 0, 0},
+    {"ignore the sandbox's signal", ignore_forbidden, 0, 0, 0, 0},
+    {"block the sandbox's signal", block_and_call, 0, 0, 0, 0},
     {"make a call that no kernel has", call_nothing, 0, 0, 0, 999},
     {"wait by a newer call", wait_by_newer_call, 0, ALL, UNSURE, 0},
     {"make a call like a program of 32 bits", call_like_32_bits, 0, 0, UNSURE, 0},

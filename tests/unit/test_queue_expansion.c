@@ -18,8 +18,8 @@ static uint64_t accept_list(uint8_t notify, struct bytes content)
     return g.last_id;
 }
 
-static void tell_members(uint32_t verdict, struct recipient *members, size_t count, struct recipient *missing,
-                         size_t missing_count, struct bytes after)
+static void answer_members(uint32_t verdict, struct recipient *members, size_t count,
+                           struct recipient *missing, size_t missing_count, struct bytes after)
 {
     struct ipc_expand_answer answer = {.request = g.deliver.delivery,
                                        .verdict = verdict,
@@ -54,7 +54,7 @@ static void an_alias_is_expanded_page_by_page(void **state)
     struct ipc_expand asked = queue_expansion(&g.queue, g.deliver.delivery);
     assert_true(bytes_is(asked.address, "all@here.org") && asked.how == EXPANDS_ALIAS &&
                 asked.after.length == 0);
-    tell_members(RECIPIENT_KNOWN, first, 3, NULL, 0, BYTES("inner@here.org"));
+    answer_members(RECIPIENT_KNOWN, first, 3, NULL, 0, BYTES("inner@here.org"));
     assert_int_equal(rows(id), 4); /* u, the alias, bob and inner: u was there */
     g.now_ms++;
     restart();
@@ -67,7 +67,7 @@ static void an_alias_is_expanded_page_by_page(void **state)
         uint64_t later = g.deliver.delivery;
         g.deliver.delivery = asked.request;
         assert_text(asked.after, is_first ? "inner@here.org" : "");
-        tell_members(RECIPIENT_KNOWN, is_first ? second : inner, is_first ? 1 : 2, NULL, 0, bytes_none());
+        answer_members(RECIPIENT_KNOWN, is_first ? second : inner, is_first ? 1 : 2, NULL, 0, bytes_none());
         g.deliver.delivery = later;
     }
     assert_int_equal(rows(id), 4); /* u, bob, carl, dora */
@@ -102,13 +102,13 @@ static void a_missing_member_is_told_of_under_the_name_of_the_alias(void **state
                      gone[] = {{.address = BYTES("gone@here.org")}, {.address = BYTES("gone-too@here.org")}};
     accept_list(NOTIFY_UNSAID, BYTES("Subject: hi\r\n\r\nx\r\n"));
     assert_true(next(SCHEDULE_LOOKUP));
-    tell_members(RECIPIENT_KNOWN, &bob, 1, gone, 2, bytes_none());
+    answer_members(RECIPIENT_KNOWN, &bob, 1, gone, 2, bytes_none());
     reports_are(1, "Final-Recipient: rfc822; all@here.org\r\nAction: failed");
     assert_null(strstr(g.told, "gone"));
     g.now_ms++;
     accept_list(NOTIFY_NEVER, BYTES("Subject: hi\r\n\r\nx\r\n"));
     assert_true(next(SCHEDULE_LOOKUP));
-    tell_members(RECIPIENT_KNOWN, NULL, 0, gone, 2, bytes_none());
+    answer_members(RECIPIENT_KNOWN, NULL, 0, gone, 2, bytes_none());
     reports_are(0, "");
 }
 
@@ -116,7 +116,7 @@ static void an_alias_that_is_gone_is_told_of(void **state)
 {
     accept_list(NOTIFY_UNSAID, BYTES("Subject: hi\r\n\r\nx\r\n"));
     assert_true(next(SCHEDULE_LOOKUP));
-    tell_members(RECIPIENT_UNKNOWN, NULL, 0, NULL, 0, bytes_none());
+    answer_members(RECIPIENT_UNKNOWN, NULL, 0, NULL, 0, bytes_none());
     reports_are(1, "Final-Recipient: rfc822; all@here.org\r\nAction: failed");
 }
 
@@ -129,7 +129,7 @@ static void an_expansion_waits_for_auth_and_its_end_is_told(void **state)
     while (rows(id) > 0) {
         if (next(SCHEDULE_LOOKUP) && g.deliver.id == id) {
             last_ms = g.now_ms;
-            tell_members(RECIPIENT_UNAVAILABLE, NULL, 0, NULL, 0, bytes_none());
+            answer_members(RECIPIENT_UNAVAILABLE, NULL, 0, NULL, 0, bytes_none());
         } else {
             assert_true(sleep_until_woken());
         }
@@ -145,7 +145,7 @@ static void success_of_an_alias_is_told_when_it_is_accepted(void **state)
     for (int i = 0; i < 2; i++) {
         assert_true(next(SCHEDULE_LOOKUP));
         if (g.deliver.envelope.recipients[0].expands != EXPANDS_NOT)
-            tell_members(RECIPIENT_KNOWN, &bob, 1, NULL, 0, bytes_none());
+            answer_members(RECIPIENT_KNOWN, &bob, 1, NULL, 0, bytes_none());
         else
             assert_non_null(strstr(g.told, "Final-Recipient: rfc822; all@here.org\r\nAction: expanded"));
     }

@@ -25,7 +25,7 @@
 
 /* Result of the child, without a system call. */
 struct told {
-    bool sealed, could;
+    bool entered, could;
     _Atomic int forbidden_call;
     char reason[ERROR_TEXT_MAX];
 };
@@ -43,8 +43,8 @@ static bool has_folder(const struct service *service)
     return ((AUTH | QUEUE | LOCAL | PICKUP) & 1u << service->role) != 0;
 }
 
-static void seal_and_try(struct told *told, bool seal, const struct service *service, unsigned who,
-                         const struct attempt *attempt)
+static void apply_and_try(struct told *told, bool sandboxed, const struct service *service, unsigned who,
+                          const struct attempt *attempt)
 {
     struct error error = {0};
     struct sandbox_paths paths = {.forbidden_call = &told->forbidden_call};
@@ -52,12 +52,12 @@ static void seal_and_try(struct told *told, bool seal, const struct service *ser
     paths.call_port = who == LOCAL_CALLS_TCP ? (uint16_t)prey.listener_port : 0;
     if (has_folder(service))
         sandbox_allow(&paths, prey.folder, true);
-    told->sealed = !seal || sandbox_apply(service_name(service), service->keeps, &paths, &error);
+    told->entered = !sandboxed || sandbox_apply(service_name(service), service->keeps, &paths, &error);
     memcpy(told->reason, error.text, sizeof told->reason);
-    told->could = told->sealed && attempt->try();
+    told->could = told->entered && attempt->try();
 }
 
-static enum call_fate fate_of(bool seal, const struct service *service, unsigned who,
+static enum call_fate fate_of(bool sandboxed, const struct service *service, unsigned who,
                               const struct attempt *attempt)
 {
     struct told *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -68,18 +68,18 @@ static enum call_fate fate_of(bool seal, const struct service *service, unsigned
     pid_t child = fork();
     if (child == 0) {
         signal(SIGSEGV, SIG_DFL); /* cmocka's handler would go on with the next test in here */
-        seal_and_try(told, seal, service, who, attempt);
+        apply_and_try(told, sandboxed, service, who, attempt);
         syscall(SYS_exit_group, 42);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     close(prey.socket);
     close(prey.other_socket);
-    if (!told->sealed)
+    if (!told->entered)
         fail_msg("%s", told->reason);
     /* A kernel without calls of 32 bits answers int 0x80 with SIGSEGV. */
     bool ended = WIFSIGNALED(status) && (WTERMSIG(status) == SIGSYS ||
                                          (WTERMSIG(status) == SIGSEGV && (attempt->needs & UNSURE) != 0)),
-         became_another = !seal && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+         became_another = !sandboxed && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!ended && !became_another && !(WIFEXITED(status) && WEXITSTATUS(status) == 42))
         fail_msg("%s, %s: status %x", service_name(service), attempt->what, (unsigned)status);
     if (ended && attempt->call != 0 && told->forbidden_call != attempt->call + 1)
@@ -90,14 +90,14 @@ static enum call_fate fate_of(bool seal, const struct service *service, unsigned
     return fate;
 }
 
-static void unsealed_all_of_it_works(void **state)
+static void without_a_sandbox_all_of_it_works(void **state)
 {
     for (size_t i = 0; i < sandbox_attempt_count; i++) {
         bool could = fate_of(false, &smtpd_service, SMTPD, &sandbox_attempts[i]) == COULD;
         if (!could && (sandbox_attempts[i].needs & UNSURE) == 0)
             fail_msg("nobody can %s: the attempt proves nothing", sandbox_attempts[i].what);
         if (!could)
-            print_message("here nobody can %s, sealed or not\n", sandbox_attempts[i].what);
+            print_message("here nobody can %s, sandboxed or not\n", sandbox_attempts[i].what);
     }
 }
 
@@ -129,16 +129,16 @@ static void check(const struct service *service, unsigned who)
     }
 }
 
-static void each_process_is_sealed(void **state)
+static void each_process_is_in_its_sandbox(void **state)
 {
     for (service_list *at = services; *at != NULL; at++)
         check(*at, 1u << (*at)->role);
 }
-static void local_that_delivers_by_lmtp_is_sealed(void **state)
+static void local_that_delivers_by_lmtp_is_in_its_sandbox(void **state)
 {
     check(&local_service, LOCAL_CALLS);
 }
-static void local_that_delivers_by_tcp_is_sealed(void **state)
+static void local_that_delivers_by_tcp_is_in_its_sandbox(void **state)
 {
     check(&local_service, LOCAL_CALLS_TCP);
 }
@@ -186,7 +186,7 @@ static int set_up(void **state)
     /* all of one user: that alone keeps nobody apart */
     if (!users_become(users_of(PROCESS_SMTPD, "mailboat"), &error) || start_victim() != 0)
         return -1;
-    snprintf(prey.folder, sizeof prey.folder, "/tmp/mailboat-seal-XXXXXX");
+    snprintf(prey.folder, sizeof prey.folder, "/tmp/mailboat-sandbox-XXXXXX");
     if (mkdtemp(prey.folder) == NULL)
         return -1;
     snprintf(prey.inside, sizeof prey.inside, "%s/file", prey.folder);
@@ -215,10 +215,10 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unsealed_all_of_it_works),
-        cmocka_unit_test(each_process_is_sealed),
-        cmocka_unit_test(local_that_delivers_by_lmtp_is_sealed),
-        cmocka_unit_test(local_that_delivers_by_tcp_is_sealed),
+        cmocka_unit_test(without_a_sandbox_all_of_it_works),
+        cmocka_unit_test(each_process_is_in_its_sandbox),
+        cmocka_unit_test(local_that_delivers_by_lmtp_is_in_its_sandbox),
+        cmocka_unit_test(local_that_delivers_by_tcp_is_in_its_sandbox),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -284,7 +284,7 @@ static void wait_for(unsigned count, const char *process, const char *event, con
     assert_int_equal(lines(process, event, part), count);
 }
 
-static void tell_asker(void)
+static void make_relay_break_sandbox(void)
 {
     char path[96];
     snprintf(path, sizeof path, "%s/fifo", server.folder);
@@ -312,9 +312,9 @@ static void each_row_is_started_as_its_user(void **state)
     assert_int_equal(facts.st_mode & 07777, 0700);
 }
 
-static void one_that_breaks_its_seal_ends_and_is_restarted(void **state)
+static void a_process_that_breaks_its_sandbox_ends_and_is_restarted(void **state)
 {
-    tell_asker();
+    make_relay_break_sandbox();
     wait_for(1, "supervisor", "process_died", "role=relay");
     wait_for(1, "supervisor", "process_died", "call=socket");
     wait_for(1, "relay", "toy_started", "lives=2"); /* what it kept outlived it */
@@ -332,7 +332,7 @@ static void a_reload_replaces_each(void **state)
     wait_for(1, "smtpd", "toy_started", "number=3"); /* beside the old ones */
     wait_for(1, "smtpd", "toy_drained", "number=0 quick=false");
     wait_for(1, "smtpd", "toy_drained", "number=1 quick=false");
-    tell_asker();
+    make_relay_break_sandbox();
     wait_for(2, "web", "toy_answered", "");
     wait_for(1, "web", "toy_answered", "asked=3");
 }
@@ -358,7 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row_is_started_as_its_user),
-        cmocka_unit_test(one_that_breaks_its_seal_ends_and_is_restarted),
+        cmocka_unit_test(a_process_that_breaks_its_sandbox_ends_and_is_restarted),
         cmocka_unit_test(a_reload_replaces_each),
         cmocka_unit_test(askers_end_before_those_who_answer),
     };

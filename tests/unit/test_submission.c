@@ -72,7 +72,7 @@ static bool hear(void *context, enum process_role role, enum ipc_kind kind, cons
 
 static const struct question_peers test_peers = {.state = state_of, .send = hear};
 
-static void tell(enum ipc_kind kind, uint32_t verdict)
+static void answer(enum ipc_kind kind, uint32_t verdict)
 {
     owner.told = kind;
     owner.verdict = verdict;
@@ -81,24 +81,24 @@ static void tell(enum ipc_kind kind, uint32_t verdict)
 
 static void on_sender(void *context, enum sender_verdict verdict)
 {
-    tell(IPC_SENDER, verdict);
+    answer(IPC_SENDER, verdict);
 }
 
 static void on_limit(void *context, enum limit_verdict verdict, uint32_t number)
 {
-    tell(IPC_LIMIT, verdict);
+    answer(IPC_LIMIT, verdict);
 }
 
 static void on_recipient(void *context, enum recipient_verdict verdict, const struct recipient *targets,
                          size_t count)
 {
-    tell(IPC_RECIPIENT, verdict);
+    answer(IPC_RECIPIENT, verdict);
     owner.targets = count;
 }
 
 static void on_ended(void *context, uint64_t id, enum store_verdict verdict)
 {
-    tell(IPC_SUBMIT, verdict);
+    answer(IPC_SUBMIT, verdict);
     owner.id = id;
 }
 

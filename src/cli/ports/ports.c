@@ -160,7 +160,7 @@ static void print_report(struct ports_run *e, json_t *all)
 }
 
 /* Nothing was tried: the host has no address. */
-static int tell_unresolved(struct ports_run *e, json_t *all)
+static int print_unresolved(struct ports_run *e, json_t *all)
 {
     struct error error = {0};
     tell_lookup(e, e->report.seen);
@@ -174,7 +174,7 @@ static int tell_unresolved(struct ports_run *e, json_t *all)
     return error.exit_code;
 }
 
-static int tell(struct ports_run *e, const struct diagnose *diagnose, json_t *all)
+static int print_result(struct ports_run *e, const struct diagnose *diagnose, json_t *all)
 {
     struct error error = {0};
     int exit_code;
@@ -182,7 +182,7 @@ static int tell(struct ports_run *e, const struct diagnose *diagnose, json_t *al
     e->report.facts = &diagnose->examine.facts;
     e->report.diagnosis = &diagnose->diagnosis;
     if (e->report.seen->outcome != PORT_CONNECT_OVER) {
-        exit_code = tell_unresolved(e, all);
+        exit_code = print_unresolved(e, all);
     } else {
         if (!e->report.seen->loopback)
             history_remember_race(e->report.host, &e->report.seen->race);
@@ -227,7 +227,7 @@ static int examine(struct ports_run *e, json_t *all)
     way.owner = e;
     e->lookup_failed = 0;
     int exit_code = diagnose_start(&diagnose, &way, e->wish->ca_file, &error)
-                        ? tell(e, &diagnose, all)
+                        ? print_result(e, &diagnose, all)
                         : command_fail(&ports_command, &error);
     diagnose_end(&diagnose);
     return exit_code;
