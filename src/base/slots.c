@@ -10,9 +10,9 @@ static bool slots_are_sound(const struct slots *slots)
            slots->size >= sizeof(uint64_t) && slots->size % sizeof(uint64_t) == 0 && slots->value_bits < 64;
 }
 
-static uint64_t load(const void *slot)
+uint64_t slots_word(const void *slot)
 {
-    return __atomic_load_n((const uint64_t *)slot, __ATOMIC_RELAXED);
+    return __atomic_load_n((const uint64_t *)slot, __ATOMIC_ACQUIRE);
 }
 
 static void store(void *slot, uint64_t word)
@@ -53,7 +53,7 @@ void *slots_place(const struct slots *slots, uint64_t key, slots_weight *weight,
     uint64_t least_weight = UINT64_MAX;
     for (size_t i = 0; own == NULL && least_weight > 0 && i < slots->row; i++) {
         char *slot = row + i * slots->size;
-        uint64_t its_weight = load(slot) == 0 ? 0 : weight(slots, slot, context);
+        uint64_t its_weight = slots_word(slot) == 0 ? 0 : weight(slots, slot, context);
         if (its_weight < least_weight) {
             least_weight = its_weight;
             least = slot;
@@ -72,19 +72,40 @@ void *slots_claim(const struct slots *slots, uint64_t key, slots_weight *weight,
     return slot;
 }
 
+bool slots_word_is_of(const struct slots *slots, uint64_t word, uint64_t key)
+{
+    return (word & ~value_mask(slots)) == tag_of(slots, key);
+}
+
 bool slots_is_of(const struct slots *slots, const void *slot, uint64_t key)
 {
-    return (load(slot) & ~value_mask(slots)) == tag_of(slots, key);
+    return slots_word_is_of(slots, slots_word(slot), key);
+}
+
+uint64_t slots_word_value(const struct slots *slots, uint64_t word)
+{
+    return word & value_mask(slots);
 }
 
 uint64_t slots_value(const struct slots *slots, const void *slot)
 {
-    return load(slot) & value_mask(slots);
+    return slots_word_value(slots, slots_word(slot));
+}
+
+static uint64_t word_of(const struct slots *slots, uint64_t key, uint64_t value)
+{
+    return tag_of(slots, key) | (value & value_mask(slots));
 }
 
 void slots_put(const struct slots *slots, void *slot, uint64_t key, uint64_t value)
 {
-    store(slot, tag_of(slots, key) | (value & value_mask(slots)));
+    store(slot, word_of(slots, key, value));
+}
+
+bool slots_replace(const struct slots *slots, void *slot, uint64_t word, uint64_t key, uint64_t value)
+{
+    return __atomic_compare_exchange_n((uint64_t *)slot, &word, word_of(slots, key, value), false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 void slots_drop(const struct slots *slots, void *slot)
@@ -98,7 +119,7 @@ void slots_clear(const struct slots *slots)
     assert(slots_are_sound(slots));
     for (size_t i = 0; i < slots->count; i++) {
         char *slot = (char *)slots->at + i * slots->size;
-        if (load(slot) != 0)
+        if (slots_word(slot) != 0)
             slots_drop(slots, slot);
     }
 }

@@ -14,8 +14,9 @@
  * the row.
  *
  * Concurrency: words are read and written atomically. A table whose slots are only a word may be written
- * by several processes: of two that write the same slot one wins. Data after the word is not protected:
- * such a table has one writer, or identifies the key in all its words.
+ * by several processes: of two that put into the same slot one wins, and slots_replace() says which, so that
+ * what is counted in a word is counted once for each. Data after the word is not protected: such a table has
+ * one writer, or identifies the key in all its words.
  */
 #ifndef MAILBOAT_BASE_SLOTS_H
 #define MAILBOAT_BASE_SLOTS_H
@@ -48,6 +49,12 @@ bool slots_is_of(const struct slots *slots, const void *slot, uint64_t key);
 uint64_t slots_value(const struct slots *slots, const void *slot);
 /* Writes only the word, with the lower `value_bits` of the value. */
 void slots_put(const struct slots *slots, void *slot, uint64_t key, uint64_t value);
+/* Writes only the word, if it still is `word` (of slots_word()): false if another process changed it. */
+bool slots_replace(const struct slots *slots, void *slot, uint64_t word, uint64_t key, uint64_t value);
+/* Returns the word of the slot as it is now, and what slots_is_of() and slots_value() say of such a word. */
+uint64_t slots_word(const void *slot);
+bool slots_word_is_of(const struct slots *slots, uint64_t word, uint64_t key);
+uint64_t slots_word_value(const struct slots *slots, uint64_t word);
 /* Frees the slot. */
 void slots_drop(const struct slots *slots, void *slot);
 /* Frees all. Does not touch unused memory. */

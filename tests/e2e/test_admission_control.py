@@ -393,6 +393,14 @@ def guess_in_parallel(crowd, server, sources, each):
     return told.count("550")
 
 
+def assert_few_told(crowd, server, sources, most):
+    """Not one more than the limit, but for what has faded: half of it in an hour."""
+    began = time.monotonic()
+    told = guess_in_parallel(crowd, server, sources, 100)
+    minutes = (time.monotonic() - began) // 60 + 1
+    assert 0 < told <= most + most * minutes // 120, told
+
+
 @pytest.mark.parametrize("sources, most", [
     (["2001:db8:1:1::1"] * 19, 20),                              # one address
     ([f"2001:db8:1:1::{i:x}" for i in range(1, 20)], 20),        # a /64
@@ -401,8 +409,7 @@ def guess_in_parallel(crowd, server, sources, each):
 ], ids=["an address", "a /64", "a /56", "a /48"])
 def test_addresses_are_not_read_out(crowd, start, sources, most):
     server = start(limits=GUARDED.replace("300", "2000"))
-    told = guess_in_parallel(crowd, server, sources, 100)
-    assert 0 < told <= most + 6, told  # counts that two processes write at the same time may be lost
+    assert_few_told(crowd, server, sources, most)
     assert server.lines("client_blocked")
     assert len(server.lines("client_slowed")) + len(server.lines("client_blocked")) <= 12
     blocked = crowd.line(server, 25, sources[0])
@@ -413,8 +420,8 @@ def test_addresses_are_not_read_out(crowd, start, sources, most):
 
 def test_addresses_are_not_read_out_from_an_ipv4_network(crowd, start):
     server = start(limits=GUARDED.replace("300", "2000"), six=False)
-    assert guess_in_parallel(crowd, server, ["198.18.7.1"] * 15, 100) <= 26  # as above, counts may be lost
-    assert guess_in_parallel(crowd, server, [f"198.18.9.{i}" for i in range(1, 61)], 100) <= 88
+    assert_few_told(crowd, server, ["198.18.7.1"] * 15, 20)
+    assert_few_told(crowd, server, [f"198.18.9.{i}" for i in range(1, 61)], 80)
 
 
 def test_reconnecting_helps_nobody(crowd, start):

@@ -2,84 +2,22 @@
 #include <stdatomic.h>
 
 #include "base/slots.h"
-#include "core/server/harvest.h"
 #include "io/clock.h"
 #include "io/log.h"
+#include "service/smtpd/harvest_entry.h"
 #include "service/smtpd/smtpd.h"
 
 /* ---- the table ---- */
 
-/* A slot has two words: both contain its owner, so that halves of different entries are never combined. */
-enum { COUNT_BITS = 16, MINUTE_BITS = 22, OFFENCE_BITS = 4 };
-
-static uint64_t pack_counts(const struct harvest *harvest)
-{
-    return (uint64_t)harvest->bad << COUNT_BITS | harvest->good;
-}
-
-static uint64_t pack_state(uint64_t mark, const struct harvest *harvest)
-{
-    uint64_t minutes = (uint64_t)harvest->minute << MINUTE_BITS | harvest->blocked_until_min;
-    return (mark >> 48) << 48 | (uint64_t)harvest->offences << (2 * MINUTE_BITS) | minutes;
-}
-
-static struct harvest unpack(uint64_t counts, uint64_t state)
-{
-    uint32_t minute_mask = (1u << MINUTE_BITS) - 1;
-    return (struct harvest){.bad = (uint16_t)(counts >> COUNT_BITS),
-                            .good = (uint16_t)counts,
-                            .minute = (uint32_t)(state >> MINUTE_BITS) & minute_mask,
-                            .blocked_until_min = (uint32_t)state & minute_mask,
-                            .offences = (uint8_t)(state >> (2 * MINUTE_BITS)) & ((1 << OFFENCE_BITS) - 1)};
-}
-
 /* Returns minutes since boot; never 0. */
 static uint32_t now_min(void)
 {
-    return (uint32_t)(clock_now_ms() / (60 * 1000) + 1) & ((1u << MINUTE_BITS) - 1);
+    return (uint32_t)(clock_now_ms() / (60 * 1000) + 1) & HARVEST_ENTRY_MINUTE_MAX;
 }
 
 static struct slots table_of(const struct smtpd *smtpd)
 {
-    return (struct slots){.at = smtpd->metrics->harvests,
-                          .count = METRICS_HARVESTS,
-                          .row = HARVEST_ROW,
-                          .size = sizeof(struct harvest_slot),
-                          .value_bits = 2 * COUNT_BITS};
-}
-
-static uint64_t state_of(const void *slot)
-{
-    return atomic_load_explicit(&((const struct harvest_slot *)slot)->state, memory_order_relaxed);
-}
-
-static uint64_t weigh(const struct slots *slots, const void *slot, const void *minute)
-{
-    uint64_t state = state_of(slot);
-    struct harvest harvest = unpack(slots_value(slots, slot), state);
-    harvest_fade(&harvest, *(const uint32_t *)minute);
-    return state == 0 ? 0 : (uint64_t)harvest_weight(&harvest) + 1;
-}
-
-/* Returns the client's entry; `slot` gets its place, or where to store it. */
-static struct harvest recall(const struct smtpd *smtpd, uint64_t mark, struct harvest_slot **slot)
-{
-    struct slots slots = table_of(smtpd);
-    uint32_t minute = now_min();
-    *slot = slots_place(&slots, mark, weigh, &minute);
-    uint64_t state = state_of(*slot);
-    if (slots_is_of(&slots, *slot, mark) && state != 0 && state >> 48 == mark >> 48)
-        return unpack(slots_value(&slots, *slot), state);
-    return (struct harvest){.minute = minute};
-}
-
-/* Concurrent writes by two processes may lose a count; they never mix up owners. */
-static void remember(const struct smtpd *smtpd, struct harvest_slot *slot, uint64_t mark,
-                     const struct harvest *harvest)
-{
-    struct slots slots = table_of(smtpd);
-    slots_put(&slots, slot, mark, pack_counts(harvest));
-    atomic_store_explicit(&slot->state, pack_state(mark, harvest), memory_order_relaxed);
+    return harvest_entry_table(smtpd->metrics->harvests, METRICS_HARVESTS);
 }
 
 /* ---- named recipients ---- */
@@ -87,14 +25,14 @@ static void remember(const struct smtpd *smtpd, struct harvest_slot *slot, uint6
 /* The value of a slot is the minute. */
 enum { NAMED_MINUTE_BITS = 12, NAMED_MINUTE_MASK = (1 << NAMED_MINUTE_BITS) - 1, NAMED_ROW = 4 };
 
-static uint32_t named_age_min(const struct slots *slots, const void *slot)
+static uint32_t named_age_min(uint64_t minute)
 {
-    return (now_min() - (uint32_t)slots_value(slots, slot)) & NAMED_MINUTE_MASK;
+    return (now_min() - (uint32_t)minute) & NAMED_MINUTE_MASK;
 }
 
 static uint64_t weigh_named(const struct slots *slots, const void *slot, const void *context)
 {
-    uint32_t age_min = named_age_min(slots, slot);
+    uint32_t age_min = named_age_min(slots_value(slots, slot));
     return age_min < HARVEST_NAMED_MIN ? HARVEST_NAMED_MIN - age_min : 0;
 }
 
@@ -108,10 +46,12 @@ static bool is_news(const struct smtpd *smtpd, uint64_t mark, struct bytes addre
                           .value_bits = NAMED_MINUTE_BITS};
     uint64_t hash = bytes_hash(address, mark);
     void *slot = slots_place(&slots, hash, weigh_named, NULL);
-    if (slots_is_of(&slots, slot, hash) && named_age_min(&slots, slot) < HARVEST_NAMED_MIN)
+    uint64_t word = slots_word(slot);
+    if (slots_word_is_of(&slots, word, hash) &&
+        named_age_min(slots_word_value(&slots, word)) < HARVEST_NAMED_MIN)
         return false;
-    slots_put(&slots, slot, hash, now_min());
-    return true;
+    /* if another process has just put it, that one counts it */
+    return slots_replace(&slots, slot, word, hash, now_min()) || !slots_is_of(&slots, slot, hash);
 }
 
 /* ---- clients ---- */
@@ -173,10 +113,10 @@ static struct harvest_counts counted_for(const struct smtp_connection *connectio
 static uint32_t blocked_min_of(const struct smtpd *smtpd, const struct harvest_counts *counted)
 {
     uint32_t longest = 0, minute = now_min();
-    struct harvest_slot *slot;
+    struct slots slots = table_of(smtpd);
     bool good = false;
     for (size_t i = 0; i < counted->count; i++) {
-        struct harvest harvest = recall(smtpd, counted->marks[i], &slot);
+        struct harvest harvest = harvest_entry_read(&slots, counted->marks[i], minute);
         uint32_t minutes = harvest_blocked_min(&harvest, minute);
         bool excused = good && !harvest_is_hopeless(&harvest, counted->frees[i]);
         if (!excused && minutes > longest)
@@ -218,14 +158,16 @@ static uint32_t count_refusal(const struct smtp_connection *connection, struct b
     const struct smtpd *smtpd = connection->smtpd;
     struct harvest_counts counted = counted_for(connection);
     uint32_t longest_ms = 0, minute = now_min(), fresh = server_session_progress(&connection->session).fresh;
+    struct slots slots = table_of(smtpd);
     bool good = false;
     for (size_t i = 0; i < counted.count; i++) {
-        struct harvest_slot *slot;
-        struct harvest harvest = recall(smtpd, counted.marks[i], &slot);
+        struct harvest harvest;
         uint32_t free = counted.frees[i], delay_ms = 0;
-        if (is_news(smtpd, counted.marks[i], address)) {
-            enum harvest_news news = harvest_refused(&harvest, free, fresh, minute);
-            remember(smtpd, slot, counted.marks[i], &harvest);
+        if (!is_news(smtpd, counted.marks[i], address)) {
+            harvest = harvest_entry_read(&slots, counted.marks[i], minute);
+        } else {
+            enum harvest_news news = harvest_entry_refused(&slots, counted.marks[i], free, fresh, minute,
+                                                           &harvest);
             if (news != HARVEST_NOTHING_NEW)
                 log_news(connection, news);
             delay_ms = harvest_delay_ms(&harvest, free, fresh);
@@ -283,10 +225,8 @@ static void count_accepted(const struct smtp_connection *connection, const struc
     for (size_t i = 0; i < envelope->recipient_count; i++)
         fresh += is_news(connection->smtpd, mark, envelope->recipients[i].address);
     fresh = fresh < all ? fresh : all;
-    struct harvest_slot *slot;
-    struct harvest harvest = recall(connection->smtpd, mark, &slot);
-    harvest_accepted(&harvest, free, fresh, all - fresh, now_min());
-    remember(connection->smtpd, slot, mark, &harvest);
+    struct slots slots = table_of(connection->smtpd);
+    harvest_entry_accepted(&slots, mark, free, fresh, all - fresh, now_min());
 }
 
 void harvest_table_accepted(struct smtp_connection *connection, const struct envelope *envelope)

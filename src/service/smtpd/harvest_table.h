@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * harvest_table: counts unknown recipients, per client address and the networks around it; for
- * authenticated clients, per account. The rules are in server/harvest.h; this module has the counts, in a
- * fixed-size table shared by all smtpd processes, and the delayed replies.
+ * authenticated clients, per account. The rules are in server/harvest.h, the counts in a table that all smtpd
+ * processes share (harvest_entry.h); this module has the keys, and the delayed replies.
  *
  * A delayed reply occupies its connection. So only few are delayed at a time, and none under pressure: the
  * client then gets a temporary failure instead.
@@ -23,7 +23,6 @@ struct envelope;
 
 enum {
     HARVEST_NAMED_MIN = 60,     /* time for which a named recipient does not count again */
-    HARVEST_ROW = 4,            /* possible slots of a client */
     HARVEST_ACCOUNT_FACTOR = 4, /* an account is allowed more errors than an address */
     HELD_PART = 50,             /* one part in so many of all connections may wait for a delayed reply */
 };

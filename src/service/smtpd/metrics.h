@@ -10,6 +10,7 @@
 #include "io/tls.h"
 #include "run/shared_memory.h"
 #include "service/handshake_budget.h"
+#include "service/smtpd/harvest_entry.h"
 
 enum {
     METRICS_SLOTS = 256,
@@ -34,11 +35,8 @@ struct shared_metrics {
     _Atomic uint32_t owed;
     /* addresses that authenticated: see smtpd/known_clients.c */
     _Atomic uint64_t known_clients[METRICS_KNOWN_CLIENTS];
-    struct harvest_slot {
-        /* of unknown recipients, by address: see smtpd/harvest_table.c */
-        _Atomic uint64_t counts, state;
-    } harvests[METRICS_HARVESTS];
-    _Atomic uint64_t named[METRICS_NAMED]; /* recipients that a client named lately: the same */
+    struct harvest_slot harvests[METRICS_HARVESTS]; /* of unknown recipients, by client */
+    _Atomic uint64_t named[METRICS_NAMED];          /* recipients that a client named lately: the same */
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
     struct handshake_budget handshakes;                    /* CPU of TLS handshakes, by network */
     /* TLS detection per client address: see smtpd/tls_sniff.c */
