@@ -134,7 +134,25 @@ def check_links():
                 wrong.append(f"{page.relative_to(ROOT)}: {target} is not there")
 
 
-for check in (check_keys, check_commands, check_manual, check_providers, check_links):
+def check_rooms():
+    """The table of folders in ARCHITECTURE.md has each room, and the files that a row names are in it."""
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    rows = dict(re.findall(r"^\| `(src/[\w/]+)/` \| (.*?) \|", page, re.M))
+    for parent in ("src", "src/core"):
+        for folder in sorted(path for path in (ROOT / parent).iterdir() if path.is_dir()):
+            if f"{parent}/{folder.name}" not in rows:
+                wrong.append(f"ARCHITECTURE.md: {parent}/{folder.name} has no row")
+    for folder, row in rows.items():
+        names = {file.name for file in (ROOT / folder).rglob("*")}
+        names |= {name.rsplit(".", 1)[0] for name in names}
+        if not names:
+            wrong.append(f"ARCHITECTURE.md: {folder} is not there")
+        for name in re.findall(r"`([\w./]+)`", row):
+            if name.rstrip("/") not in names and not (ROOT / "src" / name).exists():
+                wrong.append(f"ARCHITECTURE.md: {folder} has no {name}")
+
+
+for check in (check_keys, check_commands, check_manual, check_providers, check_links, check_rooms):
     check()
 print("\n".join(wrong) if wrong else "the documents are true")
 sys.exit(1 if wrong else 0)
