@@ -7,9 +7,9 @@
 #define MAILBOAT_CLI_QUEUE_RECIPIENT_WAIT_H
 
 #include "cli/control_client.h"
-#include "core/text/selection.h"
 #include "config/config.h"
 #include "core/queue/schedule.h"
+#include "core/text/selection.h"
 #include "store/queue/store.h"
 
 /* The queue at one moment. */
