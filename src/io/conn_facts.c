@@ -51,7 +51,10 @@ struct bytes conn_tls_text(const struct conn *conn, char *buffer, size_t size)
     enum tls_protocol protocol = protocol_of(conn);
     if (protocol == TLS_PROTOCOL_NONE)
         return bytes_none();
-    int length = snprintf(buffer, size, "%s %s", tls_protocol_name(protocol), SSL_get_cipher_name(conn->ssl));
+    /* older versions are for the devices of listeners.old_tls alone */
+    const char *name = SSL_version(conn->ssl) < TLS1_2_VERSION ? SSL_get_version(conn->ssl)
+                                                               : tls_protocol_name(protocol);
+    int length = snprintf(buffer, size, "%s %s", name, SSL_get_cipher_name(conn->ssl));
     return bytes_of(buffer, length < (int)size ? (size_t)length : size - 1);
 }
 

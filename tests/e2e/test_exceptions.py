@@ -55,7 +55,7 @@ def test_a_domain_is_passed_on_for_its_recipients_alone(mailboat, peer, tmp_path
     with smtp(server, 25) as client:
         assert reply_to(client, f"ghost@{INNER}")[0] == 250 and reply_to(client, f"carl@{INNER}")[0] == 550
     shown = server.cli("config", "show").stdout
-    assert f"domain: {INNER}" in shown and str(listed) in shown
+    assert f"domain: \"{INNER}\"" in shown and str(listed) in shown
 
 
 @pytest.mark.parametrize("entry, says", [
