@@ -86,6 +86,7 @@ static void check_received(struct bytes helo, struct bytes address)
     received_add_delivery_fields(&out, address, address, address, "\n");
     rest = buffer_bytes(&out);
     INSIST(bytes_starts_nocase(bytes_split(&rest, '\n'), "Return-Path: <") &&
+           (address.length == 0 || bytes_starts_nocase(bytes_split(&rest, '\n'), "X-Original-To: ")) &&
            bytes_starts_nocase(bytes_split(&rest, '\n'), "Delivered-To: ") && rest.length == 0);
     buffer_free(&out);
 }
