@@ -145,24 +145,6 @@ def test_settings_know_what_send_and_ports_saw(net):
     assert [(port["port"], port.get("blocked", False)) for port in facts["ports"]] == [(2525, False), (465, False), (587, True)]
 
 
-def test_forty_rejected_at_once_keep_the_state_whole(net):
-    """Forty programs write the same state: each tells its own truth, and the file is never torn or lost."""
-    home = net.folder / "forty"
-    wrong = net.folder / "wrong"
-    wrong.write_text("not-her-password\n")
-    assert send(net, home=home).returncode == 0
-    with ThreadPoolExecutor(40) as pool:
-        codes = list(pool.map(lambda _: send(net, "--password-file", str(wrong), home=home).returncode, range(40)))
-    assert set(codes) <= {77, 75} and 77 in codes, codes  # 75: the server's limit of attempts
-    state = home / ".local/state/mailboat"
-    for name in ("history.json", "ports.json"):
-        assert isinstance(json.loads((state / name).read_text()), dict)
-    assert sorted(file.name for file in state.iterdir()) == ["history.json", "ports.json"]
-    history = json.loads((state / "history.json").read_text())
-    assert len(history["refused"]) == 1
-    assert history["calls"]["mail.example.test"]["count"] == 41, history["calls"]
-
-
 def test_silent_ipv6_costs_little(net):
     net.nft("add rule inet mail input meta nfproto ipv6 tcp dport { 587, 2525, 465 } drop")
     done = send(net, host="both.example.test")
@@ -525,3 +507,23 @@ def test_where_25_is_blocked_the_smarthost_carries(net, tmp_path, certificates):
         assert len(relay.lines("relay_route_changed")) == 1 and not relay.lines("bounced")
     finally:
         relay.stop()
+
+
+# ---- the last one: from here on the server refuses this client's passwords for minutes ----
+
+def test_forty_rejected_at_once_keep_the_state_whole(net):
+    """Forty programs write the same state: each tells its own truth, and the file is never torn or lost."""
+    home = net.folder / "forty"
+    wrong = net.folder / "wrong"
+    wrong.write_text("not-her-password\n")
+    assert send(net, home=home).returncode == 0
+    with ThreadPoolExecutor(40) as pool:
+        codes = list(pool.map(lambda _: send(net, "--password-file", str(wrong), home=home).returncode, range(40)))
+    assert set(codes) <= {77, 75} and 77 in codes, codes  # 75: the server's limit of attempts
+    state = home / ".local/state/mailboat"
+    for name in ("history.json", "ports.json"):
+        assert isinstance(json.loads((state / name).read_text()), dict)
+    assert sorted(file.name for file in state.iterdir()) == ["history.json", "ports.json"]
+    history = json.loads((state / "history.json").read_text())
+    assert len(history["refused"]) == 1
+    assert history["calls"]["mail.example.test"]["count"] == 41, history["calls"]
