@@ -20,7 +20,7 @@ enum {
 
 void signature_hash_start(struct body_hashes *hashes, const struct dkim_body *bodies, size_t count)
 {
-    assert(count <= DKIM_BODIES_MAX);
+    assert(count <= SIGNATURE_BODIES_MAX);
     hashes->count = count;
     for (size_t i = 0; i < count; i++) {
         struct body_hash *hash = &hashes->of[i];

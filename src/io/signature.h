@@ -17,16 +17,19 @@ struct evp_pkey_st;
 
 /* ---- bodies ---- */
 
+enum { SIGNATURE_BODIES_MAX = DKIM_BODIES_MAX + 1 }; /* those of DKIM, and the one of ARC */
+
 /* The digests of a body that a message's signatures need; all-zero: none, and nothing to free. */
 struct body_hashes {
     struct body_hash {
         struct canon_body canon;
         struct evp_md_ctx_st *context;
-    } of[DKIM_BODIES_MAX];
+    } of[SIGNATURE_BODIES_MAX];
     size_t count;
 };
 
-/* Begins the digests of `count` canonical forms, at most DKIM_BODIES_MAX: those of struct dkim. */
+/* Begins the digests of `count` canonical forms, at most SIGNATURE_BODIES_MAX: those of struct dkim,
+ * struct arc or struct judgement. */
 void signature_hash_start(struct body_hashes *hashes, const struct dkim_body *bodies, size_t count);
 /* Adds octets of the body, in any pieces. */
 void signature_hash_add(struct body_hashes *hashes, struct bytes octets);

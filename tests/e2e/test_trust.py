@@ -62,6 +62,18 @@ def test_signatures_that_others_made(judge, ends):
             assert (result == "pass") == (expected == "pass"), (case["name"], found)
 
 
+def test_chains_that_others_sealed(judge):
+    """ARC: whole and broken chains; a trusted sealer that found DMARC passing spares what it broke."""
+    results = {"none": "none", "pass": "pass", "fail": "fail"}
+    for case in json.loads((TABLES / "arc/made.json").read_text())["cases"]:
+        if "message" not in case or "key" in case:
+            continue
+        facts = json.loads(judge(case["message"].encode(), "192.0.2.1", "", case.get("zone", {}), "--json", time=case["now"]).stdout)
+        expected = case["expect"].get("result", case["expect"]) if isinstance(case["expect"], dict) else case["expect"]
+        if isinstance(expected, str) and expected in results:
+            assert facts["arc"]["result"] == expected, case["name"]
+
+
 def test_the_null_sender_is_judged_by_its_helo(judge):
     zone = {**ZONE, "mx.bank.example": {"A": ["192.0.2.1"], "TXT": ["v=spf1 a -all"]}}
     facts = json.loads(judge(LETTER, "192.0.2.1", "<>", zone, "--json", "--helo", "mx.bank.example").stdout)

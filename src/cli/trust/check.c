@@ -134,6 +134,7 @@ static bool judge_with_dns(struct judgement *judgement, uint64_t now_s, struct e
     timer_set(&round.deadline, CHECK_DNS_MS);
     while (!judgement_run(judgement, now_s)) {
         signature_answer(&judgement->signatures);
+        signature_answer(&judgement->arc_signatures);
         ask_all(&round, dns, keys, judgement_lacked(judgement, keys));
     }
     timer_cancel(&round.deadline);
@@ -159,6 +160,7 @@ static bool judge_with_zone(struct judgement *judgement, const char *file, uint6
     const struct zone zone = {.names = json_is_object(inner) ? inner : all};
     while (!judgement_run(judgement, now_s)) {
         signature_answer(&judgement->signatures);
+        signature_answer(&judgement->arc_signatures);
         size_t count = judgement_lacked(judgement, keys);
         for (size_t i = 0; i < count; i++) {
             struct dns_answer answer = zone_look_up(&zone, keys[i], judgement->arena);
@@ -188,13 +190,13 @@ bool check_message(const struct check_options *options, struct judgement *judgem
 {
     struct bytes header, body;
     struct body_hashes hashes;
-    struct dkim_body_fact digests[DKIM_BODIES_MAX];
+    struct dkim_body_fact digests[JUDGEMENT_BODIES_MAX];
     if (!read_message(options->file, message, error))
         return false;
     split_message(buffer_bytes(message), &header, &body);
     judgement_begin(judgement, &options->question, header, arena);
     use_ascii_names(judgement);
-    signature_hash_start(&hashes, judgement->dkim.bodies, judgement->dkim.body_count);
+    signature_hash_start(&hashes, judgement->bodies, judgement->body_count);
     signature_hash_add(&hashes, body);
     signature_hash_finish(&hashes, digests);
     judgement_give_bodies(judgement, digests);

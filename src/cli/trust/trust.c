@@ -15,6 +15,7 @@ extern const struct command trust_command;
 
 struct trust_options {
     const char *ip, *from, *helo, *hostname, *zone, *time;
+    struct option_list arc_trusted;
     bool json;
 };
 
@@ -67,6 +68,23 @@ static void print_dkim(const struct dkim *dkim, struct buffer *out)
     }
 }
 
+static void print_arc(const struct judgement *j, struct buffer *out)
+{
+    if (j->arc.result == ARC_NONE)
+        return;
+    buffer_add_format(out, "%s: %zu set%s", arc_result_word(j->arc.result), j->arc.count,
+                      j->arc.count == 1 ? "" : "s");
+    if (j->arc.count > 0) {
+        buffer_add_text(out, ", the last one sealed by ");
+        add_text(out, j->arc.sets[j->arc.count - 1].seal.domain);
+    }
+    if (j->arc.reason != NULL)
+        buffer_add_format(out, ": %s", j->arc.reason);
+    if (j->arc_believed > 0)
+        buffer_add_format(out, "; set %u is believed, and says that DMARC passed there", j->arc_believed);
+    print_line("ARC", out);
+}
+
 static void describe_dmarc(const struct dmarc_verdict *dmarc, struct buffer *out)
 {
     buffer_add_text(out, dmarc_result_name(dmarc->result));
@@ -86,6 +104,7 @@ static void print_judgement(const struct judgement *j)
     describe_spf(&j->spf, &words);
     print_line("SPF", &words);
     print_dkim(&j->dkim, &words);
+    print_arc(j, &words);
     describe_dmarc(&j->dmarc, &words);
     print_line("DMARC", &words);
     static const char *const iprev[] = {[IPREV_PASS] = "",
@@ -146,6 +165,16 @@ static json_t *dkim_json(const struct judgement *j)
     return list;
 }
 
+static json_t *arc_json(const struct judgement *j)
+{
+    json_t *sealers = json_array();
+    for (size_t i = 0; i < j->arc.count; i++)
+        json_array_append_new(sealers, text_json(j->arc.sets[i].seal.domain));
+    return json_pack("{s:s, s:s, s:o, s:i}", "result", arc_result_word(j->arc.result), "reason",
+                     j->arc.reason == NULL ? "" : j->arc.reason, "sealers", sealers, "believed",
+                     (int)j->arc_believed);
+}
+
 static json_t *dmarc_json(const struct dmarc_verdict *dmarc)
 {
     return json_pack("{s:s, s:o, s:s, s:o, s:o, s:b, s:b}", "result", dmarc_result_name(dmarc->result),
@@ -168,11 +197,12 @@ static void print_json(const struct judgement *j)
 {
     struct buffer field = {0};
     judgement_write_results(j, j->question.hostname, &field);
-    json_t *facts = json_pack("{s:o, s:o, s:o, s:{s:s, s:o}, s:o, s:o}", "spf", spf_json(&j->spf), "dkim",
-                              dkim_json(j), "dmarc", dmarc_json(&j->dmarc), "iprev", "result",
-                              iprev_result_name(j->iprev.result), "name", text_json(j->iprev.name), "verdict",
-                              verdict_json(&j->verdict), "authentication_results",
-                              json_stringn_nocheck(buffer_text(&field), field.length));
+    json_t *results = json_stringn(buffer_text(&field), field.length); /* NULL: it quotes what is not UTF-8 */
+    json_t *facts = json_pack(
+        "{s:o, s:o, s:o, s:o, s:{s:s, s:o}, s:o, s:o}", "spf", spf_json(&j->spf), "dkim", dkim_json(j), "arc",
+        arc_json(j), "dmarc", dmarc_json(&j->dmarc), "iprev", "result", iprev_result_name(j->iprev.result),
+        "name", text_json(j->iprev.name), "verdict", verdict_json(&j->verdict), "authentication_results",
+        results != NULL ? results : text_json(buffer_bytes(&field)));
     json_dumpf(facts, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
     putchar('\n');
     json_decref(facts);
@@ -216,10 +246,15 @@ static int check(const struct verb_call *call)
     struct error error = {0};
     struct arena arena = {0};
     struct buffer message = {0};
+    struct bytes sealers[OPTION_LIST_MAX];
     struct judgement *judgement = memory_new(sizeof *judgement);
     int exit_code = EX_OK;
-    if (!read_question(wish, &options, &error) ||
-        !check_message(&options, judgement, &arena, &message, &error))
+    bool read = read_question(wish, &options, &error);
+    options.question.arc_trusted = sealers;
+    options.question.arc_trusted_count = wish->arc_trusted.count;
+    for (size_t i = 0; i < wish->arc_trusted.count; i++)
+        sealers[i] = bytes_of_text(wish->arc_trusted.at[i]);
+    if (!read || !check_message(&options, judgement, &arena, &message, &error))
         exit_code = command_fail(&trust_command, &error);
     else if (wish->json)
         print_json(judgement);
@@ -234,23 +269,27 @@ static int check(const struct verb_call *call)
 static int run(int argc, char **argv)
 {
     static const struct command_verb verbs[] = {
-        {"check", "FILE", "ip from helo hostname zone time json", check}, {.name = NULL}};
+        {"check", "FILE", "ip from helo hostname arc-trusted zone time json", check}, {.name = NULL}};
     struct trust_options wish = {0};
-    const struct option_rule rules[] = {
-        {OPTION_TEXT, "ip", 0, &wish.ip},     {OPTION_TEXT, "from", 0, &wish.from},
-        {OPTION_TEXT, "helo", 0, &wish.helo}, {OPTION_TEXT, "hostname", 0, &wish.hostname},
-        {OPTION_TEXT, "zone", 0, &wish.zone}, {OPTION_TEXT, "time", 0, &wish.time},
-        {OPTION_FLAG, "json", 0, &wish.json}, {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {{OPTION_TEXT, "ip", 0, &wish.ip},
+                                        {OPTION_TEXT, "from", 0, &wish.from},
+                                        {OPTION_TEXT, "helo", 0, &wish.helo},
+                                        {OPTION_TEXT, "hostname", 0, &wish.hostname},
+                                        {OPTION_TEXT, "zone", 0, &wish.zone},
+                                        {OPTION_TEXT, "time", 0, &wish.time},
+                                        {OPTION_LIST, "arc-trusted", 0, &wish.arc_trusted},
+                                        {OPTION_FLAG, "json", 0, &wish.json},
+                                        {OPTION_END, NULL, 0, NULL}};
     return options_run_verb(&trust_command, argc, argv, rules, verbs, &wish);
 }
 
 const struct command trust_command = {
     .name = "trust",
-    .summary = "judge a message by SPF, DKIM and DMARC, and say why",
+    .summary = "judge a message by SPF, DKIM, ARC and DMARC, and say why",
     .help = "usage: mailboat trust check FILE --ip ADDRESS --from ADDRESS [--helo NAME] [--json]\n"
             "\n"
             "Judges a message as a receiving server does: may this client send for the domain\n"
-            "of MAIL FROM (SPF, RFC 7208), do the signatures verify (DKIM, RFC 6376), is it of\n"
+            "of MAIL FROM (SPF, RFC 7208), do the signatures verify (DKIM and ARC), is it of\n"
             "the domain in From (DMARC, RFC 9989), and does the reverse name of the client lead\n"
             "back to it. Then what becomes of it, and the reply where it is refused. FILE is\n"
             "the message as it came, '-' standard input. DNS has 10 seconds; what it has not\n"
@@ -260,6 +299,7 @@ const struct command trust_command = {
             "      --from ADDRESS    of MAIL FROM; '' for the null sender\n"
             "      --helo NAME       of EHLO; it counts for the null sender\n"
             "      --hostname NAME   of the receiving server, in Authentication-Results\n"
+            "      --arc-trusted D   a domain whose ARC seals are believed; may be said again\n"
             "      --zone FILE       JSON in the place of DNS: {\"example.org\": {\"TXT\": [\"...\"],\n"
             "                        \"A\": [\"192.0.2.1\"], \"MX\": [[10, \"mx.example.org\"]]}}\n"
             "      --time SECONDS    when it came, since 1970; default now\n"

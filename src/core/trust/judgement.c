@@ -4,12 +4,13 @@
 #include <assert.h>
 
 #include "core/dns/dns_name.h"
+#include "core/trust/authres.h"
 #include "core/trust/authres_write.h"
 
 static void assert_judgement(const struct judgement *j)
 {
     assert(j->arena != NULL);
-    assert(j->dkim.body_count <= DKIM_BODIES_MAX);
+    assert(j->dkim.body_count <= j->body_count && j->body_count <= JUDGEMENT_BODIES_MAX);
     assert(j->identifiers.dkim_count <= DMARC_DKIM_MAX);
 }
 
@@ -52,6 +53,20 @@ static struct bytes list_of(const struct field_index *index)
     return bytes_trim(bytes_of(value.at + open + 1, close - open - 1));
 }
 
+/* ARC's form of the body is often one of DKIM's. */
+static void collect_bodies(struct judgement *j)
+{
+    memcpy(j->bodies, j->dkim.bodies, j->dkim.body_count * sizeof j->bodies[0]);
+    j->body_count = j->dkim.body_count;
+    if (!j->arc.needs_body)
+        return;
+    for (j->arc_body = 0; j->arc_body < j->body_count; j->arc_body++)
+        if (j->bodies[j->arc_body].form == j->arc.body.form &&
+            j->bodies[j->arc_body].limit == j->arc.body.limit)
+            return;
+    j->bodies[j->body_count++] = j->arc.body;
+}
+
 void judgement_begin(struct judgement *j, const struct judgement_question *question, struct bytes header,
                      struct arena *arena)
 {
@@ -59,8 +74,12 @@ void judgement_begin(struct judgement *j, const struct judgement_question *quest
     for (size_t i = 0; i < JUDGEMENT_CHECKS; i++)
         dns_facts_start(&j->dns[i], arena);
     signature_facts_start(&j->signatures, arena);
+    signature_facts_start(&j->arc_signatures, arena);
     dkim_begin(&j->dkim, header, arena);
     dkim_facts_start(&j->dkim_facts, &j->dns[CHECK_DKIM], &j->signatures);
+    arc_begin(&j->arc, &j->dkim.index, arena);
+    arc_facts_start(&j->arc_facts, &j->dns[CHECK_ARC], &j->arc_signatures);
+    collect_bodies(j);
     uint16_t from = field_index_lowest(&j->dkim.index, BYTES("From"));
     if (from != FIELD_INDEX_NONE)
         dmarc_from_read(j->dkim.index.fields[from].value, arena, &j->from);
@@ -75,6 +94,9 @@ void judgement_give_bodies(struct judgement *j, const struct dkim_body_fact *bod
     if (j->dkim.body_count > 0)
         memcpy(j->dkim_facts.bodies, bodies, j->dkim.body_count * sizeof *bodies);
     j->dkim_facts.bodies_are_known = true;
+    if (j->arc.needs_body)
+        j->arc_facts.body = bodies[j->arc_body];
+    j->arc_facts.body_is_known = true;
 }
 
 /* ---- judging ---- */
@@ -112,14 +134,48 @@ static void collect_identifiers(struct judgement *j)
     }
 }
 
+static bool is_trusted_sealer(const struct judgement *j, struct bytes domain)
+{
+    for (size_t i = 0; i < j->question.arc_trusted_count; i++)
+        if (dns_name_equal(domain, j->question.arc_trusted[i]))
+            return true;
+    return false;
+}
+
+/* True if the server of that set found that DMARC passes. */
+static bool has_dmarc_pass(struct judgement *j, unsigned instance)
+{
+    struct authres *found = ARENA_NEW(j->arena, struct authres);
+    bool passed = false;
+    if (!authres_parse(found, arc_results_of(&j->arc, instance), j->arena))
+        return false;
+    for (size_t i = 0; i < found->result_count; i++)
+        passed = passed || (bytes_is_nocase(found->results[i].method, "dmarc") &&
+                            bytes_is_nocase(found->results[i].result, "pass"));
+    return passed;
+}
+
+/* A seal is the word of its domain: it is believed from the newest set on, as far as each sealer is. */
+static unsigned believed_set(struct judgement *j)
+{
+    if (j->arc.result != ARC_PASS)
+        return 0;
+    for (size_t i = j->arc.count; i > 0 && is_trusted_sealer(j, j->arc.sets[i - 1].seal.domain); i--)
+        if (has_dmarc_pass(j, (unsigned)i))
+            return (unsigned)i;
+    return 0;
+}
+
 static void draw_verdict(struct judgement *j)
 {
+    j->arc_believed = believed_set(j);
     const struct verdict_facts facts = {.mode = j->question.mode,
                                         .authenticated = j->question.authenticated,
                                         .form = j->form,
                                         .spf = &j->spf,
                                         .identifiers = &j->identifiers,
                                         .dmarc = &j->dmarc,
+                                        .arc_trusted = j->arc_believed > 0,
                                         .forwarder = j->question.forwarder,
                                         .list = j->list_signed,
                                         .deferred_enough = j->question.deferred_enough};
@@ -138,7 +194,9 @@ static bool judge_once(struct judgement *j, uint64_t now_s)
     for (size_t i = 0; i < JUDGEMENT_CHECKS; i++)
         dns_facts_begin(&j->dns[i]);
     signature_facts_begin(&j->signatures);
+    signature_facts_begin(&j->arc_signatures);
     bool known = dkim_judge(&j->dkim, &j->dkim_facts, now_s);
+    known = arc_judge(&j->arc, &j->arc_facts, now_s) && known;
     j->spf = spf_judge(&spf, &j->dns[CHECK_SPF]);
     j->iprev = iprev_judge(&j->question.client, &j->dns[CHECK_IPREV]);
     collect_identifiers(j);
@@ -247,6 +305,8 @@ void judgement_write_results(const struct judgement *j, struct bytes id, struct 
         write_dmarc(j, &writer);
         write_spf(j, &writer);
         authres_write_dkim(&writer, &j->dkim);
+        if (j->arc.result != ARC_NONE)
+            authres_write_result(&writer, "arc", arc_result_word(j->arc.result), j->arc.reason);
         write_iprev(j, &writer);
     }
     authres_write_end(&writer, "Authentication-Results: ", out);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * judgement: all that mail authentication says of one message: iprev, SPF, DKIM and DMARC, what follows from
- * them (verdict.h), and the Authentication-Results field that tells the reader.
+ * judgement: all that mail authentication says of one message: iprev, SPF, DKIM, ARC and DMARC, what follows
+ * from them (verdict.h), and the Authentication-Results field that tells the reader.
  *
- *     judgement_begin(j, &question, header, &arena);  when the header has ended: j->dkim.bodies says what of
- *                                                     the body must be hashed, j->from.domains may be
- * U-labels, which the shell turns into A-labels while (!judgement_run(j, now_s)) answer each of
- * judgement_lacked(), and what j->signatures lack; judgement_give_bodies() at the end j->verdict,
- * judgement_write_results()
+ *     judgement_begin(j, &question, header, arena);  when the header has ended: hash j->bodies, and
+ *                                                    turn U-labels in j->from.domains into A-labels
+ *     while (!judgement_run(j, now_s))
+ *         ...                                        answer judgement_lacked() and both signatures;
+ *                                                    judgement_give_bodies() at the end of the body
+ *     judgement_write_results(j, id, &out);          and j->verdict
  *
  * Everything that can be asked is lacked at the same time, from the end of the header on, so that the time it
  * takes is the depth of the chain of SPF includes. Each check has facts, and thus a budget, of its own.
@@ -17,6 +18,7 @@
 #ifndef MAILBOAT_CORE_TRUST_JUDGEMENT_H
 #define MAILBOAT_CORE_TRUST_JUDGEMENT_H
 
+#include "core/trust/arc.h"
 #include "core/trust/dkim.h"
 #include "core/trust/dmarc.h"
 #include "core/trust/iprev.h"
@@ -24,10 +26,11 @@
 #include "core/trust/verdict.h"
 
 /* The checks, each with its own facts of DNS. */
-enum judgement_check { CHECK_SPF, CHECK_DKIM, CHECK_DMARC, CHECK_IPREV, JUDGEMENT_CHECKS };
+enum judgement_check { CHECK_SPF, CHECK_DKIM, CHECK_ARC, CHECK_DMARC, CHECK_IPREV, JUDGEMENT_CHECKS };
 
 enum judgement_limit {
     JUDGEMENT_LACKED_MAX = JUDGEMENT_CHECKS * DNS_LACKED_MAX,
+    JUDGEMENT_BODIES_MAX = DKIM_BODIES_MAX + 1,
     LIST_ID_MAX = 255, /* octets of a list's name that is compared (RFC 2919 2) */
 };
 
@@ -40,6 +43,9 @@ struct judgement_question {
     bool authenticated;   /* submission: nothing is checked */
     bool forwarder;       /* the client is one of trust.forwarders */
     bool deferred_enough; /* this client and sender have got 451 for a day */
+    /* domains whose ARC seals are believed: what they found of DMARC stands in for ours */
+    const struct bytes *arc_trusted;
+    size_t arc_trusted_count;
 };
 
 /* Large: one for each message at work, on the heap. */
@@ -47,9 +53,13 @@ struct judgement {
     struct judgement_question question;
     struct arena *arena;
     struct dns_facts dns[JUDGEMENT_CHECKS];
-    struct signature_facts signatures;
+    struct signature_facts signatures, arc_signatures;
     struct dkim dkim;
     struct dkim_facts dkim_facts;
+    struct arc arc;
+    struct arc_facts arc_facts;
+    struct dkim_body bodies[JUDGEMENT_BODIES_MAX]; /* canonical forms of the body whose SHA-256 is needed */
+    size_t body_count, arc_body;                   /* arc_body: which of them ARC's is */
     struct dmarc_from from;
     enum verdict_form form;
     struct bytes list; /* the name in List-Id, or empty */
@@ -59,8 +69,9 @@ struct judgement {
     struct dmarc_question identifiers;
     uint16_t compared[DMARC_DKIM_MAX]; /* in dkim.signatures: which signature each identifier is */
     struct dmarc_verdict dmarc;
-    bool list_signed; /* a signature of the list's own domain passes */
-    bool gave_up;     /* the time is over */
+    unsigned arc_believed; /* the ARC set of a trusted domain that says DMARC passed there; 0: none */
+    bool list_signed;      /* a signature of the list's own domain passes */
+    bool gave_up;          /* the time is over */
     struct verdict verdict;
 };
 
@@ -68,8 +79,7 @@ struct judgement {
  * `arena`, in which all other texts are. */
 void judgement_begin(struct judgement *j, const struct judgement_question *question, struct bytes header,
                      struct arena *arena);
-/* Gives the digests of j->dkim.bodies once the body has ended: as many as dkim.body_count, NULL
- * for none. */
+/* Gives the digests of j->bodies once the body has ended: as many as body_count, NULL for none. */
 void judgement_give_bodies(struct judgement *j, const struct dkim_body_fact *bodies);
 /* Judges from the top at `now_s` (seconds of the Unix clock, the same in each call). True when all is final.
  */
