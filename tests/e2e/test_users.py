@@ -108,7 +108,7 @@ def test_the_package_makes_its_users(tmp_path):
         pytest.skip("no dpkg here")
     done = subprocess.run(["make", "-s", "deb"], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
-    package = done.stdout.split()[-1]
+    package, = [word for word in done.stdout.split() if "/mailboat_" in word]
     root = empty_root(tmp_path / "root")
     subprocess.run(["dpkg-deb", "-x", ROOT / package, root], check=True)
     subprocess.run(["dpkg-deb", "-e", ROOT / package, tmp_path / "control"], check=True)

@@ -122,17 +122,18 @@ static void ask_all(struct check_round *round, struct dns *dns, const struct dns
         loop_run(&round->loop);
 }
 
-static bool judge_with_dns(struct judgement *judgement, uint64_t now_s, struct error *error)
+static bool judge_with_dns(struct judgement *judgement, const struct check_options *options,
+                           struct error *error)
 {
     static struct check_round round;
     struct dns_fact_key keys[JUDGEMENT_LACKED_MAX];
     round = (struct check_round){.judgement = judgement};
-    struct dns *dns = dns_open(NULL, 0, error);
+    struct dns *dns = dns_open(options->resolvers, options->resolver_count, error);
     if (dns == NULL || !loop_start(&round.loop, error) || !dns_start(dns, &round.loop, error))
         return false;
     timer_start(&round.deadline, &round.loop, on_deadline, &round);
     timer_set(&round.deadline, CHECK_DNS_MS);
-    while (!judgement_run(judgement, now_s)) {
+    while (!judgement_run(judgement, options->now_s)) {
         signature_answer(&judgement->signatures);
         signature_answer(&judgement->arc_signatures);
         ask_all(&round, dns, keys, judgement_lacked(judgement, keys));
@@ -201,5 +202,5 @@ bool check_message(const struct check_options *options, struct judgement *judgem
     signature_hash_finish(&hashes, digests);
     judgement_give_bodies(judgement, digests);
     return options->zone_file != NULL ? judge_with_zone(judgement, options->zone_file, options->now_s, error)
-                                      : judge_with_dns(judgement, options->now_s, error);
+                                      : judge_with_dns(judgement, options, error);
 }

@@ -15,8 +15,10 @@ enum check_limit {
 };
 
 struct check_options {
-    const char *file;                   /* the message; "-": standard input */
-    const char *zone_file;              /* NULL: the real DNS */
+    const char *file;             /* the message; "-": standard input */
+    const char *zone_file;        /* NULL: the real DNS */
+    const char *const *resolvers; /* "address" or "address:port"; none: those of resolv.conf */
+    size_t resolver_count;
     uint64_t now_s;                     /* when the message came: seconds of the Unix clock */
     struct judgement_question question; /* texts live as long as the judgement */
 };

@@ -14,7 +14,7 @@
 extern const struct command trust_command;
 
 struct trust_options {
-    const char *ip, *from, *helo, *hostname, *zone, *time;
+    const char *config, *ip, *from, *helo, *hostname, *zone, *time;
     struct option_list arc_trusted;
     bool json;
 };
@@ -247,9 +247,14 @@ static int check(const struct verb_call *call)
     struct arena arena = {0};
     struct buffer message = {0};
     struct bytes sealers[OPTION_LIST_MAX];
-    struct judgement *judgement = memory_new(sizeof *judgement);
     int exit_code = EX_OK;
+    struct config config = {0};
+    if (wish->config != NULL && !options_config(&trust_command, wish->config, &config, &exit_code))
+        return exit_code;
+    struct judgement *judgement = memory_new(sizeof *judgement);
     bool read = read_question(wish, &options, &error);
+    options.resolvers = config.resolver.servers;
+    options.resolver_count = config.resolver.server_count;
     options.question.arc_trusted = sealers;
     options.question.arc_trusted_count = wish->arc_trusted.count;
     for (size_t i = 0; i < wish->arc_trusted.count; i++)
@@ -261,6 +266,8 @@ static int check(const struct verb_call *call)
     else
         print_judgement(judgement);
     free(judgement);
+    if (wish->config != NULL)
+        config_free(&config);
     arena_clear(&arena);
     buffer_free(&message);
     return exit_code;
@@ -271,15 +278,12 @@ static int run(int argc, char **argv)
     static const struct command_verb verbs[] = {
         {"check", "FILE", "ip from helo hostname arc-trusted zone time json", check}, {.name = NULL}};
     struct trust_options wish = {0};
-    const struct option_rule rules[] = {{OPTION_TEXT, "ip", 0, &wish.ip},
-                                        {OPTION_TEXT, "from", 0, &wish.from},
-                                        {OPTION_TEXT, "helo", 0, &wish.helo},
-                                        {OPTION_TEXT, "hostname", 0, &wish.hostname},
-                                        {OPTION_TEXT, "zone", 0, &wish.zone},
-                                        {OPTION_TEXT, "time", 0, &wish.time},
-                                        {OPTION_LIST, "arc-trusted", 0, &wish.arc_trusted},
-                                        {OPTION_FLAG, "json", 0, &wish.json},
-                                        {OPTION_END, NULL, 0, NULL}};
+    const struct option_rule rules[] = {
+        {OPTION_TEXT, "config", 'c', &wish.config},   {OPTION_TEXT, "ip", 0, &wish.ip},
+        {OPTION_TEXT, "from", 0, &wish.from},         {OPTION_TEXT, "helo", 0, &wish.helo},
+        {OPTION_TEXT, "hostname", 0, &wish.hostname}, {OPTION_TEXT, "zone", 0, &wish.zone},
+        {OPTION_TEXT, "time", 0, &wish.time},         {OPTION_LIST, "arc-trusted", 0, &wish.arc_trusted},
+        {OPTION_FLAG, "json", 0, &wish.json},         {OPTION_END, NULL, 0, NULL}};
     return options_run_verb(&trust_command, argc, argv, rules, verbs, &wish);
 }
 
@@ -300,6 +304,7 @@ const struct command trust_command = {
             "      --helo NAME       of EHLO; it counts for the null sender\n"
             "      --hostname NAME   of the receiving server, in Authentication-Results\n"
             "      --arc-trusted D   a domain whose ARC seals are believed; may be said again\n"
+            "  -c, --config FILE     ask the resolvers of this configuration\n"
             "      --zone FILE       JSON in the place of DNS: {\"example.org\": {\"TXT\": [\"...\"],\n"
             "                        \"A\": [\"192.0.2.1\"], \"MX\": [[10, \"mx.example.org\"]]}}\n"
             "      --time SECONDS    when it came, since 1970; default now\n"
