@@ -17,7 +17,7 @@ struct evp_pkey_st;
 
 /* ---- bodies ---- */
 
-enum { SIGNATURE_BODIES_MAX = DKIM_BODIES_MAX + 1 }; /* those of DKIM, and the one of ARC */
+enum { SIGNATURE_BODIES_MAX = DKIM_BODIES_MAX + 1 }; /* DKIM has so many, and ARC one */
 
 /* The digests of a body that a message's signatures need; all-zero: none, and nothing to free. */
 struct body_hashes {
