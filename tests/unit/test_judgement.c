@@ -149,6 +149,22 @@ static void test_a_header_that_two_readers_read_differently_is_refused(void **st
     }
 }
 
+/* From can be below what was read: then it is not known that there is none. */
+static void test_a_header_past_the_limit_is_refused_for_that(void **state)
+{
+    for (size_t extra = 0; extra <= 1; extra++) {
+        struct buffer header = {0};
+        for (size_t i = 0; i < FIELD_INDEX_MAX - 2 + extra; i++)
+            buffer_add_text(&header, "X: y\r\n");
+        buffer_add_text(&header, LETTER);
+        begin("192.0.2.1", buffer_text(&header));
+        run(0);
+        assert_int_equal(judgement.form, extra == 0 ? FORM_FINE : FORM_TOO_LARGE);
+        assert_int_equal(judgement.verdict.code == 550, extra == 1);
+        buffer_free(&header);
+    }
+}
+
 static void test_the_list_is_what_stands_in_brackets(void **state)
 {
     begin("192.0.2.1", "List-Id: The \"<x>\" list <ships.harbour.example>\r\n" LETTER);
@@ -188,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_without_dns_nothing_fails),
         cmocka_unit_test(test_without_the_rest_of_dns_what_is_known_counts),
         cmocka_unit_test(test_a_header_that_two_readers_read_differently_is_refused),
+        cmocka_unit_test(test_a_header_past_the_limit_is_refused_for_that),
         cmocka_unit_test(test_the_list_is_what_stands_in_brackets),
         cmocka_unit_test(test_the_field_says_all_of_it),
     };

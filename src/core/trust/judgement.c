@@ -28,6 +28,8 @@ static enum verdict_form form_of(const struct judgement *j)
 {
     const struct field_index *index = &j->dkim.index;
     size_t authors = fields_named(index, BYTES("From"));
+    if (index->over)
+        return FORM_TOO_LARGE;
     if (authors == 0)
         return FORM_NO_FROM;
     if (authors > 1)

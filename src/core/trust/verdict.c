@@ -101,6 +101,7 @@ static enum verdict_finding find(const struct verdict_facts *facts)
 
 static const char *const FORM_TEXTS[VERDICT_FORMS] = {
     [FORM_FINE] = "",
+    [FORM_TOO_LARGE] = "Message header is over 256 KiB or has over 1,000 fields; send it with fewer",
     [FORM_NO_FROM] = "Message has no From field (RFC 5322 3.6); add one with the address of its author",
     [FORM_SEVERAL_FROM] = "Message has more than one From field (RFC 5322 3.6); send it with one",
     [FORM_BAD_FROM] = "Message has no valid address in From (RFC 5322 3.6.2); write it as <name@example.org>",

@@ -22,6 +22,7 @@ enum verdict_mode { VERDICT_ENFORCE, VERDICT_OBSERVE, VERDICT_OFF };
 /* A fault of the header for which a message is refused, whoever it is from (RFC 5322 3.6). */
 enum verdict_form {
     FORM_FINE,
+    FORM_TOO_LARGE, /* the rest of the header was not read: FIELD_INDEX_OCTETS_MAX, FIELD_INDEX_MAX */
     FORM_NO_FROM,
     FORM_SEVERAL_FROM, /* fields, not addresses */
     FORM_BAD_FROM,     /* no address can be read from it with certainty */
