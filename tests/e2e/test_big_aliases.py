@@ -304,7 +304,7 @@ def test_circles_are_refused(server):
 def test_an_own_mailbox_and_others(server, peer):
     """By its own address an alias means the mailbox."""
     assert "added 2 targets" in server.cli("alias", "add", ADA, ADA, "bob@there.net").stdout
-    assert "added 1 targets; 1 existed already" in server.cli("alias", "add", ADA, "bob@there.net", "eve@there.net").stdout
+    assert "added 1 target; 1 existed already" in server.cli("alias", "add", ADA, "bob@there.net", "eve@there.net").stdout
     assert send(server, [ADA]) == ([250], 250)
     until(lambda: len(peer.got) == 2 and server.mail(ADA))
     assert sorted(peer.got) == ["bob@there.net", "eve@there.net"] and len(server.mail(ADA)) == 1
