@@ -26,6 +26,10 @@ def bench(*arguments, check=True):
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
+def test_help_can_be_printed():
+    assert "--servers" in bench("--help").stdout
+
+
 def left_behind_by(pid):
     """Servers of a run that were not ended: each has a cgroup of its own."""
     from servers import cgroup_root
