@@ -12,7 +12,7 @@
 #include "core/port/port_order.h"
 #include "core/route/ip_network.h"
 
-static const yaml_node_t *said_at(const struct config_reader *reader, const char *path)
+const yaml_node_t *config_read_said_at(const struct config_reader *reader, const char *path)
 {
     for (size_t i = 0; i < config_key_count; i++)
         if (strcmp(config_keys[i].path, path) == 0)
@@ -68,19 +68,19 @@ static bool check_file(const struct config_reader *reader, const char *path, con
     int number = errno;
     char readers[READERS_MAX];
     if (number != EACCES || !readers_explain(file, readers, sizeof readers))
-        return config_read_fail(reader, said_at(reader, path), "%s: cannot read %s (%s)%s", path, file,
-                                strerror(number),
+        return config_read_fail(reader, config_read_said_at(reader, path), "%s: cannot read %s (%s)%s", path,
+                                file, strerror(number),
                                 number == ENOENT ? "; give a file that exists, or omit the key" : "");
-    return fail_denied(reader, said_at(reader, path), path, readers);
+    return fail_denied(reader, config_read_said_at(reader, path), path, readers);
 }
 
 static bool check_tls(const struct config_reader *reader)
 {
     const struct config *config = reader->config;
     if ((config->tls.certificate == NULL) != (config->tls.key == NULL))
-        return config_read_fail(reader,
-                                said_at(reader, config->tls.key == NULL ? "tls.certificate" : "tls.key"),
-                                "tls.certificate and tls.key require each other; set both or neither");
+        return config_read_fail(
+            reader, config_read_said_at(reader, config->tls.key == NULL ? "tls.certificate" : "tls.key"),
+            "tls.certificate and tls.key require each other; set both or neither");
     return check_file(reader, "tls.certificate", config->tls.certificate) &&
            check_file(reader, "tls.key", config->tls.key);
 }
@@ -95,28 +95,28 @@ static bool check_password(const struct config_reader *reader)
     if (file == NULL || reader->as_anybody || secret_file_check(key, file, &why))
         return true;
     if (why.number == EACCES && readers_explain(file, readers, sizeof readers))
-        return fail_denied(reader, said_at(reader, key), key, readers);
-    return config_read_fail(reader, said_at(reader, key), "%s", why.text);
+        return fail_denied(reader, config_read_said_at(reader, key), key, readers);
+    return config_read_fail(reader, config_read_said_at(reader, key), "%s", why.text);
 }
 
 static bool check_relay(const struct config_reader *reader)
 {
     const struct config *config = reader->config;
     const char *host = config->relay.smarthost.host;
-    const yaml_node_t *via = said_at(reader, "relay.via");
+    const yaml_node_t *via = config_read_said_at(reader, "relay.via");
     if (config->relay.via != RELAY_MX && host == NULL)
         return config_read_fail(reader, via, "relay.via: %s needs relay.smarthost.host",
                                 config->relay.via == RELAY_AUTO ? "auto" : "smarthost");
     for (size_t i = 0; i < config->relay.route_count; i++)
         if (host == NULL &&
             (config->relay.routes[i].via == RELAY_SMARTHOST || config->relay.routes[i].via == RELAY_AUTO))
-            return config_read_fail(reader, said_at(reader, "relay.routes"),
+            return config_read_fail(reader, config_read_said_at(reader, "relay.routes"),
                                     "relay.routes: %s: via: %s needs relay.smarthost.host",
                                     config->relay.routes[i].domain,
                                     config->relay.routes[i].via == RELAY_AUTO ? "auto" : "smarthost");
     bool loopback = host != NULL && host_is_loopback(bytes_of_text(host));
     if ((int)config->relay.smarthost.tls == SMARTHOST_TLS_NONE && !loopback)
-        return config_read_fail(reader, said_at(reader, "relay.smarthost.tls"),
+        return config_read_fail(reader, config_read_said_at(reader, "relay.smarthost.tls"),
                                 "relay.smarthost.tls: none is allowed only for a smarthost on loopback; use "
                                 "starttls or implicit");
     const char *secrets[] = {config->relay.smarthost.password_file, config->relay.smarthost.password_command,
@@ -127,12 +127,13 @@ static bool check_relay(const struct config_reader *reader)
     for (size_t i = 0; i < ARRAY_LENGTH(secrets); i++) {
         if (secrets[i] != NULL && said != NULL)
             return config_read_fail(
-                reader, said_at(reader, names[i]),
+                reader, config_read_said_at(reader, names[i]),
                 "relay.smarthost: set only one of password_file, password_command and token_command");
         said = secrets[i] != NULL ? names[i] : said;
     }
     if ((config->relay.smarthost.user == NULL) != (said == NULL))
-        return config_read_fail(reader, said_at(reader, said == NULL ? "relay.smarthost.user" : said),
+        return config_read_fail(reader,
+                                config_read_said_at(reader, said == NULL ? "relay.smarthost.user" : said),
                                 "relay.smarthost: user and password_file (or password_command, or "
                                 "token_command) require each other");
     return check_file(reader, "relay.ca_file", config->relay.ca_file) &&
@@ -146,8 +147,8 @@ static bool check_domains(const struct config_reader *reader)
     for (size_t i = 0; i < config->domain_count; i++) {
         struct bytes domain = bytes_of_text(config->domains[i]);
         if (!host_is_name(domain, true) || host_is_ipv4(domain))
-            return config_read_fail(reader, said_at(reader, "domains"), "domains: '%s' is not a domain name",
-                                    config->domains[i]);
+            return config_read_fail(reader, config_read_said_at(reader, "domains"),
+                                    "domains: '%s' is not a domain name", config->domains[i]);
         char *lower = arena_text(&config->arena, domain);
         for (char *c = lower; *c != '\0'; c++)
             *c = ascii_lower(*c);
@@ -164,7 +165,7 @@ static bool check_relay_domains(const struct config_reader *reader)
         for (size_t k = 0; k < config->domain_count; k++)
             if (strcmp(config->relay.domains[i].domain, config->domains[k]) == 0)
                 return config_read_fail(
-                    reader, said_at(reader, "relay.domains"),
+                    reader, config_read_said_at(reader, "relay.domains"),
                     "relay.domains: %s is listed under domains too: its mail is delivered "
                     "here or passed on, not both",
                     config->domains[k]);
@@ -180,7 +181,7 @@ static bool check_send_as(const struct config_reader *reader)
         rest = bytes_trim(rest);
         if (bytes_find(account, '@') == SIZE_MAX || bytes_find(rest, '@') == SIZE_MAX ||
             bytes_find(rest, ' ') != SIZE_MAX)
-            return config_read_fail(reader, said_at(reader, "submission.send_as"),
+            return config_read_fail(reader, config_read_said_at(reader, "submission.send_as"),
                                     "submission.send_as: '%s' is not an account and an address; use: "
                                     "ada@example.org *@example.org",
                                     config->submission.send_as[i]);
@@ -226,7 +227,7 @@ static bool check_mailboxes(const struct config_reader *reader)
     if (config->mailboxes.lmtp == NULL)
         config->mailboxes.lmtp = ours;
     struct bytes lmtp = bytes_of_text(config->mailboxes.lmtp);
-    const yaml_node_t *said = said_at(reader, "mailboxes.lmtp");
+    const yaml_node_t *said = config_read_said_at(reader, "mailboxes.lmtp");
     if (!bytes_starts_nocase(lmtp, "unix:"))
         return read_lmtp_address(config, lmtp) ||
                config_read_fail(reader, said,
@@ -253,7 +254,7 @@ static bool check_trusted(const struct config_reader *reader)
         const char *text = config->submission.trusted[i], *why;
         if (!ip_network_parse(bytes_of_text(text), &network, &why) ||
             network.bits < (network.address.six ? NARROWEST_SIX : NARROWEST_FOUR))
-            return config_read_fail(reader, said_at(reader, "submission.trusted"),
+            return config_read_fail(reader, config_read_said_at(reader, "submission.trusted"),
                                     "submission.trusted: '%s' is so wide that this server would be an open "
                                     "relay; list the addresses of your own programs",
                                     text);
@@ -281,11 +282,12 @@ bool config_complete(struct config_reader *reader)
         config->smtpd_count = cores < 1 ? 1 : cores > 64 ? 64 : (uint32_t)cores;
     }
     if (config->data_dir[0] != '/')
-        return config_read_fail(reader, said_at(reader, "data_dir"),
+        return config_read_fail(reader, config_read_said_at(reader, "data_dir"),
                                 "data_dir: '%s' must be an absolute path", config->data_dir);
     if (config->queue.first_ms > config->queue.max_ms)
-        return config_read_fail(reader, said_at(reader, "queue.retry.first"),
+        return config_read_fail(reader, config_read_said_at(reader, "queue.retry.first"),
                                 "queue.retry: first is longer than max");
     return check_domains(reader) && check_relay_domains(reader) && check_tls(reader) && check_relay(reader) &&
-           check_send_as(reader) && check_mailboxes(reader) && check_trusted(reader);
+           check_send_as(reader) && check_mailboxes(reader) && check_trusted(reader) &&
+           config_complete_trust(reader);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sysexits.h>
@@ -104,6 +105,7 @@ static bool parse(struct config *config, const char *name, struct bytes text, bo
         return error_set(error, EX_CONFIG, "%s:1: the file is larger than %d bytes", name, FILE_SIZE_MAX);
     if (!yaml_memory_parser(&parser, text))
         return error_set(error, EX_OSERR, "%s: out of memory", name);
+    assert(config_key_count <= CONFIG_KEYS_MAX);
     struct config_reader reader = {.config = config, .name = name, .error = error, .as_anybody = as_anybody};
     config->file = arena_text(&config->arena, bytes_of_text(name));
     bool read = read_document(&reader, &parser);

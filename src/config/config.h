@@ -14,6 +14,7 @@
 #include "core/route/route_rules.h"
 #include "core/route/tls_policy.h"
 #include "core/server/server_session.h"
+#include "core/trust/verdict.h"
 
 enum deliver_how { DELIVER_MAILDIR, DELIVER_LMTP };
 enum { SOCKET_PATH_MAX = 107 };                                    /* octets (unix(7)) */
@@ -39,6 +40,8 @@ enum {
     CONFIG_RELAY_RECIPIENTS_MAX = 1000000, /* of a domain */
     CONFIG_RELAY_FILE_MAX = 64 << 20,      /* octets of a file of them */
     CONFIG_LOCAL_PART_MAX = 320,
+    CONFIG_JUNK_FOLDER_MAX = 64, /* octets of its name */
+    CONFIG_KEYS_MAX = 128,       /* rows of config_keys */
 };
 
 /* A domain whose mail is passed on to its own server. */
@@ -152,6 +155,15 @@ struct config {
         enum report_success { REPORT_SUCCESS_USERS, REPORT_SUCCESS_ALL } success;
     } reports;
     struct {
+        enum verdict_mode mode;   /* default VERDICT_ENFORCE */
+        const char **arc_trusted; /* domains, in lower case A-label form */
+        size_t arc_trusted_count;
+        /* "192.0.2.7", "10.0.0.0/8", "mx.example.net", "*.example.net": see config_is_forwarder() */
+        const char **forwarders;
+        size_t forwarder_count;
+        const char *junk_folder; /* its name for IMAP; in the Maildir it is ".Junk" */
+    } trust;                     /* mail from other servers, on port 25 */
+    struct {
         uint64_t message_size;
         uint32_t recipients, connections, connections_per_client, unknown_recipients, deliveries;
     } limits;
@@ -192,6 +204,10 @@ enum config_relayed {
     CONFIG_RELAYED_NOT_FOR, /* the domain, but not this recipient */
 };
 enum config_relayed config_relayed(const struct config *config, struct bytes canonical);
+
+/* True if a client is one of trust.forwarders: by its address, or by `name`, its own name that leads back to
+ * the address (iprev), empty if it has none. "*.example.net" has all names below. */
+bool config_is_forwarder(const struct config *config, const struct route_address *client, struct bytes name);
 
 /* Returns the TLS policy configured for this domain. */
 enum tls_wish config_tls_wish(const struct config *config, struct bytes domain);

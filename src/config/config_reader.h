@@ -22,8 +22,8 @@ struct config_reader {
     const char *name; /* of the file, for errors */
     yaml_document_t *document;
     struct error *error;
-    bool as_anybody;             /* does not read the files that it references */
-    const yaml_node_t *seen[64]; /* node of each key of config_keys; NULL: not set */
+    bool as_anybody;                          /* does not read the files that it references */
+    const yaml_node_t *seen[CONFIG_KEYS_MAX]; /* node of each key of config_keys; NULL: not set */
 };
 
 /* Reports "FILE:LINE: what; hint"; returns false. `node`: the place; NULL: the first line. */
@@ -70,7 +70,12 @@ bool config_read_relay_domains(const struct config_reader *reader, const yaml_no
 bool config_complete_old_tls(const struct config_reader *reader, const yaml_node_t *node,
                              struct config_listener *listener);
 
+/* ---- trust_keys.c ---- */
+bool config_complete_trust(const struct config_reader *reader);
+
 /* ---- complete.c ---- */
+/* Returns where a key is set; NULL: nowhere. */
+const yaml_node_t *config_read_said_at(const struct config_reader *reader, const char *path);
 bool config_complete(struct config_reader *reader);
 
 #endif

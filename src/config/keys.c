@@ -20,6 +20,7 @@ const char *const tls_wishes[] = {"may", "auto", "encrypt", "verify", "dane", "n
 static const char *const dnssecs[] = {"auto", "required", "off", NULL};
 static const char *const delivers[] = {"maildir", "lmtp", NULL};
 static const char *const stores[] = {"sqlite", NULL};
+static const char *const trust_modes[] = {"enforce", "observe", "off", NULL}; /* enum verdict_mode */
 static const char *const formats[] = {"logfmt", "json", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const successes[] = {"users", "all", NULL}; /* enum report_success */
@@ -138,6 +139,17 @@ const struct config_key config_keys[] = {
      "messages_per_hour: 5000}]"},
     {"reports.success", KEY_CHOICE, AT(reports.success), 0, 0, successes, "users",
      "who can request reports of successful delivery: users, or all: senders on port 25, too"},
+    {"trust.mode", KEY_CHOICE, AT(trust.mode), 0, 0, trust_modes, "enforce",
+     "mail on port 25 that fails DMARC: enforce the sender's policy, observe (deliver and record), or off "
+     "(do "
+     "not check)"},
+    {"trust.arc_trusted", KEY_LIST, AT(trust.arc_trusted), 0, 1000, NULL, "[]",
+     "domains of forwarders and mailing lists whose ARC seals are believed: [lists.example.net]"},
+    {"trust.forwarders", KEY_LIST, AT(trust.forwarders), 0, 1000, NULL, "[]",
+     "servers that forward mail to users here, as addresses, networks or names: [192.0.2.7, "
+     "\"*.mx.example.net\"]"},
+    {"trust.junk_folder", KEY_TEXT, AT(trust.junk_folder), 0, 0, NULL, "Junk",
+     "folder of a mailbox for mail that its sender's policy puts in quarantine"},
     {"queue.retry.first", KEY_DURATION, AT(queue.first_ms), 1, YEAR_MS, NULL, "5m",
      "time to the second attempt"},
     {"queue.retry.factor", KEY_FACTOR, AT(queue.factor), 1, 100, NULL, "2",

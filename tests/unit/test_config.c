@@ -91,7 +91,8 @@ static void what_is_shown_can_be_read_back(void **state)
              "connections: 3, rate: 60}]}\nlimits: {message_size: 5MiB}\n"
              "submission: {local: {protect_accounts: false, users: [{user: www-data, senders: [\"*\"]}, "
              "{user: 7, messages_per_hour: 0}]}}\nqueue: {hold: true, retry: {first: 90s, factor: 1.5}}\n"
-             "resolver: {servers: [\"127.0.0.1:5353\"]}\nlog: {format: json, level: warn}\n"));
+             "resolver: {servers: [\"127.0.0.1:5353\"]}\nlog: {format: json, level: warn}\n"
+             "trust: {mode: observe, arc_trusted: [a.example], forwarders: [192.0.2.1, \"*.b.example\"]}\n"));
     config_write(&config, &first);
     config_free(&config);
     if (!parse(buffer_text(&first)))
@@ -289,6 +290,84 @@ static void what_contradicts_itself_is_refused(void **state)
     REFUSED(BASE "listeners: [{port: 10587}]\n", 2, "10587", "role");
 }
 
+static void mail_authentication_has_its_defaults(void **state)
+{
+    assert_true(parse(BASE));
+    assert_int_equal(config.trust.mode, VERDICT_ENFORCE);
+    assert_int_equal(config.trust.arc_trusted_count, 0);
+    assert_int_equal(config.trust.forwarder_count, 0);
+    assert_string_equal(config.trust.junk_folder, "Junk");
+    config_free(&config);
+    assert_true(parse(BASE "trust: {mode: observe, junk_folder: Spam, arc_trusted: [Lists.Example.NET]}\n"));
+    assert_int_equal(config.trust.mode, VERDICT_OBSERVE);
+    assert_string_equal(config.trust.junk_folder, "Spam");
+    assert_string_equal(config.trust.arc_trusted[0], "lists.example.net");
+    config_free(&config);
+    assert_true(parse(BASE "trust: {mode: off}\n"));
+    assert_int_equal(config.trust.mode, VERDICT_OFF);
+    config_free(&config);
+    REFUSED(BASE "trust: {mode: reject}\n", 2, "reject", "enforce, observe, off");
+    REFUSED(BASE "trust:\n  arc_trusted: [localhost]\n", 3, "localhost", "ARC-Seal");
+    REFUSED(BASE "trust:\n  arc_trusted: [192.0.2.1]\n", 3, "192.0.2.1", "ARC-Seal");
+    REFUSED(BASE "trust:\n  arc_trusted: [b\xC3\xBC.example]\n", 3, "example", "ASCII");
+    REFUSED(BASE "trust:\n  arc_trusted: [\"*.example.net\"]\n", 3, "*.example.net", "domain");
+}
+
+static void the_junk_folder_has_a_name_of_its_own(void **state)
+{
+    char text[160], name[CONFIG_JUNK_FOLDER_MAX + 2] = "";
+    static const char *const wrong[] = {"INBOX",     "inbox", "a.b", "../x", "a/b",
+                                        "Junk Mail", "%u",    "~",   "&AOQ-"};
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        snprintf(text, sizeof text, BASE "trust: {junk_folder: \"%s\"}\n", wrong[i]);
+        REFUSED(text, 2, wrong[i], "use Junk or Spam");
+    }
+    memset(name, 'j', CONFIG_JUNK_FOLDER_MAX);
+    snprintf(text, sizeof text, BASE "trust: {junk_folder: %s}\n", name);
+    assert_true(parse(text));
+    config_free(&config);
+    name[CONFIG_JUNK_FOLDER_MAX] = 'j';
+    snprintf(text, sizeof text, BASE "trust: {junk_folder: %s}\n", name);
+    REFUSED(text, 2, "junk_folder", "at most 64");
+}
+
+static bool forwards(const char *address, const char *name)
+{
+    struct route_address client = route_literal(bytes_of_text(address));
+    return config_is_forwarder(&config, &client, bytes_of_text(name));
+}
+
+static void forwarders_are_addresses_networks_and_names(void **state)
+{
+    assert_true(parse(BASE "trust: {forwarders: [192.0.2.7, 10.0.0.0/8, \"2001:db8::/32\", MX.example.net, "
+                           "\"*.Out.example.com\"]}\n"));
+    assert_true(forwards("192.0.2.7", ""));
+    assert_false(forwards("192.0.2.8", ""));
+    assert_true(forwards("10.255.0.1", "any.example"));
+    assert_true(forwards("2001:db8:1::1", ""));
+    assert_false(forwards("2001:db9::1", ""));
+    assert_true(forwards("198.51.100.1", "mx.EXAMPLE.net"));
+    assert_true(forwards("198.51.100.1", "mx.example.net."));
+    assert_false(forwards("198.51.100.1", "a.mx.example.net"));
+    assert_false(forwards("198.51.100.1", "xmx.example.net"));
+    assert_true(forwards("198.51.100.1", "a.out.example.com"));
+    assert_true(forwards("198.51.100.1", "b.a.out.example.com"));
+    assert_false(forwards("198.51.100.1", "out.example.com"));
+    assert_false(forwards("198.51.100.1", "about.example.com"));
+    assert_false(forwards("198.51.100.1", ".out.example.com"));
+    config_free(&config);
+    assert_true(parse(BASE));
+    assert_false(forwards("198.51.100.1", ""));
+    config_free(&config);
+    REFUSED(BASE "trust: {forwarders: [0.0.0.0/0]}\n", 2, "0.0.0.0/0", "at least /8");
+    REFUSED(BASE "trust: {forwarders: [8.0.0.0/7]}\n", 2, "8.0.0.0/7", "at least /8");
+    REFUSED(BASE "trust: {forwarders: [\"2000::/15\"]}\n", 2, "2000::/15", "at least /16");
+    REFUSED(BASE "trust: {forwarders: [192.0.2.300]}\n", 2, "192.0.2.300", "mx.example.net");
+    REFUSED(BASE "trust: {forwarders: [192.0.2.1/24]}\n", 2, "192.0.2.1/24", "beyond its prefix");
+    REFUSED(BASE "trust: {forwarders: [\"*\"]}\n", 2, "'*'", "mx.example.net");
+    REFUSED(BASE "trust: {forwarders: [\"*.net\"]}\n", 2, "*.net", "mx.example.net");
+}
+
 static void broken_yaml_is_told_with_its_line(void **state)
 {
     REFUSED(BASE "domains: [a\nlimits: {\n", 3, "YAML", "");
@@ -421,6 +500,9 @@ int main(void)
         cmocka_unit_test(mail_is_handed_to_a_socket_or_an_address),
         cmocka_unit_test(limits_hold_at_them_and_one_past),
         cmocka_unit_test(what_contradicts_itself_is_refused),
+        cmocka_unit_test(mail_authentication_has_its_defaults),
+        cmocka_unit_test(the_junk_folder_has_a_name_of_its_own),
+        cmocka_unit_test(forwarders_are_addresses_networks_and_names),
         cmocka_unit_test(broken_yaml_is_told_with_its_line),
         cmocka_unit_test(every_key_is_documented),
         cmocka_unit_test(nothing_of_a_command_is_left_in_memory),
