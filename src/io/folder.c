@@ -401,11 +401,17 @@ int folder_new_file(int folder, const char *name, mode_t mode)
 bool folder_replace(const struct folder *folder, const char *name, struct bytes content, mode_t mode,
                     struct error *error)
 {
+    return folder_replace_for(folder, name, content, mode, geteuid(), (gid_t)-1, error);
+}
+
+bool folder_replace_for(const struct folder *folder, const char *name, struct bytes content, mode_t mode,
+                        uid_t uid, gid_t gid, struct error *error)
+{
     char fresh[NAME_MAX + 1];
     snprintf(fresh, sizeof fresh, "%.200s.new", name);
     int file = folder_new_file(folder->descriptor, fresh, mode);
-    bool done = file >= 0 && write_all(file, content) && fsync(file) == 0 &&
-                renameat(folder->descriptor, fresh, folder->descriptor, name) == 0;
+    bool done = file >= 0 && write_all(file, content) && (uid == geteuid() || fchown(file, uid, gid) == 0) &&
+                fsync(file) == 0 && renameat(folder->descriptor, fresh, folder->descriptor, name) == 0;
     if (!done)
         error_set_errno(error, file < 0 ? EX_CANTCREAT : EX_IOERR, "cannot write %s/%s", folder->path, name);
     if (file >= 0)

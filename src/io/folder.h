@@ -66,6 +66,9 @@ int folder_new_file(int folder, const char *name, mode_t mode);
 /* Replaces a whole file, synced: readers see the old one or the new one. */
 bool folder_replace(const struct folder *folder, const char *name, struct bytes content, mode_t mode,
                     struct error *error);
+/* The same for a file that belongs to another user. */
+bool folder_replace_for(const struct folder *folder, const char *name, struct bytes content, mode_t mode,
+                        uid_t uid, gid_t gid, struct error *error);
 /* Removes a name and, if it is a folder, its contents. Keeps anything that cannot be removed. */
 void folder_remove(int folder, const char *name);
 

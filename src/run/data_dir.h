@@ -14,7 +14,8 @@
  *   DATA/relay/      0700  relay      mta-sts
  *   DATA/accounts/   0700  auth       accounts.db, lock
  *   DATA/quotas/     0750  auth       users; readable by local (service.shown_folder)
- *   DATA/keys/       0700  the starting user; tls/ has the self-signed certificate
+ *   DATA/keys/       0711  the starting user; tls/ (0700) has the self-signed certificate, DOMAIN/ the
+ *                          signing keys (store/signing_keys.h)
  *   DATA/empty/      0555  the starting user; root directory of processes without files (sandbox.h)
  *
  * DATA and all folders above it belong to root, or to the user who runs the server without root; no other

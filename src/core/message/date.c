@@ -20,6 +20,14 @@ static void civil_date(uint64_t day, uint64_t *year, unsigned *month, unsigned *
 static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
+void date_add_month(struct buffer *out, uint64_t epoch_ms)
+{
+    uint64_t year;
+    unsigned month, day_of_month;
+    civil_date(epoch_ms / 1000 / DAY_S, &year, &month, &day_of_month);
+    buffer_add_format(out, "%04u%02u", (unsigned)year, month);
+}
+
 void date_add_day(struct buffer *out, uint64_t epoch_ms)
 {
     uint64_t year;

@@ -7,6 +7,8 @@
 
 /* Appends "Mon, 23 Nov 2026 12:05:17 +0000". */
 void date_add(struct buffer *out, uint64_t epoch_ms);
+/* "202611" */
+void date_add_month(struct buffer *out, uint64_t epoch_ms);
 /* "23 Nov 2026" */
 void date_add_day(struct buffer *out, uint64_t epoch_ms);
 
