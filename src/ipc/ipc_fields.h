@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ipc_fields: types of a message's fields, and the layout of arrays in its struct. Included only by
- * ipc_message.c.
+ * ipc_message.c and ipc_codec.c.
  */
 #ifndef MAILBOAT_IPC_IPC_FIELDS_H
 #define MAILBOAT_IPC_IPC_FIELDS_H
@@ -30,6 +30,9 @@ struct ipc_field {
     enum field_type type;
     size_t offset; /* in the message's struct */
 };
+
+/* Returns the fields of a kind's message, in their order. */
+const struct ipc_field *ipc_kind_fields(enum ipc_kind kind, size_t *count);
 
 /* Arrays are a pointer followed by its count, as in struct ipc_deliver_answer. */
 struct ipc_array {
