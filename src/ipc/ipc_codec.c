@@ -146,6 +146,13 @@ static void put_texts(struct buffer *out, const struct bytes *text, size_t count
             put_bytes(out, *text);
 }
 
+static void put_trust(struct buffer *out, const struct trust_record *record)
+{
+    put_u32(out, trust_record_code(record));
+    put_bytes(out, record->author);
+    put_bytes(out, record->story);
+}
+
 static void put_field(struct buffer *out, enum field_type type, const void *at)
 {
     const struct ipc_array *array = at;
@@ -163,6 +170,7 @@ static void put_field(struct buffer *out, enum field_type type, const void *at)
     case FIELD_DESTINATIONS: put_destinations(out, array->at, array->count); break;
     case FIELD_LOCKS: put_locks(out, array->at, array->count); break;
     case FIELD_TEXTS: put_texts(out, array->at, array->count); break;
+    case FIELD_TRUST: put_trust(out, at); break;
     }
 }
 
@@ -356,6 +364,16 @@ static void get_texts(struct ipc_reader *reader, struct ipc_array *array)
         *text = is_absent(reader) ? bytes_none() : get_bytes(reader);
 }
 
+static void get_trust(struct ipc_reader *reader, struct trust_record *record)
+{
+    uint32_t code = get_u32(reader);
+    bool known = trust_record_decode(code, record);
+    record->author = get_bytes(reader);
+    record->story = get_bytes(reader);
+    if (!known || !trust_record_is_sound(record))
+        reader->bad = true;
+}
+
 static void get_field(struct ipc_reader *reader, enum field_type type, void *at)
 {
     switch (type) {
@@ -372,6 +390,7 @@ static void get_field(struct ipc_reader *reader, enum field_type type, void *at)
     case FIELD_DESTINATIONS: get_destinations(reader, at); break;
     case FIELD_LOCKS: get_locks(reader, at); break;
     case FIELD_TEXTS: get_texts(reader, at); break;
+    case FIELD_TRUST: get_trust(reader, at); break;
     }
 }
 

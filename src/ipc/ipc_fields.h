@@ -23,7 +23,8 @@ enum field_type {
     FIELD_CHOSEN,
     FIELD_DESTINATIONS,
     FIELD_LOCKS,
-    FIELD_TEXTS
+    FIELD_TEXTS,
+    FIELD_TRUST
 };
 
 struct ipc_field {

@@ -15,6 +15,7 @@
 #include "core/client/delivery_outcome.h"
 #include "core/route/tls_result.h"
 #include "core/smtp/envelope.h"
+#include "core/trust/trust_record.h"
 
 /* Every process and its name. Insert new ones before cli: their order determines the fallback ids of
  * missing users (run/users.h). */
@@ -242,8 +243,9 @@ struct ipc_submit {
     uint64_t spool; /* the spool file of the content, or 0: inline */
     struct envelope envelope;
     struct origin origin;
-    struct bytes prefix;  /* header fields to prepend to the content: this server's, Received first */
-    struct bytes content; /* inline: the whole content */
+    struct bytes prefix;       /* header fields to prepend to the content: this server's, Received first */
+    struct bytes content;      /* inline: the whole content */
+    struct trust_record trust; /* all zero: nothing was checked */
 };
 struct ipc_submit_answer {
     uint64_t request;
@@ -271,6 +273,7 @@ struct ipc_deliver {
     struct bytes content; /* inline, unless: */
     /* 1: it has a descriptor, which is lost if the reader has none free */
     uint8_t in_file;
+    uint32_t disposition; /* enum disposition, of mail authentication: DELIVER or JUNK */
 };
 
 struct ipc_deliver_answer {

@@ -204,7 +204,8 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
                                     .hop = delivery->active->hop,
                                     .envelope = delivery->message.envelope,
                                     .content = content,
-                                    .in_file = delivery->message.large};
+                                    .in_file = delivery->message.large,
+                                    .disposition = delivery->message.trust.disposition};
     deliver->envelope.recipients = recipients;
     deliver->envelope.recipient_count = delivery->recipient_count;
     add_prefix(delivery, deliver);

@@ -119,6 +119,7 @@ static bool put_prefixed(struct ground *ground, uint64_t id, const char *prefix)
                                     .expires_ms = 9000,
                                     .prefix = bytes_of_text(prefix),
                                     .content = BYTES("hi"),
+                                    .trust = {.finding = FINDING_PASS, .story = BYTES("SPF pass.")},
                                     .envelope = {.recipients = &recipient, .recipient_count = 1}};
     const struct bytes destination = BYTES("d");
     return store_accept(ground->store, &message, &destination, 10, 0);
@@ -147,6 +148,8 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
         assert_true(store_read(ground->store, 5, true, &ground->arena, &message));
         assert_true(bytes_is(message.content, "hi") && message.prefix.length == 0);
         assert_int_equal(message.envelope.size, 2);
+        assert_int_equal(trust_record_code(&message.trust), 0);
+        assert_int_equal(message.trust.story.length, 0);
         store_events_put(ground->store, 1, BYTES("e"));
         assert_true(put_prefixed(ground, 6 + (uint64_t)time, "X-A: b\r\n"));
         assert_int_equal(store_attempts(ground->store, 5, 0, &ground->arena, found), 1 + time);
@@ -156,6 +159,7 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
         commit(ground);
         assert_true(store_read(ground->store, 6, true, &ground->arena, &message));
         assert_true(bytes_is(message.prefix, "X-A: b\r\n"));
+        assert_true(message.trust.finding == FINDING_PASS && bytes_is(message.trust.story, "SPF pass."));
         if (time == 0)
             close_store(ground);
     }

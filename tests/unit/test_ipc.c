@@ -47,6 +47,12 @@ static struct ipc_submit submission(size_t recipients, struct recipient *room, s
         .id = 77,
         .prefix = BYTES("Received: from there\r\n"),
         .content = content,
+        .trust = {.disposition = DISPOSITION_JUNK,
+                  .proposed = DISPOSITION_JUNK,
+                  .finding = FINDING_TEMPERROR_ACCEPTED,
+                  .override = OVERRIDE_LOCAL_POLICY,
+                  .author = BYTES("example.net"),
+                  .story = BYTES("DMARC fails.")},
         .envelope = {.sender = BYTES("bob@example.net"),
                      .body = BODY_8BITMIME,
                      .ret = RET_HEADERS,
@@ -79,6 +85,12 @@ static void a_submission_arrives_whole(void **state)
     assert_int_equal(heard.submit.origin.kind, ORIGIN_VACATION);
     assert_true(bytes_is(heard.submit.prefix, "Received: from there\r\n"));
     assert_true(bytes_is(heard.submit.content, "Subject: hi\r\n\r\nhi\r\n"));
+    assert_int_equal(heard.submit.trust.disposition, DISPOSITION_JUNK);
+    assert_int_equal(heard.submit.trust.proposed, DISPOSITION_JUNK);
+    assert_int_equal(heard.submit.trust.finding, FINDING_TEMPERROR_ACCEPTED);
+    assert_int_equal(heard.submit.trust.override, OVERRIDE_LOCAL_POLICY);
+    assert_true(bytes_is(heard.submit.trust.author, "example.net"));
+    assert_true(bytes_is(heard.submit.trust.story, "DMARC fails."));
     assert_int_equal(attached, -1);
     assert_int_equal(channel_receive(&queue, &kind, &heard, &attached), CHANNEL_EMPTY);
 }

@@ -45,6 +45,7 @@ struct verdict_facts {
     bool deferred_enough; /* this client and sender have got 451 for a day */
 };
 
+/* The numbers of this enum and of the two that follow are stored on disk (trust_record.h). */
 enum disposition {
     DISPOSITION_DELIVER,
     DISPOSITION_JUNK, /* into the Junk folder */

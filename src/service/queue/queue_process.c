@@ -77,6 +77,7 @@ static void submit(struct queue_process *p, struct channel *from, const struct i
                                     .envelope = submitted->envelope,
                                     .origin = submitted->origin,
                                     .prefix = submitted->prefix,
+                                    .trust = submitted->trust,
                                     .content = submitted->content};
     enum store_verdict verdict = queue_accept(&p->queue, &message, submitted->spool,
                                               queue_clock_now_ms(&p->queue_clock));

@@ -183,6 +183,8 @@ static void let_go(struct submission *submission)
         close(submission->file);
     buffer_free(&submission->prefix);
     buffer_free(&submission->content);
+    buffer_free(&submission->trust_texts);
+    submission->trust = (struct trust_record){.disposition = DISPOSITION_DELIVER};
     submission->spool = 0;
     submission->file = -1;
 }
@@ -218,6 +220,22 @@ void submission_add_received(struct submission *submission)
                  clock_epoch_ms());
     submission_add_prefix(submission, buffer_bytes(&field));
     buffer_free(&field);
+}
+
+void submission_set_trust(struct submission *submission, const struct trust_record *record)
+{
+    assert(submission->stage != SUBMISSION_NONE && submission->stage != SUBMISSION_GIVEN);
+    if (submission->stage == SUBMISSION_FAILED)
+        return;
+    struct bytes author = bytes_first(record->author, TRUST_AUTHOR_MAX);
+    buffer_clear(&submission->trust_texts);
+    buffer_add(&submission->trust_texts, author);
+    buffer_add(&submission->trust_texts, trust_record_story(record->story));
+    struct bytes texts = buffer_bytes(&submission->trust_texts);
+    submission->trust = *record;
+    submission->trust.author = bytes_first(texts, author.length);
+    submission->trust.story = bytes_from(texts, author.length);
+    assert(trust_record_is_sound(&submission->trust));
 }
 
 static void write_to_file(struct submission *submission, struct bytes octets)
@@ -354,7 +372,8 @@ static bool say_submit(struct submission *submission)
                                 .envelope = *submission->envelope,
                                 .origin = *submission->origin,
                                 .prefix = buffer_bytes(&submission->prefix),
-                                .content = buffer_bytes(&submission->content)};
+                                .content = buffer_bytes(&submission->content),
+                                .trust = submission->trust};
     if (!question_send(&submission->question, &submit))
         return false;
     buffer_free(&submission->prefix); /* queue owns the message and the file now */

@@ -19,6 +19,7 @@
 #include "base/buffer.h"
 #include "core/queue/queue_id.h"
 #include "core/server/server_session.h"
+#include "core/trust/trust_record.h"
 #include "io/log_throttle.h"
 #include "service/accounts_version.h"
 #include "service/recipient_cache.h"
@@ -79,11 +80,13 @@ struct submission {
     const struct envelope *envelope;
     const struct origin *origin;
     uint64_t id;
-    uint64_t size;         /* octets of the prefix and the content so far */
-    struct buffer prefix;  /* header fields to prepend, each with its CRLF */
-    struct buffer content; /* the content in memory */
-    uint64_t spool;        /* queue's number of the file; 0: none */
-    int file;              /* -1: none */
+    uint64_t size;             /* octets of the prefix and the content so far */
+    struct buffer prefix;      /* header fields to prepend, each with its CRLF */
+    struct buffer content;     /* the content in memory */
+    struct trust_record trust; /* with its texts in trust_texts */
+    struct buffer trust_texts;
+    uint64_t spool; /* queue's number of the file; 0: none */
+    int file;       /* -1: none */
     enum store_verdict verdict;
 };
 
@@ -116,6 +119,9 @@ void submission_begin(struct submission *submission, const struct envelope *enve
 void submission_add_prefix(struct submission *submission, struct bytes fields);
 /* The same for this server's Received field. */
 void submission_add_received(struct submission *submission);
+/* Sets the findings of mail authentication; the texts are copied, and the story is cut to its limit. Without
+ * them nothing was checked. */
+void submission_set_trust(struct submission *submission, const struct trust_record *record);
 void submission_write(struct submission *submission, struct bytes octets);
 /* True from its begin to its end. */
 bool submission_has_begun(const struct submission *submission);

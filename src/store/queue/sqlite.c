@@ -15,7 +15,7 @@ const char *const sqlite_sql[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
-    [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_RECIPIENT_ADD] = "INSERT INTO recipient(message_id, number, held, due_ms, attempts, flags, "
                           "destination, address, original, orcpt, via)"
                           " VALUES(?,?,0,?,0,?,?,?,?,?,?)",
@@ -57,10 +57,10 @@ const char *const sqlite_sql[SQL_STATEMENTS] = {
         " WHERE first>0 AND first<=?1 + 1 ORDER BY first DESC LIMIT 1), 0)"
         " AND first + count - 1>?1 ORDER BY first LIMIT ?2",
     [SQL_READ] = "SELECT arrived_ms, expires_ms, size, flags, sender, envid, account, client_address, "
-                 "client_helo, protocol, tls, port, content, prefix FROM message WHERE id=?",
+                 "client_helo, protocol, tls, port, author, story, content, prefix FROM message WHERE id=?",
     [SQL_READ_ENVELOPE] =
         "SELECT arrived_ms, expires_ms, size, flags, sender, envid, account, client_address, client_helo,"
-        " protocol, tls, port FROM message WHERE id=?",
+        " protocol, tls, port, author, story FROM message WHERE id=?",
     [SQL_EXISTS] = "SELECT 1 FROM message WHERE id=?",
     [SQL_RECIPIENTS] = "SELECT " RECIPIENT_COLUMNS
                        " FROM recipient WHERE message_id=?1 AND number>=?2 ORDER BY number LIMIT ?3",

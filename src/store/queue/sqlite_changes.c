@@ -6,11 +6,13 @@
 #include "store/queue/expansion_member.h"
 #include "store/queue/sqlite_internal.h"
 
-static unsigned message_flags(const struct envelope *e, const struct origin *origin, bool large)
+static unsigned message_flags(const struct store_message *message, bool large)
 {
-    return (unsigned)origin->kind << FLAG_ORIGIN | (unsigned)e->body | (unsigned)e->ret << FLAG_RET |
-           (e->smtputf8 ? FLAG_SMTPUTF8 : 0u) | (e->requiretls ? FLAG_REQUIRETLS : 0u) |
-           (large ? FLAG_LARGE : 0u) | (e->long_lines ? FLAG_LONG_LINES : 0u);
+    const struct envelope *e = &message->envelope;
+    return trust_record_code(&message->trust) << FLAG_TRUST | (unsigned)message->origin.kind << FLAG_ORIGIN |
+           (unsigned)e->body | (unsigned)e->ret << FLAG_RET | (e->smtputf8 ? FLAG_SMTPUTF8 : 0u) |
+           (e->requiretls ? FLAG_REQUIRETLS : 0u) | (large ? FLAG_LARGE : 0u) |
+           (e->long_lines ? FLAG_LONG_LINES : 0u);
 }
 
 static void bind_origin(sqlite3_stmt *statement, int at, const struct origin *origin)
@@ -35,7 +37,7 @@ static bool add_message(struct sqlite_store *sqlite, const struct store_message 
     sqlite_bind_number(statement, 2, message->arrived_ms);
     sqlite_bind_number(statement, 3, message->expires_ms);
     sqlite_bind_number(statement, 4, size);
-    sqlite_bind_number(statement, 5, message_flags(e, &message->origin, large));
+    sqlite_bind_number(statement, 5, message_flags(message, large));
     sqlite_bind_text(statement, 6, e->sender);
     sqlite_bind_text(statement, 7, e->envid);
     bind_origin(statement, 8, &message->origin);
@@ -45,6 +47,8 @@ static bool add_message(struct sqlite_store *sqlite, const struct store_message 
         sqlite3_bind_blob64(statement, 14, message->content.at == NULL ? "" : message->content.at,
                             message->content.length, SQLITE_STATIC);
     sqlite_bind_text(statement, 15, message->prefix);
+    sqlite_bind_text(statement, 16, message->trust.author);
+    sqlite_bind_text(statement, 17, message->trust.story);
     int code = sqlite3_step(statement);
     sqlite3_reset(statement);
     sqlite3_bind_null(statement, 14);

@@ -134,6 +134,7 @@ void sqlite_spool_drop(struct store *store, uint64_t spool);
 /* FLAG_RET, FLAG_ORIGIN: how far they stand to the left */
 enum { FLAG_RET = 2, FLAG_SMTPUTF8 = 16, FLAG_REQUIRETLS = 32, FLAG_LARGE = 64, BODY_MASK = 3, RET_MASK = 3 };
 enum { FLAG_ORIGIN = 7, ORIGIN_MASK = 7, FLAG_LONG_LINES = 1024 };
+enum { FLAG_TRUST = 16 }; /* how far trust_record_code() stands to the left */
 /* FLAG_EXPANDS: how far it stands to the left */
 enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15, FLAG_EXPANDS = 6, EXPANDS_MASK = 3 };
 

@@ -12,16 +12,16 @@
 
 enum {
     APPLICATION_ID = 0x4d426f71, /* "MBoq", in the file's header */
-    SCHEMA_VERSION = 5,
+    SCHEMA_VERSION = 6,
     BUSY_MS = 5000,
     LOG_PAGES_MAX = 2000,
 };
 
 /*
  * The queue reads recipient_due and destination_due, which lead directly to the next due row however many
- * others wait. The content and its prefix are last in their row, so that queries about a message do not
- * read them. member has the members of an expansion, by expansion_member_key(), and under the empty key
- * the last assigned number.
+ * others wait. The content, its prefix and the texts of mail authentication are last in their row, so that
+ * queries about a message do not read them. member has the members of an expansion, by
+ * expansion_member_key(), and under the empty key the last assigned number.
  */
 #define MEMBERS                                                                                    \
     "CREATE TABLE member(message_id INTEGER NOT NULL, key TEXT NOT NULL, number INTEGER NOT NULL," \
@@ -31,7 +31,8 @@ static const char schema[] =
     "CREATE TABLE message(id INTEGER PRIMARY KEY, arrived_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
     " size INTEGER NOT NULL, flags INTEGER NOT NULL, sender TEXT, envid TEXT, account TEXT, client_address "
     "TEXT,"
-    " client_helo TEXT, protocol TEXT, tls TEXT, port INTEGER NOT NULL, content BLOB, prefix TEXT);"
+    " client_helo TEXT, protocol TEXT, tls TEXT, port INTEGER NOT NULL, content BLOB, prefix TEXT, author "
+    "TEXT, story TEXT);"
     "CREATE TABLE recipient(message_id INTEGER NOT NULL, number INTEGER NOT NULL, held INTEGER NOT NULL,"
     " due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, flags INTEGER NOT NULL, destination TEXT NOT NULL,"
     " address TEXT NOT NULL, original TEXT, orcpt TEXT, last_ms INTEGER, last_code INTEGER, last_enhanced "
@@ -45,7 +46,7 @@ static const char schema[] =
     "CREATE TABLE leftover(id INTEGER PRIMARY KEY);"
     "CREATE TABLE note(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = 1296199537;"
-    "PRAGMA user_version = 5;";
+    "PRAGMA user_version = 6;";
 
 /* Migrations from each version to the next; none reads the rows. */
 static const char *const migrations[SCHEMA_VERSION] = {
@@ -57,6 +58,9 @@ static const char *const migrations[SCHEMA_VERSION] = {
     [3] = "ALTER TABLE message ADD COLUMN prefix TEXT;"
           "PRAGMA user_version = 4;",
     [4] = EVENTS "PRAGMA user_version = 5;",
+    [5] = "ALTER TABLE message ADD COLUMN author TEXT;"
+          "ALTER TABLE message ADD COLUMN story TEXT;"
+          "PRAGMA user_version = 6;",
 };
 
 /* The message contains the remedy, since it is needed in an emergency. */

@@ -24,6 +24,16 @@ static void read_origin(sqlite3_stmt *statement, int at, struct arena *arena, st
     origin->port = (uint32_t)sqlite_column_number(statement, at + 5);
 }
 
+/* One that no version has written reads as not checked. */
+static void read_trust(sqlite3_stmt *statement, unsigned code, struct arena *arena,
+                       struct trust_record *record)
+{
+    if (code == 0 || !trust_record_decode(code, record))
+        return;
+    record->author = bytes_first(sqlite_column_bytes(statement, 12, arena), TRUST_AUTHOR_MAX);
+    record->story = bytes_first(sqlite_column_bytes(statement, 13, arena), TRUST_STORY_MAX);
+}
+
 bool sqlite_read_message(struct sqlite_store *sqlite, uint64_t id, uint64_t content_max, struct arena *arena,
                          struct store_message *message, bool *has_content)
 {
@@ -49,11 +59,12 @@ bool sqlite_read_message(struct sqlite_store *sqlite, uint64_t id, uint64_t cont
         read_origin(statement, 6, arena, &message->origin);
         message->origin.kind = (enum origin_kind)((flags >> FLAG_ORIGIN & ORIGIN_MASK) % ORIGIN_KINDS);
         message->large = (flags & FLAG_LARGE) != 0;
+        read_trust(statement, flags >> FLAG_TRUST & TRUST_CODE_MAX, arena, &message->trust);
         *has_content = !message->large && content_max > 0 && e->size <= content_max;
         if (content_max > 0 && (*has_content || message->large))
-            message->prefix = sqlite_column_bytes(statement, 13, arena);
+            message->prefix = sqlite_column_bytes(statement, 15, arena);
         if (*has_content)
-            message->content = sqlite_column_bytes(statement, 12, arena);
+            message->content = sqlite_column_bytes(statement, 14, arena);
     }
     sqlite_end_question(statement);
     return there;

@@ -73,7 +73,7 @@ bool store_accept(struct store *store, const struct store_message *message, cons
                   uint64_t due_ms, uint64_t spool)
 {
     size_t count = message->envelope.recipient_count;
-    assert(message->id != 0 && count > 0);
+    assert(message->id != 0 && count > 0 && trust_record_is_sound(&message->trust));
     for (size_t i = 0; i < count; i++)
         assert(destinations[i].length <= STORE_DESTINATION_MAX);
     return message->prefix.length <= STORE_PREFIX_MAX &&

@@ -47,6 +47,7 @@
 #include "core/queue/attempt_record.h"
 #include "core/server/server_session.h"
 #include "core/smtp/envelope.h"
+#include "core/trust/trust_record.h"
 
 enum store_limit {
     STORE_DESTINATION_MAX = 320,   /* octets of a destination's name */
@@ -68,9 +69,10 @@ struct store_message {
     uint64_t id, arrived_ms, expires_ms;
     struct envelope envelope;
     struct origin origin;
-    struct bytes prefix;  /* header fields to prepend to the content, each with its CRLF; or empty */
-    struct bytes content; /* all of it; empty if `large` */
-    bool large;           /* the content is a file: store_content() opens it */
+    struct bytes prefix;       /* header fields to prepend to the content, each with its CRLF; or empty */
+    struct bytes content;      /* all of it; empty if `large` */
+    bool large;                /* the content is a file: store_content() opens it */
+    struct trust_record trust; /* findings of mail authentication; all zero: not checked */
 };
 
 struct store_recipient {

@@ -36,6 +36,9 @@ struct store_message store_copy_message(struct arena *arena, const struct store_
     message.envelope.recipient_count = 0;
     message.prefix = arena_copy(arena, from->prefix);
     message.origin = copy_origin(arena, &from->origin);
+    message.trust = from->trust;
+    message.trust.author = arena_copy(arena, from->trust.author);
+    message.trust.story = arena_copy(arena, from->trust.story);
     return message;
 }
 
