@@ -17,9 +17,13 @@ from turns import Turns
 signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, and our children would inherit that
 
 
-# Each takes half a minute or more: what pytest --durations=0 says, file by file.
-LONGEST = ["test_find_port", "test_admission_control", "test_auth", "test_root_files", "test_build",
-           "test_secrets", "test_life", "test_big_aliases", "test_sendmail", "test_quotas", "test_mailboxes"]
+# Each takes half a minute or more: what pytest --durations=0 says, file by file. With several workers a file is
+# one worker's: the longest come first, so that all end together.
+LONGEST = ["test_auth", "test_find_port", "test_admission_control", "test_root_files", "test_build", "test_accounts_cli",
+           "test_secrets", "test_handshakes", "test_life", "test_big_aliases", "test_sendmail", "test_attacks_client",
+           "test_quotas", "test_mailboxes", "test_starttls_fallback", "test_encodings", "test_other_programs", "test_attacks",
+           "test_accounts_for_life", "test_proxy", "test_web", "test_tls_policy", "test_signed_out", "test_faults",
+           "test_verbs", "test_power_loss"]
 
 
 def pytest_addoption(parser):

@@ -7,8 +7,8 @@ import ssl
 
 import pytest
 
-from mailboat import PATIENCE, run, smtp, until
-from plain_peer import away_to
+from mailboat import PATIENCE, Mailboat, run, smtp, until
+from plain_peer import Peer, away_to
 
 ADA, BOB, PASSWORD = "ada@example.org", "bob@there.net", "secret-of-ada"
 
@@ -20,6 +20,29 @@ def server(mailboat, peer):
     return it
 
 
+@pytest.fixture(scope="module")
+def lasting_peer():
+    it = Peer()
+    yield it
+    it.close()
+
+
+@pytest.fixture(scope="module")
+def lasting_server(tmp_path_factory, certificates, lasting_peer):
+    """For the tests that only send away: each waits for its own message."""
+    server = Mailboat(tmp_path_factory.mktemp("lasting"), certificates, relay=away_to(lasting_peer.port)).start()
+    server.add_user(ADA, PASSWORD)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def away(lasting_peer):
+    """The server that they send to, which has nothing yet."""
+    lasting_peer.letters.clear()
+    return lasting_peer
+
+
 def received(peer, count=1):
     until(lambda: len(peer.letters) >= count)
     assert len(peer.letters) == count
@@ -29,10 +52,10 @@ def received(peer, count=1):
 # ---- addresses ----
 
 @pytest.mark.parametrize("address", ["a..b@there.net", ".a@there.net", "a.@there.net", "a...@there.net", f"{'v' * 256}@there.net", "bounce+ada=example.org@there.net"])
-def test_addresses_that_the_standard_forbids_are_passed_on(server, peer, address):
-    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+def test_addresses_that_the_standard_forbids_are_passed_on(lasting_server, away, address):
+    with smtp(lasting_server, 587, user=ADA, password=PASSWORD) as client:
         client.sendmail(ADA, [address], f"From: {ADA}\r\nSubject: x\r\n\r\nhi\r\n")
-    assert f"RCPT TO:<{address}>" in received(peer)[0]
+    assert f"RCPT TO:<{address}>" in received(away)[0]
 
 
 @pytest.mark.parametrize("sender", ["SRS1=" + "h" * 200 + "==example.net=bob@example.net", f"{'v' * 256}@{'d' * 63}.{'e' * 63}.net", "a..b.@docomo.example"])
@@ -53,17 +76,17 @@ UNQUOTED = {f"Lovelace, Ada <{ADA}>": "Lovelace, Ada", f"visitor@there.net <{ADA
 
 
 @pytest.mark.parametrize("author", LEGAL)
-def test_comments_in_from_are_accepted_and_stay(server, peer, author):
-    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+def test_comments_in_from_are_accepted_and_stay(lasting_server, away, author):
+    with smtp(lasting_server, 587, user=ADA, password=PASSWORD) as client:
         client.sendmail(ADA, [BOB], f"From: {author}\r\nSubject: x\r\n\r\nhi\r\n")
-    assert f"\r\nFrom: {author}\r\n".encode() in received(peer)[1]
+    assert f"\r\nFrom: {author}\r\n".encode() in received(away)[1]
 
 
 @pytest.mark.parametrize("author", UNQUOTED)
-def test_names_without_their_quotes_get_them(server, peer, author):
-    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+def test_names_without_their_quotes_get_them(lasting_server, away, author):
+    with smtp(lasting_server, 587, user=ADA, password=PASSWORD) as client:
         client.sendmail(ADA, [BOB], f"From: {author}\r\nSubject: x\r\n\r\nhi\r\n")
-    (address,) = email.message_from_bytes(received(peer)[1], policy=email.policy.default)["From"].addresses
+    (address,) = email.message_from_bytes(received(away)[1], policy=email.policy.default)["From"].addresses
     assert (address.addr_spec, address.display_name) == (ADA, UNQUOTED[author])
 
 
@@ -88,13 +111,13 @@ def test_sendmail_quotes_too(server, peer, state):
 
 @pytest.mark.parametrize("name, cleaned", [("[fe80::1%eth0]", "[fe80::1%eth0]"), ("fe80::1%wlan0", "fe80::1%wlan0"), ("Ada's iPhone", "Ada?s?iPhone"), ("my_pc", "my_pc"),
                                            ("(none)", "?none?"), ("büro", "büro"), ("", "unknown"), ("x" * 300, "x" * 255)])
-def test_ehlo_with_names_that_no_host_has(server, peer, name, cleaned):
-    with smtp(server, 465) as client:
+def test_ehlo_with_names_that_no_host_has(lasting_server, away, name, cleaned):
+    with smtp(lasting_server, 465) as client:
         client.login(ADA, PASSWORD)
         client.send(f"EHLO {name}".strip().encode() + b"\r\n")
         assert client.getreply()[0] == 250
         client.mail(ADA), client.rcpt(BOB), client.data(f"From: {ADA}\r\nSubject: x\r\n\r\nhi\r\n")
-    assert received(peer)[1].startswith(f"Received: from {cleaned} ([127.0.0.1])\r\n".encode())
+    assert received(away)[1].startswith(f"Received: from {cleaned} ([127.0.0.1])\r\n".encode())
 
 
 @pytest.mark.parametrize("port", [25, 587])
@@ -111,25 +134,25 @@ def test_paths_without_brackets(server, port, mail, rcpt):
     ("Dear Bob,\n\nsee: below\n", {}, "Dear Bob,\r\n\r\nsee: below\r\n"), ("  indented\n", {}, "  indented\r\n"), ("\nSubject: y\n", {}, "Subject: y\r\n"),
     ("Subject: x\ntext behind\nFrom: boss@example.org\n\nmore\n", {"Subject": "x"}, "text behind\r\nFrom: boss@example.org\r\n\r\nmore\r\n"),
     ("x" * 300000 + "\n", {}, None), ("Grüße: an Bob\n", {}, "Grüße: an Bob\r\n"), ("From ada Mon Nov 23 12:05:17 2026\nSubject: x\n\nhi\n", {"Subject": "x"}, "hi\r\n")], ids=range(7))
-def test_messages_without_an_empty_line_get_it(server, peer, text, header, body):
-    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+def test_messages_without_an_empty_line_get_it(lasting_server, away, text, header, body):
+    with smtp(lasting_server, 587, user=ADA, password=PASSWORD) as client:
         client.sendmail(ADA, [BOB], text.replace("\n", "\r\n").encode())
-    content = received(peer)[1]
+    content = received(away)[1]
     got = email.message_from_bytes(content)
     assert got["From"] == f"<{ADA}>" and got["Date"] and got["Message-ID"] and {name: got[name] for name in header} == header and got["Subject"] == header.get("Subject")
     assert body is None or content.partition(b"\r\n\r\n")[2] == body.encode()
 
 
 @pytest.mark.parametrize("header, code", [(f"From: Ada <{ADA}>", 250), ("From: boss@example.org", 550), ("Subject: no author", 550), (f"From: {ADA}\r\nSender: boss@example.org", 550)])
-def test_read_receipts_have_the_null_sender(server, peer, header, code):
-    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+def test_read_receipts_have_the_null_sender(lasting_server, away, header, code):
+    with smtp(lasting_server, 587, user=ADA, password=PASSWORD) as client:
         client.ehlo_or_helo_if_needed()
         assert client.mail("")[0] == client.rcpt(BOB)[0] == 250
         receipt = f"{header}\r\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\r\n\r\n--b\r\n\r\nread\r\n--b--\r\n"
         assert client.data(receipt)[0] == code
         if code != 250:
             return
-    assert received(peer)[0][0].startswith("MAIL FROM:<>") and b"From: Ada" in received(peer)[1]
+    assert received(away)[0][0].startswith("MAIL FROM:<>") and b"From: Ada" in received(away)[1]
 
 
 # ---- deliveries ----
@@ -149,17 +172,17 @@ def test_a_mailbox_is_told_for_whom_a_message_was(server, original, said):
 
 @pytest.mark.parametrize("version, said", [(ssl.TLSVersion.TLSv1, "TLS 1.0"), (ssl.TLSVersion.TLSv1_1, "TLS 1.1")])
 @pytest.mark.parametrize("port", [25, 465, 587])
-def test_an_old_tls_version_is_named_with_a_hint(server, port, version, said):
+def test_an_old_tls_version_is_named_with_a_hint(lasting_server, port, version, said):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = version
     with pytest.raises(ssl.SSLError):
         if port == 465:
-            smtplib.SMTP_SSL("localhost", server.ports[port], context=context, timeout=PATIENCE)
+            smtplib.SMTP_SSL("localhost", lasting_server.ports[port], context=context, timeout=PATIENCE)
         else:
-            smtplib.SMTP("localhost", server.ports[port], timeout=PATIENCE).starttls(context=context)
-    server.wait_log("tls_failed", f'reason="the client offers {said} at most; TLS 1.2 or 1.3 is required"', "hint=", f"port={server.ports[port]}")
+            smtplib.SMTP("localhost", lasting_server.ports[port], timeout=PATIENCE).starttls(context=context)
+    lasting_server.wait_log("tls_failed", f'reason="the client offers {said} at most; TLS 1.2 or 1.3 is required"', "hint=", f"port={lasting_server.ports[port]}")
 
 
 @pytest.mark.parametrize("port, said", [(587, "submission.fix_bare_newlines"), (25, "lines must end in CRLF")])
