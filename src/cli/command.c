@@ -7,6 +7,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "io/log.h"
+
 static void interrupted(int signal)
 {
     enum { ENDED_BY_INTERRUPT = 128 + SIGINT };
@@ -25,7 +27,7 @@ void command_end_on_interrupt(void)
 
 int command_fail(const struct command *command, const struct error *error)
 {
-    fprintf(stderr, "mailboat %s: %s\n", command->name, error->text);
+    fprintf(stderr, "%smailboat %s: %s\n", log_priority(LOG_EVENT_ERROR), command->name, error->text);
     return error->exit_code;
 }
 

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,14 +17,37 @@ static struct {
     const char *process;
     enum log_format format;
     enum log_level least;
+    enum { STREAM_UNKNOWN, STREAM_FILE, STREAM_JOURNAL } stream; /* stderr */
     bool holding;
     struct buffer held;
 } settings = {.process = "mailboat", .least = LOG_EVENT_INFO};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
+/* Of syslog, as sd-daemon(3) has them before a line. */
+static const char *const priorities[] = {"<7>", "<6>", "<4>", "<3>"};
+enum { PRIORITY_LENGTH = 3 };
+
+/* systemd.exec(5), JOURNAL_STREAM: the variable also reaches programs whose stderr leads elsewhere. */
+static bool stream_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat facts;
+    char end;
+    return stream != NULL && sscanf(stream, "%llu:%llu%c", &device, &inode, &end) == 2 &&
+           fstat(STDERR_FILENO, &facts) == 0 && facts.st_dev == device && facts.st_ino == inode;
+}
+
+const char *log_priority(enum log_level level)
+{
+    if (settings.stream == STREAM_UNKNOWN)
+        settings.stream = stream_is_journal() ? STREAM_JOURNAL : STREAM_FILE;
+    return settings.stream == STREAM_JOURNAL ? priorities[level] : "";
+}
 
 void log_start(const char *process, enum log_format format, enum log_level least)
 {
+    log_priority(LOG_EVENT_INFO); /* examined before a process is sealed */
     settings.process = process;
     settings.format = format;
     settings.least = least;
@@ -34,7 +59,7 @@ struct log_line {
     size_t length;
 };
 
-static_assert(LOG_LINE_MAX <= PIPE_BUF, "a line is written in one piece");
+static_assert(LOG_LINE_MAX + PRIORITY_LENGTH <= PIPE_BUF, "a line is written in one piece");
 
 enum { LINE_SIZE = LOG_LINE_MAX - 8 }; /* reserves room for the end of the line */
 
@@ -214,9 +239,12 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
 {
     if (level < settings.least)
         return;
-    char buffer[LOG_LINE_MAX];
-    size_t length = log_format_line(buffer, settings.format, clock_epoch_ms(), settings.process, level, event,
-                                    fields, count);
+    char buffer[PRIORITY_LENGTH + LOG_LINE_MAX];
+    const char *priority = log_priority(level);
+    size_t start = strlen(priority);
+    memcpy(buffer, priority, start);
+    size_t length = start + log_format_line(buffer + start, settings.format, clock_epoch_ms(),
+                                            settings.process, level, event, fields, count);
     if (settings.holding && level < LOG_EVENT_ERROR)
         hold(bytes_of(buffer, length));
     else

@@ -2,7 +2,8 @@
 /*
  * log: one event per line on stderr, logfmt or JSON (`time level process event key=value...`). Values are
  * escaped, which prevents log injection. A write(2) holds only whole lines, and at most PIPE_BUF octets,
- * so that lines of several processes never mix.
+ * so that lines of several processes never mix. Where stderr is the journal of systemd, each line begins with
+ * its priority (log_priority).
  *
  * log_event(LOG_EVENT_INFO, "accepted", LOG_ID(id), LOG_BYTES("from", sender),
  *             LOG_U64("size", n), LOG_END);
@@ -19,6 +20,10 @@ enum { LOG_HELD_MAX = 1024 * 1024 };
 
 /* `process` is the name on each line: "smtpd", "queue". */
 void log_start(const char *process, enum log_format format, enum log_level least);
+/* Returns what precedes a line of that level on stderr: its priority as "<4>" if stderr is the journal
+ * (sd-daemon(3); the environment's JOURNAL_STREAM names it), otherwise "". Decided once, at the first
+ * call. */
+const char *log_priority(enum log_level level);
 
 struct log_field {
     enum { LOG_FIELD_END, LOG_FIELD_BYTES, LOG_FIELD_U64, LOG_FIELD_ID, LOG_FIELD_BOOL } type;
