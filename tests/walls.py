@@ -54,7 +54,7 @@ CORE_SYSTEM = {"assert.h", "ctype.h", "limits.h", "math.h", "stdarg.h", "stdbool
 CORE_SYMBOLS = re.compile(
     r"^(mem(cpy|move|set|cmp|chr|rchr|mem)|__mem\w+_chk|explicit_bzero|str(len|n?cmp|chr|rchr|nlen|spn|cspn|pbrk)|"
     r"__explicit_bzero_chk|free|qsort|bsearch|pow|exp|log|ldexp|floor|fmod|__assert_fail|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|"
-    r"(bytes|buffer|arena|map|memory|error|ascii)_\w+)$")
+    r"(bytes|buffer|arena|map|memory|error|ascii|count)_\w+)$")
 problems = []
 
 

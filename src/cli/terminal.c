@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include "cli/terminal.h"
 
 #include <stdio.h>
@@ -54,4 +55,54 @@ void terminal_print(const struct terminal *terminal, struct buffer *line, size_t
     fwrite(buffer_text(&wrapped), 1, wrapped.length, stdout);
     buffer_free(&wrapped);
     buffer_clear(line);
+}
+
+/* ---- all that is printed ---- */
+
+static void print_wrapped(struct terminal_wrap *wrap, struct bytes line)
+{
+    struct buffer wrapped = {0};
+    size_t width = wrap->terminal->width, spaces = 0;
+    while (spaces < line.length && line.at[spaces] == ' ')
+        spaces++;
+    size_t indent = spaces + wrap->indent <= width / 2 ? spaces + wrap->indent : wrap->indent;
+    wrap_add(&wrapped, line, indent, width);
+    fwrite(buffer_text(&wrapped), 1, wrapped.length, wrap->out);
+    buffer_free(&wrapped);
+}
+
+/* Takes what was printed, for fopencookie(3). */
+static ssize_t take_printed(void *cookie, const char *text, size_t size)
+{
+    struct terminal_wrap *wrap = cookie;
+    buffer_add(&wrap->line, bytes_of(text, size));
+    struct bytes rest = buffer_bytes(&wrap->line);
+    for (size_t end; (end = bytes_find(rest, '\n')) != SIZE_MAX; rest = bytes_from(rest, end + 1))
+        print_wrapped(wrap, bytes_first(rest, end));
+    struct buffer left = {0};
+    buffer_add(&left, rest);
+    buffer_free(&wrap->line);
+    wrap->line = left;
+    return (ssize_t)size;
+}
+
+void terminal_wrap_start(struct terminal_wrap *wrap, const struct terminal *terminal, size_t indent)
+{
+    *wrap = (struct terminal_wrap){.terminal = terminal, .out = stdout, .indent = indent};
+    if (terminal->width == 0)
+        return;
+    wrap->wrapped = fopencookie(wrap, "w", (cookie_io_functions_t){.write = take_printed});
+    if (wrap->wrapped != NULL)
+        stdout = wrap->wrapped;
+}
+
+void terminal_wrap_end(struct terminal_wrap *wrap)
+{
+    if (wrap->wrapped == NULL)
+        return;
+    fclose(wrap->wrapped);
+    stdout = wrap->out;
+    if (wrap->line.length > 0)
+        print_wrapped(wrap, buffer_bytes(&wrap->line));
+    buffer_free(&wrap->line);
 }

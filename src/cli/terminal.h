@@ -7,6 +7,7 @@
 #define MAILBOAT_CLI_TERMINAL_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/buffer.h"
 
@@ -29,5 +30,18 @@ const char *terminal_plain(const struct terminal *terminal);
 
 /* Prints the line, wrapped at the width; continuation lines begin with `indent` spaces. Clears it. */
 void terminal_print(const struct terminal *terminal, struct buffer *line, size_t indent);
+
+/* Standard output between start and end, wrapped line by line as it is printed. */
+struct terminal_wrap {
+    const struct terminal *terminal;
+    FILE *out, *wrapped; /* standard output itself, and what stands in for it; NULL: nothing is wrapped */
+    size_t indent;
+    struct buffer line; /* of which the end was not printed yet */
+};
+
+/* Wraps what is printed from here on, if the terminal has a width; continuation lines begin with the spaces
+ * of their line and `indent` more, as far as half of the width allows. */
+void terminal_wrap_start(struct terminal_wrap *wrap, const struct terminal *terminal, size_t indent);
+void terminal_wrap_end(struct terminal_wrap *wrap);
 
 #endif

@@ -5,15 +5,20 @@
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "io/clock.h"
 #include "io/tls.h"
 
 static const struct {
     const char *words, *hint;
 } faults[CERTIFICATE_FAULTS] = {
     [CERTIFICATE_EXPIRED] = {"has expired", "get a new one, and reload the server: mailboat reload"},
-    [CERTIFICATE_NOT_YET_VALID] = {"is not valid yet", "check this machine's clock, or get another one"},
+    [CERTIFICATE_NOT_YET_VALID] =
+        {"is not valid yet", "if the clock is wrong, set it (timedatectl); if it is right, wait, or get "
+                             "another certificate"},
     [CERTIFICATE_OTHER_NAME] = {"is for another name than the hostname of the configuration",
                                 "get one for that name"},
     [CERTIFICATE_SELF_SIGNED] = {"is self-signed",
@@ -26,9 +31,25 @@ static const struct {
     [CERTIFICATE_EXPIRES_SOON] = {"expires soon", "renew it, and reload the server: mailboat reload"},
 };
 
-const char *certificate_fault_words(enum certificate_fault fault)
+static const char *date_text(const struct tm *date, char text[20])
 {
-    return faults[fault].words;
+    strftime(text, 20, "%Y-%m-%d %H:%M", date);
+    return text;
+}
+
+const char *certificate_fault_words(enum certificate_fault fault, const X509 *certificate,
+                                    char words[CERTIFICATE_WORDS_SIZE])
+{
+    struct tm from, here;
+    char from_text[20], here_text[20];
+    time_t now_s = (time_t)(clock_epoch_ms() / 1000);
+    if (fault != CERTIFICATE_NOT_YET_VALID || gmtime_r(&now_s, &here) == NULL ||
+        ASN1_TIME_to_tm(X509_get0_notBefore(certificate), &from) != 1)
+        return faults[fault].words;
+    snprintf(words, CERTIFICATE_WORDS_SIZE,
+             "is not valid yet: it begins at %s, and this machine's clock says %s (UTC)",
+             date_text(&from, from_text), date_text(&here, here_text));
+    return words;
 }
 
 const char *certificate_fault_hint(enum certificate_fault fault)
@@ -113,16 +134,18 @@ bool certificate_check_files(const char *certificate_file, const char *key_file,
 {
     struct tls_context context = {0};
     STACK_OF(X509) *chain = NULL;
+    char words[CERTIFICATE_WORDS_SIZE];
     int days;
     if (!tls_server_open(&context, certificate_file, key_file, error))
         return false;
     SSL_CTX_get0_chain_certs(context.ssl, &chain);
-    unsigned found = certificate_faults(SSL_CTX_get0_certificate(context.ssl), chain, hostname, authorities,
-                                        &days);
+    X509 *certificate = SSL_CTX_get0_certificate(context.ssl);
+    unsigned found = certificate_faults(certificate, chain, hostname, authorities, &days);
     for (unsigned fault = 0; fault < CERTIFICATE_FAULTS; fault++)
         if ((found & 1u << fault) != 0)
             buffer_add_format(warnings, "the certificate %s %s%s%s%s; %s\n", certificate_file,
-                              faults[fault].words, fault == CERTIFICATE_OTHER_NAME ? " (" : "",
+                              certificate_fault_words(fault, certificate, words),
+                              fault == CERTIFICATE_OTHER_NAME ? " (" : "",
                               fault == CERTIFICATE_OTHER_NAME ? hostname : "",
                               fault == CERTIFICATE_OTHER_NAME ? ")" : "", faults[fault].hint);
     warn_of_key(key_file, warnings);

@@ -30,8 +30,11 @@ enum { CERTIFICATE_WARN_DAYS = 14 };
  * NULL. `authorities`: PEM file of trusted CA certificates; NULL: those of this machine. */
 unsigned certificate_faults(X509 *certificate, STACK_OF(X509) * chain, const char *hostname,
                             const char *authorities, int *days);
-/* "has expired", for "the certificate ..." */
-const char *certificate_fault_words(enum certificate_fault fault);
+enum { CERTIFICATE_WORDS_SIZE = 160 };
+/* "has expired", for "the certificate ...". Of one that is not valid yet it says from when on, and what this
+ * machine's clock says. */
+const char *certificate_fault_words(enum certificate_fault fault, const X509 *certificate,
+                                    char words[CERTIFICATE_WORDS_SIZE]);
 const char *certificate_fault_hint(enum certificate_fault fault);
 
 /* Opens a certificate and its key as the server would. False with a reason (EX_CONFIG) if the server could

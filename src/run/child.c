@@ -3,12 +3,15 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "core/client/client_session.h"
+#include "io/folder_owners.h"
 #include "io/log.h"
 #include "io/timer.h"
 #include "io/watch.h"
@@ -271,16 +274,65 @@ bool child_enter_data_dir(struct child *child, struct error *error)
     return true;
 }
 
+/* The folder of a process, as it opens it and as others know it: it may have another root by then. */
+struct child_folder {
+    char path[FOLDER_PATH_MAX], shown[FOLDER_PATH_MAX];
+    struct process_user user;
+    size_t told;
+};
+
+static void log_wrong_owner(void *context, const struct folder_owners_found *found)
+{
+    enum { TOLD_MAX = 5 };
+    struct child_folder *folder = context;
+    struct arena arena = {0};
+    if (folder->told == TOLD_MAX)
+        return;
+    folder->told++;
+    bool foreign = found->uid != folder->user.uid;
+    const char *shown = arena_format(&arena, "%s%s", folder->shown, found->path + strlen(folder->path));
+    const char *hint = foreign
+                           ? arena_format(&arena, "as root: chown -R %u:%u %s", (unsigned)folder->user.uid,
+                                          (unsigned)folder->user.gid, folder->shown)
+                           : arena_format(&arena, "as root: chmod u+rwx %s", shown);
+    log_event(LOG_EVENT_ERROR, foreign ? "owner_mismatch" : "directory_closed", LOG_TEXT("path", shown),
+              LOG_TEXT("owner", folder_owner_name(found->uid)), LOG_U64("uid", folder->user.uid),
+              LOG_TEXT("hint", hint));
+    arena_clear(&arena);
+}
+
+/* Names what this process will not be able to use in its folder: otherwise that shows only when mail arrives,
+ * one mailbox at a time. */
+static void look_at_owners(const struct child *child, const char *data_dir)
+{
+    const struct service *service = child->service;
+    struct child_folder *folder;
+    if (service->folder == NULL || service->folder_is_shared)
+        return;
+    folder = memory_new(sizeof *folder);
+    folder->user = child->user;
+    snprintf(folder->path, sizeof folder->path, "%.3000s/%s", child->config->data_dir, service->folder);
+    snprintf(folder->shown, sizeof folder->shown, "%.3000s/%s", data_dir, service->folder);
+    size_t wrong = folder_owners_find(folder->path, log_wrong_owner, folder);
+    if (wrong > folder->told)
+        log_event(LOG_EVENT_ERROR, "owner_mismatch", LOG_TEXT("path", folder->shown),
+                  LOG_U64("more", wrong - folder->told));
+    free(folder);
+}
+
 static bool begin(struct child *child, int control, struct error *error)
 {
     struct child_wiring *wiring = child->wiring;
     struct sandbox_paths paths = {.forbidden_call = child->forbidden_call};
+    const char *data_dir = child->config->data_dir;
     child->user = users_of(child->service->role, child->config->user);
     child->paths = &paths;
     const struct service *service = child->service;
     if ((service->open != NULL && !service->open(child, error)) ||
-        !sandbox_leave_files(&paths, child->config->data_dir, error) || !users_become(child->user, error) ||
-        (service->open_own != NULL && !service->open_own(child, error)) ||
+        !sandbox_leave_files(&paths, child->config->data_dir, error) || !users_become(child->user, error))
+        return false;
+    look_at_owners(child, data_dir);
+    if ((service->open_own != NULL && !service->open_own(child, error)) ||
         !die_with_parent(child->supervisor, error) ||
         !sandbox_apply(service_name(service), service->keeps, &paths, error) ||
         !loop_start(child->loop, error))

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/count.h"
 #include "io/saslprep.h"
 #include "store/accounts_file.h"
 
@@ -114,8 +115,8 @@ static bool name_fits(struct bytes canonical, struct error *error)
 {
     struct bytes local, domain;
     return !address_split(canonical, &local, &domain) || local.length <= ACCOUNT_NAME_MAX ||
-           error_set(error, EX_DATAERR, "the name before @ has %zu bytes; the limit for a user is %d",
-                     local.length, ACCOUNT_NAME_MAX);
+           error_set(error, EX_DATAERR, "the name before @ has %s; the limit for a user is %d",
+                     COUNT_OF(local.length, "byte"), ACCOUNT_NAME_MAX);
 }
 
 bool accounts_user_add(struct accounts *accounts, struct bytes address, struct bytes password,

@@ -46,18 +46,19 @@ EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 RSA = ("-newkey", "rsa:2048", "-nodes")
 
 
-def make_certificate(ca, folder, stem, *names, expired=False, self_signed=False, kind=EC):
-    """STEM.pem and STEM.key for these names, signed by the CA of a folder, or by itself."""
+def make_certificate(ca, folder, stem, *names, expired=False, early=False, self_signed=False, kind=EC):
+    """STEM.pem and STEM.key for these names, signed by the CA of a folder, or by itself; `early`: valid from 2099 on."""
     _openssl(folder, "req", *kind, "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={names[0]}")
     kinds = ("IP:" if name.replace(".", "").isdigit() or ":" in name else "DNS:" for name in names)
     (folder / f"{stem}.ext").write_text("subjectAltName=" + ",".join(kind + name for kind, name in zip(kinds, names)) + "\n")
     signer = ("-signkey", f"{stem}.key") if self_signed else ("-CA", ca / "ca.pem", "-CAkey", ca / "ca.key", "-CAcreateserial")
-    if expired:  # openssl-x509 of this age has no way to say when; openssl-ca has
+    if expired or early:  # openssl-x509 of this age has no way to say when; openssl-ca has
         (folder / "index").write_text("")
         (folder / "ca.conf").write_text(f"[ca]\ndefault_ca = d\n[d]\ndatabase = {folder}/index\nnew_certs_dir = {folder}\nrand_serial = yes\n"
                                         "default_md = sha256\npolicy = p\n[p]\ncommonName = supplied\n")
         _openssl(folder, "ca", "-batch", "-config", "ca.conf", "-cert", ca / "ca.pem", "-keyfile", ca / "ca.key", "-in", f"{stem}.csr", "-out", f"{stem}.pem",
-                 "-notext", "-startdate", "20200101000000Z", "-enddate", "20200201000000Z", "-extfile", f"{stem}.ext")
+                 "-notext", "-startdate", "20990101000000Z" if early else "20200101000000Z",
+                 "-enddate", "20990201000000Z" if early else "20200201000000Z", "-extfile", f"{stem}.ext")
     else:
         _openssl(folder, "x509", "-req", "-in", f"{stem}.csr", *signer, "-days", "30", "-extfile", f"{stem}.ext", "-out", f"{stem}.pem")
     for file in folder.iterdir():

@@ -213,6 +213,12 @@ def test_doctor_looks_at_what_the_port_serves(stopped):
     stopped.cli("reload")
     assert [item[1] for item in found(stopped, "certificate", "has expired")] == ["fail"]
     assert not found(stopped, "certificate", "is not the one in")
+    make_certificate(stopped.certificates, stopped.certificates, "server", "mx.example.org", early=True)
+    early = "is not valid yet: it begins at 2099-01-01 00:00, and this machine's clock says 20"
+    done = stopped.cli("config", "check", check=False)
+    assert early in done.stdout + done.stderr and "if the clock is wrong, set it" in done.stdout + done.stderr
+    stopped.cli("reload")
+    assert [item[1] for item in found(stopped, "certificate", early)] == ["fail"]
 
 
 def test_doctor_names_a_key_of_another_certificate(stopped):

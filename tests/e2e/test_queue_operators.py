@@ -12,7 +12,7 @@ import termios
 
 import pytest
 
-from mailboat import PROGRAM, free_port, smtp, until
+from mailboat import PROGRAM, run, free_port, smtp, until
 from plain_peer import Peer, away_to
 from test_queue_cli import ADA, EVE, HELD, PASSWORD, ask, ids, people, send
 
@@ -24,7 +24,8 @@ def on_a_terminal(server, *arguments, columns=80, **environment):
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
-    process = subprocess.Popen([str(PROGRAM), *arguments, "--config", str(server.config)], stdout=end, stdin=end, stderr=subprocess.DEVNULL,
+    process = subprocess.Popen([str(PROGRAM), *arguments, "-C" if arguments[0] == "sendmail" else "--config", str(server.config)],
+                               stdout=end, stdin=end, stderr=subprocess.DEVNULL,
                                env={**kept, "TERM": "xterm", **environment})
     os.close(end)
     seen = b""
@@ -163,6 +164,12 @@ def test_tables_fit_the_terminal_and_keep_the_reason(refused_at_length, columns)
             assert "".join(word.split()) in joined or arguments == ["stats"], (arguments, seen)
         piped = server.cli("queue", *arguments, env={**os.environ, "COLUMNS": str(columns)}).stdout
         assert all(len(line) <= columns for line in piped.splitlines()) and "\x1b" not in piped
+    for arguments in (["explain", queue_id], ["sendmail", "-bp"]):
+        plain = on_a_terminal(server, *arguments, columns=columns)
+        assert all(len(line) <= columns for line in plain.splitlines()), plain
+        assert "".join(LONG.split()) in "".join(plain.split()), plain
+    wide = {**os.environ, "COLUMNS": str(columns)}
+    assert any(LONG in line for line in run("sendmail", "-bp", "-C", server.config, env=wide).stdout.splitlines())  # programs read it by lines
     assert LONG in server.cli("queue", "list", env={k: v for k, v in os.environ.items() if k != "COLUMNS"}).stdout
 
 

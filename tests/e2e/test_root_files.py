@@ -343,6 +343,31 @@ def test_a_folder_of_a_number_that_never_stood_in_is_refused_with_the_fix(stoppe
     assert begin(server) is True
 
 
+def test_what_belongs_to_another_inside_is_named_at_the_start_and_by_the_delivery(stopped):
+    """Mailboxes of a machine with other user numbers, below a folder that has the right one."""
+    server, out = stopped
+    user = (server.data / "mail").stat().st_uid
+    home = server.data / "mail" / "example.org"
+    give(home, EVE)
+    lock = server.data / "queue" / "lock"
+    os.lchown(lock, EVE, EVE)
+    assert f"cannot open {lock}: Permission denied" in begin(server)  # a process that cannot work without
+    queue = (server.data / "queue").stat().st_uid
+    assert server.lines("owner_mismatch", f"path={lock} ", f"chown -R {queue}:{queue} {server.data}/queue")
+    os.lchown(lock, queue, queue)
+    assert begin(server) is True
+    told = server.lines("owner_mismatch", f"path={home} ", f'owner={EVE} uid={user} hint="as root: chown -R {user}:{user} {server.data}/mail"')
+    assert len(told) == 1 and len(server.lines("owner_mismatch")) == 1
+    with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+        client.sendmail(ADA, [ADA], "Subject: second\r\n\r\nhi\r\n")
+    why = f"Permission denied: {home} belongs to user {EVE}, not to {user}; as root: chown -R {user}:{user} {server.data}/mail"
+    server.wait_log("deferred", why)
+    assert why in " ".join(server.cli("queue", "list").stdout.split()) or why in server.cli("queue", "list", "--json").stdout
+    give(home, user)
+    server.cli("queue", "retry", "--all")
+    server.wait_log("delivered", f"to={ADA}")
+
+
 def test_an_empty_disk_of_root_s_is_taken(stopped):
     server, out = stopped
     shutil.rmtree(server.data / "mail")

@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "base/count.h"
 #include "base/error.h"
 #include "base/map.h"
 
@@ -180,9 +181,36 @@ static void what_others_wrote_acts_on_nothing(void **state)
     assert_true(bytes_has_control_character(bytes_of("a\0b", 3)));
 }
 
+static void counts_have_the_noun_that_fits(void **state)
+{
+    static const struct {
+        uint64_t count;
+        const char *noun, *text;
+    } rows[] = {{0, "message", "0 messages"},
+                {1, "message", "1 message"},
+                {2, "message", "2 messages"},
+                {1, "delivery", "1 delivery"},
+                {2, "delivery", "2 deliveries"},
+                {2, "day", "2 days"},
+                {3, "y", "3 ys"},
+                {1, "address", "1 address"},
+                {0, "address", "0 addresses"},
+                {5, "mailbox", "5 mailboxes"},
+                {2, "match", "2 matches"},
+                {1, "more day", "1 more day"},
+                {UINT64_MAX, "abcdefghijklmnopqrstuvwxyzabcdefghijklmn",
+                 "18446744073709551615 abcdefghijklmnopqrstuvwxyzabcdefghijklmns"}};
+    char text[COUNT_SIZE];
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        assert_string_equal(count_text(rows[i].count, rows[i].noun, text), rows[i].text);
+        assert_string_equal(COUNT_OF(rows[i].count, rows[i].noun), rows[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counts_have_the_noun_that_fits),
         cmocka_unit_test(numbers_are_read_strictly),
         cmocka_unit_test(utf8_is_checked_by_rfc_3629),
         cmocka_unit_test(text_is_split_trimmed_and_found),

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/count.h"
 #include "cli/accounts/account_client.h"
 #include "cli/listing.h"
 #include "cli/options.h"
@@ -82,10 +83,10 @@ static void say_done(const char *address, const struct alias_targets *targets, s
         printf("%s: %s %.*s\n", address, add ? "its mail goes to" : "its mail no longer goes to",
                BYTES_ARG(targets->at[0]));
     else if (added < targets->count)
-        printf("%s: added %zu target%s; %zu existed already\n", address, added, added == 1 ? "" : "s",
+        printf("%s: added %s; %zu existed already\n", address, COUNT_OF(added, "target"),
                targets->count - added);
     else
-        printf("%s: added %zu target%s\n", address, added, added == 1 ? "" : "s");
+        printf("%s: added %s\n", address, COUNT_OF(added, "target"));
 }
 
 static int change(const char *config_file, const char *address, const struct alias_targets *targets, bool add)

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "cli/accounts/account_client.h"
 #include "cli/options.h"
 #include "core/message/quota_warning.h"
@@ -73,8 +74,7 @@ static void print_words(const struct mailbox_usage *found)
     struct buffer text = {0};
     buffer_add_format(&text, "%.*s: holds ", BYTES_ARG(found->address));
     quota_warning_add_size(&text, found->size.octets);
-    buffer_add_format(&text, " in %llu message%s", (unsigned long long)found->size.messages,
-                      found->size.messages == 1 ? "" : "s");
+    buffer_add_format(&text, " in %s", COUNT_OF(found->size.messages, "message"));
     if (found->limit == 0) {
         buffer_add_text(&text, ", without a quota");
     } else {

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <time.h>
 
+#include "base/count.h"
 #include "cli/accounts/account_client.h"
 #include "cli/options.h"
 #include "cli/queue/format.h"
@@ -131,8 +132,8 @@ static void show_row(void *owner, const char *const *columns, size_t count)
     }
     uint64_t since_ms = number_of(columns[COLUMN_SINCE]), until_ms = number_of(columns[COLUMN_UNTIL]);
     struct bytes subject = bytes_of_text(columns[COLUMN_SUBJECT]);
-    printf("%s: replies to each sender at most once in %u days", shown->address,
-           (unsigned)number_of(columns[COLUMN_DAYS]));
+    printf("%s: replies to each sender at most once in %s", shown->address,
+           COUNT_OF(number_of(columns[COLUMN_DAYS]), "day"));
     if (since_ms != 0)
         print_day("from", since_ms);
     if (until_ms != 0)

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "cli/accounts/account_client.h"
 #include "cli/listing.h"
 #include "cli/setup/dns_lookup.h"
@@ -158,8 +159,8 @@ static void examine_exceptions(struct health *health, const struct config *confi
         bool nobody = relayed->accepted_count == 0;
         health_note(health, nobody ? HEALTH_WORRY : HEALTH_FINE,
                     arena_format(&health->arena, "relay %s", relayed->domain),
-                    arena_format(&health->arena, "mail for %zu addresses is passed on to its server",
-                                 relayed->accepted_count),
+                    arena_format(&health->arena, "mail for %s is passed on to its server",
+                                 COUNT_OF(relayed->accepted_count, "address")),
                     nobody ? arena_format(&health->arena, "list its addresses in %s",
                                           relayed->recipients_file != NULL ? relayed->recipients_file
                                                                            : "relay.domains")

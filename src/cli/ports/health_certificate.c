@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "cli/ports/health.h"
 #include "cli/ports/served_certificate.h"
 #include "cli/setup/dovecot.h"
@@ -32,19 +33,20 @@ static void judge(struct certificate_look *look, X509 *certificate, STACK_OF(X50
 {
     struct arena *arena = &look->health->arena;
     const char *hostname = look->config->hostname, *words;
+    char fault_words[CERTIFICATE_WORDS_SIZE];
     int days;
     unsigned found = certificate_faults(certificate, chain, hostname, look->config->relay.ca_file, &days),
              fault = 0;
     while (fault < CERTIFICATE_FAULTS && (found & 1u << fault) == 0)
         fault++;
     if (fault == CERTIFICATE_FAULTS)
-        words = arena_format(arena, "%sis valid for %d more days", where, days);
+        words = arena_format(arena, "%sis valid for %s", where, COUNT_OF(days, "more day"));
     else if (fault == CERTIFICATE_OTHER_NAME)
         words = arena_format(arena, "%sdoes not match %s", where, hostname);
     else if (fault == CERTIFICATE_EXPIRES_SOON)
-        words = arena_format(arena, "%sexpires in %d days", where, days);
+        words = arena_format(arena, "%sexpires in %s", where, COUNT_OF(days, "day"));
     else
-        words = arena_format(arena, "%s%s", where, certificate_fault_words(fault));
+        words = arena_format(arena, "%s%s", where, certificate_fault_words(fault, certificate, fault_words));
     health_note(look->health,
                 is_ill(found)                 ? HEALTH_ILL
                 : fault == CERTIFICATE_FAULTS ? HEALTH_FINE

@@ -4,16 +4,20 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "base/count.h"
 #include "cli/options.h"
 #include "cli/queue/format.h"
 #include "cli/queue/queue.h"
 #include "cli/queue/recipient_wait.h"
+#include "cli/terminal.h"
 #include "core/diagnosis/diagnosis.h"
 #include "core/queue/queue_id.h"
 #include "core/text/quantity.h"
 #include "io/clock.h"
 
 extern const struct command explain_command;
+
+enum { EXPLAIN_INDENT = 2 }; /* columns of continuation lines beyond their line's own */
 
 struct explanation {
     struct queue_view view;
@@ -55,7 +59,7 @@ static void print_head(const struct explanation *explanation)
     char when[FORMAT_TIME_SIZE], age[QUANTITY_AGE_SIZE];
     printf("%s: from <", explanation->id);
     format_print(m->envelope.sender);
-    printf(">, %llu bytes\n  accepted %s (%s ago) ", (unsigned long long)m->envelope.size,
+    printf(">, %s\n  accepted %s (%s ago) ", COUNT_OF(m->envelope.size, "byte"),
            format_time(m->arrived_ms, when), quantity_age(m->arrived_ms, explanation->view.now_ms, age));
     print_origin(&m->origin);
     if (m->expires_ms > explanation->view.now_ms)
@@ -286,7 +290,11 @@ static int explain(const struct config *config, uint64_t id, bool json)
     char folder[4096];
     struct arena arena = {0};
     struct explanation explanation = {0};
+    struct terminal terminal = {0};
+    struct terminal_wrap wrap;
     int exit_code;
+    if (!json)
+        terminal_look(&terminal);
     snprintf(folder, sizeof folder, "%s/queue", config->data_dir);
     queue_id_text(id, explanation.id);
     struct store_place place = {config->store, folder};
@@ -296,6 +304,7 @@ static int explain(const struct config *config, uint64_t id, bool json)
     bool there = store != NULL && store_read(store, id, false, &arena, &explanation.message);
     uint32_t expected = 0;
     uint64_t told = 0;
+    terminal_wrap_start(&wrap, &terminal, EXPLAIN_INDENT);
     if (there) {
         queue_view_open(&explanation.view, store, config, folder);
         told = print_all(&explanation, json, &expected);
@@ -304,7 +313,8 @@ static int explain(const struct config *config, uint64_t id, bool json)
     bool whole = queue_has_answered(&explain_command, store, &exit_code);
     if (whole && there)
         print_end(&explanation, json, expected, told);
-    else if (whole)
+    terminal_wrap_end(&wrap);
+    if (whole && !there)
         exit_code = say_gone(id, explanation.id);
     store_close(store);
     arena_clear(&arena);

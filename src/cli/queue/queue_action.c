@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "base/count.h"
 #include "cli/queue/queue.h"
 #include "cli/queue/recipient_wait.h"
 #include "cli/queue/search.h"
@@ -237,7 +238,7 @@ static void say_done(const char *word, uint64_t count, bool json)
     if (json)
         printf("{\"recipients\":%llu}\n", (unsigned long long)count);
     else
-        printf("%s: %llu recipient%s\n", word, (unsigned long long)count, count == 1 ? "" : "s");
+        printf("%s: %s\n", word, COUNT_OF(count, "recipient"));
 }
 
 int queue_action(const struct queue_call *call, enum control_verb verb, const char *word)

@@ -6,6 +6,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "cli/queue/format.h"
 #include "cli/queue/queue.h"
 #include "cli/queue/recipient_wait.h"
@@ -67,8 +68,7 @@ static void recipient_as_text(struct queue_showing *s, const struct store_recipi
     struct buffer line = {0};
     buffer_add_text(&line, "  to ");
     format_add_clean(&line, r->recipient.address);
-    buffer_add_format(&line, " by %.*s, %u attempt%s", BYTES_ARG(r->destination), (unsigned)r->attempts,
-                      r->attempts == 1 ? "" : "s");
+    buffer_add_format(&line, " by %.*s, %s", BYTES_ARG(r->destination), COUNT_OF(r->attempts, "attempt"));
     terminal_print(&s->terminal, &line, SHOW_INDENT);
     buffer_add_format(&line, "%*snext: %s", SHOW_INDENT, "", colour_of(&s->terminal, wait->why));
     format_add_clean(&line, why);
@@ -118,8 +118,8 @@ static void head_as_text(const struct queue_showing *s)
     struct buffer line = {0};
     buffer_add_format(&line, "%s from <", s->id);
     format_add_clean(&line, m->envelope.sender);
-    buffer_add_format(&line, ">, %llu bytes, arrived %s ago, expires in %s",
-                      (unsigned long long)m->envelope.size, quantity_age(m->arrived_ms, s->view.now_ms, age),
+    buffer_add_format(&line, ">, %s, arrived %s ago, expires in %s", COUNT_OF(m->envelope.size, "byte"),
+                      quantity_age(m->arrived_ms, s->view.now_ms, age),
                       quantity_age(s->view.now_ms, m->expires_ms, left));
     terminal_print(&s->terminal, &line, SHOW_INDENT);
     buffer_add_text(&line, "  received from ");

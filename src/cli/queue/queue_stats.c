@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "base/count.h"
 #include "cli/queue/format.h"
 #include "cli/queue/queue.h"
 #include "cli/terminal.h"
@@ -244,7 +245,7 @@ static void print_destinations(const struct queue_counts *stats, const struct st
     const struct top_counts *d = &stats->destinations;
     struct top_counts_entry rest = d->rest;
     size_t shown = at_most(d->count, STATS_SHOWN_MAX);
-    char others[60];
+    char others[COUNT_SIZE + 2];
     print_heading(table);
     for (size_t i = 0; i < shown; i++)
         print_row(table, d->entries[i]->name, d->entries[i]->total, d->entries[i]->counts,
@@ -255,7 +256,7 @@ static void print_destinations(const struct queue_counts *stats, const struct st
             rest.counts[state] += d->entries[i]->counts[state];
     }
     unsigned long long left_out = d->count - shown + d->rest_names;
-    snprintf(others, sizeof others, "(%llu other%s)", left_out, left_out == 1 ? "" : "s");
+    snprintf(others, sizeof others, "(%s)", COUNT_OF(left_out, "other"));
     if (rest.total > 0)
         print_row(table, bytes_of_text(others), rest.total, rest.counts, 0, stats->now_ms);
 }
@@ -287,15 +288,13 @@ static void print_text(const struct queue_counts *stats)
     }
     table_start(&table);
     queue_id_text(stats->oldest_id, id);
-    buffer_add_format(
-        &line,
-        "%llu recipient%s of %llu message%s: %llu ready, %llu waiting, %llu held, %llu in progress; the "
-        "oldest, %s, since %s",
-        (unsigned long long)stats->recipients, stats->recipients == 1 ? "" : "s",
-        (unsigned long long)stats->messages, stats->messages == 1 ? "" : "s",
-        (unsigned long long)stats->states[READY], (unsigned long long)stats->states[WAITING],
-        (unsigned long long)stats->states[HELD], (unsigned long long)stats->states[IN_FLIGHT], id,
-        quantity_age(stats->oldest_ms, stats->now_ms, age));
+    buffer_add_format(&line,
+                      "%s of %s: %llu ready, %llu waiting, %llu held, %llu in progress; the "
+                      "oldest, %s, since %s",
+                      COUNT_OF(stats->recipients, "recipient"), COUNT_OF(stats->messages, "message"),
+                      (unsigned long long)stats->states[READY], (unsigned long long)stats->states[WAITING],
+                      (unsigned long long)stats->states[HELD], (unsigned long long)stats->states[IN_FLIGHT],
+                      id, quantity_age(stats->oldest_ms, stats->now_ms, age));
     if (!stats->in_progress.served)
         buffer_add_format(&line, "; %sthe server is not running%s", terminal_red(&table.terminal),
                           terminal_plain(&table.terminal));

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "cli/queue/format.h"
 #include "cli/queue/queue.h"
 #include "cli/terminal.h"
@@ -123,9 +124,9 @@ static void add_line(struct watch_frame *frame, struct buffer *line, size_t inde
 static void head_line(struct buffer *line, const struct watch_screen *view)
 {
     const struct ipc_status_answer *now = view->now;
-    buffer_add_format(
-        line, "%u deliver%s in progress%s%s", (unsigned)now->deliveries, now->deliveries == 1 ? "y" : "ies",
-        now->is_held ? "; the configuration holds the queue" : "", now->is_full ? "; the disk is full" : "");
+    buffer_add_format(line, "%s in progress%s%s", COUNT_OF(now->deliveries, "delivery"),
+                      now->is_held ? "; the configuration holds the queue" : "",
+                      now->is_full ? "; the disk is full" : "");
     add_rates(line, view, "  %s %s/s");
 }
 

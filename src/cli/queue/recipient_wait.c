@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/count.h"
 #include "cli/queue/format.h"
 #include "core/text/quantity.h"
 #include "queue/queue.h"
@@ -129,8 +130,8 @@ static void add_retry(struct buffer *out, const struct queue_view *view, uint64_
 static void add_failures(struct buffer *out, const struct recipient_wait *wait, struct bytes destination)
 {
     char buffer[STORE_DESTINATION_MAX + 1];
-    buffer_add_format(out, "%u connection%s to %s failed in a row", (unsigned)wait->failures,
-                      wait->failures == 1 ? "" : "s", recipient_wait_destination(destination, buffer));
+    buffer_add_format(out, "%s to %s failed in a row", COUNT_OF(wait->failures, "connection"),
+                      recipient_wait_destination(destination, buffer));
 }
 
 void recipient_wait_add(struct buffer *out, const struct recipient_wait *wait, const struct queue_view *view,

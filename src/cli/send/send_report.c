@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "base/count.h"
 #include "cli/ports/answer.h"
 #include "cli/ports/diagnose.h"
 #include "core/smtp/status.h"
@@ -150,7 +151,7 @@ int send_report_results(const struct send_report *report)
     if (report->json)
         print_json(report, exit_code != EX_OK, NULL);
     else if (accepted > 0)
-        printf("accepted for %zu recipient%s: %.*s\n", accepted, accepted == 1 ? "" : "s",
+        printf("accepted for %s: %.*s\n", COUNT_OF(accepted, "recipient"),
                BYTES_ARG(s->results[0].outcome == OUTCOME_DELIVERED ? s->results[0].text : BYTES("")));
     if (exit_code != EX_OK && !report->json)
         print_cause(report);

@@ -7,14 +7,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "cli/queue/format.h"
+#include "cli/terminal.h"
 #include "core/queue/queue_id.h"
 #include "core/smtp/status.h"
 #include "queue/queue_clock.h"
 #include "run/data_dir.h"
 #include "store/queue/store.h"
 
-enum { REASON_END = 76, KILOBYTE = 1024 };
+enum { REASON_END = 76, KILOBYTE = 1024, MAILQ_INDENT = 4 };
 
 /* Prints untrusted text without terminal control characters. */
 static void print_clean(FILE *out, struct bytes text)
@@ -25,7 +27,7 @@ static void print_clean(FILE *out, struct bytes text)
     buffer_free(&clean);
 }
 
-static void print_reason(FILE *out, const struct attempt_record *last)
+static void print_reason(FILE *out, size_t width, const struct attempt_record *last)
 {
     struct buffer reason = {0};
     if (last->when_ms == 0)
@@ -33,7 +35,8 @@ static void print_reason(FILE *out, const struct attempt_record *last)
     if (last->peer.length > 0)
         buffer_add_format(&reason, "host %.*s%s: ", BYTES_ARG(last->peer), last->code > 0 ? " said" : "");
     status_add_said(&reason, last->code, last->enhanced, last->text);
-    int indent = reason.length < REASON_END ? (int)(REASON_END - reason.length) : 0;
+    size_t end = width > 0 && width <= REASON_END ? width - strlen("()") : REASON_END;
+    int indent = reason.length < end ? (int)(end - reason.length) : 0;
     fprintf(out, "%*s(", indent, "");
     print_clean(out, buffer_bytes(&reason));
     fputs(")\n", out);
@@ -60,7 +63,7 @@ static void print_message(FILE *out, const struct store_summary *s, uint64_t now
     fputc('\n', out);
 }
 
-static void print_recipients(FILE *out, struct store *store, uint64_t id)
+static void print_recipients(FILE *out, size_t width, struct store *store, uint64_t id)
 {
     struct store_recipient *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct arena arena = {0};
@@ -68,7 +71,7 @@ static void print_recipients(FILE *out, struct store *store, uint64_t id)
     for (size_t count; (count = store_recipients(store, id, from, STORE_READ_MAX, &arena, page)) > 0;
          from = page[count - 1].number + 1)
         for (size_t i = 0; i < count; i++) {
-            print_reason(out, &page[i].last);
+            print_reason(out, width, &page[i].last);
             fprintf(out, "%-17s %8s %-19s  ", "", "", "");
             print_clean(out, page[i].recipient.address);
             fputc('\n', out);
@@ -79,7 +82,7 @@ static void print_recipients(FILE *out, struct store *store, uint64_t id)
 }
 
 /* Without its end where the store does not answer to the end. */
-static bool print_all(FILE *out, struct store *store, struct error *error)
+static bool print_all(FILE *out, size_t width, struct store *store, struct error *error)
 {
     struct store_summary *page = memory_new(STORE_READ_MAX * sizeof *page);
     struct arena arena = {0};
@@ -91,7 +94,7 @@ static bool print_all(FILE *out, struct store *store, struct error *error)
                 fputs("----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n", out);
             octets += page[i].size;
             print_message(out, &page[i], now_ms);
-            print_recipients(out, store, page[i].id);
+            print_recipients(out, width, store, page[i].id);
         }
         arena_clear(&arena);
     }
@@ -102,18 +105,20 @@ static bool print_all(FILE *out, struct store *store, struct error *error)
     if (total == 0)
         fputs("Mail queue is empty\n", out);
     else
-        fprintf(out, "-- %llu Kbytes in %llu Request%s.\n", (unsigned long long)(octets / KILOBYTE),
-                (unsigned long long)total, total == 1 ? "" : "s");
+        fprintf(out, "-- %llu Kbytes in %s.\n", (unsigned long long)(octets / KILOBYTE),
+                COUNT_OF(total, "Request"));
     return true;
 }
 
-bool mailq_print(const struct store_place *place, FILE *out, struct error *error)
+bool mailq_print(const struct store_place *place, struct error *error)
 {
+    struct terminal terminal;
+    struct terminal_wrap wrap;
     if (!data_dir_act_in(place->folder, error))
         return false;
     errno = store_open_check(place);
     if (errno == ENOENT) {
-        fputs("Mail queue is empty\n", out);
+        puts("Mail queue is empty");
         return true;
     }
     if (errno != 0)
@@ -123,7 +128,12 @@ bool mailq_print(const struct store_place *place, FILE *out, struct error *error
     struct store *store = store_open(place, STORE_READ, error);
     if (store == NULL)
         return false;
-    bool whole = print_all(out, store, error);
+    terminal_look(&terminal);
+    if (isatty(STDOUT_FILENO) == 0)
+        terminal.width = 0; /* programs read it line by line, whatever COLUMNS says */
+    terminal_wrap_start(&wrap, &terminal, MAILQ_INDENT);
+    bool whole = print_all(stdout, terminal.width, store, error);
+    terminal_wrap_end(&wrap);
     store_close(store);
     return whole;
 }

@@ -6,12 +6,10 @@
 #ifndef MAILBOAT_CLI_SENDMAIL_MAILQ_H
 #define MAILBOAT_CLI_SENDMAIL_MAILQ_H
 
-#include <stdio.h>
-
 #include "base/error.h"
 #include "store/store_open.h"
 
-/* False with a reason if it cannot be read. */
-bool mailq_print(const struct store_place *place, FILE *out, struct error *error);
+/* Prints to standard output, wrapped on a narrow terminal. False with a reason if it cannot be read. */
+bool mailq_print(const struct store_place *place, struct error *error);
 
 #endif

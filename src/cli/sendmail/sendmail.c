@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/count.h"
 #include "cli/options.h"
 #include "cli/send/submission.h"
 #include "cli/sendmail/drop_writer.h"
@@ -129,8 +130,8 @@ static bool read_message(struct sendmail_run *s, struct error *error)
     if (s->message.size <= server->message_size_max)
         return true;
     error_set(error, EX_UNAVAILABLE,
-              "the message has %llu bytes; the limit of this machine's server is %llu (limits.message_size)",
-              (unsigned long long)s->message.size, (unsigned long long)server->message_size_max);
+              "the message has %s; the limit of this machine's server is %llu (limits.message_size)",
+              COUNT_OF(s->message.size, "byte"), (unsigned long long)server->message_size_max);
     outgoing_message_free(&s->message);
     return false;
 }
@@ -329,7 +330,7 @@ static int verify(const struct invocation *call, const struct local_server *serv
 static int list(const struct invocation *call, const struct local_server *server)
 {
     struct error error = {0};
-    return mailq_print(&server->queue, stdout, &error) ? EX_OK : fail(call, &error);
+    return mailq_print(&server->queue, &error) ? EX_OK : fail(call, &error);
 }
 
 static int speak(const struct invocation *call, const struct local_server *server)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "base/count.h"
 #include "cli/options.h"
 #include "cli/server/config_machine.h"
 
@@ -48,7 +49,7 @@ static int check(const struct verb_call *call)
     if (exit_code == EX_OK && count == 0)
         printf("%s: fine\n", config.file);
     else if (exit_code == EX_OK)
-        printf("%s: the server can start; %zu warning%s\n", config.file, count, count == 1 ? "" : "s");
+        printf("%s: the server can start; %s\n", config.file, COUNT_OF(count, "warning"));
     buffer_free(&warnings);
     config_free(&config);
     return exit_code;

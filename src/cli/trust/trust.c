@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "base/count.h"
 #include "cli/options.h"
 #include "cli/trust/check.h"
 #include "core/dns/host.h"
@@ -72,8 +73,7 @@ static void print_arc(const struct judgement *j, struct buffer *out)
 {
     if (j->arc.result == ARC_NONE)
         return;
-    buffer_add_format(out, "%s: %zu set%s", arc_result_word(j->arc.result), j->arc.count,
-                      j->arc.count == 1 ? "" : "s");
+    buffer_add_format(out, "%s: %s", arc_result_word(j->arc.result), COUNT_OF(j->arc.count, "set"));
     if (j->arc.count > 0) {
         buffer_add_text(out, ", the last one sealed by ");
         add_text(out, j->arc.sets[j->arc.count - 1].seal.domain);

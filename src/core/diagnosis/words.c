@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/diagnosis/words.h"
 
+#include "base/count.h"
 #include "core/diagnosis/word_place.h"
 
 static void find_context(struct word_context *context, const struct diagnosis_facts *facts,
@@ -108,8 +109,8 @@ static void add_tls(const struct fact_attempt *attempt, struct buffer *out)
         buffer_add_format(out, ", TLS, certificate %s",
                           attempt->certificate.state == FACT_CERTIFICATE_VALID ? "valid" : "not valid");
     else
-        buffer_add_format(out, ", TLS failed after %u bytes sent and %u received",
-                          (unsigned)attempt->tls_sent, (unsigned)attempt->tls_received);
+        buffer_add_format(out, ", TLS failed after %s sent and %u received",
+                          COUNT_OF(attempt->tls_sent, "byte"), (unsigned)attempt->tls_received);
     if (attempt->tls == FACT_TLS_DONE && attempt->certificate.state != FACT_CERTIFICATE_VALID) {
         buffer_add_text(out, " (for ");
         word_add_line(out, attempt->certificate.names);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/message/quota_warning.h"
 
+#include "base/count.h"
 #include "core/message/mime.h"
 
 unsigned quota_warning_percent(uint64_t octets, uint64_t limit)
@@ -29,7 +30,7 @@ void quota_warning_add_size(struct buffer *out, uint64_t octets)
     uint64_t unit = 1024;
     size_t i = 0;
     if (octets < unit) {
-        buffer_add_format(out, "%u bytes", (unsigned)octets);
+        buffer_add_format(out, "%s", COUNT_OF(octets, "byte"));
         return;
     }
     for (; i + 1 < ARRAY_LENGTH(units) && octets / 1024 >= unit; i++)

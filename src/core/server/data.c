@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* data: DATA (RFC 5321 4.1.1.4) and BDAT (RFC 3030), and the content's end. */
+#include "base/count.h"
 #include "core/server/server_state.h"
 
 static struct server_reply check_transaction(const struct server_state *state)
@@ -66,9 +67,8 @@ static struct server_reply limit_reply(struct server_session *session, enum limi
     case LIMIT_REACHED: return mail_limited_reply(session, number);
     case LIMIT_TOO_MANY:
         return server_reply_format(
-            session, 550, "5.7.1",
-            "Message with %zu recipients exceeds the hourly limit of %u recipients; send it to fewer",
-            session->state->envelope.recipient_count, (unsigned)number);
+            session, 550, "5.7.1", "Message with %s exceeds the hourly limit of %s; send it to fewer",
+            COUNT_OF(session->state->envelope.recipient_count, "recipient"), COUNT_OF(number, "recipient"));
     case LIMIT_FINE:
     case LIMIT_UNAVAILABLE: break;
     }
@@ -349,9 +349,8 @@ static void end_chunk(struct server_session *session)
     if (state->chunk == CHUNK_LAST)
         end_content(session);
     else
-        server_session_reply(session,
-                             server_reply_format(session, 250, "2.0.0", "OK, %llu bytes received so far",
-                                                 (unsigned long long)state->content.size));
+        server_session_reply(session, server_reply_format(session, 250, "2.0.0", "OK, %s received so far",
+                                                          COUNT_OF(state->content.size, "byte")));
 }
 
 static struct server_reply start_chunk(struct server_session *session)

@@ -95,6 +95,8 @@ static struct lmtp_message *lmtp_message_make(struct channel *from, const struct
             message->places[message->envelope.recipient_count] = i;
             message->envelope.recipients[message->envelope.recipient_count++].address = arena_copy(
                 &message->arena, envelope->recipients[i].address);
+        } else {
+            results[i].text = arena_copy(&message->arena, results[i].text);
         }
     add_prefix(message, deliver);
     if (content < 0)

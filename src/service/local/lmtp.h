@@ -50,8 +50,8 @@ void lmtp_allow(const struct config *config, struct sandbox_paths *paths);
 /* True if such a server can address this mailbox: not if its name has octets above 127 (Dovecot lacks
  * SMTPUTF8), or differs as a folder. */
 bool lmtp_can_name(struct bytes address);
-/* `results` has one per recipient: set for those that the server cannot address; the others are filled in.
- * lmtp owns it from here on, and `content`, a descriptor, or -1 if inline. */
+/* `results` has one per recipient: set for those that the server cannot address (their texts are copied); the
+ * others are filled in. lmtp owns it from here on, and `content`, a descriptor, or -1 if inline. */
 void lmtp_deliver(struct lmtp *lmtp, struct channel *from, const struct ipc_deliver *deliver,
                   struct delivery_result *results, int content);
 /* Drops answers for this peer. */

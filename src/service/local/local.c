@@ -15,6 +15,7 @@
 #include "core/message/quota_warning.h"
 #include "core/queue/queue_id.h"
 #include "io/clock.h"
+#include "io/folder_owners.h"
 #include "io/log.h"
 #include "io/random.h"
 #include "run/child.h"
@@ -35,6 +36,7 @@ struct arrival {
     uint64_t delivery;
     struct delivery_result *results;
     size_t result_count;
+    struct arena texts; /* of results */
     struct arrival *next;
 };
 
@@ -63,7 +65,17 @@ struct local {
 
 static struct local here; /* one per process */
 
-static struct delivery_result result_of(const struct maildir_entry *entry)
+/* The reason that the system gave, and whose folder it was. */
+static struct bytes error_text(const struct local *local, struct arrival *arrival,
+                               const struct maildir_entry *entry)
+{
+    char *text = arena_take(&arrival->texts, FOLDER_OWNERS_TEXT_SIZE), shown[FOLDER_PATH_MAX];
+    snprintf(shown, sizeof shown, "%.3000s/mail", local->child->config->data_dir);
+    return bytes_of_text(folder_owners_explain(local->folder, shown, entry->new, entry->error, text));
+}
+
+static struct delivery_result result_of(const struct local *local, struct arrival *arrival,
+                                        const struct maildir_entry *entry)
 {
     if (entry->error == 0)
         return (struct delivery_result){.outcome = OUTCOME_DELIVERED,
@@ -89,7 +101,7 @@ static struct delivery_result result_of(const struct maildir_entry *entry)
     return (struct delivery_result){.outcome = OUTCOME_DEFERRED,
                                     .step = STEP_DATA,
                                     .enhanced = BYTES("4.3.0"),
-                                    .text = bytes_of_text(strerror(entry->error))};
+                                    .text = error_text(local, arrival, entry)};
 }
 
 /* Adds the warning for a message that arrived. It ignores the limit: otherwise no user would be warned. */
@@ -147,7 +159,7 @@ static void sync_batch(struct local *local)
     for (size_t i = 0; i < local->maildir.count; i++) {
         const struct maildir_entry *entry = &local->maildir.entries[i];
         const struct local_place *place = &local->places[i];
-        place->arrival->results[place->result] = result_of(entry);
+        place->arrival->results[place->result] = result_of(local, place->arrival, entry);
         if (entry->error == 0 && !entry->again && place->page != NULL)
             quota_batch_arrived(place->page, entry->octets, place->id, place->arrived_ms);
     }
@@ -230,8 +242,9 @@ static void deliver_by_lmtp(struct local *local, struct channel *from, const str
             continue;
         put(local, &odd, i, &m);
     }
-    sync_batch(local); /* keeps nothing of the batch; its texts are constants */
+    sync_batch(local); /* keeps nothing of the batch */
     lmtp_deliver(&local->lmtp, from, deliver, odd.results, attached);
+    arena_clear(&odd.texts);
 }
 
 static void local_message(struct child *child, struct channel *from, enum ipc_kind kind,
@@ -278,6 +291,7 @@ static void local_turn(struct child *child)
             child_send(child, arrival->from, IPC_DELIVER_ANSWER, &answer, -1);
         local->arrivals = arrival->next;
         free(arrival->results);
+        arena_clear(&arrival->texts);
         free(arrival);
     }
     local->arrivals_end = &local->arrivals;
