@@ -90,6 +90,18 @@ def test_names_without_their_quotes_get_them(lasting_server, away, author):
     assert (address.addr_spec, address.display_name) == (ADA, UNQUOTED[author])
 
 
+@pytest.mark.parametrize("way", ["submission", "sendmail"])
+def test_several_authors_get_the_sender_that_the_standard_requires(lasting_server, away, way):
+    text = f"From: Ada <{ADA}>, Augusta <{ADA.upper()}>\nSubject: x\n\nhi\n"
+    if way == "sendmail":
+        run("sendmail", "-C", lasting_server.config, "-i", "-f", ADA, BOB, text_input=text)
+    else:
+        with smtp(lasting_server, 587, user=ADA, password=PASSWORD) as client:
+            client.sendmail(ADA, [BOB], text.replace("\n", "\r\n"))
+    got = email.message_from_bytes(received(away)[1], policy=email.policy.default)
+    assert got["Sender"].address.addr_spec == ADA and len(got["From"].addresses) == 2
+
+
 def test_on_25_no_name_is_touched(server):
     author = "Doe, John <john@there.net>, a@b"
     with smtp(server, 25, starttls=False) as client:

@@ -22,7 +22,8 @@ enum header_about {
     FROM = 16,
     DATE = 32,
     MESSAGE_ID = 64,
-    AUTHORS = 128
+    AUTHORS = 128,
+    SENDER = 256
 };
 
 /* Bcc must never be sent; Return-Path is added by the last server. */
@@ -37,7 +38,7 @@ static const struct {
     {"resent-cc", RECIPIENTS | RESENT | ADDRESSES},
     {"resent-bcc", RECIPIENTS | RESENT | REMOVED},
     {"from", FROM | ADDRESSES | AUTHORS},
-    {"sender", ADDRESSES | AUTHORS},
+    {"sender", SENDER | ADDRESSES | AUTHORS},
     {"reply-to", ADDRESSES},
     {"resent-from", ADDRESSES},
     {"resent-sender", ADDRESSES},
@@ -155,9 +156,20 @@ struct header_rewrite {
     struct outgoing_message *outgoing;
     const struct outgoing_parts *parts;
     struct buffer *out;
-    bool resent;
+    bool resent, several_authors;
     unsigned seen;
 };
+
+static bool has_several(struct bytes authors)
+{
+    struct buffer list = {0};
+    author_list_read(authors, HEADER_AUTHORS_MAX, &list);
+    struct bytes rest = buffer_bytes(&list);
+    bytes_split(&rest, '\n');
+    bool several = rest.length > 0;
+    buffer_free(&list);
+    return several;
+}
 
 static bool take_field(struct header_rewrite *t, struct bytes field, struct error *error)
 {
@@ -180,6 +192,8 @@ static bool take_field(struct header_rewrite *t, struct bytes field, struct erro
         field = buffer_bytes(&qualified);
     }
     add_lines(t->out, field, " ");
+    bytes_split(&field, ':');
+    t->several_authors = t->several_authors || ((about & FROM) != 0 && has_several(field));
     buffer_free(&qualified);
     buffer_free(&quoted);
     return true;
@@ -190,6 +204,8 @@ static void add_missing(struct header_rewrite *t)
     struct bytes from = bytes_of_text(t->parts->from);
     if ((t->seen & FROM) == 0)
         mime_add_mailboxes(t->out, "From", &from, 1);
+    if (t->several_authors && (t->seen & SENDER) == 0 && from.length > 0)
+        mime_add_mailboxes(t->out, "Sender", &from, 1); /* RFC 5322 3.6.2 requires one */
     if ((t->seen & DATE) == 0) {
         buffer_add_text(t->out, "Date: ");
         date_add(t->out, t->parts->now_ms);

@@ -118,7 +118,8 @@ static enum gate_verdict check_header(struct gate *gate, struct bytes *run)
 {
     struct header_rules rules = {.utf8_allowed = gate->options.utf8_allowed,
                                  .repairs = gate->options.repairs,
-                                 .author_required = gate->options.author_required};
+                                 .author_required = gate->options.author_required,
+                                 .adds_sender = gate->options.repairs && gate->options.sender.length > 0};
     if (header_check(&gate->header, &rules) != HEADER_FINE)
         return refuse(gate, GATE_BAD_HEADER);
     return ask_or_release(gate, run);

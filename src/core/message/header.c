@@ -223,6 +223,7 @@ static void check_authors(struct header *header, const struct header_rules *rule
         authors++;
     if (header->has_sender)
         sender = author_list_read(found->sender, 1, &header->authors);
+    header->needs_sender = authors > 1 && !header->has_sender;
     header->from_unquoted = from == AUTHOR_LIST_UNQUOTED;
     header->sender_unquoted = sender == AUTHOR_LIST_UNQUOTED;
     if (from == AUTHOR_LIST_MALFORMED || (header->from_unquoted && !rules->repairs))
@@ -231,7 +232,7 @@ static void check_authors(struct header *header, const struct header_rules *rule
         fault(header, HEADER_BAD_SENDER);
     else if (rules->author_required && !header->has_from)
         fault(header, HEADER_NEEDS_FROM);
-    else if (authors > 1 && !header->has_sender)
+    else if (header->needs_sender && !rules->adds_sender)
         fault(header, HEADER_NEEDS_SENDER);
     else if (!rules->utf8_allowed && !bytes_is_ascii(buffer_bytes(&header->authors)))
         fault(header, HEADER_NEEDS_UTF8);
@@ -329,6 +330,8 @@ void header_fix(const struct header *header, const struct header_stamp *stamp, s
     size_t lines;
     if (!header->has_from && stamp->from.length > 0)
         add_field(out, "From", "<", stamp->from, ">");
+    if (header->needs_sender && stamp->from.length > 0)
+        add_field(out, "Sender", "<", stamp->from, ">");
     if (!header->has_date && stamp->now_ms > 0) {
         buffer_add_text(out, "Date: ");
         date_add(out, stamp->now_ms);

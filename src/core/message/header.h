@@ -30,7 +30,7 @@ enum header_fault {
     HEADER_BAD_FROM, /* not a plain list of addresses */
     HEADER_SENDER_TWICE,
     HEADER_BAD_SENDER,
-    HEADER_NEEDS_SENDER, /* several authors without Sender (RFC 5322 3.6.2) */
+    HEADER_NEEDS_SENDER, /* several authors without Sender (RFC 5322 3.6.2), and see adds_sender */
     HEADER_NEEDS_FROM,   /* see author_required */
     HEADER_NEEDS_UTF8,   /* an international address without SMTPUTF8 */
     HEADER_FAULTS
@@ -48,6 +48,7 @@ struct header {
     size_t line;
     struct buffer authors; /* addresses of From, then of Sender, each with an LF after it */
     bool has_from, has_sender, has_date, has_message_id, has_blind; /* blind: Bcc, Resent-Bcc */
+    bool needs_sender;                                              /* several authors, without Sender */
     bool from_unquoted, sender_unquoted;                            /* names that need quotes */
 };
 
@@ -63,6 +64,7 @@ struct header_rules {
      * fault */
     bool repairs;
     bool author_required; /* the sender is null: only From says whose message it is */
+    bool adds_sender;     /* header_stamp.from is given: a missing Sender is no fault (RFC 6409 8.1) */
 };
 enum header_fault header_check(struct header *header, const struct header_rules *rules);
 const char *header_fault_sentence(enum header_fault fault);
@@ -80,11 +82,12 @@ struct bytes header_field_name(struct bytes field);
 struct header_stamp {
     uint64_t now_ms;
     struct bytes message_id; /* without its brackets */
-    struct bytes from;       /* for a message without From; empty: none is added */
+    /* for a message without From, or with several authors and without Sender; empty: none is added */
+    struct bytes from;
 };
-/* Appends the header without Bcc and Resent-Bcc, with missing fields added (Date, Message-ID, From),
- * names in From and Sender quoted where they need it, and its empty line before text, and the content after
- * it. */
+/* Appends the header without Bcc and Resent-Bcc, with missing fields added (Date, Message-ID, From,
+ * Sender), names in From and Sender quoted where they need it, and its empty line before text, and the
+ * content after it. */
 void header_fix(const struct header *header, const struct header_stamp *stamp, struct buffer *out);
 
 #endif
