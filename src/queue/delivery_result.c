@@ -4,6 +4,7 @@
 
 #include "core/client/client_session.h"
 #include "core/message/dsn.h"
+#include "core/route/plan.h"
 #include "queue/queue_state.h"
 
 /* ---- events ---- */
@@ -46,6 +47,15 @@ static struct dsn_recipient dsn_entry(const struct mail_event *event, const stru
                                   .code = (uint32_t)event->code,
                                   .text = event->text,
                                   .peer = event->peer};
+}
+
+/* Why a mailbox of this machine cannot be written names its paths and users, which are the operator's: the
+ * sender reads what it means. RFC 3463 3.4: X.3 is the state of the mail system itself. */
+static void hide_local_reason(struct dsn_recipient *entry, const struct store_recipient *recipient)
+{
+    bool is_system = entry->code == 0 && entry->enhanced.length > 2 && entry->enhanced.at[2] == '3';
+    if (is_system && bytes_equal(recipient->destination, DESTINATION_LOCAL))
+        entry->text = BYTES("the mailbox is temporarily not available");
 }
 
 /* ---- reports ---- */
@@ -269,6 +279,7 @@ static bool decide(struct queue *queue, const struct queue_delivery *d, size_t i
     const struct delivery_result *result = &d->answer.results[i];
     struct mail_event event = attempt_event(d, i, now_ms);
     *dsn = dsn_entry(&event, &r->recipient);
+    hide_local_reason(dsn, r);
     if (event.kind == EVENT_DEFERRED) {
         bool local_early = d->transport == SCHEDULE_LOCAL && result->step < STEP_MAIL;
         uint64_t due_ms = due_again_ms(queue, &event, d->message.expires_ms, local_early, random, now_ms);
@@ -448,6 +459,7 @@ void delivery_result_expire(struct queue *queue, const struct store_message *mes
         results[i] = finish(queue, &recipients[i]);
         events_add(queue, &event, now_ms);
         about[i] = dsn_entry(&event, &recipients[i].recipient);
+        hide_local_reason(&about[i], &recipients[i]);
     }
     delivery_result_report(queue, message, about, count, now_ms);
     store_settle(queue->store, message->id, results, count);

@@ -2,6 +2,8 @@
 """Reports to senders (RFC 3461 to 3464), read by Python's email package."""
 import email
 import email.policy
+import os
+import re
 
 import pytest
 
@@ -134,7 +136,7 @@ def test_a_delay_is_told_once_and_then_the_end(server, peer):
     peer.says = "451 4.2.0 later"
     submit(server, ["bob@there.net"])
     late, over = reports(server, 2)
-    assert late.fates() == {"bob@there.net": ("delayed", "4.2.0")} and late.recipients[0]["Will-Retry-Until"] and "delivery attempts continue" in " ".join(late.words.split())
+    assert late.fates() == {"bob@there.net": ("delayed", "4.2.0")} and late.recipients[0]["Will-Retry-Until"] and re.search(r"delivery attempts continue until \w{3}, .* \+0000\. If they do not succeed, another report will tell you\.", " ".join(late.words.split()))
     assert over.fates() == {"bob@there.net": ("failed", "4.2.0")}
 
 
@@ -221,3 +223,22 @@ def test_the_configuration_may_have_all_told(mailboat, peer):
     assert ask_on_25(server, ["bob@example.org"], ADA)
     report, = reports(server)
     assert report.fates() == {"bob@example.org": ("delivered", "2.0.0")}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what belongs to another user")
+def test_paths_and_users_of_this_machine_are_not_the_senders_business(server, peer):
+    """Why a mailbox cannot be written is in the queue and the log; the sender reads what it means."""
+    with smtp(server, 25, starttls=False) as client:
+        client.sendmail("dora@there.net", ["bob@example.org"], "Subject: first\r\n\r\nhi\r\n")
+    server.arrivals("bob@example.org", "first")
+    home = server.data / "mail" / "example.org" / "bob"
+    os.chown(home, 31337, 31337)
+    with smtp(server, 25, starttls=False) as client:
+        client.sendmail("dora@there.net", ["bob@example.org"], "Subject: second\r\n\r\nhi\r\n")
+    server.wait_log("deferred", f"{home} belongs to user 31337")
+    until(lambda: len(peer.letters) >= 2)
+    for fate, (_, octets) in zip(("delayed", "failed"), peer.letters):
+        report = Report(octets)
+        assert report.fates()["bob@example.org"][0] == fate
+        assert "the mailbox is temporarily not available" in " ".join(report.words.split())
+        assert str(server.data).encode() not in octets and b"31337" not in octets

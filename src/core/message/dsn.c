@@ -144,7 +144,7 @@ static const char *advice_on(const struct dsn_recipient *r)
                         "recipient's mail administrator.";
     case DSN_DELAYED:
         return "You do not need to do anything, and please do not resend the message: delivery attempts "
-               "continue.";
+               "continue";
     case DSN_DELIVERED:
     case DSN_RELAYED:
     case DSN_EXPANDED: return "You requested this report; no action is required.";
@@ -170,6 +170,16 @@ static bool is_told_already(const struct dsn *dsn, size_t which)
     return false;
 }
 
+/* Ends the advice on a delay: until when, and what comes then. */
+static void add_delay(struct buffer *out, const struct dsn *dsn)
+{
+    if (dsn->expires_ms != 0) {
+        buffer_add_text(out, " until ");
+        date_add(out, dsn->expires_ms);
+    }
+    buffer_add_text(out, ". If they do not succeed, another report will tell you.");
+}
+
 /* Appends the outcome for one recipient as a sentence. */
 static void add_sentence(struct dsn_writer *w, const struct dsn_recipient *r)
 {
@@ -190,7 +200,12 @@ static void add_sentence(struct dsn_writer *w, const struct dsn_recipient *r)
     if (said.length > 0)
         add_wrapped(w->out, buffer_bytes(&said), "    ", w->utf8);
     buffer_free(&said);
-    add_wrapped(w->out, bytes_of_text(advice_on(r)), "", false);
+    struct buffer advice = {0};
+    buffer_add_text(&advice, advice_on(r));
+    if (r->action == DSN_DELAYED)
+        add_delay(&advice, w->dsn);
+    add_wrapped(w->out, buffer_bytes(&advice), "", false);
+    buffer_free(&advice);
 }
 
 static void add_words(struct dsn_writer *w)
