@@ -402,6 +402,36 @@ def test_each_recipient_has_a_reply_of_its_own(mailboat, tmp_path):
         peer.shutdown()
 
 
+class Unwilling(socketserver.StreamRequestHandler):
+    """Refuses LHLO; `said` is what the client sends after that, until it hangs up."""
+    said = []
+
+    def handle(self):
+        self.wfile.write(b"220 lmtp\r\n")
+        for line in self.rfile:
+            self.said.append(line)
+            self.wfile.write(b"554 5.3.2 not now\r\n" if line[:4] == b"LHLO" else b"221 bye\r\n")
+
+
+def test_after_a_failed_step_the_server_is_told_quit(mailboat, tmp_path):
+    path = tmp_path / "lmtp"
+    for parent in (tmp_path, *tmp_path.parents):
+        if str(parent).startswith("/tmp/"):
+            os.chmod(parent, parent.stat().st_mode | 0o011)
+    with socketserver.ThreadingUnixStreamServer(str(path), Unwilling) as peer:
+        peer.block_on_close = False
+        os.chmod(path, 0o666)
+        threading.Thread(target=peer.serve_forever, daemon=True).start()
+        server = mailboat(extra=f"mailboxes: {{deliver: lmtp, lmtp: \"unix:{path}\"}}\n")
+        server.add_user(ADA, PASSWORD)
+        with smtp(server, 587, user=ADA, password=PASSWORD) as client:
+            client.sendmail(ADA, [ADA], f"From: {ADA}\r\nSubject: later\r\n\r\nhi\r\n")
+        server.wait_log("deferred", f"to={ADA}", "not now")
+        until(lambda: b"QUIT\r\n" in Unwilling.said)
+        assert b"QUIT\r\n" in Unwilling.said
+        peer.shutdown()
+
+
 def test_bad_words(mailboat, tmp_path):
     server = mailboat(extra="mailboxes: {imap: 20143}\n")
     told = server.cli("mailboxes", check=False)

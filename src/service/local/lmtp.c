@@ -316,6 +316,10 @@ static void act(struct lmtp_connection *connection, const struct client_action *
         break;
     case CLIENT_SENT: answered(connection, action->results); break;
     case CLIENT_FAILED:
+        if (client_session_may_quit(&connection->session)) {
+            conn_write(&connection->conn, BYTES("QUIT\r\n"));
+            conn_flush(&connection->conn);
+        }
         if (connection->messages == 0)
             turn_away(connection, action->failure);
         end(connection);
