@@ -13,34 +13,36 @@ static void strip_controls(char *text)
             *text = '?';
 }
 
-bool error_set(struct error *error, int exit_code, const char *format, ...)
+/* Sets all of it; `number` is an errno, whose text follows, or 0. */
+static void set(struct error *error, int exit_code, int number, const char *format, va_list arguments)
 {
-    if (error == NULL)
-        return false;
-    va_list arguments;
-    va_start(arguments, format);
     vsnprintf(error->text, sizeof error->text, format, arguments);
-    va_end(arguments);
+    size_t used = strlen(error->text);
+    if (number != 0)
+        snprintf(error->text + used, sizeof error->text - used, ": %s", strerror(number));
     strip_controls(error->text);
     error->exit_code = exit_code;
-    error->number = 0;
+    error->number = number;
+}
+
+bool error_set(struct error *error, int exit_code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    if (error != NULL)
+        set(error, exit_code, 0, format, arguments);
+    va_end(arguments);
     return false;
 }
 
 bool error_set_errno(struct error *error, int exit_code, const char *format, ...)
 {
     int number = errno;
-    if (error == NULL)
-        return false;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(error->text, sizeof error->text, format, arguments);
+    if (error != NULL)
+        set(error, exit_code, number, format, arguments);
     va_end(arguments);
-    size_t used = strlen(error->text);
-    snprintf(error->text + used, sizeof error->text - used, ": %s", strerror(number));
-    strip_controls(error->text);
-    error->exit_code = exit_code;
-    error->number = number;
     return false;
 }
 

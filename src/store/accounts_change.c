@@ -119,53 +119,50 @@ static bool name_fits(struct bytes canonical, struct error *error)
                      COUNT_OF(local.length, "byte"), ACCOUNT_NAME_MAX);
 }
 
+/* Sets the password of a canonical address: ?1 is the address, ?2 the hash, ?3 the verifier. */
+static bool change_password(struct accounts *accounts, const char *sql, struct bytes canonical,
+                            struct bytes password, const char *what, struct error *error)
+{
+    struct buffer hash = {0};
+    char buffer[SASLPREP_MAX + 1];
+    password = saslprep(password, buffer);
+    bool done = hash_password(password, &hash, error);
+    if (done) {
+        struct verifier verifier = verifier_of(accounts, canonical, password);
+        done = change(accounts, sql,
+                      (struct accounts_value[]){{canonical, false},
+                                                {buffer_bytes(&hash), false},
+                                                {bytes_of(&verifier, sizeof verifier), true}},
+                      3, what, error);
+    }
+    buffer_free(&hash);
+    explicit_bzero(buffer, sizeof buffer);
+    return done;
+}
+
 bool accounts_user_add(struct accounts *accounts, struct bytes address, struct bytes password,
                        struct error *error)
 {
-    struct buffer canonical = {0}, hash = {0};
-    struct verifier verifier;
-    char buffer[SASLPREP_MAX + 1];
-    password = saslprep(password, buffer);
+    struct buffer canonical = {0};
     bool done = accounts_canonical_or_fail(&canonical, address, error) &&
                 name_fits(buffer_bytes(&canonical), error) &&
                 accounts_hosted_or_fail(accounts, buffer_bytes(&canonical), error) &&
-                hash_password(password, &hash, error);
-    if (done) {
-        verifier = verifier_of(accounts, buffer_bytes(&canonical), password);
-        done = change(
-            accounts,
-            "INSERT INTO user (address, password, scram, created) VALUES (?1, ?2, ?3, strftime('%s', 'now'))",
-            (struct accounts_value[]){{buffer_bytes(&canonical), false},
-                                      {buffer_bytes(&hash), false},
-                                      {bytes_of(&verifier, sizeof verifier), true}},
-            3, NULL, error);
-    }
+                change_password(accounts,
+                                "INSERT INTO user (address, password, scram, created) VALUES (?1, ?2, ?3, "
+                                "strftime('%s', 'now'))",
+                                buffer_bytes(&canonical), password, NULL, error);
     buffer_free(&canonical);
-    buffer_free(&hash);
-    explicit_bzero(buffer, sizeof buffer);
     return done;
 }
 
 bool accounts_user_password(struct accounts *accounts, struct bytes address, struct bytes password,
                             struct error *error)
 {
-    struct buffer canonical = {0}, hash = {0};
-    struct verifier verifier;
-    char buffer[SASLPREP_MAX + 1];
-    password = saslprep(password, buffer);
+    struct buffer canonical = {0};
     bool done = accounts_canonical_or_fail(&canonical, address, error) &&
-                hash_password(password, &hash, error);
-    if (done) {
-        verifier = verifier_of(accounts, buffer_bytes(&canonical), password);
-        done = change(accounts, "UPDATE user SET password = ?2, scram = ?3 WHERE address = ?1",
-                      (struct accounts_value[]){{buffer_bytes(&canonical), false},
-                                                {buffer_bytes(&hash), false},
-                                                {bytes_of(&verifier, sizeof verifier), true}},
-                      3, "user", error);
-    }
+                change_password(accounts, "UPDATE user SET password = ?2, scram = ?3 WHERE address = ?1",
+                                buffer_bytes(&canonical), password, "user", error);
     buffer_free(&canonical);
-    buffer_free(&hash);
-    explicit_bzero(buffer, sizeof buffer);
     return done;
 }
 

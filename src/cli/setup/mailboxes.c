@@ -67,26 +67,31 @@ static bool write_quotas(const struct config *config, struct error *error)
     return account_client_change(config, &asked, NULL, error);
 }
 
-static bool set_up(struct config *config, bool start, bool json, struct error *error)
+struct mailboxes_options {
+    const char *config;
+    bool json, start;
+};
+
+static bool set_up(struct config *config, const struct mailboxes_options *wish, struct error *error)
 {
     struct dovecot dovecot;
     bool made, started = false;
     if (!data_dir_prepare(config, services, error) || !data_dir_certificate(config, &made, error) ||
         !dovecot_find(&dovecot, config, error) || !write_quotas(config, error) ||
-        !dovecot_write(&dovecot, config, error) || (start && !dovecot_start(&dovecot, &started, error)))
+        !dovecot_write(&dovecot, config, error) || (wish->start && !dovecot_start(&dovecot, &started, error)))
         return false;
     const struct mailbox_ports ports[] = {{"imap", config->mailboxes.imap},
                                           {"imaps", config->mailboxes.imaps},
                                           {"pop3", config->mailboxes.pop3},
                                           {"pop3s", config->mailboxes.pop3s}};
-    if (json)
-        print_json(&dovecot, config, ports, ARRAY_LENGTH(ports), start);
+    if (wish->json)
+        print_json(&dovecot, config, ports, ARRAY_LENGTH(ports), wish->start);
     else
-        print_words(&dovecot, config, ports, ARRAY_LENGTH(ports), start, started);
+        print_words(&dovecot, config, ports, ARRAY_LENGTH(ports), wish->start, started);
     return true;
 }
 
-static bool stop(struct config *config, struct error *error)
+static bool stop(struct config *config, const struct mailboxes_options *wish, struct error *error)
 {
     struct dovecot dovecot;
     if (!dovecot_find(&dovecot, config, error) || !dovecot_stop(&dovecot, error))
@@ -95,12 +100,10 @@ static bool stop(struct config *config, struct error *error)
     return true;
 }
 
-struct mailboxes_options {
-    const char *config;
-    bool json, start;
-};
+typedef bool mailboxes_action(struct config *config, const struct mailboxes_options *wish,
+                              struct error *error);
 
-static int run_setup(const struct verb_call *call)
+static int run_action(const struct verb_call *call, mailboxes_action *act)
 {
     const struct mailboxes_options *wish = call->wish;
     struct config config;
@@ -108,24 +111,20 @@ static int run_setup(const struct verb_call *call)
     int exit_code = EX_OK;
     if (!options_config(&mailboxes_command, wish->config, &config, &exit_code))
         return exit_code;
-    if (!set_up(&config, wish->start, wish->json, &error))
+    if (!act(&config, wish, &error))
         exit_code = command_fail(&mailboxes_command, &error);
     config_free(&config);
     return exit_code;
 }
 
+static int run_setup(const struct verb_call *call)
+{
+    return run_action(call, set_up);
+}
+
 static int run_stop(const struct verb_call *call)
 {
-    const struct mailboxes_options *wish = call->wish;
-    struct config config;
-    struct error error = {0};
-    int exit_code = EX_OK;
-    if (!options_config(&mailboxes_command, wish->config, &config, &exit_code))
-        return exit_code;
-    if (!stop(&config, &error))
-        exit_code = command_fail(&mailboxes_command, &error);
-    config_free(&config);
-    return exit_code;
+    return run_action(call, stop);
 }
 
 /* Run by Dovecot when a mailbox crosses a threshold. */
