@@ -4,11 +4,12 @@ is blamed only once several servers are silent."""
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from mailboat import Mailboat
+from mailboat import Mailboat, make_certificate
 from networks import networks
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
@@ -63,3 +64,52 @@ def test_one_silent_server_blames_nobody_and_several_the_network(world, server):
     lines = [server.wait_log("deferred", to, timeout=60)[0] for to in recipients]
     blamed = [line for line in lines if "; cause: " in line]
     assert len(blamed) == 1 and "; cause: outgoing 25 is blocked" in blamed[0] and "smarthost" in blamed[0], lines
+
+
+# ---- TLS ----
+
+CUT = """import socketserver
+class Session(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(b"220 peer\\r\\n")
+        for line in self.rfile:
+            tls = line.upper().startswith(b"STARTTLS")
+            self.wfile.write(b"220 go\\r\\n" if tls else b"250-peer\\r\\n250 STARTTLS\\r\\n")
+            if tls:
+                self.rfile.peek(1)
+                return
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("%s", 25), Session).serve_forever()
+"""
+BAD_TLS = {
+    "expired": ({"expired": True}, "the certificate of mx0.d0.example.test expired on 1 Feb 2020"),
+    "early": ({"early": True}, "the certificate of mx0.d0.example.test is valid from 1 Jan 2099 on: this machine's clock may be wrong"),
+    "other name": ({"names": ["www.hosting.example"]}, "the certificate of mx0.d0.example.test is for another name (www.hosting.example)"),
+    "self-signed": ({"self_signed": True}, "self-signed"),
+    "cut": (None, "the connection to mx0.d0.example.test is cut as soon as TLS begins"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_TLS)
+def test_what_is_wrong_with_tls_is_the_cause(world, tmp_path, certificates, kind):
+    """Where the configuration demands a verified server, the reason says what is wrong with it."""
+    wrong, cause = BAD_TLS[kind]
+    world.clear()
+    if wrong is None:
+        peer = world.start(world.server, sys.executable, "-c", CUT % ADDRESSES[0])
+    else:
+        names = wrong.pop("names", ["mx0.d0.example.test"])
+        make_certificate(certificates, tmp_path, "bad", *names, **wrong)
+        peer = world.start(world.server, sys.executable, Path(__file__).with_name("tls_peer.py"), ADDRESSES[0], tmp_path / "log",
+                           "--cert", tmp_path / "bad.pem", tmp_path / "bad.key", stdout=subprocess.DEVNULL)
+    server = Mailboat(tmp_path / "server", certificates, domains=("sender.test",), wrapper=["ip", "netns", "exec", world.client],
+                      relay=f"relay: {{via: mx, ca_file: {certificates / 'ca.pem'}, tls: {{\"*\": verify}}}}\n").start()
+    try:
+        world.wait_port(25, address=ADDRESSES[0])
+        line = server.wait_log("deferred", send(server, 0))[0]
+        assert "; cause: " in line and cause in line.partition("; cause: ")[2], line
+        assert not (tmp_path / "log").exists()  # nothing left in spite of it
+    finally:
+        server.stop()
+        peer.terminate()
+        peer.wait()
