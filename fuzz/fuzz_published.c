@@ -64,6 +64,9 @@ static void check_page(struct choices *choices, struct published facts)
     facts.pop3s = choose(choices, 2) == 0 ? 995 : 0;
     facts.imaps = choose(choices, 2) == 0 ? 993 : 0;
     published_page(&out, &facts);
+    facts.domain = bytes_none();
+    published_page(&out, &facts);
+    facts.domain = BYTES("example.org");
     published_autodiscover_json(&out, &facts);
     published_autodiscover_error(&out);
     INSIST(bytes_is_utf8(buffer_bytes(&out)) &&

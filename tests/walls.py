@@ -43,7 +43,7 @@ CORE_MAY_INCLUDE = {
     "server": {"smtp", "sasl", "message"},
     "port": {"dns", "client", "route", "smtp"},
     "diagnosis": {"dns", "port", "route", "message"},
-    "domain": {"dns", "route"},
+    "domain": {"dns", "route", "trust"},
     "text": {"dns", "smtp", "port", "queue"},
     "import": {"port"},
     "trust": {"dns", "smtp", "message", "route"},

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "core/domain/sts_settings.h"
 #include "core/route/route_rules.h"
 #include "core/route/tls_policy.h"
 #include "core/server/server_session.h"
@@ -136,6 +137,12 @@ struct config {
         uint16_t port, tls_port;
     } web; /* ports of HTTP and HTTPS; 0: none */
     struct {
+        enum sts_setting mode;
+        uint64_t max_age_ms;
+        const char **mx; /* hosts and patterns in lower case; none: the hostname */
+        size_t mx_count;
+    } mta_sts; /* the policy that web publishes for the domains of this server */
+    struct {
         uint32_t messages_per_hour, recipients_per_hour; /* per account; 0: no limit */
         /* "ACCOUNT ADDRESS" or "ACCOUNT *@DOMAIN": additional sender addresses of an account */
         const char **send_as;
@@ -211,6 +218,9 @@ bool config_is_forwarder(const struct config *config, const struct route_address
 
 /* Returns the TLS policy configured for this domain. */
 enum tls_wish config_tls_wish(const struct config *config, struct bytes domain);
+
+/* Returns the MTA-STS policy that is published; it lives as long as the configuration. */
+struct sts_settings config_sts_settings(const struct config *config);
 
 /* Appends the effective configuration as YAML for config_load(), without secrets. */
 void config_write(const struct config *config, struct buffer *out);

@@ -73,6 +73,9 @@ bool config_complete_old_tls(const struct config_reader *reader, const yaml_node
 /* ---- trust_keys.c ---- */
 bool config_complete_trust(const struct config_reader *reader);
 
+/* ---- sts_keys.c ---- */
+bool config_complete_sts(const struct config_reader *reader);
+
 /* ---- complete.c ---- */
 /* Returns where a key is set; NULL: nowhere. */
 const yaml_node_t *config_read_said_at(const struct config_reader *reader, const char *path);

@@ -20,7 +20,8 @@ const char *const tls_wishes[] = {"may", "auto", "encrypt", "verify", "dane", "n
 static const char *const dnssecs[] = {"auto", "required", "off", NULL};
 static const char *const delivers[] = {"maildir", "lmtp", NULL};
 static const char *const stores[] = {"sqlite", NULL};
-static const char *const trust_modes[] = {"enforce", "observe", "off", NULL}; /* enum verdict_mode */
+static const char *const sts_modes[] = {"enforce", "testing", "none", "off", NULL}; /* enum sts_setting */
+static const char *const trust_modes[] = {"enforce", "observe", "off", NULL};       /* enum verdict_mode */
 static const char *const formats[] = {"logfmt", "json", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const successes[] = {"users", "all", NULL}; /* enum report_success */
@@ -105,6 +106,13 @@ const struct config_key config_keys[] = {
      "port of HTTP at web.address, such as 80; 0 disables it"},
     {"web.tls_port", KEY_PORT, AT(web.tls_port), 0, 65535, NULL, "0",
      "port of HTTPS at web.address, such as 443; 0 disables it"},
+    {"mta_sts.mode", KEY_CHOICE, AT(mta_sts.mode), 0, 0, sts_modes, "enforce",
+     "MTA-STS policy that web publishes for the domains of this server: enforce, testing, none or off"},
+    {"mta_sts.max_age", KEY_DURATION, AT(mta_sts.max_age_ms), DAY_MS, YEAR_MS, NULL, "7d",
+     "how long other servers keep the policy"},
+    {"mta_sts.mx", KEY_LIST, AT(mta_sts.mx), 0, 64, NULL, "[]",
+     "servers that the policy lists, as in the MX records: [mx.example.org, \"*.example.net\"]; none: "
+     "hostname"},
     {"limits.message_size", KEY_SIZE, AT(limits.message_size), 64 * 1024, (uint64_t)1 << 40, NULL, "50MiB",
      "size limit of a message"},
     {"limits.recipients", KEY_NUMBER, AT(limits.recipients), 100, 5000, NULL, "1000",

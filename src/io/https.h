@@ -9,6 +9,7 @@
 enum {
     HTTPS_REDIRECTS_MAX = 3,
     HTTPS_CONNECT_MS = 1500,
+    HTTPS_PORT = 443,
 };
 
 /* Appends the body of a 200 response. `ca_file`: CA certificates to trust instead of the system's, or

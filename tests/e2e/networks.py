@@ -44,8 +44,10 @@ www.bare  IN A 192.0.2.2
 
 
 class Networks:
-    def __init__(self, folder):
+    def __init__(self, folder, reverse=False):
+        """`reverse`: nsd serves the reverse names of 192.0.2.0/24 and 2001:db8::/32, too."""
         self.folder = Path(folder)
+        self.reverse = reverse
         mark = uuid.uuid4().hex[:6]
         self.client, self.server = f"mbc-{mark}", f"mbs-{mark}"
         self.running = []
@@ -136,11 +138,20 @@ remote-control:
 zone:
   name: example.test
   zonefile: example.test.zone
-""")
+""" + "".join(f"zone:\n  name: {zone}\n  zonefile: reverse.zone\n" for zone in self.reverse_zones()))
+        self.change_reverse("")
         self.start_nsd()
         self.start(self.server, "dnsmasq", "-k", "-C", "/dev/null", "-R", "-h", "--user=root", "--pid-file=", "--bind-interfaces", f"--listen-address={SERVER}",
-                   "--server=/example.test/127.0.0.1#5300", "--cache-size=0", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                   "--server=/example.test/127.0.0.1#5300", *(f"--server=/{zone}/127.0.0.1#5300" for zone in self.reverse_zones()), "--cache-size=0", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.wait_port(53)
+
+    def reverse_zones(self):
+        return ["arpa"] if self.reverse else []
+
+    def change_reverse(self, lines):
+        """Takes effect with the next change_zone()."""
+        (self.folder / "reverse.zone").write_text("$ORIGIN arpa.\n$TTL 60\n@ IN SOA ns.example.test. root.example.test. 1 60 60 60 60\n"
+                                                  "@ IN NS ns.example.test.\n" + lines)
 
     def start_nsd(self):
         self.nsd = self.start(self.server, "nsd", "-d", "-c", self.folder / "nsd.conf", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -172,8 +183,8 @@ zone:
 
 
 @contextlib.contextmanager
-def networks(folder):
-    net = Networks(folder)
+def networks(folder, **options):
+    net = Networks(folder, **options)
     try:
         yield net.up()
     finally:

@@ -20,7 +20,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from mailboat import PATIENCE, PROGRAM, Mailboat, free_port, make_certificate, until
-from networks import networks
+from networks import ZONE, networks
 
 ADA = "ada@example.org"
 
@@ -135,6 +135,22 @@ def test_a_page_for_people(web):
     assert "<html lang=" in text and "form-action 'self'" in headers["Content-Security-Policy"]
     assert not re.search(r"(src|href)=|url\(|@import", text)  # nothing comes from elsewhere
     assert "<form" not in text  # Apple's profile, which there is only with a server to read from
+
+
+def test_the_servers_own_name_has_a_page(web):
+    for host in ("mx.example.org", "MX.example.org:8025", "mx.example.org."):
+        status, body, _ = web.ask("/", Host=host)
+        text = body.decode()
+        assert status == 200 and "<title>Mail server mx.example.org</title>" in text and f"<code>{web.server.ports[465]}</code></td><td>SSL/TLS" in text
+    assert web.ask("/mail/config-v1.1.xml", Host="mx.example.org")[0] == 404  # it is of no domain
+    assert web.ask("/", Host="mx2.example.org")[0] == 404
+
+
+@pytest.mark.parametrize("host, code", [("mta-sts.example.org", 200), ("MTA-STS.Example.ORG:443", 200), ("mta-sts.xn--bcher-kva.example", 200), ("example.org", 404),
+                                        ("mta-sts.elsewhere.net", 404), ("mta-sts.", 404), ("autoconfig.example.org", 404), ("", 404)])
+def test_the_mta_sts_policy_is_that_of_our_domains(web, host, code):
+    status, body, headers = web.ask("/.well-known/mta-sts.txt", Host=host)
+    assert status == code and headers["Content-Type"] == "text/plain; charset=utf-8" and (b"mx: mx.example.org\n" in body) == (code == 200)
 
 
 def test_nobody_learns_which_addresses_there_are(web):
@@ -312,7 +328,7 @@ def test_the_web_comes_and_goes_with_a_reload(tmp_path, certificates):
 @pytest.fixture(scope="module")
 def net(tmp_path_factory, certificates):
     folder = tmp_path_factory.mktemp("web-net")
-    make_certificate(certificates, folder, "web", "autoconfig.auto.example.test", "mail.example.test")
+    make_certificate(certificates, folder, "web", "autoconfig.auto.example.test", "mta-sts.auto.example.test", "mail.example.test")
     with networks(folder / "nets") as net:
         server = net.server_of_mail = net.mailboat(folder / "server", certificates)
         net.web_config = "web: {address: 0.0.0.0, port: 80, tls_port: 443}\n"
@@ -399,6 +415,30 @@ def test_a_port_is_published_while_it_answers(clear_net):
     net.refuse(587, 465)  # none answers: nothing is known, and all stay
     look_again("port_check_inconclusive")
     assert published() == [587, 465, 2525]
+
+
+def test_mta_sts_is_proposed_once_its_policy_is_served(clear_net):
+    net, server = clear_net, clear_net.server_of_mail
+    host = "mta-sts IN A 192.0.2.2\n"
+
+    def ask(*more):
+        return net.run(PROGRAM, "dns", "auto.example.test", *more, "--config", server.config, where=net.server)
+
+    def row(*lines):
+        net.change_zone(ZONE + "$ORIGIN auto.example.test.\n@ IN MX 10 mail.example.test.\n" + "".join(lines))
+        return {r["subject"]: r for r in json.loads(ask("--check", "--json").stdout)["records"]}.get("MTA-STS")
+    try:
+        printed = ask().stdout
+        assert "MTA-STS: not proposed" in printed and "mta-sts.auto.example.test. IN CNAME mail.example.test." in printed and "_mta-sts" not in printed
+        assert row('_mta-sts IN TXT "v=STSv1; id=1"\n')["fault"] == "sts_not_served"  # announced, and not there
+        assert row(host)["verdict"] == "missing"
+        record, = re.findall(r'^_mta-sts\.auto\.example\.test\. IN TXT "v=STSv1; id=[0-9a-f]{16}"$', ask().stdout, re.M)
+        assert row(host, record + "\n")["verdict"] == "right"
+        assert row(host, record + "\n", "@ IN MX 20 other.example.test.\n")["fault"] == "sts_mx"
+        policy = net.run("curl", "-sf", "--cacert", net.ca, "--connect-to", "::192.0.2.2:", "https://mta-sts.auto.example.test/.well-known/mta-sts.txt", check=True)
+        assert policy.stdout.splitlines() == ["version: STSv1", "mode: enforce", "mx: mail.example.test", "max_age: 604800"]
+    finally:
+        net.change_zone(ZONE)
 
 
 def test_ports_reads_it_back(clear_net):

@@ -92,6 +92,7 @@ static void what_is_shown_can_be_read_back(void **state)
              "submission: {local: {protect_accounts: false, users: [{user: www-data, senders: [\"*\"]}, "
              "{user: 7, messages_per_hour: 0}]}}\nqueue: {hold: true, retry: {first: 90s, factor: 1.5}}\n"
              "resolver: {servers: [\"127.0.0.1:5353\"]}\nlog: {format: json, level: warn}\n"
+             "mta_sts: {mode: testing, max_age: 30d, mx: [mx.a.example, \"*.b.example\"]}\n"
              "trust: {mode: observe, arc_trusted: [a.example], forwarders: [192.0.2.1, \"*.b.example\"]}\n"));
     config_write(&config, &first);
     config_free(&config);
@@ -485,12 +486,34 @@ static void nothing_of_a_command_is_left_in_memory(void **state)
     unlink(path);
 }
 
+static void a_policy_is_published_unless_it_is_off(void **state)
+{
+    assert_true(parse(BASE));
+    struct sts_settings sts = config_sts_settings(&config);
+    assert_true(sts.mode == STS_SETTING_ENFORCE && sts.max_age_s == 7 * 86400 && sts.mx_count == 0);
+    config_free(&config);
+    assert_true(parse(BASE "mta_sts: {mode: off, max_age: 1d, mx: [mx.example.net, \"*.example.net\"]}\n"));
+    sts = config_sts_settings(&config);
+    assert_true(sts.mode == STS_SETTING_OFF && sts.max_age_s == 86400 && sts.mx_count == 2);
+    config_free(&config);
+    assert_true(parse(BASE "mta_sts: {max_age: 365d}\n"));
+    config_free(&config);
+    REFUSED(BASE "mta_sts:\n  mode: strict\n", 3, "strict", "testing");
+    REFUSED(BASE "mta_sts:\n  max_age: 23h\n", 3, "23h", "");
+    REFUSED(BASE "mta_sts:\n  max_age: 366d\n", 3, "366d", "");
+    REFUSED(BASE "mta_sts:\n  mx: [192.0.2.1]\n", 3, "192.0.2.1", "*.example.org");
+    REFUSED(BASE "mta_sts:\n  mx: [\"*\"]\n", 3, "*", "name of a server");
+    REFUSED(BASE "mta_sts:\n  mx: [\"mx.*.example\"]\n", 3, "mx.*", "name of a server");
+    REFUSED(BASE "mta_sts:\n  mx: [localhost]\n", 3, "localhost", "name of a server");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(three_lines_are_a_server),
         cmocka_unit_test(the_role_of_port_25_is_mx_and_was_relay),
         cmocka_unit_test(what_is_shown_can_be_read_back),
+        cmocka_unit_test(a_policy_is_published_unless_it_is_off),
         cmocka_unit_test(routes_by_domain),
         cmocka_unit_test(local_users_have_rules_of_their_own),
         cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),

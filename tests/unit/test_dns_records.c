@@ -1,143 +1,156 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DNS answers about a domain: compared by meaning, and safe to print. */
+/* The records that are proposed: in a zone's syntax, and as fields of a web form. */
 #include "core/domain/dns_records.h"
+#include "core/route/sts.h"
+#include "core/trust/dmarc_record.h"
+#include "core/trust/spf_record.h"
+#include "core/trust/tlsrpt.h"
 #include "unit.h"
 
 static const uint8_t digest[TLSA_KEY_DIGEST] = {1, 2, 3};
-static const struct domain_facts facts = {
-    .domain = BYTES("example.org"),
-    .hostname = BYTES("mx.example.org"),
-    .addresses = {{{192, 0, 2, 1}, false}, {{0x20, 1, 0xd, 0xb8}, true}},
-    .address_count = 2,
-    .starttls = {587},
-    .implicit = {465},
-    .imaps = 993,
-    .key_digest = digest};
+static char long_key[393];
+static struct domain_facts facts;
+static struct domain_record records[DOMAIN_RECORDS_MAX];
 static struct arena arena;
 
-static struct domain_finding judged(enum domain_subject subject, const struct dns_answer *said)
+static int start(void **state)
 {
-    struct domain_record records[DOMAIN_RECORDS_MAX];
-    size_t count = domain_records(&facts, &arena, records);
-    for (size_t i = 0; i < count; i++)
-        if (records[i].subject == subject)
-            return domain_compare(&facts, &records[i], said, &arena);
-    fail();
-    return (struct domain_finding){0};
+    memset(long_key, 'A', sizeof long_key - 1);
+    facts = (struct domain_facts){
+        .domain = BYTES("example.org"),
+        .hostname = BYTES("mx.example.org"),
+        .addresses = {{{192, 0, 2, 1}, false}, {{0x20, 1, 0xd, 0xb8}, true}},
+        .address_count = 2,
+        .starttls = {587},
+        .imaps = 993,
+        .key_digest = digest,
+        .keys = {{.record = {BYTES("example.org"), BYTES("s1"), DKIM_RSA_SHA256, bytes_of_text(long_key)}}},
+        .key_count = 1};
+    return 0;
 }
 
-static struct domain_finding text_judged(enum domain_subject subject, const char *first, const char *second)
-{
-    struct dns_record records[] = {{.data = bytes_of_text(first)},
-                                   {.data = bytes_of_text(second == NULL ? "" : second)}};
-    struct dns_answer said = {.status = DNS_FOUND, .records = records, .count = second == NULL ? 1 : 2};
-    return judged(subject, &said);
-}
-
-static int cleared(void **state)
+static int clear(void **state)
 {
     arena_clear(&arena);
     return 0;
 }
 
-/* ---- texts ---- */
-
-static void spf_is_right_where_it_lets_us_send(void **state)
+static const struct domain_record *record_of(enum domain_subject subject)
 {
-    static const struct {
-        const char *text;
-        enum domain_verdict verdict;
-    } cases[] = {
-        {"v=spf1 mx -all", RECORD_RIGHT},
-        {"v=spf1 a:MX.example.org -all", RECORD_RIGHT},
-        {"v=spf1 +all", RECORD_RIGHT},
-        {"v=spf1 ip4:192.0.2.0/24 -all", RECORD_RIGHT},
-        {"v=spf1 ip4:192.0.2.1 -all", RECORD_RIGHT},
-        {"v=spf1 ip6:2001:db8::/32 -all", RECORD_RIGHT},
-        {"V=SPF1 ip4:0.0.0.0/0 -all", RECORD_RIGHT},
-        {"v=spf1 -all", RECORD_DIFFERENT},
-        {"v=spf1 ip4:192.0.2.2 -all", RECORD_DIFFERENT},
-        {"v=spf1 ip4:192.0.2.0/33 -all", RECORD_DIFFERENT},
-        {"v=spf1 ip4:192.0.2 -all", RECORD_DIFFERENT},
-        {"v=spf1 ip6:192.0.2.1 -all", RECORD_DIFFERENT},
-        {"v=spf1 ip6:2001:db9::/32 -all", RECORD_DIFFERENT},
-        {"v=spf1 -mx +all", RECORD_DIFFERENT},
-        {"v=spf1", RECORD_DIFFERENT},
-        {"v=spf1 include:_spf.example.net -all", RECORD_UNSURE},
-        {"v=spf1 redirect=_spf.example.net", RECORD_UNSURE},
-        {"v=spf1 a -all", RECORD_UNSURE},
-        {"v=spf2 mx", RECORD_MISSING},
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
-        if (text_judged(SUBJECT_SPF, cases[i].text, NULL).verdict != cases[i].verdict)
-            fail_msg("%s is %s", cases[i].text,
-                     domain_verdict_name(text_judged(SUBJECT_SPF, cases[i].text, NULL).verdict));
+    size_t count = domain_records(&facts, &arena, records);
+    assert_true(count > 0 && count <= DOMAIN_RECORDS_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (records[i].subject == subject)
+            return &records[i];
+    return NULL;
 }
 
-static void of_two_records_none_counts(void **state)
+static void long_text_is_in_strings(void **state)
 {
-    assert_int_equal(text_judged(SUBJECT_SPF, "v=spf1 mx", "v=spf1 -all").verdict, RECORD_DIFFERENT);
-    assert_int_equal(text_judged(SUBJECT_DMARC, "v=DMARC1; p=none", "v=DMARC1; p=reject").verdict,
-                     RECORD_DIFFERENT);
-    assert_int_equal(text_judged(SUBJECT_DMARC, "v=DMARC1; p=none", "something else").verdict, RECORD_RIGHT);
-    assert_int_equal(text_judged(SUBJECT_MTA_STS, "v=STSv1; id=1", NULL).verdict, RECORD_RIGHT);
+    const struct domain_record *key = record_of(SUBJECT_DKIM);
+    struct bytes first = bytes_from(key->value, 1);
+    assert_text(key->name, "s1._domainkey.example.org");
+    assert_int_equal(key->text.length, 18 + 392);
+    assert_int_equal(bytes_search(first, BYTES("\" \"")), 255);
+    assert_int_equal(key->value.length, key->text.length + 5);
+    assert_true(key->needed);
+    facts.keys[0].stage = KEY_RETIRED;
+    assert_false(record_of(SUBJECT_DKIM)->needed);
 }
 
-/* ---- what is shown ---- */
-
-static void strangers_do_not_write_on_the_terminal(void **state)
+static void values_are_as_their_readers_want_them(void **state)
 {
-    assert_text(text_judged(SUBJECT_SPF, "v=spf1 \x1b[31m\x9b -all", NULL).found, "\"v=spf1 ?[31m? -all\"");
-    assert_text(text_judged(SUBJECT_SPF,
-                            "v=spf1 \xc2\x9b"
-                            "31m \xe2\x80\xae \xc3\xa9 -all",
-                            NULL)
-                    .found,
-                "\"v=spf1 ?31m ? \xc3\xa9 -all\"");
+    struct dmarc_record dmarc;
+    struct report_uris rua;
+    assert_text(record_of(SUBJECT_MX)->value, "10 mx.example.org.");
+    assert_text(record_of(SUBJECT_MX)->text, "mx.example.org");
+    assert_int_equal(record_of(SUBJECT_MX)->priority, 10);
+    assert_int_equal(spf_record_fault(record_of(SUBJECT_SPF)->text).length, 0);
+    assert_int_equal(spf_record_fault(record_of(SUBJECT_HELO_SPF)->text).length, 0);
+    assert_text(record_of(SUBJECT_HELO_SPF)->name, "mx.example.org");
+    assert_true(dmarc_record_read(record_of(SUBJECT_DMARC)->text, &dmarc) && dmarc.usable &&
+                dmarc.rua.count == 1);
+    assert_true(tlsrpt_read(record_of(SUBJECT_TLS_RPT)->text, &rua));
+    assert_text(record_of(SUBJECT_TLSA)->value,
+                "3 1 1 0102030000000000000000000000000000000000000000000000000000000000");
+    assert_non_null(strstr(domain_subject_use(SUBJECT_TLSA), "new key"));
+    assert_text(record_of(SUBJECT_PTR)->name, "1.2.0.192.in-addr.arpa");
+    assert_text(record_of(SUBJECT_SRV)->value, "0 1 587 mx.example.org.");
+    facts.hostname = BYTES("example.org");
+    assert_null(record_of(SUBJECT_HELO_SPF)); /* the domain's record is its own */
 }
 
-static void an_answer_that_cannot_be_believed_is_none(void **state)
+static void a_form_wants_names_below_the_domain(void **state)
 {
-    static const enum dns_status statuses[] = {DNS_BOGUS, DNS_SERVER_FAILURE, DNS_UNKNOWN};
-    struct dns_answer said = {.status = DNS_NXDOMAIN};
-    assert_int_equal(judged(SUBJECT_MX, &said).verdict, RECORD_MISSING);
-    for (size_t i = 0; i < ARRAY_LENGTH(statuses); i++) {
-        said.status = statuses[i];
-        assert_int_equal(judged(SUBJECT_MX, &said).verdict, RECORD_UNKNOWN);
+    assert_text(domain_record_form_name(&facts, record_of(SUBJECT_MX), &arena), "@");
+    assert_text(domain_record_form_name(&facts, record_of(SUBJECT_DMARC), &arena), "_dmarc");
+    assert_text(domain_record_form_name(&facts, record_of(SUBJECT_DKIM), &arena), "s1._domainkey");
+    assert_text(domain_record_form_name(&facts, record_of(SUBJECT_ADDRESS), &arena), "mx");
+    assert_text(domain_record_form_name(&facts, record_of(SUBJECT_PTR), &arena), "1.2.0.192.in-addr.arpa.");
+    facts.hostname = BYTES("mx.notexample.org");
+    assert_text(domain_record_form_name(&facts, record_of(SUBJECT_ADDRESS), &arena), "mx.notexample.org.");
+}
+
+static void mta_sts_is_proposed_once_its_policy_is_served(void **state)
+{
+    struct bytes id;
+    assert_null(record_of(SUBJECT_MTA_STS));
+    assert_null(record_of(SUBJECT_STS_HOST));
+    facts.web = true;
+    assert_text(record_of(SUBJECT_STS_HOST)->name, "mta-sts.example.org");
+    facts.sts.mode = STS_SETTING_OFF;
+    assert_null(record_of(SUBJECT_STS_HOST));
+    facts.sts_served = BYTES("version: STSv1\nmode: enforce\nmx: mx.example.org\nmax_age: 86400\n");
+    struct dns_record dns = {.data = record_of(SUBJECT_MTA_STS)->text};
+    assert_true(sts_read_records(&dns, 1, &id) && id.length == 16);
+    struct bytes before = dns.data;
+    facts.sts_served = BYTES("version: STSv1\nmode: enforce\nmx: mx.example.org\nmax_age: 86401\n");
+    assert_false(bytes_equal(record_of(SUBJECT_MTA_STS)->text, before)); /* another policy, another id */
+}
+
+static void policies_are_as_configured(void **state)
+{
+    static const char *const mx[] = {"mx.example.org", "*.example.net"};
+    struct sts_settings settings = {.max_age_s = 86400};
+    struct sts_policy policy;
+    for (int mode = STS_SETTING_ENFORCE; mode < STS_SETTING_OFF; mode++) {
+        settings.mode = (enum sts_setting)mode;
+        assert_true(
+            sts_read_policy(sts_settings_policy(&settings, BYTES("mx.example.org"), &arena), &policy));
+        assert_true(sts_lists(&policy, BYTES("mx.example.org")) && policy.max_age_s == 86400);
+        assert_true(!sts_lists(&policy, BYTES("mx2.example.net")));
     }
+    settings.mx = mx;
+    settings.mx_count = 2;
+    assert_true(sts_read_policy(sts_settings_policy(&settings, BYTES("x.example.org"), &arena), &policy));
+    assert_true(policy.pattern_count == 2 && sts_lists(&policy, BYTES("mx2.example.net")));
 }
 
-static void hosts_keys_and_ports_are_compared(void **state)
+/* All ports and addresses that there can be. */
+static void the_fullest_list_has_room(void **state)
 {
-    struct dns_record record = {.name = BYTES("MX.example.org"),
-                                .port = 587,
-                                .usage = 3,
-                                .selector = 1,
-                                .matching = 1,
-                                .data = bytes_of(digest, sizeof digest),
-                                .address = {192, 0, 2, 1}};
-    struct dns_answer said = {.status = DNS_FOUND, .records = &record, .count = 1};
-    static const enum domain_subject subjects[] = {SUBJECT_ADDRESS, SUBJECT_PTR, SUBJECT_MX, SUBJECT_SRV,
-                                                   SUBJECT_TLSA};
-    for (size_t i = 0; i < ARRAY_LENGTH(subjects); i++)
-        assert_int_equal(judged(subjects[i], &said).verdict, RECORD_RIGHT);
-    assert_true(judged(SUBJECT_TLSA, &said).hint.length > 0); /* without DNSSEC */
-    record = (struct dns_record){.name = BYTES("mx.example.net"), .port = 587, .data = BYTES("x")};
-    assert_int_equal(judged(SUBJECT_ADDRESS, &said).verdict, RECORD_UNSURE);
-    for (size_t i = 1; i < ARRAY_LENGTH(subjects); i++)
-        assert_int_equal(judged(subjects[i], &said).verdict, RECORD_DIFFERENT);
-    record = (struct dns_record){.name = BYTES("mx.example.org"), .port = 25};
-    assert_int_equal(judged(SUBJECT_SRV, &said).verdict, RECORD_DIFFERENT);
+    facts.address_count = DOMAIN_ADDRESSES_MAX;
+    facts.key_count = DOMAIN_KEYS_MAX;
+    for (size_t i = 0; i < DOMAIN_KEYS_MAX; i++)
+        facts.keys[i] = facts.keys[0];
+    for (size_t i = 0; i < 4; i++)
+        facts.starttls[i] = (uint16_t)(1000 + i);
+    facts.implicit[0] = facts.implicit[1] = 465;
+    facts.imap = facts.imaps = facts.pop3 = facts.pop3s = 1;
+    facts.web = true;
+    facts.sts_served = BYTES("x");
+    assert_true(domain_records(&facts, &arena, records) <= DOMAIN_RECORDS_MAX);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(spf_is_right_where_it_lets_us_send, cleared),
-        cmocka_unit_test_teardown(of_two_records_none_counts, cleared),
-        cmocka_unit_test_teardown(strangers_do_not_write_on_the_terminal, cleared),
-        cmocka_unit_test_teardown(an_answer_that_cannot_be_believed_is_none, cleared),
-        cmocka_unit_test_teardown(hosts_keys_and_ports_are_compared, cleared),
+        cmocka_unit_test_setup_teardown(long_text_is_in_strings, start, clear),
+        cmocka_unit_test_setup_teardown(values_are_as_their_readers_want_them, start, clear),
+        cmocka_unit_test_setup_teardown(a_form_wants_names_below_the_domain, start, clear),
+        cmocka_unit_test_setup_teardown(mta_sts_is_proposed_once_its_policy_is_served, start, clear),
+        cmocka_unit_test_setup_teardown(policies_are_as_configured, start, clear),
+        cmocka_unit_test_setup_teardown(the_fullest_list_has_room, start, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

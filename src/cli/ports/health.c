@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/timex.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -295,36 +296,57 @@ static void examine_mailboxes(struct health *health, const struct config *config
 
 /* ---- DNS ---- */
 
+/* Appends what is not right, each subject once: "SPF wrong, DKIM missing". */
+static void add_wrong(const struct dns_lookup *lookup, struct buffer *out)
+{
+    bool told[DOMAIN_SUBJECTS][DOMAIN_VERDICTS] = {{false}};
+    for (size_t i = 0; i < lookup->check.row_count; i++) {
+        const struct domain_row *row = &lookup->check.rows[i];
+        enum domain_verdict verdict = row->finding.verdict;
+        enum domain_subject subject = row->record.subject;
+        bool matters = verdict == RECORD_DIFFERENT || verdict == RECORD_UNKNOWN ||
+                       (verdict == RECORD_MISSING && row->record.needed);
+        if (matters && !told[subject][verdict])
+            buffer_add_format(out, "%s%s %s", out->length == 0 ? "" : ", ", domain_subject_name(subject),
+                              domain_verdict_status(verdict));
+        told[subject][verdict] = told[subject][verdict] || matters;
+    }
+}
+
+/* Says in short what mailboat dns --check says. */
+static void examine_found(struct health *health, const char *domain, struct dns_lookup *lookup)
+{
+    struct buffer wrong = {0};
+    struct arena *arena = &health->arena;
+    const char *hint = arena_format(arena, "mailboat dns %s --check shows what exists and what to set",
+                                    domain);
+    add_wrong(lookup, &wrong);
+    bool fine = wrong.length == 0, harmless = dns_lookup_exit_code(lookup) == EX_OK;
+    health_note(health,
+                fine       ? HEALTH_FINE
+                : harmless ? HEALTH_WORRY
+                           : HEALTH_ILL,
+                arena_format(arena, "DNS of %s", domain),
+                fine ? "has all required records" : arena_text(arena, buffer_bytes(&wrong)),
+                fine ? NULL : hint);
+    health_note(
+        health, lookup->ready.yes ? HEALTH_FINE : HEALTH_WORRY, arena_format(arena, "mail of %s", domain),
+        arena_text(arena, bulk_ready_sentence(&lookup->ready, arena)), lookup->ready.yes ? NULL : hint);
+    buffer_free(&wrong);
+}
+
 /* False without DNS: then the other domains cannot be examined either. */
 static bool examine_domain(struct health *health, const struct config *config, const char *domain)
 {
     struct dns_lookup *lookup = memory_new(sizeof *lookup);
     struct error error = {0};
-    struct buffer wrong = {0};
-    bool listed = dns_lookup_list(lookup, config, domain, &error);
+    bool listed = dns_lookup_start(lookup, config, domain, &error);
     bool asked = listed && dns_lookup_ask(lookup, &error);
-    for (size_t i = 0; asked && i < lookup->count; i++) {
-        const struct dns_check *check = &lookup->checks[i];
-        const char *name = domain_subject_name(check->record.subject);
-        bool matters = check->finding.verdict == RECORD_DIFFERENT ||
-                       check->finding.verdict == RECORD_UNKNOWN ||
-                       (check->finding.verdict == RECORD_MISSING && check->record.needed);
-        if (matters && bytes_search(buffer_bytes(&wrong), bytes_of_text(name)) == SIZE_MAX)
-            buffer_add_format(&wrong, "%s%s %s", wrong.length == 0 ? "" : ", ", name,
-                              domain_verdict_name(check->finding.verdict));
-    }
-    const char *what = arena_format(&health->arena, "DNS of %s", domain),
-               *hint = arena_format(&health->arena,
-                                    "mailboat dns %s --check shows what exists and what to set", domain);
-    if (!asked)
-        health_note(health, HEALTH_ILL, what, arena_format(&health->arena, "%s", error.text),
-                    "fix DNS on this machine");
-    else if (wrong.length == 0)
-        health_note(health, HEALTH_FINE, what, "has all required records", NULL);
+    if (asked)
+        examine_found(health, domain, lookup);
     else
-        health_note(health, dns_lookup_exit_code(lookup) == 0 ? HEALTH_WORRY : HEALTH_ILL, what,
-                    arena_text(&health->arena, buffer_bytes(&wrong)), hint);
-    buffer_free(&wrong);
+        health_note(health, HEALTH_ILL, arena_format(&health->arena, "DNS of %s", domain),
+                    arena_format(&health->arena, "%s", error.text), "fix DNS on this machine");
     dns_lookup_free(lookup);
     free(lookup);
     return asked || !listed;

@@ -265,6 +265,12 @@ static const char style[] =
     "@media(prefers-color-scheme:dark){body{background:#10181f;color:#e3eaf0}th,td{border-color:#33424f}"
     "thead th,p.small{color:#9fb0c0}}";
 
+static void add_heading(struct buffer *out, const struct published *p)
+{
+    buffer_add_text(out, p->domain.length > 0 ? "Mail settings for " : "Mail server ");
+    add_text(out, p->domain.length > 0 ? p->domain : p->hostname);
+}
+
 static void add_head(struct buffer *out, const struct published *p)
 {
     buffer_add_text(out, "<!doctype html>\n"
@@ -273,8 +279,8 @@ static void add_head(struct buffer *out, const struct published *p)
                          "<meta charset=\"utf-8\">\n"
                          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                          "<meta name=\"color-scheme\" content=\"light dark\">\n"
-                         "<title>Mail settings for ");
-    add_text(out, p->domain);
+                         "<title>");
+    add_heading(out, p);
     buffer_add_format(out, "</title>\n<style>%s</style>\n</head>\n", style);
 }
 
@@ -303,15 +309,15 @@ static void add_apple(struct buffer *out, const struct published *p)
         out,
         "<h2>iPhone, iPad and Mac</h2>\n<form action=\"/mail/apple.mobileconfig\">\n"
         "<label>Mail address<br><input type=\"email\" name=\"emailaddress\" required placeholder=\"you@");
-    add_text(out, p->domain);
+    add_text(out, p->domain.length > 0 ? p->domain : BYTES("your.domain"));
     buffer_add_text(out, "\"></label>\n<button>Set up Apple Mail</button>\n</form>\n");
 }
 
 void published_page(struct buffer *out, const struct published *p)
 {
     add_head(out, p);
-    buffer_add_text(out, "<body>\n<main>\n<h1>Mail settings for ");
-    add_text(out, p->domain);
+    buffer_add_text(out, "<body>\n<main>\n<h1>");
+    add_heading(out, p);
     buffer_add_text(out,
                     "</h1>\n"
                     "<p>Most mail programs find these settings automatically. If yours asks, enter:</p>\n"
@@ -330,6 +336,10 @@ void published_page(struct buffer *out, const struct published *p)
         "<p>If a port is blocked where you are, use the next one for the same purpose; never port 25.</p>\n");
     if (published_is_read_here(p))
         add_apple(out, p);
+    if (p->domain.length == 0)
+        buffer_add_text(out, "<h2>Mail does not arrive?</h2>\n<p>This server accepts mail for its users on "
+                             "port 25, and never relays for others. Its reports, and its replies to the "
+                             "sending server, say why a message was refused.</p>\n");
     buffer_add_text(
         out, "<p class=\"small\">This page never asks for your password.</p>\n</main>\n</body>\n</html>\n");
 }

@@ -26,6 +26,7 @@ void published_autodiscover_json(struct buffer *out, const struct published *p);
 bool published_is_read_here(const struct published *p);
 /* Needs an address, and IMAP or POP3 on this server. */
 void published_mobileconfig(struct buffer *out, const struct published *p);
+/* Without a domain: the page of the server's own name. */
 void published_page(struct buffer *out, const struct published *p);
 
 /* Extracts the address of a POX request into `buffer`; false if it is too large, not XML of that kind, or

@@ -18,6 +18,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/dns/dns_name.h"
 #include "io/log.h"
 #include "run/subprocess.h"
 #include "run/users.h"
@@ -69,7 +70,14 @@ static bool facts_for(struct web *web, struct bytes address, struct bytes host, 
     return false;
 }
 
-enum web_form { FORM_AUTOCONFIG, FORM_POX, FORM_JSON, FORM_APPLE, FORM_PAGE };
+/* True for the server's own name, with or without a port. */
+static bool is_own_name(const struct web *web, struct bytes host)
+{
+    host = bytes_first(host, bytes_find(host, ':'));
+    return dns_name_equal(dns_name_without_dot(host), web->configured.hostname);
+}
+
+enum web_form { FORM_AUTOCONFIG, FORM_POX, FORM_JSON, FORM_APPLE, FORM_STS, FORM_PAGE };
 
 static const struct {
     const char *path;
@@ -81,6 +89,7 @@ static const struct {
     {"/autodiscover/autodiscover.xml", FORM_POX, "text/xml; charset=utf-8"},
     {"/autodiscover/autodiscover.json", FORM_JSON, "application/json"},
     {"/mail/apple.mobileconfig", FORM_APPLE, "application/x-apple-aspen-config"},
+    {"/.well-known/mta-sts.txt", FORM_STS, "text/plain; charset=utf-8"},
     {"/", FORM_PAGE, "text/html; charset=utf-8"},
 };
 
@@ -136,6 +145,7 @@ static void write_form(const struct web *web, enum web_form form, const struct p
     case FORM_AUTOCONFIG: published_autoconfig(out, facts); break;
     case FORM_POX: published_autodiscover(out, facts); break;
     case FORM_JSON: published_autodiscover_json(out, facts); break;
+    case FORM_STS: buffer_add(out, web->sts_policy); break;
     case FORM_PAGE: published_page(out, facts); break;
     case FORM_APPLE:
         published_mobileconfig(&profile, facts);
@@ -144,6 +154,32 @@ static void write_form(const struct web *web, enum web_form form, const struct p
         break;
     }
     buffer_free(&profile);
+}
+
+/* The policy is that of mta-sts.DOMAIN alone (RFC 8461 3.3). */
+static bool has_policy(struct web *web, struct bytes host)
+{
+    static const char prefix[] = "mta-sts.";
+    if (web->sts_policy.length == 0 || !bytes_starts_nocase(host, prefix))
+        return false;
+    struct bytes domain = bytes_from(host, strlen(prefix));
+    domain = bytes_first(domain, bytes_find(domain, ':'));
+    return domain.length > 0 && is_hosted(web, &domain);
+}
+
+/* Finds what a document is about; false if there is nothing of it here. */
+static bool find_subject(struct web *web, enum web_form form, struct bytes address, struct bytes host,
+                         struct published *facts)
+{
+    bool needs_address = form == FORM_POX || form == FORM_APPLE;
+    if (form == FORM_STS)
+        return has_policy(web, host);
+    if (needs_address && bytes_find(address, '@') == SIZE_MAX)
+        return false;
+    if (facts_for(web, address, host, facts))
+        return true;
+    facts->domain = bytes_none();
+    return form == FORM_PAGE && address.length == 0 && is_own_name(web, host);
 }
 
 static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, size_t page, const char *path,
@@ -164,8 +200,7 @@ static enum MHD_Result give(struct web *web, struct MHD_Connection *connection, 
         return send_text(
             connection, MHD_HTTP_NOT_FOUND,
             "A profile for Apple Mail needs IMAP or POP3, which this server does not offer yet.\n");
-    bool known = (!needs_address || bytes_find(address, '@') != SIZE_MAX) &&
-                 facts_for(web, address, host_of(connection), &facts);
+    bool known = find_subject(web, form, address, host_of(connection), &facts);
     if (known)
         write_form(web, form, &facts, &out);
     else if (form == FORM_POX)
@@ -393,6 +428,9 @@ static void find_facts(struct web *web)
                                    ? arena_copy(&web->arena, buffer_bytes(&web->name))
                                    : bytes_of_text(config->hostname);
     config_submission_ports(config, web->configured.starttls, web->configured.implicit);
+    struct sts_settings sts = config_sts_settings(config);
+    if (sts.mode != STS_SETTING_OFF)
+        web->sts_policy = sts_settings_policy(&sts, web->configured.hostname, &web->arena);
     if (stat(arena_format(&web->arena, "%s/dovecot/dovecot.conf", config->data_dir), &facts) != 0)
         return;
     web->configured.imap = config->mailboxes.imap;

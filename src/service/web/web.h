@@ -82,6 +82,7 @@ struct web {
     size_t domain_count;
     /* without domain and address; facts: without ports that do not respond */
     struct published configured, facts;
+    struct bytes sts_policy; /* of each domain; empty: none is published */
     struct timer examine;
     struct buffer certificate, key;
     struct tls_signer signer;
