@@ -126,6 +126,7 @@ static void take_facts(struct diagnosis_input *input, struct diagnosis_facts *fa
     facts->other_dns_agrees = take_known(input);
     facts->host_in_mail_domain = take_known(input);
     facts->host_is_own = take_known(input);
+    facts->smarthost_is_set = take_known(input);
     facts->web_elsewhere = take_known(input);
     facts->addresses[0].kind = (enum fact_address_kind)take(input, ADDRESS_CLOUDFLARE + 1);
     take_machine(input, &facts->machine);

@@ -368,6 +368,27 @@ def test_doctor_tells_what_leaves(net):
     assert "smarthost on 2525" in facts["advice"] and facts["diagnosis"]["use"] == 2525
 
 
+@pytest.mark.parametrize("via", ["smarthost", "auto", "mx"])
+def test_doctor_does_not_advise_what_is_configured(net, tmp_path, via):
+    """Where 25 is silent and a smarthost delivers, nobody is told to get one."""
+    net.drop(25)
+    password = tmp_path / "password"
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    smarthost = "" if via == "mx" else f", smarthost: {{host: relay.example.test, port: 587, user: u, password_file: {password}}}"
+    config = tmp_path / "mailboat.conf"
+    config.write_text(f"hostname: client.example.test\ndata_dir: {tmp_path / 'data'}\ndomains: [client.example.test]\nrelay: {{via: {via}{smarthost}}}\n")
+    done = net.cli("doctor", "--config", config, "--target", "mail.example.test", "--ca-file", net.ca)
+    words = done.stdout
+    assert words, done.stderr
+    if via == "mx":
+        assert "let a smarthost deliver" in words and "use a smarthost on 587" in words
+    else:
+        said = "auto; outgoing port 25 is blocked" if via == "auto" else "smarthost"
+        assert f"-> Mail leaves through the smarthost relay.example.test (relay.via: {said})" in words
+        assert "let a smarthost deliver" not in words and "use a smarthost" not in words
+
+
 # ---- for programs ----
 
 def test_send_tells_a_program_what_a_person_reads(net):

@@ -195,8 +195,16 @@ static void add_open_ports(const struct doctor_run *e, struct buffer *out)
 /* From what was measured, and from nothing else. */
 static void advise(const struct doctor_run *e, struct buffer *out)
 {
-    if (e->smarthost != NULL && any_open(e, false))
-        buffer_add_format(out, "Mail leaves through the smarthost %s (relay.via: smarthost)", e->smarthost);
+    bool by_smarthost = !e->is_auto || !any_open(e, true);
+    if (e->smarthost != NULL && by_smarthost && any_open(e, false))
+        buffer_add_format(out, "Mail leaves through the smarthost %s (relay.via: %s)", e->smarthost,
+                          e->is_auto ? "auto; outgoing port 25 is blocked" : "smarthost");
+    else if (e->smarthost != NULL && !by_smarthost)
+        buffer_add_format(
+            out,
+            "This machine delivers directly to other servers; the smarthost %s takes over where "
+            "port 25 is blocked (relay.via: auto)",
+            e->smarthost);
     else if (any_open(e, true))
         buffer_add_text(out, "This machine can deliver directly to other servers (relay: {via: mx})");
     else if (any_open(e, false)) {
@@ -222,7 +230,9 @@ static void take_web(struct doctor_run *e, struct doctor_probe *probe, const str
 static void diagnose(struct doctor_run *e)
 {
     static struct diagnosis_facts seen;
-    e->facts = (struct diagnosis_facts){.purpose = PURPOSE_LEAVE, .now_s = clock_epoch_ms() / 1000};
+    e->facts = (struct diagnosis_facts){.purpose = PURPOSE_LEAVE,
+                                        .now_s = clock_epoch_ms() / 1000,
+                                        .smarthost_is_set = e->smarthost != NULL ? KNOWN_YES : KNOWN_NO};
     for (size_t i = 0; i < e->count; i++) {
         seen = (struct diagnosis_facts){0};
         port_connect_facts(&e->probes[i].port_connect, &seen);
@@ -341,11 +351,11 @@ static int examine(struct doctor_run *e, const struct config *config, const char
     e->dns = dns_open(NULL, 0, &error);
     if (e->dns == NULL || !loop_start(&e->loop, &error) || !dns_start(e->dns, &e->loop, &error))
         return command_fail(&doctor_command, &error);
+    e->is_auto = config != NULL && config->relay.via == RELAY_AUTO;
+    if (config != NULL && (config->relay.via == RELAY_SMARTHOST || e->is_auto))
+        e->smarthost = config->relay.smarthost.host;
     start(e);
     diagnose(e);
-    if (config != NULL && config->relay.via == RELAY_SMARTHOST)
-        e->smarthost = config->relay.smarthost.host;
-    e->is_auto = config != NULL && config->relay.via == RELAY_AUTO;
     if (config != NULL)
         health_examine(&e->health, config);
     if (json)

@@ -247,6 +247,7 @@ struct diagnosis_facts {
     char host[FACTS_HOST_MAX];       /* as asked for */
     const struct provider *provider; /* whose host it is, or NULL */
     enum known host_is_own;          /* this machine itself, or an address of it */
+    enum known smarthost_is_set;     /* this machine's configuration has one */
     enum known host_in_mail_domain;  /* it is a bare mail domain (it has MX records), not a server's name */
     char near_provider[FACTS_HOST_MAX];   /* "smtp.gmail.com" where smtp.gmial.com was typed; else "" */
     uint16_t asked[FACTS_REMEMBERED_MAX]; /* ports that the user named, ended by 0; none: the usual ones */

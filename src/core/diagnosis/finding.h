@@ -99,6 +99,7 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(MAIL_DOMAIN, FACT_OTHER_RESOLVER, "{host} is a mail domain, with MX records, and not a server's name") \
     X(NAMED_LOCALHOST, 0, "{host} is this machine itself") \
     X(HOST_OWN, 0, "{host} is this machine") \
+    X(SMARTHOST_SET, 0, "a smarthost is configured on this machine") \
     X(ONLY_SIX, 0, "the host has IPv6 addresses only") \
     X(ONLY_FOUR, 0, "the host has IPv4 addresses only") \
     /* ---- TLS ---- */ \

@@ -39,6 +39,7 @@ static void find_addresses(struct finding_group *group)
                 asked && facts->provider == NULL && has_kind(facts, family, ADDRESS_CLOUDFLARE));
     finding_set(group, FINDING_NAMED_LOCALHOST, is_local);
     finding_set(group, FINDING_HOST_OWN, facts->host_is_own == KNOWN_YES || is_local);
+    finding_set(group, FINDING_SMARTHOST_SET, facts->smarthost_is_set == KNOWN_YES);
 }
 
 /* Another resolver's word counts where this one has none, or gives an address that looks put there. */

@@ -59,7 +59,8 @@ static const struct step_row {
                               "look in the router for a list of permitted mail servers (Telekom Speedport: "
                               "\"sichere E-Mail-Server\") and add {host}, or switch the list off"},
     [STEP_SMARTHOST] = {.name = "smarthost",
-                        .words = "let a smarthost deliver (mailboat.conf: relay.via, relay.smarthost)"},
+                        .words = "let a smarthost deliver (mailboat.conf: relay.via, relay.smarthost)",
+                        .not_ = {F(SMARTHOST_SET)}},
     [STEP_OFFERED_PORTS] = {.name = "offered-ports",
                             .words = "use a port that {provider} offers: {offered}",
                             .needs = {F(KNOWN_PROVIDER)}},
