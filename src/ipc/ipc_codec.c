@@ -43,6 +43,7 @@ static void put_recipients(struct buffer *out, const struct recipient *recipient
         put_u8(out, r->away);
         put_u8(out, r->expands);
         put_bytes(out, r->via);
+        put_bytes(out, r->forwarder);
     }
 }
 
@@ -242,7 +243,7 @@ static size_t get_count(struct ipc_reader *reader, size_t element_min)
 
 static void get_recipients(struct ipc_reader *reader, struct ipc_array *array)
 {
-    array->count = get_count(reader, 20);
+    array->count = get_count(reader, 24);
     struct recipient *r = array->at = ARENA_ARRAY(reader->arena, struct recipient, array->count);
     for (size_t i = 0; i < array->count; i++, r++) {
         r->address = get_bytes(reader);
@@ -253,6 +254,7 @@ static void get_recipients(struct ipc_reader *reader, struct ipc_array *array)
         r->away = get_u8(reader, 1) != 0;
         r->expands = (uint8_t)get_u8(reader, EXPANDS_KINDS - 1);
         r->via = get_bytes(reader);
+        r->forwarder = get_bytes(reader);
     }
 }
 

@@ -35,7 +35,9 @@ static bool add_member(struct queue *queue, const struct queue_delivery *d, cons
 {
     const struct recipient *row = &d->recipients[0].recipient;
     char buffer[STORE_DESTINATION_MAX];
-    struct recipient member = *found;
+    bool stays = d->message.trust.disposition == DISPOSITION_JUNK && row->expands == EXPANDS_USER &&
+                 !found->local && found->expands == EXPANDS_NOT; /* see queue_accept() */
+    struct recipient member = stays ? (struct recipient){.address = row->address, .local = true} : *found;
     member.original = row->original.length > 0 ? row->original : row->address;
     member.orcpt = row->orcpt;
     member.notify = row->notify;

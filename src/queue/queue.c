@@ -89,6 +89,40 @@ static void report_expansions(struct queue *queue, const struct store_message *m
     arena_clear(&kept);
 }
 
+/* True if the mailbox is among the first `count` recipients, other than number `except`. */
+static bool has_mailbox(const struct envelope *envelope, size_t count, struct bytes address, size_t except)
+{
+    for (size_t i = 0; i < count; i++)
+        if (i != except && envelope->recipients[i].local &&
+            bytes_equal(envelope->recipients[i].address, address))
+            return true;
+    return false;
+}
+
+/* Mail for the Junk folder is not forwarded: it would fail the same checks at the next server, which rejects
+ * it and thinks the worse of this one. It stays with the user who forwards. Its sender, who may be forged,
+ * is not told of success. */
+static void keep_junk_here(struct envelope *envelope)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < envelope->recipient_count; i++) {
+        struct recipient r = envelope->recipients[i];
+        if ((r.notify & NOTIFY_SUCCESS) != 0)
+            r.notify = (uint8_t)(r.notify & ~NOTIFY_SUCCESS) == 0 ? NOTIFY_NEVER
+                                                                  : (uint8_t)(r.notify & ~NOTIFY_SUCCESS);
+        if (r.forwarder.length > 0) {
+            if (has_mailbox(envelope, envelope->recipient_count, r.forwarder, i))
+                continue;
+            r.address = r.forwarder;
+            r.original = bytes_equal(r.original, r.address) ? bytes_none() : r.original;
+            r.local = true;
+            r.via = r.forwarder = bytes_none();
+        }
+        envelope->recipients[left++] = r;
+    }
+    envelope->recipient_count = left;
+}
+
 enum store_verdict queue_accept(struct queue *queue, const struct store_message *given, uint64_t spool,
                                 uint64_t now_ms)
 {
@@ -102,14 +136,17 @@ enum store_verdict queue_accept(struct queue *queue, const struct store_message 
     arena_clear(&queue->scratch);
     struct bytes *destinations = ARENA_ARRAY(&queue->scratch, struct bytes, count);
     char(*rooms)[STORE_DESTINATION_MAX] = arena_take(&queue->scratch, count * sizeof *rooms);
+    uint8_t *asked = ARENA_ARRAY(&queue->scratch, uint8_t, count);
     message.arrived_ms = now_ms;
     message.expires_ms = now_ms + queue->options.expire_ms;
-    for (size_t i = 0; i < count; i++)
-        destinations[i] = destinations_find(queue, &message.envelope.recipients[i], rooms[i]);
-    uint8_t *asked = ARENA_ARRAY(&queue->scratch, uint8_t, count);
     message.envelope.recipients = ARENA_ARRAY(&queue->scratch, struct recipient, count);
     memcpy(message.envelope.recipients, given->envelope.recipients,
            count * sizeof *message.envelope.recipients);
+    if (message.trust.disposition == DISPOSITION_JUNK)
+        keep_junk_here(&message.envelope);
+    count = message.envelope.recipient_count;
+    for (size_t i = 0; i < count; i++)
+        destinations[i] = destinations_find(queue, &message.envelope.recipients[i], rooms[i]);
     delivery_result_hide_members(&message.envelope, asked);
     if (!store_accept(queue->store, &message, destinations, now_ms, spool))
         return STORE_FAILED;

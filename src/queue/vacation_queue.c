@@ -52,6 +52,12 @@ void vacation_queue_consider(struct queue *queue, const struct store_message *me
     bool whole;
     if (queue->vacation_count >= VACATION_QUEUE_MAX || is_considered(queue, message->id, recipient->number))
         return;
+    if (message->trust.disposition == DISPOSITION_JUNK) {
+        log_event(LOG_EVENT_DEBUG, "vacation_skipped", LOG_ID(message->id),
+                  LOG_BYTES("to", message->envelope.sender), LOG_BYTES("user", recipient->recipient.address),
+                  LOG_TEXT("reason", "in the Junk folder"));
+        return;
+    }
     struct vacation_input input = {
         .content = delivery_result_beginning(queue, message, VACATION_HEADER_MAX, &whole),
         .sender = message->envelope.sender,

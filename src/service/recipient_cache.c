@@ -59,6 +59,7 @@ void recipient_cache_keep(struct recipient_cache *recipient_cache, struct bytes 
         kept->targets[i].address = arena_copy(&recipient_cache->arena, answer->targets[i].address);
         kept->targets[i].original = arena_copy(&recipient_cache->arena, answer->targets[i].original);
         kept->targets[i].via = arena_copy(&recipient_cache->arena, answer->targets[i].via);
+        kept->targets[i].forwarder = arena_copy(&recipient_cache->arena, answer->targets[i].forwarder);
     }
     map_put(&recipient_cache->known, key, kept);
 }

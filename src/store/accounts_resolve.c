@@ -308,6 +308,8 @@ static void take_member(struct resolution *r, const struct recipient *from, cons
         if (r->targets[i].local == target.local && bytes_equal(r->targets[i].address, target.address))
             return;
     target.via = from->via;
+    if (from->expands == EXPANDS_USER && !target.local)
+        target.forwarder = from->address;
     if (r->count == RESOLVE_TARGETS_MAX)
         r->whole = false;
     else if (target.expands == EXPANDS_NOT)

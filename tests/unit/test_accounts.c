@@ -168,6 +168,7 @@ static void an_alias_of_the_most_members_is_told_at_once_and_one_more_expands(vo
     assert_int_equal(count, RESOLVE_TARGETS_MAX);
     assert_int_equal(targets[0].expands, EXPANDS_NOT);
     assert_text(targets[0].via, "all@example.org");
+    assert_int_equal(targets[0].forwarder.length, 0); /* an alias has no mailbox */
     add_alias("all@example.org", "one-more@far.net");
     assert_string_equal(resolved("ALL@example.org"), "all@example.org expands");
     assert_string_equal(resolved("all+tag@example.org"), "all@example.org expands");
@@ -252,6 +253,7 @@ static void forwardings_in_a_circle_stay_where_they_were_sent(void **state)
                      TARGETS_FOUND);
     assert_true(count == 1 && bytes_is(targets[0].address, "list@far.net"));
     assert_text(targets[0].via, "a@example.org b@example.org c@example.org");
+    assert_text(targets[0].forwarder, "c@example.org"); /* whose mailbox is the last before it leaves */
 }
 
 static void what_would_lose_mail_is_no_target(void **state)

@@ -249,6 +249,43 @@ static void a_full_disk_leaves_nothing_behind(void **state)
     assert_int_equal(umount(path), 0);
 }
 
+/* Also where it is the first message of its mailbox. */
+static void a_message_for_a_folder_makes_it(void **state)
+{
+    char path[256];
+    struct stat facts;
+    struct maildir_message m = message(7, "ada@example.org", BYTES("Subject: hi\r\n\r\n"));
+    m.folder = "Junk";
+    for (int time = 0; time < 2; time++) { /* the second finds what the first has made */
+        assert_int_equal(deliver(&m), 0);
+        assert_int_equal(files_in("example.org/ada/Maildir/.Junk/new"), 1);
+        assert_int_equal(files_in("example.org/ada/Maildir/.Junk/tmp"), 0);
+        assert_int_equal(files_in("example.org/ada/Maildir/.Junk/cur"), 0);
+        assert_int_equal(files_in("example.org/ada/Maildir/new"), 0);
+        assert_int_equal(files_in("example.org/ada/Maildir/tmp"), 0);
+    }
+    snprintf(path, sizeof path, "%s/example.org/ada/Maildir/.Junk/maildirfolder", g.folder);
+    assert_int_equal(stat(path, &facts), 0);
+    assert_int_equal(facts.st_size, 0);
+    m.folder = NULL;
+    m.id = 8;
+    assert_int_equal(deliver(&m), 0);
+    assert_int_equal(files_in("example.org/ada/Maildir/new"), 1);
+}
+
+static void the_longest_names_fit_into_paths(void **state)
+{
+    char local[200], folder[MAILDIR_FOLDER_MAX + 1], address[300];
+    memset(local, 'u', sizeof local);
+    local[sizeof local - 1] = '\0';
+    memset(folder, 'f', MAILDIR_FOLDER_MAX);
+    folder[MAILDIR_FOLDER_MAX] = '\0';
+    snprintf(address, sizeof address, "%s@example.org", local);
+    struct maildir_message m = message(7, address, BYTES("Subject: hi\r\n\r\n"));
+    m.folder = folder;
+    assert_int_equal(deliver(&m), 0);
+}
+
 /* Its creator ended before it was complete. */
 static void a_half_made_mailbox_is_mended(void **state)
 {
@@ -297,6 +334,8 @@ int main(void)
         TESTED(a_whole_batch_is_delivered_together),
         TESTED(one_that_fails_does_not_harm_the_others),
         TESTED(a_full_disk_leaves_nothing_behind),
+        TESTED(a_message_for_a_folder_makes_it),
+        TESTED(the_longest_names_fit_into_paths),
         TESTED(a_half_made_mailbox_is_mended),
         TESTED(one_that_is_there_already_is_written_once_more),
     };

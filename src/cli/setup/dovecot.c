@@ -233,8 +233,11 @@ static void add_config(struct buffer *out, const struct dovecot *dovecot, const 
                       "%u\nfirst_valid_gid = %u\nrecipient_delimiter =\n",
                       mail, (unsigned)user.uid, (unsigned)user.gid);
     buffer_add_text(out, "namespace inbox {\n  inbox = yes\n");
-    static const char *const folders[][2] = {
-        {"Drafts", "Drafts"}, {"Sent", "Sent"}, {"Junk", "Junk"}, {"Trash", "Trash"}, {"Archive", "Archive"}};
+    const char *const folders[][2] = {{"Drafts", "Drafts"},
+                                      {"Sent", "Sent"},
+                                      {config->trust.junk_folder, "Junk"},
+                                      {"Trash", "Trash"},
+                                      {"Archive", "Archive"}};
     for (size_t i = 0; i < ARRAY_LENGTH(folders); i++)
         buffer_add_format(out, "  mailbox %s {\n    special_use = \\%s\n    auto = subscribe\n  }\n",
                           folders[i][0], folders[i][1]);

@@ -75,8 +75,8 @@ static bool fits(struct server_state *state, const struct recipient *targets, si
 {
     size_t octets = 0;
     for (size_t i = 0; i < count; i++)
-        octets += targets[i].address.length + targets[i].via.length + state->asked_address.length +
-                  state->asked_orcpt.length + RECIPIENT_FIELDS;
+        octets += targets[i].address.length + targets[i].via.length + targets[i].forwarder.length +
+                  state->asked_address.length + state->asked_orcpt.length + RECIPIENT_FIELDS;
     if (octets > RECIPIENTS_OCTETS_MAX - state->recipients_octets)
         return false;
     state->recipients_octets += octets;
@@ -106,6 +106,7 @@ static void add_target(struct server_state *state, const struct recipient *targe
         .away = target->away,
         .expands = target->expands,
         .via = arena_copy(arena, target->via),
+        .forwarder = arena_copy(arena, target->forwarder),
     };
 }
 

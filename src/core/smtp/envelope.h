@@ -50,6 +50,9 @@ struct recipient {
     /* local addresses that forwarded the message, first to last, separated by spaces:
      * message/loop_detection.h */
     struct bytes via;
+    /* the user whose mail is forwarded to this address; empty: none. The queue knows it only while it
+     * accepts the message: a message for the Junk folder stays in the user's mailbox */
+    struct bytes forwarder;
 };
 
 struct envelope {

@@ -54,7 +54,18 @@ struct lmtp_connection {
 static void run(struct lmtp_connection *connection);
 static void send_next(struct lmtp *lmtp);
 
+bool lmtp_is_own(const struct config *config)
+{
+    const char *path = config->mailboxes.lmtp_at.path;
+    size_t length = strlen(config->data_dir);
+    return path != NULL && strncmp(path, config->data_dir, length) == 0 &&
+           strncmp(path + length, "/dovecot/lmtp/", strlen("/dovecot/lmtp/")) == 0;
+}
+
 /* ---- messages ---- */
+
+/* Most Sieve scripts look for this field; SpamAssassin and rspamd write it. */
+static const char junk_field[] = "X-Spam-Flag: YES\r\n";
 
 /* The message is one for all its recipients: it says for whom it was where that is one address. */
 static void add_prefix(struct lmtp_message *message, const struct ipc_deliver *deliver)
@@ -66,6 +77,8 @@ static void add_prefix(struct lmtp_message *message, const struct ipc_deliver *d
         if (!bytes_equal(envelope->recipients[i].original, original))
             original = bytes_none();
     received_add_original(&prefix, original, "\r\n");
+    if (deliver->disposition == DISPOSITION_JUNK)
+        buffer_add_text(&prefix, junk_field);
     message->envelope.size += prefix.length;
     buffer_add(&prefix, deliver->prefix);
     message->prefix = arena_copy(&message->arena, buffer_bytes(&prefix));

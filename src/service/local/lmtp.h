@@ -43,6 +43,9 @@ struct lmtp {
 /* Sets the configured address of the server; returns its length. */
 socklen_t lmtp_address(const struct config *config, struct sockaddr_storage *address);
 
+/* True if it listens in the folder of the Dovecot that `mailboat mailboxes setup` configures. */
+bool lmtp_is_own(const struct config *config);
+
 /* Connects to the configured server. Before the sandbox, lmtp_allow() permits it: only that family of
  * sockets, only that port. */
 void lmtp_start(struct lmtp *lmtp, struct child *child, struct over_quota_list *over_quota_list);

@@ -52,6 +52,7 @@ struct local {
     struct child *child;
     struct lmtp lmtp; /* with mailboxes.deliver: lmtp; otherwise the following */
     bool by_lmtp;
+    bool reads_mailboxes; /* the LMTP server is the Dovecot that serves our mailboxes: it finds Junk there */
     struct maildir maildir;
     struct quotas quotas;
     struct quota_batch quota_batch;
@@ -81,8 +82,9 @@ static struct delivery_result result_of(const struct local *local, struct arriva
         return (struct delivery_result){.outcome = OUTCOME_DELIVERED,
                                         .step = STEP_DATA,
                                         .enhanced = BYTES("2.0.0"),
-                                        .text = entry->again ? BYTES("was in the mailbox already")
-                                                             : BYTES("in the mailbox")};
+                                        .text = entry->again       ? BYTES("was in the mailbox already")
+                                                : entry->in_folder ? BYTES("in the Junk folder")
+                                                                   : BYTES("in the mailbox")};
     if (entry->error == EOVERFLOW)
         return (struct delivery_result){.outcome = OUTCOME_FAILED,
                                         .step = STEP_DATA,
@@ -223,6 +225,16 @@ static struct arrival *remember(struct local *local, struct channel *from, const
     return arrival;
 }
 
+static bool is_junk(const struct ipc_deliver *deliver)
+{
+    return deliver->disposition == DISPOSITION_JUNK;
+}
+
+static const char *folder_of(const struct local *local, const struct ipc_deliver *deliver)
+{
+    return is_junk(deliver) ? local->child->config->trust.junk_folder : NULL;
+}
+
 /* Delivers by LMTP; mailboxes that the LMTP server cannot address are delivered here. */
 static void deliver_by_lmtp(struct local *local, struct channel *from, const struct ipc_deliver *deliver,
                             int attached)
@@ -234,6 +246,7 @@ static void deliver_by_lmtp(struct local *local, struct channel *from, const str
                                 .sender = deliver->envelope.sender,
                                 .prefix = deliver->prefix,
                                 .content = deliver->content,
+                                .folder = folder_of(local, deliver),
                                 .file = attached};
     for (size_t i = 0; i < deliver->envelope.recipient_count; i++) {
         m.address = deliver->envelope.recipients[i].address;
@@ -256,7 +269,7 @@ static void local_message(struct child *child, struct channel *from, enum ipc_ki
         return;
     if (kind == IPC_DELIVER && local->maildir.count == 0)
         look_at_quotas(local);
-    if (kind == IPC_DELIVER && local->by_lmtp) {
+    if (kind == IPC_DELIVER && local->by_lmtp && !(is_junk(deliver) && local->reads_mailboxes)) {
         deliver_by_lmtp(local, from, deliver, attached);
         return;
     }
@@ -267,6 +280,7 @@ static void local_message(struct child *child, struct channel *from, enum ipc_ki
                                     .sender = deliver->envelope.sender,
                                     .prefix = deliver->prefix,
                                     .content = deliver->content,
+                                    .folder = folder_of(local, deliver),
                                     .file = attached};
         for (size_t i = 0; i < arrival->result_count; i++) {
             m.address = deliver->envelope.recipients[i].address;
@@ -314,6 +328,7 @@ static bool local_open(struct child *child, struct error *error)
     local->arrivals_end = &local->arrivals;
     child->service_data = local;
     local->by_lmtp = child->config->mailboxes.deliver == DELIVER_LMTP;
+    local->reads_mailboxes = lmtp_is_own(child->config);
     /* DATA/mail can be a link to another disk, and an LMTP socket anywhere */
     child->paths->keeps_root = true;
     local->accounts_version = child_shared(child, &accounts_version_memory);

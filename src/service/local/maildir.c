@@ -77,8 +77,13 @@ bool maildir_is_plain(struct bytes address)
 static bool name_entry(struct maildir *maildir, const struct maildir_message *m, struct maildir_entry *entry)
 {
     char mailbox[MAILDIR_PATH_MAX - 300];
-    if (!maildir_path(m->address, mailbox, sizeof mailbox))
+    if (!maildir_path(m->address, mailbox, sizeof mailbox - MAILDIR_FOLDER_MAX - strlen("/.")))
         return false;
+    entry->mailbox = strlen(mailbox);
+    entry->in_folder = m->folder != NULL;
+    if (m->folder != NULL)
+        snprintf(mailbox + entry->mailbox, sizeof mailbox - entry->mailbox, "/.%.*s", MAILDIR_FOLDER_MAX,
+                 m->folder);
     snprintf(entry->tmp, sizeof entry->tmp, "%s/tmp/%llu.P%ldQ%llu.%.200s", mailbox,
              (unsigned long long)(m->arrived_ms / 1000), (long)getpid(), (unsigned long long)++maildir->made,
              maildir->hostname);
@@ -128,15 +133,38 @@ static int make_folder(int at, char *path)
     return error;
 }
 
-/* Creates all folders of "DOMAIN/USER/Maildir/new/...". "tmp" comes last: if it exists, the others are not
- * checked. */
+/* Creates the folders of a Maildir. "tmp" comes last: if it exists, the others are not checked. */
+static int make_maildir(int at, char path[MAILDIR_PATH_MAX], size_t length)
+{
+    static const char *const names[] = {"", "/cur", "/new", "/tmp"};
+    int error = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(names) && error == 0; i++) {
+        snprintf(path + length, MAILDIR_PATH_MAX - length, "%s", names[i]);
+        error = make_folder(at, path);
+    }
+    path[length] = '\0';
+    return error;
+}
+
+/* Maildir++: a folder of a mailbox has an empty file of this name. */
+static int mark_folder(int at, char path[MAILDIR_PATH_MAX], size_t length)
+{
+    snprintf(path + length, MAILDIR_PATH_MAX - length, "/maildirfolder");
+    int file = openat(at, path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+    path[length] = '\0';
+    if (file < 0)
+        return errno;
+    close(file);
+    return 0;
+}
+
+/* Creates all folders of "DOMAIN/USER/Maildir/new/...", and of a folder in it. */
 static int make_mailbox(int at, const struct maildir_entry *entry)
 {
-    static const char *const names[] = {"cur", "new", "tmp"};
     char path[MAILDIR_PATH_MAX];
     size_t length = entry->new_folder - strlen("/new");
-    memcpy(path, entry->new, length);
-    path[length] = '\0';
+    memcpy(path, entry->new, entry->mailbox);
+    path[entry->mailbox] = '\0';
     int error = 0;
     for (char *slash = strchr(path, '/'); slash != NULL && error == 0; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
@@ -144,12 +172,15 @@ static int make_mailbox(int at, const struct maildir_entry *entry)
         *slash = '/';
     }
     if (error == 0)
-        error = make_folder(at, path);
-    for (size_t i = 0; i < ARRAY_LENGTH(names) && error == 0; i++) {
-        snprintf(path + length, sizeof path - length, "/%s", names[i]);
-        error = make_folder(at, path);
-    }
-    return error;
+        error = make_maildir(at, path, entry->mailbox);
+    if (error != 0 || !entry->in_folder)
+        return error;
+    memcpy(path, entry->new, length);
+    path[length] = '\0';
+    error = make_folder(at, path);
+    if (error == 0)
+        error = mark_folder(at, path, length);
+    return error == 0 ? make_maildir(at, path, length) : error;
 }
 
 static int create(struct maildir *maildir, struct maildir_entry *entry)

@@ -16,6 +16,7 @@
 enum maildir_limit {
     MAILDIR_BATCH_MAX = 64,  /* messages between two syncs */
     MAILDIR_PATH_MAX = 1024, /* octets of a path below the folder */
+    MAILDIR_FOLDER_MAX = 64, /* octets of the name of a folder of a mailbox */
 };
 
 struct maildir_message {
@@ -26,6 +27,7 @@ struct maildir_message {
     struct bytes prefix;   /* header fields to prepend, CRLF lines like the content */
     struct bytes content;  /* CRLF lines; empty if `file` is given */
     int file;              /* or -1; read from its beginning; owned by the caller */
+    const char *folder;    /* of the mailbox, as "Junk", made as needed; NULL: the inbox */
     unsigned mark;         /* distinguishes a second message with this id: another name; 0: none */
 };
 
@@ -33,9 +35,11 @@ struct maildir_message {
 struct maildir_entry {
     int error;       /* errno, 0: delivered */
     bool again;      /* it existed already */
+    bool in_folder;  /* not in the inbox */
     uint64_t octets; /* of the file */
     int file;        /* private to maildir from here on */
     char tmp[MAILDIR_PATH_MAX], new[MAILDIR_PATH_MAX];
+    size_t mailbox;    /* octets of `new` that form the mailbox: "example.org/ada/Maildir" */
     size_t new_folder; /* octets of `new` that form the folder */
 };
 
