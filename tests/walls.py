@@ -34,7 +34,7 @@ CORE_MAY_INCLUDE = {
     "dns": set(),
     "smtp": {"dns"},
     "sasl": {"smtp"},
-    "event": {"smtp"},
+    "event": {"smtp", "trust"},
     "queue": set(),
     "reply": set(),
     "route": {"dns", "smtp"},

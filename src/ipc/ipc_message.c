@@ -112,6 +112,7 @@ static const struct ipc_kind_row {
     [IPC_SUBMIT_ANSWER] = {"submit-answer", FROM(QUEUE), FROM(SMTPD) | FROM(PICKUP),
                            FIELDS(AT(U64, submit_answer, request), AT(U32, submit_answer, verdict)),
                            .is_answer = true},
+    [IPC_JUDGED] = {"judged", FROM(SMTPD), FROM(QUEUE), FIELDS(AT(BYTES, judged, events))},
     [IPC_EXAMINE] = {"examine", FROM(WEB), FROM(RELAY), FIELDS(AT(U8, nothing, unused))},
     [IPC_EXAMINED] = {"examined", FROM(RELAY), FROM(WEB), FIELDS(AT(BYTES, examined, closed)),
                       .is_answer = true},

@@ -75,6 +75,7 @@ enum ipc_kind {
     IPC_SPOOL_DROP,   /* the file is not needed */
     IPC_SUBMIT,
     IPC_SUBMIT_ANSWER,
+    IPC_JUDGED, /* smtpd: messages that it has rejected for what mail authentication found */
     /* web asks relay which of this server's submission ports do not respond */
     IPC_EXAMINE,
     IPC_EXAMINED,
@@ -251,6 +252,13 @@ struct ipc_submit_answer {
     uint64_t request;
     uint32_t verdict;
 }; /* enum store_verdict */
+
+/* For statistics, some at a time: a crash may lose them. `events` are EVENT_REFUSED as mail_event_encode()
+ * writes them. */
+enum { JUDGED_OCTETS_MAX = 64 * 1024 };
+struct ipc_judged {
+    struct bytes events;
+};
 
 struct ipc_examined {
     struct bytes closed;
@@ -447,6 +455,7 @@ union ipc_message {
     struct ipc_spool_drop spool_drop;
     struct ipc_submit submit;
     struct ipc_submit_answer submit_answer;
+    struct ipc_judged judged;
     struct ipc_handed_over handed_over;
     struct ipc_examined examined;
     struct ipc_deliver deliver;

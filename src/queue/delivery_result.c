@@ -31,6 +31,9 @@ void delivery_result_received(struct queue *queue, const struct store_message *m
     event.own = own;
     if (own)
         event.client = bytes_none();
+    mail_event_set_trust(&event, &message->trust);
+    if (event.trust != 0)
+        events_judged(queue, &event, now_ms);
     events_add(queue, &event, now_ms);
 }
 

@@ -66,6 +66,7 @@ void queue_free(struct queue *queue)
     map_free(&queue->messages);
     arena_clear(&queue->scratch);
     buffer_free(&queue->batch_events);
+    buffer_free(&queue->batch_judged);
     buffer_free(&queue->committing_events);
     buffer_free(&queue->events);
 }
@@ -187,11 +188,11 @@ static void apply_results(struct queue *queue, uint64_t now_ms)
         }
 }
 
-static void start(struct queue *queue)
+static void start(struct queue *queue, uint64_t now_ms)
 {
     queue->committing = true;
     queue->committing_batch = queue->batch++;
-    events_commit_start(queue);
+    events_commit_start(queue, now_ms);
     store_commit_start(queue->store);
 }
 
@@ -206,8 +207,8 @@ void queue_commit_start(struct queue *queue, uint64_t now_ms)
     queue->saving_again = queue->stuck;
     queue->first_as = STORE_DONE;
     if (queue->stuck || queue->unsaved != NULL || store_is_changed(queue->store) ||
-        queue->batch_events.length > 0)
-        start(queue);
+        queue->batch_events.length > 0 || queue->batch_judged.length > 0)
+        start(queue, now_ms);
 }
 
 /* Neither the batch nor later changes are on disk. */
@@ -255,7 +256,7 @@ bool queue_commit_done(struct queue *queue, uint64_t now_ms, enum store_verdict 
             queue->saving_again = true;
             queue->first_as = STORE_FULL;
             apply_results(queue, now_ms);
-            start(queue);
+            start(queue, now_ms);
         } else if (*verdict == STORE_DONE && queue->first_as != STORE_DONE) {
             *verdict = queue->first_as;
         }

@@ -100,6 +100,9 @@ struct queue {
     struct queue_id_maker event_ids;
     struct buffer batch_events; /* of the open batch */
     uint64_t batch_event_count;
+    struct buffer batch_judged; /* of them, those with findings of mail authentication, and rejected messages
+                                 */
+    uint64_t batch_judged_count;
     struct buffer committing_events; /* of the batch that is being committed; they are in the store's batch */
     struct buffer events;            /* of the last one on disk: those not taken yet */
     struct delivery_stats stats;
@@ -117,6 +120,14 @@ void queue_free(struct queue *queue);
  * set here. DONE: queue_commit() decides; other values are the final verdict. */
 enum store_verdict queue_accept(struct queue *queue, const struct store_message *message, uint64_t spool,
                                 uint64_t now_ms);
+
+enum {
+    QUEUE_JUDGED_WAITING_MAX = 256 * 1024, /* octets of judgements that wait for a commit; more are dropped */
+    QUEUE_JUDGED_DAYS = 30,                /* judgements are kept for so long */
+};
+/* Adds messages that smtpd has rejected for what mail authentication found, EVENT_REFUSED as
+ * mail_event_encode() writes them, to the judgements of the batch; others are ignored. */
+void queue_judged(struct queue *queue, struct bytes events, uint64_t now_ms);
 
 /* Starts to commit the batch. Until queue_commit_done() is true no message may be accepted and no vacation
  * answer given; results of deliveries and operator actions may come. */

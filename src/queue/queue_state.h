@@ -92,8 +92,10 @@ void stats_note(struct queue *queue, const struct mail_event *event);
 
 /* Adds it to the batch, with an id and the time. */
 void events_add(struct queue *queue, const struct mail_event *event, uint64_t now_ms);
+/* The same for the judgements of mail authentication, if there is room. */
+void events_judged(struct queue *queue, const struct mail_event *event, uint64_t now_ms);
 /* The batch is about to be committed: its events go into it. */
-void events_commit_start(struct queue *queue);
+void events_commit_start(struct queue *queue, uint64_t now_ms);
 /* The batch is on disk; or none of it is. */
 void events_committed(struct queue *queue);
 void events_undone(struct queue *queue);

@@ -10,6 +10,7 @@ static struct log_field field_of(const struct event_value *value)
     case EVENT_TYPE_COUNT:
     case EVENT_TYPE_NUMBER: return LOG_U64(value->name, value->number);
     case EVENT_TYPE_FLAG: return LOG_FLAG(value->name, value->number != 0);
+    case EVENT_TYPE_TRUST: break; /* mail_event_shown() makes texts of it */
     case EVENT_TYPE_QUEUE_ID: break;
     }
     return (struct log_field){LOG_FIELD_ID, value->name, {0}, value->number};

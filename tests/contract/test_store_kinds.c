@@ -84,7 +84,7 @@ static void a_database_of_another_version_is_refused(void **state)
 {
     struct ground *ground = *state;
     close_store(ground);
-    write_at(ground, "mailboat.db", 60, bytes_of("\0\0\0\7", 4)); /* user_version, in the header */
+    write_at(ground, "mailboat.db", 60, bytes_of("\0\0\0\10", 4)); /* user_version, in the header */
     assert_refused_untouched(ground, "run the matching Mailboat");
 }
 
@@ -150,7 +150,8 @@ static void a_database_of_an_earlier_version_is_brought_up_to_date(void **state)
         assert_int_equal(message.envelope.size, 2);
         assert_int_equal(trust_record_code(&message.trust), 0);
         assert_int_equal(message.trust.story.length, 0);
-        store_events_put(ground->store, 1, BYTES("e"));
+        store_events_put(ground->store, STORE_EVENTS, 1, BYTES("e"));
+        store_events_put(ground->store, STORE_JUDGEMENTS, 1, BYTES("j"));
         assert_true(put_prefixed(ground, 6 + (uint64_t)time, "X-A: b\r\n"));
         assert_int_equal(store_attempts(ground->store, 5, 0, &ground->arena, found), 1 + time);
         assert_true(bytes_is(found[0].text, "later") && found[0].tls.length == 0);

@@ -32,7 +32,8 @@ LATER = {
     3: "ALTER TABLE recipient ADD COLUMN via TEXT; ALTER TABLE recipient ADD COLUMN progress TEXT;"
        "CREATE TABLE member(message_id INTEGER NOT NULL, key TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY(message_id, key)) WITHOUT ROWID;",
     4: "ALTER TABLE message ADD COLUMN prefix TEXT;",
-    5: "CREATE TABLE event(first INTEGER PRIMARY KEY, count INTEGER NOT NULL, octets BLOB NOT NULL);"}
+    5: "CREATE TABLE event(first INTEGER PRIMARY KEY, count INTEGER NOT NULL, octets BLOB NOT NULL);",
+    6: "ALTER TABLE message ADD COLUMN author TEXT; ALTER TABLE message ADD COLUMN story TEXT;"}
 PREFIX_SINCE = 4  # before, Received was written in front of the content
 
 

@@ -279,29 +279,30 @@ static struct bytes shaky_note(struct store *store, const char *name, struct are
     return dies_now(shaky) ? bytes_none() : result;
 }
 
-static void shaky_events_put(struct store *store, uint64_t count, struct bytes octets)
+static void shaky_events_put(struct store *store, enum store_stream stream, uint64_t count,
+                             struct bytes octets)
 {
     struct shaky *shaky = of(store);
     if (survives(shaky))
-        store_events_put(shaky->inner, count, octets);
+        store_events_put(shaky->inner, stream, count, octets);
     dies_now(shaky);
 }
 
-static void shaky_events_drop(struct store *store, uint64_t cursor)
+static void shaky_events_drop(struct store *store, enum store_stream stream, uint64_t cursor)
 {
     struct shaky *shaky = of(store);
     if (survives(shaky))
-        store_events_drop(shaky->inner, cursor);
+        store_events_drop(shaky->inner, stream, cursor);
     dies_now(shaky);
 }
 
-static size_t shaky_events_after(struct store *store, uint64_t cursor, size_t max, struct arena *arena,
-                                 struct store_events *found)
+static size_t shaky_events_after(struct store *store, enum store_stream stream, uint64_t cursor, size_t max,
+                                 struct arena *arena, struct store_events *found)
 {
     struct shaky *shaky = of(store);
     if (!survives(shaky))
         return 0;
-    size_t result = store_events_after(shaky->inner, cursor, max, arena, found);
+    size_t result = store_events_after(shaky->inner, stream, cursor, max, arena, found);
     return dies_now(shaky) ? 0 : result;
 }
 

@@ -236,6 +236,45 @@ static void a_message_is_told_with_its_envelope_and_origin(void **state)
     assert_true(event.recipients == 2 && event.recipient.length == 0 && bytes_is(event.sender, "<>"));
 }
 
+static bool shows(const struct mail_event *event, const char *name, const char *text)
+{
+    struct event_value values[EVENT_SHOWN_MAX];
+    size_t count = mail_event_shown(event, values);
+    assert_true(count <= EVENT_SHOWN_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(values[i].name, name) == 0)
+            return values[i].type == EVENT_TYPE_TEXT && bytes_is(values[i].text, text);
+    return false;
+}
+
+/* As typed facts in the octets, as words in the log. */
+static void findings_of_mail_authentication_are_told(void **state)
+{
+    struct trust_record record = {.disposition = DISPOSITION_DELIVER,
+                                  .proposed = DISPOSITION_REJECT,
+                                  .finding = FINDING_FAIL_REJECT,
+                                  .author = BYTES("bank.example"),
+                                  .story = BYTES("SPF fail.")};
+    for (enum event_kind kind = EVENT_RECEIVED; kind <= EVENT_REFUSED; kind++) {
+        struct mail_event event = {.kind = kind, .id = 1, .at_ms = 1}, again;
+        struct buffer octets = {0};
+        assert_false(shows(&event, "trust", "deliver")); /* nothing was checked */
+        mail_event_set_trust(&event, &record);
+        assert_true(shows(&event, "trust", "deliver") && shows(&event, "enforced", "reject"));
+        assert_true(shows(&event, "finding", verdict_finding_sentence(FINDING_FAIL_REJECT)));
+        assert_true(shows(&event, "author", "bank.example") && shows(&event, "story", "SPF fail."));
+        mail_event_encode(&octets, &event);
+        struct bytes left = buffer_bytes(&octets);
+        assert_true(mail_event_decode(&left, &again));
+        struct trust_record read = mail_event_trust(&again);
+        assert_int_equal(trust_record_code(&read), trust_record_code(&record));
+        assert_true(bytes_is(read.author, "bank.example") && bytes_is(read.story, "SPF fail."));
+        again.trust = TRUST_CODE_MAX; /* a finding that this version does not know */
+        assert_int_equal(mail_event_trust(&again).finding, FINDING_NOT_CHECKED);
+        buffer_free(&octets);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +284,7 @@ int main(void)
         cmocka_unit_test(other_octets_are_refused),
         cmocka_unit_test(a_text_is_cut_at_its_limit),
         cmocka_unit_test(lines_show_what_they_did),
+        cmocka_unit_test(findings_of_mail_authentication_are_told),
         cmocka_unit_test(a_message_is_told_with_its_envelope_and_origin),
         cmocka_unit_test(only_counts_are_shown_when_they_are_nothing),
     };

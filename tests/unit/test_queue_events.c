@@ -219,7 +219,7 @@ static uint64_t stored(uint64_t cursor, enum event_kind kind, uint64_t message)
     struct arena arena = {0};
     struct store_events found;
     struct mail_event event;
-    assert_int_equal(store_events_after(g.store, cursor, 1, &arena, &found), 1);
+    assert_int_equal(store_events_after(g.store, STORE_EVENTS, cursor, 1, &arena, &found), 1);
     assert_int_equal(found.first, cursor + 1);
     assert_int_equal(found.count, 1);
     assert_true(mail_event_decode(&found.octets, &event));
@@ -234,7 +234,7 @@ static void events_are_stored_with_what_they_tell_of(void **state)
     struct arena arena = {0};
     struct store_events none;
     uint64_t id = accept_one("bob@there.net", false);
-    assert_int_equal(store_events_after(g.store, 0, 1, &arena, &none), 0);
+    assert_int_equal(store_events_after(g.store, STORE_EVENTS, 0, 1, &arena, &none), 0);
     commit(STORE_DONE);
     uint64_t last = stored(0, EVENT_RECEIVED, id);
     assert_int_equal(queue_control(&g.queue, CONTROL_HOLD, id, g.now_ms), 1);
@@ -242,7 +242,7 @@ static void events_are_stored_with_what_they_tell_of(void **state)
     last = stored(last, EVENT_HELD, id);
     assert_int_equal(queue_control(&g.queue, CONTROL_REMOVE, id, g.now_ms), 1);
     memory_store_crash(g.store); /* what is not on disk did not happen */
-    assert_int_equal(store_events_after(g.store, last, 1, &arena, &none), 0);
+    assert_int_equal(store_events_after(g.store, STORE_EVENTS, last, 1, &arena, &none), 0);
     arena_clear(&arena);
 }
 

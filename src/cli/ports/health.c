@@ -362,6 +362,7 @@ void health_examine(struct health *health, const struct config *config)
     examine_owners(health, config);
     examine_disk(health, config);
     examine_mailboxes(health, config);
+    health_trust_examine(health, config);
     for (size_t i = 0; i < config->domain_count; i++)
         if (!examine_domain(health, config, config->domains[i]))
             break;

@@ -34,6 +34,8 @@ void health_note(struct health *health, enum health_state how, const char *what,
 const char *health_connect(const char *address, uint16_t port, int *descriptor);
 /* Checks the certificates that the ports serve, and that of the configuration. */
 void health_certificate_examine(struct health *health, const struct config *config);
+/* Counts what DMARC has rejected in the last week; nothing if there was none, or the store cannot be read. */
+void health_trust_examine(struct health *health, const struct config *config);
 
 void health_examine(struct health *health, const struct config *config);
 void health_free(struct health *health);

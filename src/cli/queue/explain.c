@@ -10,6 +10,7 @@
 #include "cli/queue/queue.h"
 #include "cli/queue/recipient_wait.h"
 #include "cli/terminal.h"
+#include "cli/trust/judgements.h"
 #include "core/diagnosis/diagnosis.h"
 #include "core/queue/queue_id.h"
 #include "core/text/quantity.h"
@@ -53,6 +54,15 @@ static void print_origin(const struct origin *o)
     format_print(o->account);
 }
 
+/* Ends the line before it. */
+static void print_trust(const struct trust_record *record)
+{
+    struct buffer lines = {0};
+    judgement_add_lines(&lines, record);
+    printf("\n%s", buffer_text(&lines));
+    buffer_free(&lines);
+}
+
 static void print_head(const struct explanation *explanation)
 {
     const struct store_message *m = &explanation->message;
@@ -62,11 +72,12 @@ static void print_head(const struct explanation *explanation)
     printf(">, %s\n  accepted %s (%s ago) ", COUNT_OF(m->envelope.size, "byte"),
            format_time(m->arrived_ms, when), quantity_age(m->arrived_ms, explanation->view.now_ms, age));
     print_origin(&m->origin);
+    print_trust(&m->trust);
     if (m->expires_ms > explanation->view.now_ms)
-        printf("\n  expires %s (in %s)\n", format_time(m->expires_ms, when),
+        printf("  expires %s (in %s)\n", format_time(m->expires_ms, when),
                quantity_age(explanation->view.now_ms, m->expires_ms, age));
     else
-        printf("\n  expired %s (%s ago)\n", format_time(m->expires_ms, when),
+        printf("  expired %s (%s ago)\n", format_time(m->expires_ms, when),
                quantity_age(m->expires_ms, explanation->view.now_ms, age));
 }
 
@@ -216,13 +227,14 @@ static void print_head_as_json(const struct explanation *explanation)
 {
     const struct store_message *m = &explanation->message;
     const struct origin *o = &m->origin;
-    json_t *all = json_pack(
-        "{s:s, s:o, s:I, s:I, s:I, s:b, s:{s:o, s:o, s:o, s:i, s:o, s:o}}", "id", explanation->id, "sender",
-        format_json(m->envelope.sender), "size", (json_int_t)m->envelope.size, "accepted_ms",
-        (json_int_t)m->arrived_ms, "expires_ms", (json_int_t)m->expires_ms, "server",
-        (int)explanation->view.in_progress.served, "origin", "client", format_json(o->client_address), "helo",
-        format_json(o->client_helo), "protocol", format_json(o->protocol), "port", (int)o->port, "tls",
-        format_json(o->tls), "account", format_json(o->account));
+    json_t *all = json_pack("{s:s, s:o, s:I, s:I, s:I, s:b, s:o, s:{s:o, s:o, s:o, s:i, s:o, s:o}}", "id",
+                            explanation->id, "sender", format_json(m->envelope.sender), "size",
+                            (json_int_t)m->envelope.size, "accepted_ms", (json_int_t)m->arrived_ms,
+                            "expires_ms", (json_int_t)m->expires_ms, "server",
+                            (int)explanation->view.in_progress.served, "trust", judgement_json(&m->trust),
+                            "origin", "client", format_json(o->client_address), "helo",
+                            format_json(o->client_helo), "protocol", format_json(o->protocol), "port",
+                            (int)o->port, "tls", format_json(o->tls), "account", format_json(o->account));
     char *head = json_dumps(all, JSON_COMPACT | JSON_PRESERVE_ORDER);
     if (head != NULL)
         printf("%.*s,\"recipients\":[", (int)strlen(head) - 1, head);
@@ -269,6 +281,32 @@ static void print_end(const struct explanation *explanation, bool json, uint32_t
                (unsigned long long)(expected - told), explanation->id);
 }
 
+struct gone_search {
+    uint64_t id;
+    struct buffer lines;
+};
+
+static bool find_gone(void *owner, const struct mail_event *event)
+{
+    struct gone_search *search = owner;
+    struct trust_record record = mail_event_trust(event);
+    if (event->message != search->id)
+        return true;
+    judgement_add_lines(&search->lines, &record);
+    return false;
+}
+
+/* Mail authentication's findings outlast the message. */
+static void print_gone_trust(struct store *store, uint64_t id, const char *text)
+{
+    struct gone_search search = {.id = id};
+    if (store != NULL)
+        judgements_walk(store, find_gone, &search);
+    if (search.lines.length > 0)
+        printf("%s:\n%s", text, buffer_text(&search.lines));
+    buffer_free(&search.lines);
+}
+
 /* The id contains the time of acceptance: earlier log lines need not be searched. */
 static int say_gone(uint64_t id, const char *text)
 {
@@ -313,6 +351,8 @@ static int explain(const struct config *config, uint64_t id, bool json)
     bool whole = queue_has_answered(&explain_command, store, &exit_code);
     if (whole && there)
         print_end(&explanation, json, expected, told);
+    else if (whole && !json)
+        print_gone_trust(store, id, explanation.id);
     terminal_wrap_end(&wrap);
     if (whole && !there)
         exit_code = say_gone(id, explanation.id);

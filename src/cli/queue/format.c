@@ -49,6 +49,6 @@ void format_print_json_text(struct bytes text)
 
 void format_print_json(json_t *value)
 {
-    json_dumpf(value, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_dumpf(value, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENCODE_ANY);
     json_decref(value);
 }

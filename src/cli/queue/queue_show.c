@@ -11,6 +11,7 @@
 #include "cli/queue/queue.h"
 #include "cli/queue/recipient_wait.h"
 #include "cli/terminal.h"
+#include "cli/trust/judgements.h"
 #include "core/text/quantity.h"
 
 enum { SHOW_INDENT = 5, CONTENT_PIECE = 64 * 1024 };
@@ -111,6 +112,18 @@ static void show_recipients(struct queue_showing *s)
 
 /* ---- the head ---- */
 
+static void trust_as_text(const struct queue_showing *s)
+{
+    struct buffer lines = {0}, line = {0};
+    judgement_add_lines(&lines, &s->message.trust);
+    for (struct bytes left = buffer_bytes(&lines); left.length > 0;) {
+        buffer_add(&line, bytes_split(&left, '\n'));
+        terminal_print(&s->terminal, &line, SHOW_INDENT);
+    }
+    buffer_free(&line);
+    buffer_free(&lines);
+}
+
 static void head_as_text(const struct queue_showing *s)
 {
     const struct store_message *m = &s->message;
@@ -131,6 +144,7 @@ static void head_as_text(const struct queue_showing *s)
         buffer_add_text(&line, " as ");
     format_add_clean(&line, m->origin.account);
     terminal_print(&s->terminal, &line, SHOW_INDENT);
+    trust_as_text(s);
     buffer_free(&line);
 }
 
@@ -145,7 +159,9 @@ static void head_as_json(const struct queue_showing *s)
     format_print_json_text(m->origin.client_address);
     fputs(",\"account\":", stdout);
     format_print_json_text(m->origin.account);
-    printf(",\"port\":%u,\"recipients\":[", (unsigned)m->origin.port);
+    printf(",\"port\":%u,\"trust\":", (unsigned)m->origin.port);
+    format_print_json(judgement_json(&m->trust));
+    fputs(",\"recipients\":[", stdout);
 }
 
 static void show(struct queue_showing *s)

@@ -8,6 +8,7 @@
 #include "base/count.h"
 #include "cli/options.h"
 #include "cli/trust/check.h"
+#include "cli/trust/trust_log.h"
 #include "core/dns/host.h"
 #include "core/smtp/address.h"
 #include "io/clock.h"
@@ -16,8 +17,9 @@ extern const struct command trust_command;
 
 struct trust_options {
     const char *config, *ip, *from, *helo, *hostname, *zone, *time;
+    const char *domain, *disposition, *limit;
     struct option_list arc_trusted;
-    bool json;
+    bool json, story;
 };
 
 /* ---- for people ---- */
@@ -273,16 +275,31 @@ static int check(const struct verb_call *call)
     return exit_code;
 }
 
+static int show_log(const struct verb_call *call)
+{
+    const struct trust_options *wish = call->wish;
+    return trust_log(&(struct trust_log_options){.config_file = wish->config,
+                                                 .domain = wish->domain,
+                                                 .disposition = wish->disposition,
+                                                 .limit = wish->limit,
+                                                 .json = wish->json,
+                                                 .with_story = wish->story});
+}
+
 static int run(int argc, char **argv)
 {
     static const struct command_verb verbs[] = {
-        {"check", "FILE", "ip from helo hostname arc-trusted zone time json", check}, {.name = NULL}};
+        {"check", "FILE", "ip from helo hostname arc-trusted zone time json", check},
+        {"log", "", "domain disposition limit story json", show_log},
+        {.name = NULL}};
     struct trust_options wish = {0};
     const struct option_rule rules[] = {
         {OPTION_TEXT, "config", 'c', &wish.config},   {OPTION_TEXT, "ip", 0, &wish.ip},
         {OPTION_TEXT, "from", 0, &wish.from},         {OPTION_TEXT, "helo", 0, &wish.helo},
         {OPTION_TEXT, "hostname", 0, &wish.hostname}, {OPTION_TEXT, "zone", 0, &wish.zone},
         {OPTION_TEXT, "time", 0, &wish.time},         {OPTION_LIST, "arc-trusted", 0, &wish.arc_trusted},
+        {OPTION_TEXT, "domain", 0, &wish.domain},     {OPTION_TEXT, "disposition", 0, &wish.disposition},
+        {OPTION_TEXT, "limit", 0, &wish.limit},       {OPTION_FLAG, "story", 0, &wish.story},
         {OPTION_FLAG, "json", 0, &wish.json},         {OPTION_END, NULL, 0, NULL}};
     return options_run_verb(&trust_command, argc, argv, rules, verbs, &wish);
 }
@@ -291,6 +308,7 @@ const struct command trust_command = {
     .name = "trust",
     .summary = "judge a message by SPF, DKIM, ARC and DMARC, and say why",
     .help = "usage: mailboat trust check FILE --ip ADDRESS --from ADDRESS [--helo NAME] [--json]\n"
+            "       mailboat trust log [--domain DOMAIN] [--disposition WORD] [--story] [--json]\n"
             "\n"
             "Judges a message as a receiving server does: may this client send for the domain\n"
             "of MAIL FROM (SPF, RFC 7208), do the signatures verify (DKIM and ARC), is it of\n"
@@ -309,6 +327,15 @@ const struct command trust_command = {
             "                        \"A\": [\"192.0.2.1\"], \"MX\": [[10, \"mx.example.org\"]]}}\n"
             "      --time SECONDS    when it came, since 1970; default now\n"
             "      --json            print JSON\n"
+            "\n"
+            "trust log lists the messages on port 25 that were judged in the last 30 days, at\n"
+            "most 100,000, rejected ones too. With trust: {mode: observe} it says what enforce\n"
+            "would have done.\n"
+            "\n"
+            "      --domain DOMAIN   only From this domain and its subdomains\n"
+            "      --disposition W   only deliver, junk, defer or reject, also if only proposed\n"
+            "      --limit N         the last N messages; default 50\n"
+            "      --story           the reasoning of each: SPF, DKIM, DMARC, policy\n"
             "\n"
             "exit codes: 0 judged, whatever the result, 64 usage, 65 not a message, 66 no file\n"
             "\n"

@@ -39,6 +39,9 @@ enum event_tag {
     TAG_MISSING = 30,
     TAG_MORE = 31,
     TAG_HELO = 32,
+    TAG_TRUST = 33,
+    TAG_AUTHOR = 34,
+    TAG_STORY = 35,
     TAGS
 };
 
@@ -85,6 +88,9 @@ static const struct event_field fields[TAGS] = {
     [TAG_MISSING] = FIELD("missing", COUNT, missing),
     [TAG_MORE] = FIELD("more", FLAG, more),
     [TAG_HELO] = FIELD("helo", TEXT, helo),
+    [TAG_TRUST] = FIELD("trust", TRUST, trust),
+    [TAG_AUTHOR] = FIELD("author", TEXT, author),
+    [TAG_STORY] = FIELD("story", TEXT, story),
 };
 
 struct event_kind_facts {
@@ -99,16 +105,17 @@ struct event_kind_facts {
         TAG_ENHANCED, TAG_TEXT
 /* client and account: of a message that was never in the queue */
 #define SHOWN_FAILURE SHOWN_ATTEMPT, TAG_DELAY, TAG_SENDER, TAG_CLIENT, TAG_ACCOUNT
+#define SHOWN_TRUST TAG_TRUST, TAG_AUTHOR, TAG_STORY
 #define SHOWN_ACTION TAG_MESSAGE, TAG_RECIPIENT, TAG_RECIPIENTS
 // clang-format off
 static const struct event_kind_facts kinds[] = {
     /*                   name         in the log   what it means          warning  what its line shows */
     [EVENT_RECEIVED]  = {"received",  "accepted",  EVENT_CLASS_NONE,      false, {TAG_MESSAGE, TAG_SENDER,
                          TAG_RECIPIENT, TAG_RECIPIENTS, TAG_SIZE, TAG_CLIENT, TAG_PORT, TAG_PROTOCOL,
-                         TAG_TLS, TAG_ACCOUNT}},
+                         TAG_TLS, TAG_ACCOUNT, SHOWN_TRUST}},
     [EVENT_REFUSED]   = {"refused",   "reply_rejected",   EVENT_CLASS_NONE, false, {TAG_CODE,
                          TAG_ENHANCED, TAG_TEXT, TAG_SENDER, TAG_RECIPIENT, TAG_CLIENT, TAG_HELO, TAG_PORT,
-                         TAG_ACCOUNT}},
+                         TAG_ACCOUNT, SHOWN_TRUST}},
     [EVENT_DEFERRED]  = {"deferred",  "deferred",  EVENT_CLASS_DEFERRED,  false, {SHOWN_ATTEMPT, TAG_STEP,
                          TAG_DELAY, TAG_RETRY_IN}},
     [EVENT_DELIVERED] = {"delivered", "delivered", EVENT_CLASS_DELIVERED, false, {SHOWN_ATTEMPT, TAG_DELAY}},
@@ -149,6 +156,24 @@ struct mail_event mail_event_of_message(enum event_kind kind, uint64_t id, const
                                .protocol = origin->protocol,
                                .tls = origin->tls,
                                .account = origin->account};
+}
+
+void mail_event_set_trust(struct mail_event *event, const struct trust_record *record)
+{
+    event->trust = trust_record_code(record);
+    event->author = record->author;
+    event->story = record->story;
+}
+
+struct trust_record mail_event_trust(const struct mail_event *event)
+{
+    struct trust_record record = {.disposition = DISPOSITION_DELIVER};
+    if (event->trust == 0 || event->trust > TRUST_CODE_MAX ||
+        !trust_record_decode((unsigned)event->trust, &record))
+        return record;
+    record.author = bytes_first(event->author, TRUST_AUTHOR_MAX);
+    record.story = bytes_first(event->story, TRUST_STORY_MAX);
+    return record;
 }
 
 bool mail_event_is_sound(const struct mail_event *event)
@@ -207,11 +232,32 @@ static bool is_something(const struct event_value *value)
     return value->type == EVENT_TYPE_TEXT ? value->text.length > 0 : value->number != 0;
 }
 
+/* Adds the outcome, that of mode enforce if it differs, and the reason. */
+static size_t add_trust(const struct mail_event *event, struct event_value *values)
+{
+    struct trust_record record = mail_event_trust(event);
+    size_t count = 0;
+    if (record.finding == FINDING_NOT_CHECKED)
+        return 0;
+    values[count++] = (struct event_value){"trust", EVENT_TYPE_TEXT,
+                                           bytes_of_text(verdict_disposition_name(record.disposition)), 0};
+    if (record.proposed != record.disposition)
+        values[count++] = (struct event_value){"enforced", EVENT_TYPE_TEXT,
+                                               bytes_of_text(verdict_disposition_name(record.proposed)), 0};
+    values[count++] = (struct event_value){"finding", EVENT_TYPE_TEXT,
+                                           bytes_of_text(verdict_finding_sentence(record.finding)), 0};
+    return count;
+}
+
 size_t mail_event_shown(const struct mail_event *event, struct event_value values[EVENT_SHOWN_MAX])
 {
     const struct event_kind_facts *facts = facts_of(event->kind);
     size_t count = 0;
     for (size_t i = 0; i < EVENT_SHOWN_MAX && facts->shown[i] != 0; i++) {
+        if (facts->shown[i] == TAG_TRUST) {
+            count += add_trust(event, &values[count]);
+            continue;
+        }
         values[count] = value_of(event, &fields[facts->shown[i]]);
         if (facts->shown[i] == TAG_TEXT)
             values[count].name = text_name(event);

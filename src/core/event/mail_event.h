@@ -16,6 +16,7 @@
 #define MAILBOAT_CORE_EVENT_MAIL_EVENT_H
 
 #include "base/buffer.h"
+#include "core/trust/trust_record.h"
 
 enum event_limit {
     EVENT_VERSION = 1,     /* version of the encoding */
@@ -64,6 +65,10 @@ struct mail_event {
     uint64_t port;
     uint64_t own; /* 1: made here, a report or a vacation reply */
 
+    /* RECEIVED and REFUSED: findings of mail authentication, by mail_event_set_trust() */
+    uint64_t trust;             /* trust_record_code(); 0: not checked */
+    struct bytes author, story; /* the domain in From; the reasoning */
+
     /* an attempt */
     struct bytes peer; /* "mx1.example.net[192.0.2.1]:25"; empty: no server reached */
     struct bytes tls, tls_policy, tls_reason;
@@ -86,6 +91,11 @@ struct envelope;
 struct origin;
 struct mail_event mail_event_of_message(enum event_kind kind, uint64_t id, const struct envelope *envelope,
                                         const struct origin *origin);
+
+/* Sets the findings of mail authentication; the event borrows the record's texts. */
+void mail_event_set_trust(struct mail_event *event, const struct trust_record *record);
+/* Returns them; all zero if nothing was checked. */
+struct trust_record mail_event_trust(const struct mail_event *event);
 
 /* True if it has a kind, an id and a time; asserted before one is stored. */
 bool mail_event_is_sound(const struct mail_event *event);
@@ -110,6 +120,7 @@ enum event_type {
     EVENT_TYPE_COUNT, /* a number shown even if 0; all other types only if set */
     EVENT_TYPE_NUMBER,
     EVENT_TYPE_FLAG,
+    EVENT_TYPE_TRUST, /* shown as texts */
     EVENT_TYPE_QUEUE_ID,
 };
 

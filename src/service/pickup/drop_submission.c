@@ -252,7 +252,8 @@ static void ended(void *owner, uint64_t id, enum store_verdict verdict)
 {
     struct pickup *p = owner;
     struct drop_submission *submission = &p->submission;
-    submission_log_end(id, verdict, &submission->given_envelope, origin_of(submission));
+    submission_log_end(id, verdict, &submission->given_envelope, origin_of(submission),
+                       &submission->submission.trust);
     if (verdict != STORE_DONE) {
         drop_submission_end(p, DROP_SUBMISSION_LATER, NULL);
         return;

@@ -110,6 +110,9 @@ static void queue_process_message(struct child *child, struct channel *from, enu
         close(attached);
     switch (kind) {
     case IPC_SUBMIT: submit(p, from, &message->submit); break;
+    case IPC_JUDGED:
+        queue_judged(&p->queue, message->judged.events, queue_clock_now_ms(&p->queue_clock));
+        break;
     case IPC_SPOOL: spool(p, from, &message->spool); break;
     case IPC_SPOOL_DROP: store_spool_drop(p->store, message->spool_drop.spool); break;
     case IPC_DELIVER_ANSWER:

@@ -242,7 +242,7 @@ static void ended(void *owner, uint64_t id, enum store_verdict verdict)
     const struct envelope *envelope = connection->message.action.envelope;
     if (verdict == STORE_DONE)
         harvest_table_accepted(connection, envelope);
-    submission_log_end(id, verdict, envelope, &connection->session.origin);
+    submission_log_end(id, verdict, envelope, &connection->session.origin, &submission_of(connection)->trust);
     answer(connection, id, verdict);
 }
 

@@ -120,6 +120,7 @@ static bool smtpd_start(struct child *child, struct error *error)
     smtpd->submissions.ids.slot = (uint8_t)child->number;
     smtpd->submissions.hostname = bytes_of_text(child->config->hostname);
     smtpd->submissions.accounts_version = smtpd->accounts_version;
+    judged_log_start(&smtpd->judged_log, &smtpd->submissions.questions, child->loop);
     credential_check_start(&smtpd->credentials, smtpd);
     timer_start(&smtpd->reopen, child->loop, listener_reopen_all, smtpd);
     for (size_t i = 0; i < child->listener_count; i++, listener++) {
@@ -195,8 +196,10 @@ static void smtpd_peer_lost(struct child *child, struct channel *peer)
 
 void smtpd_leave_if_done(struct smtpd *smtpd)
 {
-    if (smtpd->draining && smtpd->connection_count == 0)
-        child_exit(smtpd->child, 0);
+    if (!smtpd->draining || smtpd->connection_count > 0)
+        return;
+    judged_log_send(&smtpd->judged_log);
+    child_exit(smtpd->child, 0);
 }
 
 /* Disconnects sessions that take too long; the client tries again. */

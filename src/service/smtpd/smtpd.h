@@ -24,6 +24,7 @@
 #include "service/smtpd/client_log_throttle.h"
 #include "service/smtpd/connection_limit.h"
 #include "service/smtpd/harvest_table.h"
+#include "service/smtpd/judged_log.h"
 #include "service/smtpd/metrics.h"
 #include "service/smtpd/proxy_intake.h"
 #include "service/submission/submission.h"
@@ -168,6 +169,7 @@ struct smtpd {
     struct client_log_throttle client_log;
     size_t held_count; /* connections waiting for a delayed reply */
     struct submissions submissions;
+    struct judged_log judged_log;
     struct credential_checks credentials;
     const struct accounts_version *accounts_version; /* tells when cached answers are outdated */
     struct proxy_intake *proxy_intakes;              /* connections without their PROXY header */

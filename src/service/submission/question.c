@@ -64,8 +64,10 @@ static enum ipc_kind question_of(enum ipc_kind answer)
 
 static enum process_role answerer(enum ipc_kind question)
 {
-    return question == IPC_SPOOL || question == IPC_SPOOL_DROP || question == IPC_SUBMIT ? PROCESS_QUEUE
-                                                                                         : PROCESS_AUTH;
+    return question == IPC_SPOOL || question == IPC_SPOOL_DROP || question == IPC_SUBMIT ||
+                   question == IPC_JUDGED
+               ? PROCESS_QUEUE
+               : PROCESS_AUTH;
 }
 
 /* False for IPC_SUBMIT: whether a message was stored is unknown once queue has died; other questions are

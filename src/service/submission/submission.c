@@ -163,6 +163,7 @@ void submission_begin(struct submission *submission, const struct envelope *enve
     submission->origin = origin;
     submission->id = queue_id_next(&submission->all->ids, clock_epoch_us());
     submission->size = 0;
+    submission->trust = (struct trust_record){.disposition = DISPOSITION_DELIVER};
     submission->stage = SUBMISSION_INLINE;
     if (envelope->size <= INLINE_CONTENT_MAX) /* one allocation instead of several */
         buffer_reserve(&submission->content, (size_t)envelope->size);
@@ -183,8 +184,6 @@ static void let_go(struct submission *submission)
         close(submission->file);
     buffer_free(&submission->prefix);
     buffer_free(&submission->content);
-    buffer_free(&submission->trust_texts);
-    submission->trust = (struct trust_record){.disposition = DISPOSITION_DELIVER};
     submission->spool = 0;
     submission->file = -1;
 }
@@ -338,10 +337,11 @@ static void end(struct submission *submission, enum store_verdict verdict)
 }
 
 void submission_log_end(uint64_t id, enum store_verdict verdict, const struct envelope *envelope,
-                        const struct origin *origin)
+                        const struct origin *origin, const struct trust_record *trust)
 {
     enum event_kind kind = verdict == STORE_DONE ? EVENT_RECEIVED : EVENT_NOT_STORED;
     struct mail_event event = mail_event_of_message(kind, id, envelope, origin);
+    mail_event_set_trust(&event, trust);
     if (kind == EVENT_NOT_STORED)
         event.text = verdict == STORE_FULL ? BYTES("no room") : BYTES("the queue could not store it");
     event_log_write(&event);
@@ -393,6 +393,8 @@ void submission_drop(struct submission *submission)
 {
     question_forget(&submission->question);
     reset(submission);
+    buffer_free(&submission->trust_texts);
+    submission->trust = (struct trust_record){.disposition = DISPOSITION_DELIVER};
     submission_settle(submission, false);
 }
 

@@ -83,7 +83,7 @@ struct submission {
     uint64_t size;             /* octets of the prefix and the content so far */
     struct buffer prefix;      /* header fields to prepend, each with its CRLF */
     struct buffer content;     /* the content in memory */
-    struct trust_record trust; /* with its texts in trust_texts */
+    struct trust_record trust; /* with its texts in trust_texts; until the next message begins */
     struct buffer trust_texts;
     uint64_t spool; /* queue's number of the file; 0: none */
     int file;       /* -1: none */
@@ -137,7 +137,7 @@ void submission_abandon(struct submission *submission);
 void submission_drop(struct submission *submission);
 /* Logs what ended() says of `id`, as an event: accepted, or not stored. */
 void submission_log_end(uint64_t id, enum store_verdict verdict, const struct envelope *envelope,
-                        const struct origin *origin);
+                        const struct origin *origin, const struct trust_record *trust);
 /* The queue process died, and its file is lost. ended() follows if the message was already handed over. */
 void submission_queue_lost(struct submission *submission);
 

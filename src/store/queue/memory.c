@@ -314,7 +314,8 @@ void memory_close(struct store *store)
     list_free(&memory->spools);
     list_free(&memory->undo);
     memory_events_free(memory);
-    list_free(&memory->events);
+    for (size_t stream = 0; stream < STORE_STREAMS; stream++)
+        list_free(&memory->events[stream]);
     free(memory);
 }
 

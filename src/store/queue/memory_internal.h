@@ -62,6 +62,7 @@ struct memory_undo {
     struct memory_destination destination;
     struct memory_note note;     /* owned by the note */
     struct memory_events events; /* UNDO_EVENTS_DROP: owned by the note */
+    enum store_stream stream;
 };
 
 /* A growing list; `size` is that of an element. */
@@ -73,10 +74,10 @@ struct memory_list {
 struct memory {
     struct store store;          /* the first member */
     struct memory_list messages; /* struct memory_message * */
-    struct memory_list destinations, notes, spools, undo, events;
+    struct memory_list destinations, notes, spools, undo, events[STORE_STREAMS];
     uint64_t octets, octets_max;
     enum store_verdict verdict; /* of the batch so far */
-    uint64_t event_rows_put;
+    uint64_t event_rows_put[STORE_STREAMS];
     bool batch, broken, away;
 };
 
@@ -101,9 +102,9 @@ static inline struct memory_note *memory_notes(const struct memory *memory)
 {
     return memory->notes.at;
 }
-static inline struct memory_events *memory_events(const struct memory *memory)
+static inline struct memory_events *memory_events(const struct memory *memory, enum store_stream stream)
 {
-    return memory->events.at;
+    return memory->events[stream].at;
 }
 static inline struct memory_spool *memory_spools(const struct memory *memory)
 {
@@ -141,10 +142,10 @@ bool memory_change(struct memory *memory);
 
 /* ---- memory_events.c ---- */
 
-void memory_events_put(struct store *store, uint64_t count, struct bytes octets);
-void memory_events_drop(struct store *store, uint64_t cursor);
-size_t memory_events_after(struct store *store, uint64_t cursor, size_t max, struct arena *arena,
-                           struct store_events *found);
+void memory_events_put(struct store *store, enum store_stream stream, uint64_t count, struct bytes octets);
+void memory_events_drop(struct store *store, enum store_stream stream, uint64_t cursor);
+size_t memory_events_after(struct store *store, enum store_stream stream, uint64_t cursor, size_t max,
+                           struct arena *arena, struct store_events *found);
 void memory_events_undo(struct memory *memory, struct memory_undo *undo);
 void memory_events_free(struct memory *memory);
 

@@ -11,6 +11,22 @@
     "number, held, due_ms, attempts, flags, destination, address, original, orcpt, last_ms, last_code," \
     " last_enhanced, last_text, last_peer, last_tls, via, progress"
 
+/* Rows are contiguous: one ends where the next begins. */
+#define EVENT_STATEMENTS(sql, table)                                                                         \
+    [sql##_PUT] = "INSERT INTO " table " VALUES(coalesce((SELECT first + count FROM " table " WHERE first>0" \
+                  " ORDER BY first DESC LIMIT 1), 1), ?, ?)",                                                \
+    [sql##_TRIM] = "DELETE FROM " table " WHERE first + count - 1 <= (SELECT first + count - 1 FROM " table  \
+                   " WHERE first>0 ORDER BY first DESC LIMIT 1) - ?1 AND first < coalesce((SELECT first"     \
+                   " FROM " table                                                                            \
+                   " WHERE first>0 ORDER BY first LIMIT 1 OFFSET ?2), (SELECT first FROM " table             \
+                   " WHERE first>0 ORDER BY first DESC LIMIT 1))",                                           \
+    [sql##_DROP] = "DELETE FROM " table " WHERE first<=?1 AND first + count - 1<=?1 AND first<(SELECT first" \
+                   " FROM " table " WHERE first>0 ORDER BY first DESC LIMIT 1)",                             \
+    [sql##_AFTER] = "SELECT first, count, octets FROM " table                                                \
+                    " WHERE first>=coalesce((SELECT first FROM " table                                       \
+                    " WHERE first>0 AND first<=?1 + 1 ORDER BY first DESC LIMIT 1), 0)"                      \
+                    " AND first + count - 1>?1 ORDER BY first LIMIT ?2"
+
 const char *const sqlite_sql[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
@@ -41,21 +57,8 @@ const char *const sqlite_sql[SQL_STATEMENTS] = {
         " failures=excluded.failures",
     [SQL_DESTINATION_REMOVE] = "DELETE FROM destination WHERE name=?",
     [SQL_NOTE_PUT] = "INSERT INTO note VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value",
-    [SQL_EVENTS_PUT] = "INSERT INTO event VALUES(coalesce((SELECT first + count FROM event WHERE first>0"
-                       " ORDER BY first DESC LIMIT 1), 1), ?, ?)",
-    /* rows are contiguous: one ends where the next begins */
-    [SQL_EVENTS_TRIM] =
-        "DELETE FROM event WHERE first + count - 1 <= (SELECT first + count - 1 FROM event WHERE first>0"
-        " ORDER BY first DESC LIMIT 1) - ?1 AND first < coalesce((SELECT first FROM event WHERE first>0"
-        " ORDER BY first LIMIT 1 OFFSET ?2), (SELECT first FROM event WHERE first>0 ORDER BY first DESC "
-        "LIMIT 1))",
-    [SQL_EVENTS_DROP] =
-        "DELETE FROM event WHERE first<=?1 AND first + count - 1<=?1 AND first<(SELECT first FROM"
-        " event WHERE first>0 ORDER BY first DESC LIMIT 1)",
-    [SQL_EVENTS_AFTER] =
-        "SELECT first, count, octets FROM event WHERE first>=coalesce((SELECT first FROM event"
-        " WHERE first>0 AND first<=?1 + 1 ORDER BY first DESC LIMIT 1), 0)"
-        " AND first + count - 1>?1 ORDER BY first LIMIT ?2",
+    EVENT_STATEMENTS(SQL_EVENTS, "event"),
+    EVENT_STATEMENTS(SQL_JUDGED, "judged"),
     [SQL_READ] = "SELECT arrived_ms, expires_ms, size, flags, sender, envid, account, client_address, "
                  "client_helo, protocol, tls, port, author, story, content, prefix FROM message WHERE id=?",
     [SQL_READ_ENVELOPE] =

@@ -38,9 +38,14 @@ enum sqlite_statement {
     SQL_DESTINATION_PUT,
     SQL_DESTINATION_REMOVE,
     SQL_NOTE_PUT,
-    SQL_EVENTS_PUT,
+    SQL_EVENTS_PUT, /* these four: sqlite_events.c */
     SQL_EVENTS_TRIM,
     SQL_EVENTS_DROP,
+    SQL_EVENTS_AFTER,
+    SQL_JUDGED_PUT, /* the same of the other stream */
+    SQL_JUDGED_TRIM,
+    SQL_JUDGED_DROP,
+    SQL_JUDGED_AFTER,
     SQL_READ,
     SQL_READ_ENVELOPE,
     SQL_EXISTS,
@@ -56,7 +61,6 @@ enum sqlite_statement {
     SQL_IDS,
     SQL_WALK,
     SQL_NOTE,
-    SQL_EVENTS_AFTER,
     SQL_STATEMENTS
 };
 extern const char *const sqlite_sql[SQL_STATEMENTS];
@@ -87,7 +91,7 @@ struct sqlite_store {
     bool batch;        /* a transaction is open */
     int problem;       /* the error code of the verdict */
     int problem_errno;
-    uint64_t event_rows_put; /* since it was opened */
+    uint64_t event_rows_put[STORE_STREAMS]; /* since it was opened */
     struct content_files files;
     char path[4096]; /* of the database, for messages */
 };
@@ -241,9 +245,9 @@ void content_files_id_add(struct id_list *list, uint64_t id);
 
 /* ---- sqlite_events.c ---- */
 
-void sqlite_events_put(struct store *store, uint64_t count, struct bytes octets);
-void sqlite_events_drop(struct store *store, uint64_t cursor);
-size_t sqlite_events_after(struct store *store, uint64_t cursor, size_t max, struct arena *arena,
-                           struct store_events *found);
+void sqlite_events_put(struct store *store, enum store_stream stream, uint64_t count, struct bytes octets);
+void sqlite_events_drop(struct store *store, enum store_stream stream, uint64_t cursor);
+size_t sqlite_events_after(struct store *store, enum store_stream stream, uint64_t cursor, size_t max,
+                           struct arena *arena, struct store_events *found);
 
 #endif

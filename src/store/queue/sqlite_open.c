@@ -12,7 +12,7 @@
 
 enum {
     APPLICATION_ID = 0x4d426f71, /* "MBoq", in the file's header */
-    SCHEMA_VERSION = 6,
+    SCHEMA_VERSION = 7,
     BUSY_MS = 5000,
     LOG_PAGES_MAX = 2000,
 };
@@ -27,6 +27,7 @@ enum {
     "CREATE TABLE member(message_id INTEGER NOT NULL, key TEXT NOT NULL, number INTEGER NOT NULL," \
     " PRIMARY KEY(message_id, key)) WITHOUT ROWID;"
 #define EVENTS "CREATE TABLE event(first INTEGER PRIMARY KEY, count INTEGER NOT NULL, octets BLOB NOT NULL);"
+#define JUDGED "CREATE TABLE judged(first INTEGER PRIMARY KEY, count INTEGER NOT NULL, octets BLOB NOT NULL);"
 static const char schema[] =
     "CREATE TABLE message(id INTEGER PRIMARY KEY, arrived_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL,"
     " size INTEGER NOT NULL, flags INTEGER NOT NULL, sender TEXT, envid TEXT, account TEXT, client_address "
@@ -42,11 +43,11 @@ static const char schema[] =
     "CREATE INDEX recipient_due ON recipient(destination, due_ms, message_id, number) WHERE held = 0;"
     "CREATE TABLE destination(name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, failures INTEGER NOT NULL) "
     "WITHOUT ROWID;"
-    "CREATE INDEX destination_due ON destination(due_ms, name);" MEMBERS EVENTS
+    "CREATE INDEX destination_due ON destination(due_ms, name);" MEMBERS EVENTS JUDGED
     "CREATE TABLE leftover(id INTEGER PRIMARY KEY);"
     "CREATE TABLE note(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = 1296199537;"
-    "PRAGMA user_version = 6;";
+    "PRAGMA user_version = 7;";
 
 /* Migrations from each version to the next; none reads the rows. */
 static const char *const migrations[SCHEMA_VERSION] = {
@@ -61,6 +62,7 @@ static const char *const migrations[SCHEMA_VERSION] = {
     [5] = "ALTER TABLE message ADD COLUMN author TEXT;"
           "ALTER TABLE message ADD COLUMN story TEXT;"
           "PRAGMA user_version = 6;",
+    [6] = JUDGED "PRAGMA user_version = 7;",
 };
 
 /* The message contains the remedy, since it is needed in an emergency. */

@@ -110,15 +110,15 @@ void store_note_put(struct store *store, const char *name, struct bytes value)
     store->changes->note_put(store, name, value);
 }
 
-void store_events_put(struct store *store, uint64_t count, struct bytes octets)
+void store_events_put(struct store *store, enum store_stream stream, uint64_t count, struct bytes octets)
 {
-    assert(count > 0 && octets.length >= count);
-    store->changes->events_put(store, count, octets);
+    assert(stream < STORE_STREAMS && count > 0 && octets.length >= count);
+    store->changes->events_put(store, stream, count, octets);
 }
 
-void store_events_drop(struct store *store, uint64_t cursor)
+void store_events_drop(struct store *store, enum store_stream stream, uint64_t cursor)
 {
-    store->changes->events_drop(store, cursor);
+    store->changes->events_drop(store, stream, cursor);
 }
 
 /* ---- what is due ---- */
@@ -212,11 +212,11 @@ size_t store_walk(struct store *store, uint64_t after_id, uint32_t after_number,
     return count;
 }
 
-size_t store_events_after(struct store *store, uint64_t cursor, size_t max, struct arena *arena,
-                          struct store_events *found)
+size_t store_events_after(struct store *store, enum store_stream stream, uint64_t cursor, size_t max,
+                          struct arena *arena, struct store_events *found)
 {
     assert(max > 0 && max <= STORE_READ_MAX);
-    size_t count = store->people->events_after(store, cursor, max, arena, found);
+    size_t count = store->people->events_after(store, stream, cursor, max, arena, found);
     assert(count <= max);
     for (size_t i = 1; i < count; i++)
         assert(found[i].first == found[i - 1].first + found[i - 1].count);

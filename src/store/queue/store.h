@@ -26,7 +26,11 @@
  *                that they tell of (core/event/mail_event.h): what is stored and
  *                what is said to have happened cannot differ
  *
- * Events are numbered one after the other, for ever. A reader remembers the
+ *   judgements   the same of what mail authentication found, of accepted and of
+ *                rejected messages: a stream of its own, so that it reaches as far
+ *                back as it says however much other mail there is
+ *
+ * Events of a stream are numbered one after the other, for ever. A reader remembers the
  * number of the last event that it has dealt with (its cursor), asks for what
  * follows (store_events_after()) and says what nobody needs any more
  * (store_events_drop()). At most STORE_EVENTS_MAX are kept: a reader that falls
@@ -57,7 +61,7 @@ enum store_limit {
     STORE_READ_MAX = 128,          /* rows that one call returns at most */
     STORE_LOOK_MAX = 1000,         /* numbers among which those of one destination are looked for */
     STORE_PAGE_MAX = 32,           /* deliveries of a page */
-    STORE_EVENTS_MAX = 100 * 1000, /* events that are kept for readers; the oldest go first */
+    STORE_EVENTS_MAX = 100 * 1000, /* events of a stream that are kept for readers; the oldest go first */
     STORE_EVENTS_TRIM_EVERY = 64,  /* batches, between two looks whether there are more */
     STORE_EVENTS_TRIM_MAX = 256,   /* rows of events that go at one look */
     STORE_PREFIX_MAX = 32 * 1024,  /* octets of header fields put before a content */
@@ -160,6 +164,9 @@ struct store_events {
     struct bytes octets;
 };
 
+/* Each has its own numbers, and its own limit STORE_EVENTS_MAX. */
+enum store_stream { STORE_EVENTS, STORE_JUDGEMENTS, STORE_STREAMS };
+
 enum { STORE_NEVER = 0 }; /* a due time: nothing is */
 
 struct store;
@@ -212,10 +219,10 @@ void store_remove(struct store *store, uint64_t id);
 void store_destination_put(struct store *store, struct bytes name, uint64_t due_ms, uint32_t failures);
 void store_note_put(struct store *store, const char *name, struct bytes value);
 /* `count` events, at least one, numbered from the last one that was ever put: once per batch, at its end. */
-void store_events_put(struct store *store, uint64_t count, struct bytes octets);
+void store_events_put(struct store *store, enum store_stream stream, uint64_t count, struct bytes octets);
 /* Drops the events up to this number, which nobody needs: rows that end there go. (The newest row stays,
  * for its number.) */
-void store_events_drop(struct store *store, uint64_t cursor);
+void store_events_drop(struct store *store, enum store_stream stream, uint64_t cursor);
 
 /* ---- the second: due mail, page by page, for the queue ---- */
 
@@ -259,8 +266,8 @@ size_t store_walk(struct store *store, uint64_t after_id, uint32_t after_number,
                   struct arena *arena, uint64_t *ids, struct store_recipient *found);
 /* The rows, oldest first, that have events behind the number `cursor` (0: from the oldest); the first of
  * them may begin before that. */
-size_t store_events_after(struct store *store, uint64_t cursor, size_t max, struct arena *arena,
-                          struct store_events *found);
+size_t store_events_after(struct store *store, enum store_stream stream, uint64_t cursor, size_t max,
+                          struct arena *arena, struct store_events *found);
 /* Empty when it was never put. */
 struct bytes store_note(struct store *store, const char *name, struct arena *arena);
 
