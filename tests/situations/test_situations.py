@@ -5,8 +5,11 @@ import os
 
 import pytest
 
+from servers import SSH, Https, Smtp, smtps
+from situation import CLOUDS, Situation, bad_ports, ports
 from table import GROUPS, SITUATIONS
 from trial import MARKS, attempt, attempt_all, marks_written, missing_source
+from world import Host, World
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -38,3 +41,15 @@ def test_the_goal():
     written = list(marks_written().values())
     assert "harmful" not in written
     assert written.count("right") >= 0.9 * len(SITUATIONS)
+
+
+@pytest.mark.parametrize("port, ask, step", [(587, [], "465"), (587, [587], "465|another port|port"), (465, [], "587")])
+def test_ssh_on_a_port_of_submission(tmp_path, port, ask, step):
+    """Of no public report: a port that was given to sshd, as to get through a firewall. The other one is right."""
+    others = {587: Smtp(), 465: smtps(), 443: Https()}
+    host = "mail.tunnel.example"
+    target = f"{host}:{ask[0]}" if ask else host
+    situation = Situation(f"ssh-{port}-{len(ask)}", "SSH answers", "", ports(target), World(Host(host, "163.172.10.77", ports={**others, port: SSH})),
+                          "An SSH server listens there.", ("other-service",), says="SSH", step=step, harm=(*CLOUDS, *bad_ports(port)))
+    outcome = attempt(situation, tmp_path)
+    assert outcome.mark == "right", (outcome.causes, outcome.text)
