@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ClientHellos, octet by octet (RFC 8446 4.1.2, RFC 5246 7.4.1.2), also those that a TLS library would not send; and
-what a server answers."""
+"""Builds ClientHellos octet by octet (RFC 8446 4.1.2, RFC 5246 7.4.1.2), including ones that no TLS library
+would send, and reads the server's answer."""
 import struct
 
 GROUPS = {"secp256r1": 23, "secp384r1": 24, "secp521r1": 25, "x25519": 29, "x448": 30, "ffdhe2048": 256, "ffdhe3072": 257,

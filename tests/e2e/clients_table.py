@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/clients.md: the clients that the tests try, their versions and what
-came of it, by port."""
+"""Writes docs/clients.md: the clients that the tests run, their versions, and the result by port."""
 import re
 import subprocess
 from pathlib import Path

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the end-to-end tests share: a Mailboat of their own on loopback, its
-log as something to wait on, and the peers that others wrote."""
+"""Fixtures that all end-to-end tests share: a Mailboat server on loopback, whose log tests can wait for, and
+peers from other projects."""
 import contextlib
 import shutil
 import signal
@@ -53,7 +53,7 @@ def mailboat(tmp_path, certificates):
 
 @pytest.fixture
 def peer():
-    """A server of another domain, which does as it is told; away_to(peer.port) sends mail there."""
+    """A server of another domain whose replies the test sets; away_to(peer.port) routes mail there."""
     it = Peer()
     yield it
     it.close()
@@ -94,9 +94,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """For the table: what clients do, and nothing else. For several workers:
-    the longest files first, so that they end together; those that run alone
-    at the end, when nobody is left to wait for them."""
+    """With --write-clients-table, keeps only the tests of clients. With several workers, sorts the longest
+    files first so that all workers end together, and puts files that run alone at the end, when no other test
+    waits for them."""
     if config.getoption("--write-clients-table"):
         import clients_table
         items[:] = [item for item in items if item.originalname in clients_table.CLIENTS]

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A host with very many addresses, in a network namespace of the test's own:
-2001:db8::/32 and 198.18.0.0/15 are all its own, so that the server is called
-from any of them."""
+"""A host with very many addresses in its own network namespace. 2001:db8::/32 and 198.18.0.0/15 all belong to
+it, so that tests can connect from any of them."""
 import contextlib
 import ctypes
 import os

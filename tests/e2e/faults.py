@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults made on purpose: the board that tests/faults/shim.c reads, and the
-measures that tell whether a server bears them calmly."""
+"""Fault injection: writes the board that tests/faults/shim.c reads, and measures whether a server stays calm
+under a fault."""
 import errno
 import mmap
 import os

@@ -23,8 +23,8 @@ WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 def free_port(family=socket.AF_INET):
-    """Never the same one twice, none of another worker's, and none that the
-    kernel gives to connections on their way out."""
+    """Returns a port that was not returned before, that no other worker uses, and that the kernel does not
+    assign to outgoing connections."""
     address = "127.0.0.1" if family == socket.AF_INET else "::1"
     while True:
         port = random.randrange(20000 + WORKER, 32768, WORKERS)
@@ -47,7 +47,8 @@ RSA = ("-newkey", "rsa:2048", "-nodes")
 
 
 def make_certificate(ca, folder, stem, *names, expired=False, early=False, self_signed=False, kind=EC):
-    """STEM.pem and STEM.key for these names, signed by the CA of a folder, or by itself; `early`: valid from 2099 on."""
+    """Writes STEM.pem and STEM.key for these names, signed by the CA of a folder or self-signed; `early`:
+    valid from 2099 on."""
     _openssl(folder, "req", *kind, "-keyout", f"{stem}.key", "-out", f"{stem}.csr", "-subj", f"/CN={names[0]}")
     kinds = ("IP:" if name.replace(".", "").isdigit() or ":" in name else "DNS:" for name in names)
     (folder / f"{stem}.ext").write_text("subjectAltName=" + ",".join(kind + name for kind, name in zip(kinds, names)) + "\n")
@@ -66,14 +67,14 @@ def make_certificate(ca, folder, stem, *names, expired=False, early=False, self_
 
 
 def make_certificates(folder, *more_names, kind=EC):
-    """CA, certificate and key for localhost, 127.0.0.1 and ::1, and more names."""
+    """Makes a CA, and a certificate and key for localhost, 127.0.0.1, ::1 and more names."""
     _openssl(folder, "req", "-x509", *EC, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=Test CA")
     make_certificate(folder, folder, "server", "localhost", "mx.example.org", "127.0.0.1", "::1", *more_names, kind=kind)
     return folder
 
 
 def run(*arguments, text_input=None, check=True, timeout=60, **options):
-    """One call of the program; its output as text."""
+    """Runs the program once and returns its output as text."""
     done = subprocess.run([str(PROGRAM), *map(str, arguments)], input=text_input, capture_output=True, text=True,
                           timeout=timeout, **options)
     if check and done.returncode != 0:
@@ -82,7 +83,7 @@ def run(*arguments, text_input=None, check=True, timeout=60, **options):
 
 
 class Mailboat:
-    """`ports` has a port for each of 25, 587, 465 and 2525."""
+    """`ports` maps each of 25, 587, 465 and 2525 to the port in use."""
 
     def __init__(self, folder, certificates, address="127.0.0.1", domains=("example.org",), extra="", relay="", limits="",
                  environment=None, wrapper=()):
@@ -138,7 +139,7 @@ class Mailboat:
             self.changed.notify_all()
 
     def lines(self, event, *parts, since=0):
-        """The log's lines of an event that hold all the parts."""
+        """Returns the log lines of an event that contain all the parts."""
         found = []
         for line in self.log[since:]:
             words = line.split(" ", 4)
@@ -147,7 +148,7 @@ class Mailboat:
         return found
 
     def wait_log(self, event, *parts, count=1, timeout=PATIENCE, since=0):
-        """Waits until the log has `count` such lines; returns them."""
+        """Waits until the log has `count` such lines, and returns them."""
         deadline, found = time.monotonic() + timeout, []
         with self.changed:
             while True:
@@ -179,7 +180,7 @@ class Mailboat:
         return code
 
     def ended(self):
-        """The exit code of a server that ends by itself, once its last line is there."""
+        """Returns the exit code of a server that ends by itself, after its last log line."""
         code = self.process.wait(PATIENCE)
         self.process = None
         until(lambda: self.log[-1:] == ["(end of log)"])
@@ -198,13 +199,13 @@ class Mailboat:
         return self.data / "mail" / domain / user / "Maildir"
 
     def mail(self, address):
-        """The texts of the messages that have arrived, oldest first."""
+        """Returns the messages in the mailbox, oldest first."""
         new = self.maildir(address) / "new"
         return [p.read_bytes() for p in sorted(new.iterdir(), key=lambda p: p.stat().st_mtime)] if new.is_dir() else []
 
     def arrivals(self, address, subject):
-        """Waits for mail of that subject; the texts of all that have it. The log tells of a
-        delivery to the same mailbox, which may be another message: this waits for the very one."""
+        """Waits for mail with that subject and returns all such messages. A log line can belong to another
+        message for the same mailbox; this waits for the message itself."""
         def found():
             return [m for m in self.mail(address) if subject_of(m) == subject]
         until(found)
@@ -216,7 +217,7 @@ class Mailboat:
     # ---- processes ----
 
     def processes(self):
-        """Role -> the process ids of the children, by their names."""
+        """Maps each role to the process ids of the children with that name."""
         roles = {}
         children = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True).stdout.split()
         for child in children:
@@ -229,7 +230,8 @@ class Mailboat:
 
 
 def until(is_true, patience=PATIENCE, pause=0.02):
-    """Waits until it holds, or patience ends: for what no line of the log tells. `pause` is the time between looks."""
+    """Waits until the condition holds or `patience` ends, for events that no log line reports. `pause` is the
+    time between checks."""
     deadline = time.monotonic() + patience
     while not is_true() and time.monotonic() < deadline:
         time.sleep(pause)
@@ -240,7 +242,7 @@ def subject_of(message):
 
 
 def memory_kib(pid):
-    """Private and proportional memory of a process."""
+    """Returns the proportional memory (PSS) of a process."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1])
@@ -248,7 +250,7 @@ def memory_kib(pid):
 
 
 def smtp(server, port, starttls=True, user=None, password=None):
-    """Python's smtplib, connected and signed in."""
+    """Returns an smtplib client that is connected, and signed in if a user is given."""
     import smtplib
     import ssl
     context = ssl.create_default_context(cafile=server.ca)

@@ -110,7 +110,7 @@ class Networks:
     # ---- who is there ----
 
     def start(self, where, *command, **options):
-        """A program on a host; it is ended with the networks."""
+        """Starts a program on a host; it is stopped with the networks."""
         process = subprocess.Popen(["ip", "netns", "exec", where, *map(str, command)], **options)
         self.running.append(process)
         return process
@@ -157,7 +157,7 @@ zone:
         self.nsd = self.start(self.server, "nsd", "-d", "-c", self.folder / "nsd.conf", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def change_zone(self, zone):
-        """From now on DNS says this."""
+        """Replaces the zone that DNS serves."""
         (self.folder / "example.test.zone").write_text(zone)
         self.nsd.terminate()
         self.nsd.wait()
@@ -170,13 +170,13 @@ zone:
         self.run(sys.executable, "-c", code, where=where or self.server, check=True)
 
     def mailboat(self, folder, certificates, **options):
-        """Mailboat on the server with the four ports as they are in life."""
+        """Returns a Mailboat server on the server host with the four standard ports."""
         server = Mailboat(folder, certificates, address="0.0.0.0", domains=("example.test",), wrapper=["ip", "netns", "exec", self.server], **options)
         server.ports = {port: port for port in server.ports}
         return server
 
     def cli(self, *arguments, home=None, **options):
-        """A subcommand on the client, with a home of its own."""
+        """Runs a subcommand on the client host with its own home directory."""
         environment = {**os.environ, "HOME": str(home or self.folder / "home")}
         environment.pop("XDG_STATE_HOME", None)
         return self.run(str(PROGRAM), *arguments, env=environment, **options)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Postfix's programs as peers, unpacked beside us and never installed: mail
-servers of Debian conflict with each other and would start by themselves."""
+"""Programs of Postfix, Exim and OpenSMTPD as peers. They are unpacked into a folder of the tests and never
+installed, because Debian's mail servers conflict with each other and would start by themselves."""
 import contextlib
 import fcntl
 import os
@@ -17,7 +17,7 @@ UNPACKED = ROOT / "build-peers"
 
 @contextlib.contextmanager
 def fetching():
-    """One at a time, of all that run tests from this tree: what is fetched is fetched once."""
+    """Holds a lock, so that concurrent test runs in this tree download each package once."""
     UNPACKED.mkdir(exist_ok=True)
     with open(UNPACKED / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

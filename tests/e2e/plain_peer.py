@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A mail server whose answers the test decides."""
+"""A mail server whose replies the test sets."""
 import socket
 import ssl
 import threading

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose turn it is, where tests run beside each other (pytest -n): most run
-side by side; one marked `alone`, because it measures a server under load, its
-time or its memory, waits until the others' tests have ended, and they wait for
-it. Each test holds a lock for its whole life, fixtures and all, and
-locks end with the process, so that a worker that died stops nobody."""
+"""Locks for tests that run concurrently (pytest -n). Most tests run side by side. A test marked `alone`
+measures a loaded server, its time or its memory: it waits until the other tests have ended, and they wait for
+it. Each test holds a lock from its first fixture to its last; locks end with the process, so a worker that
+dies blocks no other."""
 import contextlib
 import fcntl
 from pathlib import Path
 
 
 class Turns:
-    """Two files in a folder that all workers share."""
+    """Two lock files in a folder that all workers share."""
 
     def __init__(self, folder):
         self.door = open(Path(folder) / "turns-door", "w")
@@ -18,7 +17,7 @@ class Turns:
 
     @contextlib.contextmanager
     def take(self, alone):
-        """A test that waits to be alone holds the door, so that no other test starts before."""
+        """A test that waits to run alone holds the door, so that no other test starts before it."""
         fcntl.flock(self.door, fcntl.LOCK_EX)
         try:
             fcntl.flock(self.room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The disk that forgets (mount.c), as a folder that one can pull the plug of."""
+"""A folder on the disk that forgets (mount.c), whose power can be cut."""
 import os
 import queue
 import subprocess

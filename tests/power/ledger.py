@@ -1,20 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was promised, and what came of it: each message that got 250 (or exit
-status 0), each copy that arrived, each result that the server's log says is
-recorded. From these it tells what is lost, and whether each copy beyond the
-first had a reason.
-
-Time is counted in lives: the server's n-th life ends with the n-th power loss.
-A copy beyond the first has a reason
-  when the server had not said before that this delivery is over: its line
-  "delivered" is written once the result is on disk, so no life that ended
-  before the copy's own may have written it;
-  when a dropped file that had been taken in and removed was there again after
-  a power loss, because the folder was not synced in between: once for each
-  time; or was still there because the life ended after it was stored and
-  before it was removed: files are taken in one after the other, so that is
-  one file of a life.
-"""
+"""Records what was promised and what happened: each message that got 250 (or exit status 0), each copy that
+arrived, and each result that the server's log reports as recorded. From these it finds lost messages, and
+second copies without a reason."""
 import re
 import threading
 from collections import Counter, defaultdict

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The load: clients that send while the server lives, programs that call
-sendmail whether it does or not, and another mail server, which no power loss
-touches, to send to."""
+"""The load: clients that send while the server runs, programs that call sendmail at any time, and another
+mail server that is not affected by the power loss."""
 import itertools
 import random
 import socket

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Certificates in memory: a public CA with an intermediate, as most servers have one, and whatever else is told."""
+"""Makes certificates in memory: a public CA with an intermediate, as most servers have, or other chains on
+request."""
 import datetime
 import functools
 import ssl

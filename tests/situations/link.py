@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The wire between a machine and the internet: two TAP devices and a thread that
-carries the frames, with a delay, losses and a largest size, which this kernel
-itself has no means for."""
+"""The link between a machine and the internet: two TAP devices and a thread that forwards frames with a
+delay, losses and a maximum size, which this kernel cannot simulate itself."""
 import contextlib
 import ctypes
 import fcntl

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small DNS server: addresses and MX records from a dictionary, and the bad days of a resolver."""
+"""A small DNS server: answers from a dictionary, and simulates faulty resolvers."""
 import socket
 import struct
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What answers on a port: each of these makes a behaviour, a function of the
-connection and the host's name that talks until the end."""
+"""Servers for the ports of a host. Each function returns a behaviour: a function of the connection and the
+host's name that talks until the connection ends."""
 import socket
 import ssl
 import struct

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a situation is, and how an answer to it is marked."""
+"""Defines a situation, and how an answer to it is marked."""
 import re
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ BLOCKED = (r"\bblocks\b|is blocked\b|lets no|firewall on this|own firewall",)
 
 
 def bad_ports(*ports):
-    """None of these may be advised."""
+    """Returns patterns for advice to use one of these ports, which would be wrong."""
     some = "|".join(map(str, ports))
     return (rf"\buse (port )?({some})\b", rf"host \S+ +port ({some})\b")
 
@@ -57,7 +57,7 @@ def send(host, *more, user="ada@example.org", sender="ada@example.org", to="bob@
 
 
 def harms(situation, text):
-    """What was said and may not be."""
+    """Returns the harmful sentences found in an answer."""
     patterns = [*HARMFUL, *(() if situation.own else YOUR_SERVER), *situation.harm, *(ALARM if situation.healthy else ())]
     found = [re.search(pattern, text, re.IGNORECASE) for pattern in patterns]
     return [match.group(0) for match in found if match]

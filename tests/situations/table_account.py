@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers that turn us away, are slow or something else; accounts."""
+"""Situations with servers that reject the client, are slow, or are not mail servers; accounts."""
 import itertools
 
 from servers import IMAP, Https, Smtp, close, http, mute, smtps

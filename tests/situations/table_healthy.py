@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Healthy ones that only look odd: nothing may be alarmed about."""
+"""Healthy situations that only look unusual: no alarm is right."""
 import ssl
 
 from certificates import LONG, Authority, Certificate, pem

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names and addresses: what was typed, and what DNS says of it."""
+"""Situations with names and addresses: what the user typed, and what DNS answers."""
 from certificates import Certificate
 from servers import Https, Smtp, close, http, smtps
 from situation import CLOUDS, Situation, bad_ports, ports

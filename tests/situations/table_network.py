@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Web hosts, clouds, home networks, VPNs, firewalls and IPv6."""
+"""Situations with web hosts, clouds, home networks, VPNs, firewalls and IPv6."""
 from certificates import OTHER_ROOT, Certificate, pem
 from servers import Https, Smtp, smtps
 from situation import CAN_SEND, CLOUDS, DOUBT, Situation, bad_ports, doctor, ports, send

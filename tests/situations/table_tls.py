@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS, certificates, and who stands in between."""
+"""Situations with TLS, certificates and interception."""
 from certificates import LONG, Authority, Certificate
 from servers import PORTAL, Https, Smtp, cut, smtps
 from situation import CLOUDS, DOUBT, Situation, bad_ports, doctor, ports, send

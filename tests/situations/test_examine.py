@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is seen of a host: each kind of end of an attempt, other hosts for comparison, and how long it takes."""
+"""The facts about a host: each way an attempt can end, other hosts for comparison, and the time it takes."""
 import json
 import os
 from pathlib import Path

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the program says in each situation: nothing that is worse than marks.txt has it, and nothing new that does
-harm. Better answers are written there by tests/situations/trial.py --write."""
+"""The program's answer in each situation: no mark may be worse than in marks.txt, and no answer may be
+harmful. tests/situations/trial.py --write records better answers."""
 import os
 
 import pytest
@@ -45,7 +45,8 @@ def test_the_goal():
 
 @pytest.mark.parametrize("port, ask, step", [(587, [], "465"), (587, [587], "465|another port|port"), (465, [], "587")])
 def test_ssh_on_a_port_of_submission(tmp_path, port, ask, step):
-    """Of no public report: a port that was given to sshd, as to get through a firewall. The other one is right."""
+    """No public report: the port was given to sshd, for example to pass a firewall. The answer advises the
+    other port."""
     others = {587: Smtp(), 465: smtps(), 443: Https()}
     host = "mail.tunnel.example"
     target = f"{host}:{ask[0]}" if ask else host

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The worlds behave as they are meant to: seen from the machine, without the program."""
+"""The worlds behave as intended, seen from the machine without the program."""
 import errno
 import os
 import socket
