@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The subcommands for accounts and the configuration: what they say, what
-they refuse and with which mend, what a program reads from --json, and whose
-the files are that they make."""
+"""The subcommands for accounts and the configuration: their output, their errors and hints, their JSON, and
+the owners of the files that they create."""
 import json
 import os
 import pty

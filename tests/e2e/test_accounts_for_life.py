@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accounts as people use them over the years: mail that is forwarded, answers
-in absences, users who leave."""
+"""Managing accounts: forwarding, vacation replies, and the removal of users."""
 import email
 import email.policy
 import json

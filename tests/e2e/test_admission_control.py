@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Very many connections, and very many recipients that do not exist: strangers
-make room, those who work do not, and nobody reads out our addresses. Hours of
-waiting are in tests/unit/test_admission.c and test_harvest.c."""
+"""Very many connections, and very many unknown recipients. Unknown clients are dropped before known ones, and
+no client can harvest addresses. tests/unit/test_admission.c and test_harvest.c cover hours of waiting."""
 import base64
 import contextlib
 import os

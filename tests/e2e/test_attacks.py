@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What attackers say, on the wire: the transcripts of tests/attacks against a
-whole server. After each file no mail is there but what the transcripts say."""
+"""Attacks on the server: the transcripts of tests/attacks against a running server. After each file, only the
+mail that the transcripts mention exists."""
 import os
 import sys
 

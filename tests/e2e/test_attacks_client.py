@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers that attack who relays to them, and what leaves us read a second
-time: by a reader as strict and by one as lax as there are."""
+"""Servers that attack the relay, and outgoing mail as two other readers see it, one strict and one lax."""
 import email
 import email.policy
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signing in: SCRAM with clients of others, channel binding, guessing."""
+"""Authentication: SCRAM with clients of other projects, channel binding, password guessing."""
 import base64
 import hashlib
 import hmac

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Invalid input of users: one clear line with the problem, the place and a hint,
-the right exit code, and nothing started or half done."""
+"""Invalid input of users: one clear line with the problem, the place and a hint, the right exit code, and
+nothing started or left half done."""
 import os
 import smtplib
 import socket

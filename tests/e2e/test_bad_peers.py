@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers that do not behave: endless replies, garbage, replies out of place
-or two at once, connections dropped in mid-reply, clear text behind STARTTLS.
-The relay bounds what it reads, says once what was wrong, and waits or gives up."""
+"""Servers that misbehave: endless replies, garbage, replies in the wrong place or two together, connections
+that drop in a reply, plain text after STARTTLS. The relay limits what it reads, reports the problem once, and
+defers or bounces."""
 import asyncio
 import json
 import threading

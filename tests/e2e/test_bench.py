@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bench/run does what it says. What it measures on a busy machine is nobody's
-business here: no time decides anything."""
+"""bench/run does what its description says. The figures themselves are not checked: no time decides
+anything."""
 import json
 import os
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Aliases of any size and depth: every member gets the message, once, or somebody is told."""
+"""Aliases of any size and depth: every member gets the message once, or a report is sent."""
 import json
 import os
 import signal

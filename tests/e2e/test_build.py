@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tools/build on a small project: a build folder that is older than the
-packages, the options, the tree or the compiler, or that was left half done, is
-configured anew; what compiles is never thrown away without need."""
+"""tools/build on a small project: a build folder that is older than the packages, the options, the tree or
+the compiler, or that is incomplete, is configured again; compiled files are not deleted without need."""
 import os
 import shutil
 import subprocess

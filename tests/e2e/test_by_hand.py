@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person types at a terminal: a message by hand, a request for help, a word with a slip in it, a command
-without the rights for it."""
+"""Commands typed at a terminal: a message by hand, a request for help, a misspelled word, a command without
+the necessary rights."""
 import os
 import pty
 import subprocess

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `config check` and a reload find out before anything changes: the
-certificate and its key, the names, the ports."""
+"""Problems that `config check` and a reload find before anything changes: the certificate and its key, names,
+ports."""
 import json
 import os
 import shutil

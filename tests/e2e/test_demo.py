@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first thing a newcomer sees."""
+"""The first command that a newcomer runs."""
 import contextlib
 import imaplib
 import json

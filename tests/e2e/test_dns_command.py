@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mailboat dns`: what it prints is pasted into a zone, and then all is right, and the domain is ready for the
-big receivers; what is wrong there is found. Each wrong zone is in tests/unit/domain_zones.h."""
+"""`mailboat dns`: after its output is pasted into a zone, the domain is ready for large receivers; problems
+in a zone are found. tests/unit/domain_zones.h has each faulty zone."""
 import base64
 import json
 import re

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of a message whose next server knows less than the one that
-took it: no 8BITMIME, no BINARYMIME, no SMTPUTF8."""
+"""Messages whose next server supports less than the one that accepted them: no 8BITMIME, no BINARYMIME, no
+SMTPUTF8."""
 import base64
 import email
 import email.policy

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is allowed for a few: mail of a domain goes on to its own server, for the
-recipients that exist there; a device uses an old version of TLS, alone."""
+"""Exceptions in the configuration: mail for a domain is passed on to its own server, for the recipients that
+exist there; one device uses an old version of TLS."""
 import socket
 import ssl
 

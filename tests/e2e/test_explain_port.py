@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`ports --explain`: what is known, by the names that people use, without a connection."""
+"""`ports --explain`: known facts by the names that users type, without a connection."""
 import json
 import subprocess
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of the machine, each made on purpose, with what must hold while it
-lasts and after: docs/faults.md is their table."""
+"""Injected faults of the machine, and what must hold during and after each; docs/faults.md is their table."""
 import contextlib
 import errno
 import json

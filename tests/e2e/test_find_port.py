@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which port works from here, and why: two hosts in network namespaces, with
-what stands between them on bad days."""
+"""Which port works from here, and why: two hosts in network namespaces with faulty middleboxes between
+them."""
 import json
 import os
 import signal

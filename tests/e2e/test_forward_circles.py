@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forwardings that lead back, across servers: at most one copy in each mailbox, and a clear word."""
+"""Forwarding loops across servers: at most one copy in each mailbox, and a clear report."""
 import pytest
 
 from mailboat import Mailboat, run, smtp, until

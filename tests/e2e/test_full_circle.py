@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The picture of the README in life: Ada's server on one host, Bob's on
-another, names by DNS between them. She submits, her server finds his and
-relays, he reads by IMAP and POP3 and answers, and the answer comes back; also
-where ports are blocked."""
+"""The picture of the README with real servers: Ada's on one host, Bob's on another, DNS between them. Ada
+submits a message, her server relays it to Bob's, Bob reads it by IMAP and POP3 and replies, and the reply
+arrives; also with blocked ports."""
 import os
 import shutil
 import signal

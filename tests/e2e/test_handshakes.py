@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which TLS every port speaks, what a handshake may cost, and that nobody else
-waits for it. What is sent is written octet by octet (client_hello.py): the
-libraries of today would not offer most of it."""
+"""The TLS versions of every port, the cost of a handshake, and that other clients do not wait for it.
+client_hello.py writes each octet: current libraries would not offer most of it."""
 import os
 import socket
 import struct

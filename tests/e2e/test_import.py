@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moving in from Postfix and Dovecot: their own programs say what the files mean."""
+"""Migration from Postfix and Dovecot: their own programs read the files."""
 import json
 import shutil
 import smtplib

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much an account and a local user may send in an hour, and as whom a local user may send: exact under parallel sessions,
-given back when nothing was sent, and the same for what is dropped."""
+"""Hourly limits of accounts and local users, and the addresses that a local user may send as: exact with
+concurrent sessions, returned when nothing was sent, and the same for dropped files."""
 import os
 import smtplib
 import threading

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People read their mail: Dovecot serves the mailboxes by IMAP and POP3, with
-Mailboat's accounts, and takes mail for them by LMTP."""
+"""Dovecot serves the mailboxes by IMAP and POP3 with Mailboat's accounts, and accepts mail by LMTP."""
 import imaplib
 import json
 import os

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names and addresses of next hops as DNS has them in life: underscores, mail
-that would come back to this machine, more servers than anybody needs; in
-network namespaces, found by MX, on port 25."""
+"""Unusual names and addresses of next hops in DNS: underscores, mail that would return to this machine, very
+many servers. In network namespaces, by MX, on port 25."""
 import contextlib
 import os
 import subprocess

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What programs send that other servers accept: it is accepted, and mended where the next reader needs it."""
+"""Messages and commands that other servers accept: Mailboat accepts them too, and fixes what the next reader
+needs."""
 import email
 import email.policy
 import smtplib

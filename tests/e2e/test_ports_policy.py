@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each of the four ports allows, and how it refuses the rest: with the
-right code, words that say what to do, and at once."""
+"""The policy of each of the four ports: what it allows, and the code, text and hint with which it rejects the
+rest immediately."""
 import smtplib
 import socket
 import time

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power loss below the whole server: on a disk that forgets what was not
-synced (tests/power), by the tool that is for longer runs too."""
+"""Power loss below a whole server, on a disk that forgets what was not synced (tests/power). The same tool
+makes the longer runs."""
 import os
 import signal
 import subprocess

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PROXY protocol: behind a load balancer the client's address is known
-before the greeting, and before TLS on 465."""
+"""The PROXY protocol: behind a load balancer the client's address is known before the greeting, and before
+TLS on 465."""
 import contextlib
 import shutil
 import smtplib

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The queue for people: who waits and why, a person's word on some of it, and
-the story of one message, with a peer whose answers the test decides."""
+"""The queue commands: which mail waits and why, actions on some of it, and the history of one message; the
+test sets the replies of the peer."""
 import json
 import os
 import pty

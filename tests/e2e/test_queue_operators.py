@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The queue as operators read it: one reason and one time wherever they look,
-a message's own text, narrow and coloured terminals, states, and the log."""
+"""The queue commands agree on reason and time. A message's own text, narrow and coloured terminals, states,
+and the log."""
 import json
 import os
 import pty

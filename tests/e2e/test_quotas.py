@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quotas of mailboxes, for all ways to fill them; warnings before they are full."""
+"""Quotas of mailboxes for every kind of delivery, and the warnings before a mailbox is full."""
 import email
 import email.policy
 import imaplib

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Postfix, Exim and OpenSMTPD as the servers that mail is relayed to, in
-network namespaces, found by MX, on port 25."""
+"""Relaying to Postfix, Exim and OpenSMTPD in network namespaces, by MX, on port 25."""
 import email
 import email.policy
 import os

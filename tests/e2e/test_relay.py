@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mail leaves: into Postfix's smtp-sink, into a real Postfix, and back to the
-sender as a report where it cannot."""
+"""Outgoing mail: to Postfix's smtp-sink, to a real Postfix, and back to the sender as a report if delivery
+fails."""
 import email
 import json
 import os

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a destination's server was not reached: the reason in the queue has the cause and what to do, and the network
-is blamed only once several servers are silent."""
+"""The reason for a failed connection to a destination's server contains the cause and a step; the network is
+blamed only if several servers are silent."""
 import json
 import os
 import subprocess

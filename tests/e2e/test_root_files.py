@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Root and the folders that belong to the server's processes: what such a
-process, or whoever took it over, plants there makes root change, give away,
-remove or wait for nothing. (The kinds: CVE-2020-28007 and the others of
-Exim's 21Nails, CVE-2020-8793 and the offline folder of OpenSMTPD.)"""
+"""Root and the directories of the server's processes: files that a process, or an attacker who controls it,
+plants there never make root change, give away, remove or wait for anything. (Similar bugs: CVE-2020-28007 and
+the others of Exim's 21Nails, CVE-2020-8793 and the offline directory of OpenSMTPD.)"""
 import json
 import os
 import re

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which way mail leaves, and how much at once: routes by domain, limits,
-addresses that are silent, destinations that are dead; in network namespaces
-with names and port 25 as in life."""
+"""Routes of outgoing mail and their limits: routes by domain, silent addresses, dead destinations. In network
+namespaces with DNS and port 25."""
 import os
 import time
 from datetime import datetime

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A secret lies in the process that needs it, and in no other: the memory of
-every process of a server is searched for it, after each event that makes
-processes or moves secrets. And the files that a process can still name."""
+"""Each secret is only in the process that needs it: the memory of every process is searched after each event
+that starts processes or moves secrets. Also checks the files that a process can still open."""
 import base64
 import json
 import os

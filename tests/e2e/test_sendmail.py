@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The drop-in sendmail, mailq and newaliases: as programs call them, with the
-server running and without, and what strangers put into the drop folder."""
+"""The drop-in sendmail, mailq and newaliases as programs call them, with and without a running server; and
+hostile files in the drop directory."""
 import json
 import os
 import re

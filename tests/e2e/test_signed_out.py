@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A change of an account ends what it is signed in to: sessions by the password, by an application password, by SCRAM, on each port."""
+"""A change of an account ends its open sessions, by password, application password and SCRAM, on each
+port."""
 import os
 import signal
 import smtplib

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Servers that offer STARTTLS and then have no TLS, and what is put behind
-their 220 by somebody on the way. Where nothing demands TLS the first are tried
-once more and then in clear; the second never lead to clear text. Where TLS is
-demanded nothing does."""
+"""Servers that offer STARTTLS without working TLS, and text injected after the reply to STARTTLS. If TLS is
+not required, the first are tried again and then without TLS; the second never lead to plain text. If TLS is
+required, neither does."""
 import socket
 import socketserver
 import ssl

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After a clean stop the database is whole without its log; and passwords that are too short."""
+"""After a clean stop the databases are complete without their logs; passwords that are too short."""
 import shutil
 import smtplib
 import sqlite3

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that read the queue's store while it cannot be read: they say so, and
-never that the queue is empty or that a message is gone."""
+"""Commands that read the queue while the store cannot be read: they report that, and never that the queue is
+empty or a message is gone."""
 import concurrent.futures
 import json
 import os

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that others wrote send a message by each submission port, and it
-arrives in the mailbox whole."""
+"""Programs of other projects send a message through each submission port, and it arrives complete."""
 import email
 import email.policy
 import json

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may send as whom, what a submitted message gets and loses, and how much
-an account may send in an hour."""
+"""Sender addresses that an account may use, fields that a submitted message gets and loses, and the hourly
+limit."""
 import email
 import email.policy
 import email.utils

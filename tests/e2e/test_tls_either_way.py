@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client that was told the wrong TLS mode gets through on every submission
-port, and an operator can tell who it was."""
+"""A client configured for the wrong TLS mode is accepted on every submission port, and the log names it."""
 import smtplib
 import socket
 import ssl

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How mail is secured on its way out: DANE in a signed zone, MTA-STS with
-policies served by HTTPS, REQUIRETLS, and what the configuration says. Two
-hosts in network namespaces; each bad day has its peer. The rule behind all:
-what must not go in clear waits and says why."""
+"""Securing outgoing mail: DANE in a signed zone, MTA-STS with policies over HTTPS, REQUIRETLS, and the
+configuration. Two hosts in network namespaces, with a peer for each problem. Mail that must not be sent
+without TLS waits, and its state says why."""
 import hashlib
 import os
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A queue that an earlier release left, with its schema: today's server delivers all of it."""
+"""A queue left by an earlier release, with its schema: the current server delivers all of it."""
 import os
 import re
 import shutil

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The users of the processes: one list, which the program, make install, the
-Debian package and the documents agree on, and by which they are really made."""
+"""The users of the processes: one list, used by the program, make install, the Debian package and the
+documents."""
 import os
 import pwd
 import re

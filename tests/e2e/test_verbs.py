@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each verb of a subcommand takes its own flags and arguments and no other:
-the whole matrix of verbs and flags of the tables in src/cli. What is wrong is
-said in one line, by exit code 64, before anything is opened or changed."""
+"""Each verb of a subcommand accepts only its own flags and arguments: the whole matrix of verbs and flags of
+the tables in src/cli. An error is one line with exit code 64, before anything is opened or changed."""
 import re
 import subprocess
 from pathlib import Path

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Without DNS: each command names the resolver that it asked and what that did, and nobody else is blamed; a
-resolv.conf that changes is read again."""
+"""Without DNS each command names the resolver and its failure, and blames nothing else; a changed resolv.conf
+is read again."""
 import json
 import os
 import subprocess
