@@ -289,5 +289,5 @@ bool config_complete(struct config_reader *reader)
                                 "queue.retry: first is longer than max");
     return check_domains(reader) && check_relay_domains(reader) && check_tls(reader) && check_relay(reader) &&
            check_send_as(reader) && check_mailboxes(reader) && check_trusted(reader) &&
-           config_complete_trust(reader) && config_complete_sts(reader);
+           config_complete_trust(reader) && config_complete_sts(reader) && config_complete_dkim(reader);
 }

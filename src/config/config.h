@@ -15,6 +15,7 @@
 #include "core/route/route_rules.h"
 #include "core/route/tls_policy.h"
 #include "core/server/server_session.h"
+#include "core/trust/dkim_key.h"
 #include "core/trust/verdict.h"
 
 enum deliver_how { DELIVER_MAILDIR, DELIVER_LMTP };
@@ -171,6 +172,12 @@ struct config {
         const char *junk_folder; /* its name for IMAP; in the Maildir it is ".Junk" */
     } trust;                     /* mail from other servers, on port 25 */
     struct {
+        const char **algorithms; /* "rsa", "ed25519": of the keys of each domain; default rsa */
+        size_t algorithm_count;
+        const char *selector; /* "auto": chosen by Mailboat; else its beginning */
+        uint64_t rotate_ms;   /* age at which a successor is prepared; 0: never */
+    } dkim;                   /* keys that mail is signed with */
+    struct {
         uint64_t message_size;
         uint32_t recipients, connections, connections_per_client, unknown_recipients, deliveries;
     } limits;
@@ -215,6 +222,9 @@ enum config_relayed config_relayed(const struct config *config, struct bytes can
 /* True if a client is one of trust.forwarders: by its address, or by `name`, its own name that leads back to
  * the address (iprev), empty if it has none. "*.example.net" has all names below. */
 bool config_is_forwarder(const struct config *config, const struct route_address *client, struct bytes name);
+
+/* True if each domain gets a key of this algorithm. */
+bool config_has_algorithm(const struct config *config, enum dkim_algorithm algorithm);
 
 /* Returns the TLS policy configured for this domain. */
 enum tls_wish config_tls_wish(const struct config *config, struct bytes domain);

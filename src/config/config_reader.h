@@ -76,6 +76,9 @@ bool config_complete_trust(const struct config_reader *reader);
 /* ---- sts_keys.c ---- */
 bool config_complete_sts(const struct config_reader *reader);
 
+/* ---- dkim_keys.c ---- */
+bool config_complete_dkim(const struct config_reader *reader);
+
 /* ---- complete.c ---- */
 /* Returns where a key is set; NULL: nowhere. */
 const yaml_node_t *config_read_said_at(const struct config_reader *reader, const char *path);

@@ -22,6 +22,7 @@ static const char *const delivers[] = {"maildir", "lmtp", NULL};
 static const char *const stores[] = {"sqlite", NULL};
 static const char *const sts_modes[] = {"enforce", "testing", "none", "off", NULL}; /* enum sts_setting */
 static const char *const trust_modes[] = {"enforce", "observe", "off", NULL};       /* enum verdict_mode */
+static const char *const rotations[] = {"never", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const successes[] = {"users", "all", NULL}; /* enum report_success */
@@ -158,6 +159,12 @@ const struct config_key config_keys[] = {
      "\"*.mx.example.net\"]"},
     {"trust.junk_folder", KEY_TEXT, AT(trust.junk_folder), 0, 0, NULL, "Junk",
      "folder of a mailbox for mail that its sender's policy puts in quarantine"},
+    {"dkim.algorithms", KEY_LIST, AT(dkim.algorithms), 0, DKIM_ALGORITHMS, NULL, "[rsa]",
+     "algorithms of the DKIM keys of each domain: rsa, and ed25519 as a second; [] makes no keys"},
+    {"dkim.selector", KEY_TEXT, AT(dkim.selector), 0, 0, NULL, "auto",
+     "selector of new DKIM keys, to which a number is added if it is taken; auto chooses one"},
+    {"dkim.rotate", KEY_DURATION, AT(dkim.rotate_ms), DAY_MS, 10 * YEAR_MS, rotations, "180d",
+     "age of a DKIM key at which its successor is prepared, or never"},
     {"queue.retry.first", KEY_DURATION, AT(queue.first_ms), 1, YEAR_MS, NULL, "5m",
      "time to the second attempt"},
     {"queue.retry.factor", KEY_FACTOR, AT(queue.factor), 1, 100, NULL, "2",

@@ -12,7 +12,7 @@ enum config_key_type {
     KEY_TEXT,          /* const char * */
     KEY_HOST,          /* const char *: a host name or an address */
     KEY_SIZE,          /* uint64_t octets: 50MiB */
-    KEY_DURATION,      /* uint64_t ms: 5m */
+    KEY_DURATION,      /* uint64_t ms: 5m; 0 for the word in `choices` */
     KEY_NUMBER,        /* uint32_t */
     KEY_PORT,          /* uint16_t */
     KEY_PORT_AUTO,     /* uint16_t, 0 for "auto" */

@@ -85,12 +85,18 @@ static bool read_number(const struct config_reader *reader, const yaml_node_t *n
         *(uint16_t *)at = 0;
         return true;
     }
+    if (key->type == KEY_DURATION && key->choices != NULL && bytes_is_nocase(text, key->choices[0])) {
+        *(uint64_t *)at = 0;
+        return true;
+    }
     bool read = key->type == KEY_SIZE       ? quantity_size(text, &value)
                 : key->type == KEY_DURATION ? quantity_duration(text, &value)
                                             : bytes_to_u64(text, UINT64_MAX, &value);
     if (!read)
-        return config_read_fail(reader, node, "%s: '%.*s' is not %s", key->path,
-                                BYTES_ARG(bytes_first(text, 80)), forms[key->type]);
+        return config_read_fail(reader, node, "%s: '%.*s' is not %s%s%s", key->path,
+                                BYTES_ARG(bytes_first(text, 80)), forms[key->type],
+                                key->choices == NULL ? "" : ", or ",
+                                key->choices == NULL ? "" : key->choices[0]);
     if (value < key->min || value > key->max)
         return fail_bounds(reader, node, key);
     if (key->type == KEY_NUMBER)

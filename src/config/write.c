@@ -170,7 +170,12 @@ static void add_value(struct buffer *out, const struct config *config, const str
     case KEY_TEXT:
     case KEY_HOST: add_text(out, *(const char *const *)at); break;
     case KEY_SIZE: add_size(out, *(const uint64_t *)at); break;
-    case KEY_DURATION: add_duration(out, *(const uint64_t *)at); break;
+    case KEY_DURATION:
+        if (*(const uint64_t *)at == 0 && key->choices != NULL)
+            buffer_add_text(out, key->choices[0]);
+        else
+            add_duration(out, *(const uint64_t *)at);
+        break;
     case KEY_NUMBER: buffer_add_format(out, "%u", *(const uint32_t *)at); break;
     case KEY_PORT: buffer_add_format(out, "%u", *(const uint16_t *)at); break;
     case KEY_PORT_AUTO:

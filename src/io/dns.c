@@ -339,6 +339,7 @@ static void answered(void *owner, int problem, struct ub_result *result)
         answer.count += dns_record_read(&records[answer.count], question->type, data, &arena) ? 1 : 0;
     }
     answer.records = records;
+    answer.ttl_s = dns_status_is_told(answer.status) && result->ttl > 0 ? (uint32_t)result->ttl : 0;
     if (answer.status == DNS_FOUND && answer.count == 0)
         answer.status = DNS_NO_DATA;
     give_answer(question, &answer);

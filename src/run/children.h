@@ -87,6 +87,8 @@ bool children_start(struct children *children, const struct service *service, st
 /* Tells it to finish. With `succeeds` a successor of the current generation follows. */
 void children_drain(struct children *children, struct supervised *child, bool quick, bool succeeds);
 void children_kill(struct children *children); /* sends SIGKILL to all */
+/* In a fresh process that is no child of the list: gives up the supervisor's secrets and its memory. */
+bool children_leave(const struct children *children);
 /* Sends a message to all of a role. */
 void children_broadcast(struct children *children, enum process_role role, enum ipc_kind kind,
                         const void *message);

@@ -122,6 +122,14 @@ static _Noreturn void be_child(const struct children *children, const struct sup
     _exit(child_run(&child, control));
 }
 
+bool children_leave(const struct children *children)
+{
+    struct shared_mappings shared = children->shared;
+    children->on_forked(children->owner);
+    leave_what_is_others(children, NULL);
+    return shared_memory_keep(&shared, NULL, 0, NULL);
+}
+
 bool children_fork(struct children *children, struct supervised *child, struct error *error)
 {
     int ends[2];

@@ -26,9 +26,10 @@ enum sandbox_keeps {
     SANDBOX_READS_FILES = 2, /* files listed in `paths` (Landlock) */
     SANDBOX_WRITES_FILES = 4,
     SANDBOX_HAS_THREADS = 8,
-    SANDBOX_CALLS_OUT = 16,  /* connects to any address */
-    SANDBOX_CALLS_ONE = 32,  /* connects to call_family and call_port of `paths`, if configured */
-    SANDBOX_FILLS_FILES = 64 /* writes to open files */
+    SANDBOX_CALLS_OUT = 16,   /* connects to any address */
+    SANDBOX_CALLS_ONE = 32,   /* connects to call_family and call_port of `paths`, if configured */
+    SANDBOX_FILLS_FILES = 64, /* writes to open files */
+    SANDBOX_MAKES_PAIRS = 128 /* connects itself with itself, to wake its own threads (libunbound) */
 };
 
 #define SANDBOX_EMPTY_FOLDER "empty" /* in the data directory */

@@ -186,7 +186,7 @@ static const struct sandbox_refused {
     {SCMP_SYS(uname), ENOSYS, ALL_PROCESSES, SANDBOX_READS_FILES, "gethostname() in libraries"},
     {SCMP_SYS(getcpu), ENOSYS, ALL_PROCESSES, 0,
      "malloc() of newer C libraries, where the vDSO does not answer"},
-    {SCMP_SYS(socketpair), EPERM, SANDBOX_CALLS_OUT, 0,
+    {SCMP_SYS(socketpair), EPERM, SANDBOX_CALLS_OUT, SANDBOX_MAKES_PAIRS,
      "libcurl, to be woken by other threads; there are none"},
 };
 
@@ -380,6 +380,8 @@ static bool fill_filter(scmp_filter_ctx filter, unsigned keeps, int call_family)
            ((kept & SANDBOX_READS_FILES) == 0 || ALLOW(filter, reading_files)) &&
            ((kept & SANDBOX_WRITES_FILES) == 0 || ALLOW(filter, writing_files)) &&
            ((kept & SANDBOX_HAS_THREADS) == 0 || allow_threads(filter)) &&
+           ((kept & SANDBOX_MAKES_PAIRS) == 0 ||
+            allow_where(filter, SCMP_SYS(socketpair), 0, (uint64_t)AF_UNIX)) &&
            allow_sockets(filter, kept, call_family);
 }
 

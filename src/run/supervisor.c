@@ -16,6 +16,7 @@
 #include "io/timer.h"
 #include "run/capability.h"
 #include "run/children.h"
+#include "run/chore.h"
 #include "run/helper_command.h"
 #include "run/preparation.h"
 #include "run/reload_socket.h"
@@ -40,6 +41,7 @@ struct supervisor {
     /* of resolv.conf: as its processes have them, and as they were read last */
     struct resolver_list resolvers, resolvers_seen;
     struct helper_command helper; /* for one process at a time */
+    struct chore chore;
     const struct service *helped;
     const char *helper_key;
     enum supervisor_stage stage;
@@ -278,6 +280,7 @@ static void begin_stop(struct supervisor *s, int exit_code)
     s->stage = STAGE_STOPPING;
     s->exit_code = exit_code;
     s->children.stopping = true;
+    chore_stop(&s->chore);
     reload_socket_close(&s->reload);
     listen_close(&s->listening);
     timer_set(&s->stop_limit, STOP_LIMIT_MS);
@@ -297,6 +300,7 @@ static void on_change(void *owner)
         s->children.started = true;
         log_ready(s);
         notify("READY=1");
+        chore_start(&s->chore, &s->children, s->services, &s->data);
         break;
     case STAGE_RUNNING: break;
     case STAGE_RELOADING: go_on_reloading(s); break;
@@ -306,14 +310,29 @@ static void on_change(void *owner)
 
 /* ---- resolv.conf ---- */
 
+static void replace_service(struct supervisor *s, const struct service *service)
+{
+    for (struct supervised *child = s->children.first; child != NULL; child = child->next)
+        if (child->service == service && child->stage == CHILD_RUNNING)
+            children_drain(&s->children, child, false, true);
+}
+
+/* Files that a process has read before its sandbox may have changed. */
+static void look_at_followed(struct supervisor *s)
+{
+    for (size_t i = 0; s->services[i] != NULL && s->stage == STAGE_RUNNING; i++)
+        if (chore_has_news(&s->chore, s->services[i], i, &s->data))
+            replace_service(s, s->services[i]);
+}
+
 static void replace_resolving(struct supervisor *s)
 {
     char text[RESOLVER_LIST_MAX * RESOLVER_TEXT_MAX];
     resolver_list_text(&s->resolvers, text, sizeof text);
     log_event(LOG_EVENT_INFO, "resolvers_changed", LOG_TEXT("resolvers", text[0] == '\0' ? "none" : text));
-    for (struct supervised *child = s->children.first; child != NULL; child = child->next)
-        if (child->service->resolves && child->stage == CHILD_RUNNING)
-            children_drain(&s->children, child, false, true);
+    for (service_list *at = s->services; *at != NULL; at++)
+        if ((*at)->resolves)
+            replace_service(s, *at);
 }
 
 /* A process cannot read the file again from its sandbox. A list counts once it was read twice: the file may
@@ -330,6 +349,7 @@ static void look_at_resolvers(void *owner)
         if (s->config.resolver.server_count == 0)
             replace_resolving(s);
     }
+    look_at_followed(s);
     timer_set(&s->resolver_look, RESOLVER_LOOK_MS);
 }
 
@@ -365,7 +385,8 @@ static void fetch_secret(struct supervisor *s, const struct service *service)
 static void on_stranger(void *owner, pid_t pid, int status)
 {
     struct supervisor *s = owner;
-    helper_command_ended(&s->helper, pid, status);
+    if (!chore_ended(&s->chore, pid, status))
+        helper_command_ended(&s->helper, pid, status);
 }
 
 static void on_message(void *owner, struct supervised *from, enum ipc_kind kind,

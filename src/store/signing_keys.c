@@ -77,8 +77,12 @@ bool signing_keys_open(struct signing_keys *keys, const char *data_dir, uid_t ui
     struct folder data;
     *keys = (struct signing_keys){
         .folder = {.descriptor = -1}, .uid = uid, .gid = gid, .lock_ms = SIGNING_KEYS_LOCK_MS};
-    if (!folder_open(&data, data_dir, 0, FOLDER_TRUSTED, error))
-        return false;
+    struct error why = {0};
+    if (!folder_open(&data, data_dir, 0, FOLDER_TRUSTED, &why)) {
+        if (error != NULL)
+            *error = why;
+        return !make && why.number == ENOENT; /* nothing is there yet */
+    }
     bool opened = open_folder(keys, &data, make, error);
     folder_close(&data);
     return opened;

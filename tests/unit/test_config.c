@@ -332,6 +332,38 @@ static void the_junk_folder_has_a_name_of_its_own(void **state)
     REFUSED(text, 2, "junk_folder", "at most 64");
 }
 
+static void signing_keys_have_an_algorithm_a_selector_and_an_age(void **state)
+{
+    char text[200];
+    assert_true(parse(BASE));
+    assert_int_equal(config.dkim.algorithm_count, 1);
+    assert_true(config_has_algorithm(&config, DKIM_RSA_SHA256));
+    assert_false(config_has_algorithm(&config, DKIM_ED25519_SHA256));
+    assert_string_equal(config.dkim.selector, "auto");
+    assert_int_equal(config.dkim.rotate_ms, 180 * (uint64_t)86400000);
+    config_free(&config);
+    assert_true(parse(BASE "dkim: {algorithms: [ED25519, RSA], selector: Mail, rotate: never}\n"));
+    assert_true(config_has_algorithm(&config, DKIM_ED25519_SHA256));
+    assert_string_equal(config.dkim.selector, "mail");
+    assert_int_equal(config.dkim.rotate_ms, 0);
+    config_free(&config);
+    assert_true(parse(BASE "dkim: {algorithms: [], rotate: 1d}\n"));
+    assert_false(config_has_algorithm(&config, DKIM_RSA_SHA256));
+    config_free(&config);
+    REFUSED(BASE "dkim: {algorithms: [dsa]}\n", 2, "dsa", "[rsa, ed25519]");
+    REFUSED(BASE "dkim: {algorithms: [ed25519]}\n", 2, "ed25519", "[rsa, ed25519]");
+    REFUSED(BASE "dkim: {algorithms: [rsa, RSA]}\n", 2, "duplicate", "RSA");
+    REFUSED(BASE "dkim:\n  rotate: 23h\n", 3, "dkim.rotate", "out of range");
+    REFUSED(BASE "dkim:\n  rotate: often\n", 3, "often", "or never");
+    REFUSED(BASE "dkim: {selector: ../x}\n", 2, "../x", "auto");
+    REFUSED(BASE "queue: {warn_after: never}\n", 2, "never", "a time such as");
+    snprintf(text, sizeof text, BASE "dkim: {selector: %059d}\n", 1);
+    assert_true(parse(text));
+    config_free(&config);
+    snprintf(text, sizeof text, BASE "dkim: {selector: %060d}\n", 1);
+    REFUSED(text, 2, "0001", "at most 59");
+}
+
 static bool forwards(const char *address, const char *name)
 {
     struct route_address client = route_literal(bytes_of_text(address));
@@ -514,6 +546,7 @@ int main(void)
         cmocka_unit_test(the_role_of_port_25_is_mx_and_was_relay),
         cmocka_unit_test(what_is_shown_can_be_read_back),
         cmocka_unit_test(a_policy_is_published_unless_it_is_off),
+        cmocka_unit_test(signing_keys_have_an_algorithm_a_selector_and_an_age),
         cmocka_unit_test(routes_by_domain),
         cmocka_unit_test(local_users_have_rules_of_their_own),
         cmocka_unit_test(unknown_keys_are_found_with_the_one_that_was_meant),

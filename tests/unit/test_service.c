@@ -151,6 +151,7 @@ static void answered(struct child *child, struct channel *from, enum ipc_kind ki
 
 static const struct service asker = {
     .role = PROCESS_WEB,
+    .follows = "version",
     .stop = STOP_INTAKE,
     .shares = {{&board_memory, true}},
     .open = asker_open,
@@ -337,6 +338,18 @@ static void a_reload_replaces_each(void **state)
     wait_for(1, "web", "toy_answered", "asked=3");
 }
 
+static void a_file_that_changes_replaces_its_follower_alone(void **state)
+{
+    char path[96];
+    unsigned others = lines("relay", "toy_started", "");
+    snprintf(path, sizeof path, "%s/version", server.folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    wait_for(3, "web", "toy_started", "");
+    assert_int_equal(lines("relay", "toy_started", ""), others);
+}
+
 static void askers_end_before_those_who_answer(void **state)
 {
     int status;
@@ -360,6 +373,7 @@ int main(void)
         cmocka_unit_test(each_row_is_started_as_its_user),
         cmocka_unit_test(a_process_that_breaks_its_sandbox_ends_and_is_restarted),
         cmocka_unit_test(a_reload_replaces_each),
+        cmocka_unit_test(a_file_that_changes_replaces_its_follower_alone),
         cmocka_unit_test(askers_end_before_those_who_answer),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -4,6 +4,7 @@
 #include <sysexits.h>
 
 #include "cli/accounts/account_client.h"
+#include "cli/dkim/dkim.h"
 #include "cli/listing.h"
 #include "cli/options.h"
 
@@ -61,11 +62,13 @@ static int change(const struct domain_options *wish, const char *domain, bool ad
         return exit_code;
     bool done = add ? add_domain(&config, domain, wish->same_as, &error)
                     : remove_domain(&config, domain, &error);
-    if (done && add)
+    if (done && add) {
         say_added(domain, wish->same_as);
-    else if (done)
+        dkim_make_keys(&domain_command, &config, domain);
+    }
+    if (done && !add)
         printf("%s: no longer here\n", domain);
-    else
+    else if (!done)
         exit_code = command_fail(&domain_command, &error);
     config_free(&config);
     return exit_code;
@@ -114,6 +117,7 @@ const struct command domain_command = {
             "\n"
             "Mail for these domains is delivered into mailboxes here; mail for any other is\n"
             "rejected on port 25. Domains under `domains:` in the configuration count too.\n"
+            "add makes the domain's signing key, and prints its DNS record: see mailboat dkim.\n"
             "\n"
             "With --same-as DOMAIN is OTHER: mail for ada@DOMAIN goes where mail for ada@OTHER\n"
             "goes, unknown addresses are rejected, and who may send as ada@OTHER may send as\n"

@@ -19,6 +19,7 @@
 #include "run/data_dir.h"
 #include "run/users.h"
 #include "service/auth/account_control.h"
+#include "service/key_tending.h"
 #include "service/services.h"
 
 /* ---- recipients and senders ---- */
@@ -332,6 +333,7 @@ const struct service auth_service = {
     .socket = AUTH_CONTROL_SOCKET,
     .kept_octets = sizeof(struct auth_kept),
     .prepare = auth_prepare,
+    .tend = key_tending_chore,
     .open = auth_open,
     .open_own = auth_open_own,
     .start = auth_start,
