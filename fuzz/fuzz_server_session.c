@@ -158,9 +158,11 @@ static void answer(struct server_session_world *world)
         server_session_answer_limit(session, choice < 3 ? LIMIT_FINE : (enum limit_verdict)(choice - 2),
                                     1000 * choice);
     } else if (question == SERVER_ASK_RECIPIENT) {
-        server_session_answer_recipient(session,
-                                        choice < 2 ? RECIPIENT_KNOWN : (enum recipient_verdict)(choice - 1),
-                                        targets, 1 + choice % 2);
+        server_session_answer_recipient(
+            session,
+            choice < 2 ? RECIPIENT_KNOWN
+                       : (enum recipient_verdict)(1 + choose(&world->choices, RECIPIENT_FULL)),
+            targets, 1 + choice % 2);
     } else if (question == SERVER_ASK_STORE) {
         world->content_begun = false;
         server_session_answer_store(session, choice < 2 ? STORE_DONE : (enum store_verdict)(choice - 1),

@@ -160,6 +160,9 @@ struct config {
         } local; /* local programs: sendmail, the socket, the drop directory */
     } submission;
     struct {
+        bool srs; /* forwarded mail of other domains gets a sender of ours */
+    } forward;
+    struct {
         enum report_success { REPORT_SUCCESS_USERS, REPORT_SUCCESS_ALL } success;
     } reports;
     struct {

@@ -146,6 +146,9 @@ const struct config_key config_keys[] = {
     {"submission.local.users", KEY_LOCAL_USERS, AT(submission.local.users), 0, 1000, NULL, NULL,
      "local users with their own rules: [{user: www-data, senders: [\"*@example.org\"], "
      "messages_per_hour: 5000}]"},
+    {"forward.srs", KEY_FLAG, AT(forward.srs), 0, 0, NULL, "true",
+     "rewrite the envelope sender of mail that is forwarded from one other domain to another, so that SPF "
+     "passes"},
     {"reports.success", KEY_CHOICE, AT(reports.success), 0, 0, successes, "users",
      "who can request reports of successful delivery: users, or all: senders on port 25, too"},
     {"trust.mode", KEY_CHOICE, AT(trust.mode), 0, 0, trust_modes, "enforce",

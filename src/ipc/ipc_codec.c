@@ -44,6 +44,7 @@ static void put_recipients(struct buffer *out, const struct recipient *recipient
         put_u8(out, r->expands);
         put_bytes(out, r->via);
         put_bytes(out, r->forwarder);
+        put_bytes(out, r->sent_as);
     }
 }
 
@@ -255,6 +256,7 @@ static void get_recipients(struct ipc_reader *reader, struct ipc_array *array)
         r->expands = (uint8_t)get_u8(reader, EXPANDS_KINDS - 1);
         r->via = get_bytes(reader);
         r->forwarder = get_bytes(reader);
+        r->sent_as = get_bytes(reader);
     }
 }
 

@@ -189,8 +189,9 @@ struct ipc_limit_end {
 
 struct ipc_recipient {
     uint64_t request;
-    struct bytes account, address;
-}; /* account empty on 25 */
+    struct bytes account, address; /* account empty on 25 */
+    struct bytes sender; /* of the message, which a forwarding may rewrite; empty: the null sender */
+};
 struct ipc_recipient_answer {
     uint64_t request;
     uint32_t verdict; /* enum recipient_verdict */
@@ -204,6 +205,7 @@ struct ipc_expand {
     struct bytes address;
     uint32_t how;
     struct bytes after;
+    struct bytes account, sender; /* of the message, as in struct ipc_recipient */
 };
 struct ipc_expand_answer {
     uint64_t request;

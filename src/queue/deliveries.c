@@ -206,6 +206,8 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
                                     .content = content,
                                     .in_file = delivery->message.large,
                                     .disposition = delivery->message.trust.disposition};
+    if (recipients[0].sent_as.length > 0) /* the same for all of them: store_due() */
+        deliver->envelope.sender = recipients[0].sent_as;
     deliver->envelope.recipients = recipients;
     deliver->envelope.recipient_count = delivery->recipient_count;
     add_prefix(delivery, deliver);

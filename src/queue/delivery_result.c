@@ -20,6 +20,7 @@ struct mail_event delivery_result_event(enum event_kind kind, const struct store
                                .recipients = 1,
                                .destination = recipient->destination,
                                .attempt = recipient->attempts + 1,
+                               .sent_as = recipient->recipient.sent_as,
                                .delay_ms = now_ms - message->arrived_ms};
 }
 
@@ -431,6 +432,12 @@ static void apply_lookup(struct queue *queue, struct queue_delivery *d, uint64_t
         break;
     case RECIPIENT_UNKNOWN:
         drop_report(queue, &event, BYTES("no such mailbox: report discarded"), now_ms);
+        break;
+    case RECIPIENT_FORGED:
+    case RECIPIENT_EXPIRED:
+    case RECIPIENT_BOUNCES_ONLY: /* never for a report, whose sender is null */
+        drop_report(queue, &event, BYTES("not a bounce address of this server, or expired: report discarded"),
+                    now_ms);
         break;
     case RECIPIENT_FULL: /* auth never says so to the queue */
     case RECIPIENT_UNAVAILABLE:

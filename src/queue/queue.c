@@ -117,7 +117,7 @@ static void keep_junk_here(struct envelope *envelope)
             r.address = r.forwarder;
             r.original = bytes_equal(r.original, r.address) ? bytes_none() : r.original;
             r.local = true;
-            r.via = r.forwarder = bytes_none();
+            r.via = r.forwarder = r.sent_as = bytes_none();
         }
         envelope->recipients[left++] = r;
     }
@@ -379,7 +379,8 @@ void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *ans
                                            .original = arena_copy(&d->arena, answer->targets[i].original),
                                            .notify = NOTIFY_NEVER,
                                            .expands = answer->targets[i].expands,
-                                           .via = arena_copy(&d->arena, answer->targets[i].via)};
+                                           .via = arena_copy(&d->arena, answer->targets[i].via),
+                                           .sent_as = arena_copy(&d->arena, answer->targets[i].sent_as)};
     }
     save(queue, d, SCHEDULE_ANSWERED, now_ms);
 }
@@ -392,7 +393,9 @@ struct ipc_expand queue_expansion(struct queue *queue, uint64_t delivery)
     return (struct ipc_expand){.request = delivery,
                                .address = r->recipient.address,
                                .how = r->recipient.expands,
-                               .after = r->progress};
+                               .after = r->progress,
+                               .account = d->message.origin.account,
+                               .sender = d->message.envelope.sender};
 }
 
 static struct recipient *copy_places(struct arena *arena, const struct recipient *from, size_t count)
@@ -403,7 +406,8 @@ static struct recipient *copy_places(struct arena *arena, const struct recipient
                                    .local = from[i].local,
                                    .away = from[i].away,
                                    .expands = from[i].expands,
-                                   .via = arena_copy(arena, from[i].via)};
+                                   .via = arena_copy(arena, from[i].via),
+                                   .sent_as = arena_copy(arena, from[i].sent_as)};
     return to;
 }
 

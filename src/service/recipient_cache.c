@@ -60,6 +60,7 @@ void recipient_cache_keep(struct recipient_cache *recipient_cache, struct bytes 
         kept->targets[i].original = arena_copy(&recipient_cache->arena, answer->targets[i].original);
         kept->targets[i].via = arena_copy(&recipient_cache->arena, answer->targets[i].via);
         kept->targets[i].forwarder = arena_copy(&recipient_cache->arena, answer->targets[i].forwarder);
+        kept->targets[i].sent_as = arena_copy(&recipient_cache->arena, answer->targets[i].sent_as);
     }
     map_put(&recipient_cache->known, key, kept);
 }

@@ -84,7 +84,7 @@ static void a_database_of_another_version_is_refused(void **state)
 {
     struct ground *ground = *state;
     close_store(ground);
-    write_at(ground, "mailboat.db", 60, bytes_of("\0\0\0\10", 4)); /* user_version, in the header */
+    write_at(ground, "mailboat.db", 60, bytes_of("\0\0\0\177", 4)); /* user_version, in the header */
     assert_refused_untouched(ground, "run the matching Mailboat");
 }
 

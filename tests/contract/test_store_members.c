@@ -20,7 +20,8 @@ static bool add_member(struct ground *ground, const char *address, bool local)
     struct recipient member = {.address = bytes_of_text(address),
                                .local = local,
                                .original = BYTES("all@example.org"),
-                               .via = BYTES("all@example.org")};
+                               .via = BYTES("all@example.org"),
+                               .sent_as = BYTES("SRS0=x=y@example.org")};
     return store_add_member(ground->store, 7, &member, BYTES("d"), 20);
 }
 
@@ -46,6 +47,7 @@ static void members_come_in_the_place_of_an_alias(void **state)
     assert_int_equal(found[3].number, 3);
     assert_same(found[3].recipient.address, BYTES("bob@example.org"));
     assert_same(found[3].recipient.via, BYTES("all@example.org"));
+    assert_same(found[3].recipient.sent_as, BYTES("SRS0=x=y@example.org"));
     assert_true(found[3].recipient.local && found[3].due_ms == 20 &&
                 found[3].recipient.expands == EXPANDS_NOT);
     assert_false(expanded(ground, 7, 1));

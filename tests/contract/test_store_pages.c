@@ -123,6 +123,23 @@ static void who_was_sent_on_by_others_is_a_delivery_of_its_own(void **state)
     assert_int_equal(page.deliveries[1].recipients[0].number, 1);
 }
 
+static void copies_with_different_senders_are_deliveries_of_their_own(void **state)
+{
+    struct ground *ground = *state;
+    const struct recipient recipients[] = {
+        {.address = BYTES("a@d"), .via = BYTES("x@here"), .sent_as = BYTES("SRS0=x@here")},
+        {.address = BYTES("b@d"), .via = BYTES("x@here")},
+        {.address = BYTES("c@d"), .via = BYTES("x@here"), .sent_as = BYTES("SRS0=x@here")}};
+    accept(ground, 1, recipients, 3, 10);
+    commit(ground);
+    struct store_page page = read_page(ground, (struct store_due){0}, 8, 8, 1000);
+    assert_int_equal(page.count, 2);
+    assert_int_equal(page.deliveries[0].recipient_count, 2);
+    assert_true(bytes_is(page.deliveries[0].recipients[1].recipient.sent_as, "SRS0=x@here"));
+    assert_int_equal(page.deliveries[1].recipient_count, 1);
+    assert_int_equal(page.deliveries[1].recipients[0].recipient.sent_as.length, 0);
+}
+
 /* The first content is included however large, so that each page makes progress. */
 static void contents_have_a_limit(void **state)
 {
@@ -192,6 +209,7 @@ static void what_only_waits_on_does_not_look_whether_the_message_goes(void **sta
         BOTH(set_up, nobody_is_in_two_deliveries_of_a_page),                             \
         BOTH(set_up, a_delivery_has_so_many_recipients_at_most),                         \
         BOTH(set_up, who_was_sent_on_by_others_is_a_delivery_of_its_own),                \
+        BOTH(set_up, copies_with_different_senders_are_deliveries_of_their_own),         \
         BOTH(set_up, contents_have_a_limit), BOTH(set_up, results_are_settled_together), \
         BOTH(set_up, what_only_waits_on_does_not_look_whether_the_message_goes)
 

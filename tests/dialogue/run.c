@@ -215,7 +215,8 @@ static void expect_content(struct play *play, const struct script_line *line)
 
 static void answer_recipient(struct play *play, struct bytes address, struct bytes answer)
 {
-    static const char *const verdicts[] = {"known", "unknown", "foreign", "unavailable", "full", NULL};
+    static const char *const verdicts[] = {"known",   "unknown",     "foreign", "forged", "expired",
+                                           "bounces", "unavailable", "full",    NULL};
     struct recipient targets[8];
     size_t count = 0;
     enum recipient_verdict verdict = (enum recipient_verdict)script_word(play->script,

@@ -33,7 +33,8 @@ LATER = {
        "CREATE TABLE member(message_id INTEGER NOT NULL, key TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY(message_id, key)) WITHOUT ROWID;",
     4: "ALTER TABLE message ADD COLUMN prefix TEXT;",
     5: "CREATE TABLE event(first INTEGER PRIMARY KEY, count INTEGER NOT NULL, octets BLOB NOT NULL);",
-    6: "ALTER TABLE message ADD COLUMN author TEXT; ALTER TABLE message ADD COLUMN story TEXT;"}
+    6: "ALTER TABLE message ADD COLUMN author TEXT; ALTER TABLE message ADD COLUMN story TEXT;",
+    7: "CREATE TABLE judged(first INTEGER PRIMARY KEY, count INTEGER NOT NULL, octets BLOB NOT NULL);"}
 PREFIX_SINCE = 4  # before, Received was written in front of the content
 
 

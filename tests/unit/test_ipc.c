@@ -42,7 +42,8 @@ static struct ipc_submit submission(size_t recipients, struct recipient *room, s
         room[i] = (struct recipient){.address = BYTES("ada@example.org"),
                                      .notify = NOTIFY_FAILURE | NOTIFY_DELAY,
                                      .local = i % 2 == 0,
-                                     .forwarder = BYTES("carl@example.org")};
+                                     .forwarder = BYTES("carl@example.org"),
+                                     .sent_as = i == 1 ? BYTES("SRS0=a=b@example.org") : bytes_none()};
     return (struct ipc_submit){
         .request = 5,
         .id = 77,
@@ -83,6 +84,7 @@ static void a_submission_arrives_whole(void **state)
     assert_true(bytes_is(heard.submit.envelope.recipients[2].address, "ada@example.org"));
     assert_true(heard.submit.envelope.recipients[2].local);
     assert_true(bytes_is(heard.submit.envelope.recipients[2].forwarder, "carl@example.org"));
+    assert_true(bytes_is(heard.submit.envelope.recipients[1].sent_as, "SRS0=a=b@example.org"));
     assert_int_equal(heard.submit.origin.port, 587);
     assert_int_equal(heard.submit.origin.kind, ORIGIN_VACATION);
     assert_true(bytes_is(heard.submit.prefix, "Received: from there\r\n"));

@@ -88,6 +88,34 @@ static void an_alias_is_expanded_page_by_page(void **state)
     assert_int_equal(waiting(), 0);
 }
 
+/* Members of one alias at other servers: the copy's sender is what auth says, the report's is the message's.
+ */
+static void a_copy_leaves_with_its_own_sender(void **state)
+{
+    struct recipient members[] = {
+        {.address = BYTES("bob@there.net"), .sent_as = BYTES("SRS0=h=t=x.net=eve@here.org")},
+        {.address = BYTES("carl@there.net"), .sent_as = BYTES("SRS0=h=t=x.net=eve@here.org")},
+        {.address = BYTES("dora@there.net")}};
+    accept_list(NOTIFY_UNSAID, BYTES("Subject: hi\r\n\r\nx\r\n"));
+    assert_true(next(SCHEDULE_LOOKUP));
+    struct ipc_expand asked = queue_expansion(&g.queue, g.deliver.delivery);
+    assert_text(asked.sender, "ada@here.org");
+    assert_int_equal(asked.account.length, 0);
+    answer_members(RECIPIENT_KNOWN, members, 3, NULL, 0, bytes_none());
+    g.now_ms++;
+    restart();
+    for (int i = 0; i < 2; i++) {
+        assert_true(next(SCHEDULE_AWAY));
+        bool rewritten = g.deliver.envelope.recipient_count == 2;
+        assert_text(g.deliver.envelope.sender, rewritten ? "SRS0=h=t=x.net=eve@here.org" : "ada@here.org");
+        fate(rewritten ? OUTCOME_FAILED : OUTCOME_DELIVERED, STEP_RCPT);
+        commit();
+    }
+    assert_true(next(SCHEDULE_LOOKUP)); /* the report */
+    assert_text(g.deliver.envelope.recipients[0].address, "ada@here.org");
+    assert_null(strstr(g.told, "SRS0"));
+}
+
 static void reports_are(size_t count, const char *says)
 {
     size_t found = 0;
@@ -169,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TESTED(an_alias_is_expanded_page_by_page),
+        TESTED(a_copy_leaves_with_its_own_sender),
         TESTED(a_missing_member_is_told_of_under_the_name_of_the_alias),
         TESTED(an_alias_that_is_gone_is_told_of),
         TESTED(an_expansion_waits_for_auth_and_its_end_is_told),

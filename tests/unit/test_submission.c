@@ -193,7 +193,7 @@ static void begin_large(void)
 static void a_recipient_is_asked_about(void **state)
 {
     struct recipient target = {.address = BYTES("bob@example.org"), .local = true};
-    submission_ask_recipient(&submission, bytes_none(), BYTES("bob@example.org"));
+    submission_ask_recipient(&submission, bytes_none(), BYTES("bob@example.org"), bytes_none());
     assert_said(IPC_RECIPIENT, 1);
     assert_true(submission_waits(&submission));
     submissions_answered(
@@ -203,13 +203,13 @@ static void a_recipient_is_asked_about(void **state)
     assert_int_equal(owner.targets, 1);
     assert_int_equal(owner.runs, 1);
     assert_false(submission_waits(&submission));
-    submission_ask_recipient(&submission, bytes_none(), BYTES("bob@example.org"));
+    submission_ask_recipient(&submission, bytes_none(), BYTES("bob@example.org"), bytes_none());
     assert_said(IPC_RECIPIENT, 2); /* this process cannot see the accounts change */
     submissions_answered(
         &all, IPC_RECIPIENT_ANSWER,
         &(union ipc_message){.recipient_answer = {last()->request, RECIPIENT_KNOWN, NULL, 0}}, -1);
     assert_told(IPC_RECIPIENT, RECIPIENT_UNAVAILABLE, 2); /* known, and nowhere to go */
-    submission_ask_recipient(&submission, bytes_none(), BYTES("bob@example.org"));
+    submission_ask_recipient(&submission, bytes_none(), BYTES("bob@example.org"), bytes_none());
     submissions_answered(&all, IPC_RECIPIENT_ANSWER,
                          &(union ipc_message){.recipient_answer = {last()->request, 99, NULL, 0}}, -1);
     assert_told(IPC_RECIPIENT, RECIPIENT_UNAVAILABLE, 3);
@@ -445,6 +445,28 @@ static void what_is_asked_meanwhile_waits(void **state)
     assert_int_equal(owner.times, 0);
 }
 
+/* Its copy leaves with a sender that is made for this message. */
+static void where_forwarded_mail_goes_is_asked_again(void **state)
+{
+    struct recipient targets[] = {
+        {.address = BYTES("bob@example.org"), .local = true, .via = BYTES("team@example.org")},
+        {.address = BYTES("bob@far.net"), .via = BYTES("team@example.org"), .sent_as = BYTES("SRS0=a@b")}};
+    all.accounts_version = &accounts_version;
+    for (size_t count = 1; count <= 2; count++) {
+        submission_ask_recipient(&submission, bytes_none(), BYTES("team@example.org"), BYTES("eve@x.net"));
+        assert_said(IPC_RECIPIENT, 1); /* that of the first round is for local mailboxes alone */
+        submissions_answered(
+            &all, IPC_RECIPIENT_ANSWER,
+            &(union ipc_message){.recipient_answer = {last()->request, RECIPIENT_KNOWN, targets, count}}, -1);
+        assert_int_equal(owner.targets, count);
+        submission_ask_recipient(&submission, bytes_none(), BYTES("team@example.org"), BYTES("sam@x.net"));
+        assert_said(IPC_RECIPIENT, count);
+        question_forget(&submission.question);
+        accounts_version_bump(&accounts_version);
+        peers.count = 0;
+    }
+}
+
 static void patience_ends(void **state)
 {
     peers.auth = QUESTION_PEER_GONE;
@@ -465,10 +487,10 @@ static void many_wait_in_line_and_some_leave(void **state)
     peers.auth = QUESTION_PEER_GONE;
     for (size_t i = 0; i < 3; i++) {
         submission_start(&more[i], &all, &events, &owner);
-        submission_ask_recipient(&more[i], bytes_none(), BYTES("bob@example.org"));
+        submission_ask_recipient(&more[i], bytes_none(), BYTES("bob@example.org"), bytes_none());
     }
     submission_drop(&more[2]); /* the last, then one in the middle */
-    submission_ask_recipient(&submission, bytes_none(), BYTES("bob@example.org"));
+    submission_ask_recipient(&submission, bytes_none(), BYTES("bob@example.org"), bytes_none());
     submission_drop(&more[1]);
     peers.auth = QUESTION_PEER_READY;
     questions_retry(&all.questions);
@@ -477,7 +499,7 @@ static void many_wait_in_line_and_some_leave(void **state)
     submission_drop(&more[0]);
     peers.auth = QUESTION_PEER_GONE;
     questions_peer_lost(&all.questions, PROCESS_AUTH);
-    submission_ask_recipient(&more[1], bytes_none(), BYTES("bob@example.org"));
+    submission_ask_recipient(&more[1], bytes_none(), BYTES("bob@example.org"), bytes_none());
     submission_drop(&submission);
     peers.auth = QUESTION_PEER_READY;
     questions_retry(&all.questions);
@@ -488,11 +510,11 @@ static void many_wait_in_line_and_some_leave(void **state)
 static void without_patience_nothing_waits(void **state)
 {
     peers.auth = QUESTION_PEER_GONE;
-    submission_ask_recipient(&submission, bytes_none(), BYTES("bob@example.org"));
+    submission_ask_recipient(&submission, bytes_none(), BYTES("bob@example.org"), bytes_none());
     assert_told(IPC_RECIPIENT, RECIPIENT_UNAVAILABLE, 1);
     assert_int_equal(owner.runs, 0);
     peers.auth = QUESTION_PEER_READY;
-    submission_ask_recipient(&submission, bytes_none(), BYTES("bob@example.org"));
+    submission_ask_recipient(&submission, bytes_none(), BYTES("bob@example.org"), bytes_none());
     questions_peer_lost(&all.questions, PROCESS_AUTH);
     assert_told(IPC_RECIPIENT, RECIPIENT_UNAVAILABLE, 2);
     peers.queue = QUESTION_PEER_GONE;
@@ -544,6 +566,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON(set_up, a_recipient_is_asked_about),
         ON(set_up, what_was_told_needs_no_question),
+        ON(set_up, where_forwarded_mail_goes_is_asked_again),
         ON(set_up, what_was_counted_is_settled_once),
         ON(set_up, an_answer_that_finds_no_one_is_given_back),
         ON(set_up, a_small_message_travels_inline),

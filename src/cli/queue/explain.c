@@ -173,6 +173,11 @@ static void print_recipient(struct explanation *explanation, const struct store_
         putchar('>');
     }
     putchar('\n');
+    if (r->recipient.sent_as.length > 0) {
+        fputs("    forwarded as from <", stdout);
+        format_print(r->recipient.sent_as);
+        puts(">, so that SPF passes there and a bounce comes back through this server (SRS)");
+    }
     if (kept > 0 && number > 1)
         printf(number == 2 ? "    (attempt %u is only in the log)\n"
                            : "    (attempts 1 to %u are only in the log)\n",
@@ -213,11 +218,11 @@ static void print_recipient_as_json(struct explanation *explanation, const struc
                                  attempts);
     add_wait(&sentence, &wait, explanation, r);
     format_print_json(json_pack(
-        "{s:o, s:o, s:o, s:I, s:o, s:s, s:I, s:o}", "address", format_json(r->recipient.address), "original",
-        format_json(r->recipient.original), "destination", format_json(r->destination), "attempts",
-        (json_int_t)r->attempts, "history", attempts_as_json(attempts, kept, first_number(r, kept)), "state",
-        recipient_wait_name(wait.why), "next_ms", (json_int_t)wait.next_ms, "why",
-        format_json(buffer_bytes(&sentence))));
+        "{s:o, s:o, s:o, s:o, s:I, s:o, s:s, s:I, s:o}", "address", format_json(r->recipient.address),
+        "original", format_json(r->recipient.original), "sent_as", format_json(r->recipient.sent_as),
+        "destination", format_json(r->destination), "attempts", (json_int_t)r->attempts, "history",
+        attempts_as_json(attempts, kept, first_number(r, kept)), "state", recipient_wait_name(wait.why),
+        "next_ms", (json_int_t)wait.next_ms, "why", format_json(buffer_bytes(&sentence))));
     buffer_free(&sentence);
     arena_clear(&arena);
 }

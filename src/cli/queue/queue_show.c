@@ -30,10 +30,11 @@ struct queue_showing {
 static json_t *recipient_as_json(const struct store_recipient *r, const struct recipient_wait *wait,
                                  struct bytes why)
 {
-    return json_pack("{s:o, s:o, s:b, s:I, s:i, s:I, s:i, s:o, s:o, s:o, s:o, s:s, s:o}", "address",
-                     format_json(r->recipient.address), "destination", format_json(r->destination), "held",
-                     (int)r->held, "next_ms", (json_int_t)wait->next_ms, "attempts", (int)r->attempts,
-                     "last_ms", (json_int_t)r->last.when_ms, "last_code", (int)r->last.code, "last_status",
+    return json_pack("{s:o, s:o, s:o, s:b, s:I, s:i, s:I, s:i, s:o, s:o, s:o, s:o, s:s, s:o}", "address",
+                     format_json(r->recipient.address), "sent_as", format_json(r->recipient.sent_as),
+                     "destination", format_json(r->destination), "held", (int)r->held, "next_ms",
+                     (json_int_t)wait->next_ms, "attempts", (int)r->attempts, "last_ms",
+                     (json_int_t)r->last.when_ms, "last_code", (int)r->last.code, "last_status",
                      format_json(r->last.enhanced), "last_reply", format_json(r->last.text), "last_peer",
                      format_json(r->last.peer), "last_tls", format_json(r->last.tls), "state",
                      recipient_wait_name(wait->why), "why", format_json(why));
@@ -71,6 +72,12 @@ static void recipient_as_text(struct queue_showing *s, const struct store_recipi
     format_add_clean(&line, r->recipient.address);
     buffer_add_format(&line, " by %.*s, %s", BYTES_ARG(r->destination), COUNT_OF(r->attempts, "attempt"));
     terminal_print(&s->terminal, &line, SHOW_INDENT);
+    if (r->recipient.sent_as.length > 0) {
+        buffer_add_format(&line, "%*sforwarded as from <", SHOW_INDENT, "");
+        format_add_clean(&line, r->recipient.sent_as);
+        buffer_add_octet(&line, '>');
+        terminal_print(&s->terminal, &line, SHOW_INDENT);
+    }
     buffer_add_format(&line, "%*snext: %s", SHOW_INDENT, "", colour_of(&s->terminal, wait->why));
     format_add_clean(&line, why);
     buffer_add_text(&line, *colour_of(&s->terminal, wait->why) != '\0' ? terminal_plain(&s->terminal) : "");

@@ -42,6 +42,7 @@ enum event_tag {
     TAG_TRUST = 33,
     TAG_AUTHOR = 34,
     TAG_STORY = 35,
+    TAG_SENT_AS = 36,
     TAGS
 };
 
@@ -91,6 +92,7 @@ static const struct event_field fields[TAGS] = {
     [TAG_TRUST] = FIELD("trust", TRUST, trust),
     [TAG_AUTHOR] = FIELD("author", TEXT, author),
     [TAG_STORY] = FIELD("story", TEXT, story),
+    [TAG_SENT_AS] = FIELD("sent_as", TEXT, sent_as),
 };
 
 struct event_kind_facts {
@@ -100,9 +102,9 @@ struct event_kind_facts {
     uint8_t shown[EVENT_SHOWN_MAX]; /* tags; 0 ends the list */
 };
 
-#define SHOWN_ATTEMPT                                                                                     \
-    TAG_MESSAGE, TAG_RECIPIENT, TAG_PEER, TAG_TLS, TAG_TLS_POLICY, TAG_TLS_REASON, TAG_ATTEMPT, TAG_CODE, \
-        TAG_ENHANCED, TAG_TEXT
+#define SHOWN_ATTEMPT                                                                                        \
+    TAG_MESSAGE, TAG_RECIPIENT, TAG_SENT_AS, TAG_PEER, TAG_TLS, TAG_TLS_POLICY, TAG_TLS_REASON, TAG_ATTEMPT, \
+        TAG_CODE, TAG_ENHANCED, TAG_TEXT
 /* client and account: of a message that was never in the queue */
 #define SHOWN_FAILURE SHOWN_ATTEMPT, TAG_DELAY, TAG_SENDER, TAG_CLIENT, TAG_ACCOUNT
 #define SHOWN_TRUST TAG_TRUST, TAG_AUTHOR, TAG_STORY

@@ -79,6 +79,7 @@ struct mail_event {
     uint64_t mailbox;            /* 1: into a local mailbox */
     uint64_t delay_ms;           /* since the message was accepted */
     uint64_t retry_in_ms;        /* DEFERRED: until the next attempt */
+    struct bytes sent_as;        /* the copy's rewritten sender; empty: it was that of the message */
 
     /* EXPANDED: members that were added, were already recipients, or do not exist */
     uint64_t members, known_already, missing;

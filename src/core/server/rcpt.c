@@ -76,7 +76,8 @@ static bool fits(struct server_state *state, const struct recipient *targets, si
     size_t octets = 0;
     for (size_t i = 0; i < count; i++)
         octets += targets[i].address.length + targets[i].via.length + targets[i].forwarder.length +
-                  state->asked_address.length + state->asked_orcpt.length + RECIPIENT_FIELDS;
+                  targets[i].sent_as.length + state->asked_address.length + state->asked_orcpt.length +
+                  RECIPIENT_FIELDS;
     if (octets > RECIPIENTS_OCTETS_MAX - state->recipients_octets)
         return false;
     state->recipients_octets += octets;
@@ -107,6 +108,7 @@ static void add_target(struct server_state *state, const struct recipient *targe
         .expands = target->expands,
         .via = arena_copy(arena, target->via),
         .forwarder = arena_copy(arena, target->forwarder),
+        .sent_as = arena_copy(arena, target->sent_as),
     };
 }
 
@@ -145,6 +147,22 @@ static struct server_reply foreign_reply(const struct server_session *session)
                  "Relay access denied; to send mail use port 587 (STARTTLS), 2525 or 465 (TLS) and sign in");
 }
 
+/* A bounce of mail that was forwarded, and not one that is accepted. */
+static struct server_reply bounce_reply(struct server_session *session, enum recipient_verdict verdict)
+{
+    struct bytes address = reply_address(session->state->asked_address);
+    if (verdict == RECIPIENT_FORGED)
+        return server_reply_format(session, 550, "5.1.1",
+                                   "<%.*s>: User unknown; this server did not make this bounce address",
+                                   BYTES_ARG(address));
+    if (verdict == RECIPIENT_EXPIRED)
+        return server_reply_format(session, 550, "5.1.1", "<%.*s>: User unknown; this bounce address expired",
+                                   BYTES_ARG(address));
+    return server_reply_format(session, 550, "5.1.1",
+                               "<%.*s>: User unknown; this address accepts only bounces (MAIL FROM:<>)",
+                               BYTES_ARG(address));
+}
+
 void server_session_answer_recipient(struct server_session *session, enum recipient_verdict verdict,
                                      const struct recipient *targets, size_t target_count)
 {
@@ -168,6 +186,9 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
                                     BYTES_ARG(reply_address(state->asked_address)));
         break;
     case RECIPIENT_FOREIGN: reply = foreign_reply(session); break;
+    case RECIPIENT_FORGED:
+    case RECIPIENT_EXPIRED:
+    case RECIPIENT_BOUNCES_ONLY: reply = bounce_reply(session, verdict); break;
     case RECIPIENT_FULL:
         reply = server_reply_format(session, 552, "5.2.2", "<%.*s>: Mailbox full (over quota)",
                                     BYTES_ARG(reply_address(state->asked_address)));
@@ -179,7 +200,8 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
         server_session_close_if_signed_out(session);
         return;
     }
-    bool refused = verdict == RECIPIENT_UNKNOWN || verdict == RECIPIENT_FOREIGN;
+    bool refused = verdict == RECIPIENT_UNKNOWN || verdict == RECIPIENT_FOREIGN ||
+                   verdict == RECIPIENT_FORGED;
     state->recipients_refused += refused;
     if (refused && guesses(state))
         server_session_reply_and_close(

@@ -242,6 +242,7 @@ static void fill_action(struct server_session *session, struct server_action *ac
     case SERVER_ASK_RECIPIENT:
         action->account = session->origin.account;
         action->address = state->asked_address;
+        action->sender = state->envelope.sender;
         break;
     case SERVER_ASK_LIMIT:
         action->account = session->origin.account;

@@ -107,6 +107,7 @@ struct server_action {
     struct bytes message, proof; /* ASK_PROOF (RFC 5802 3: AuthMessage, ClientProof) */
     /* ASK_SENDER, ASK_RECIPIENT (account empty on MX), ASK_LIMIT: only the account */
     struct bytes account, address;
+    struct bytes sender;             /* ASK_RECIPIENT: of MAIL; empty: the null sender */
     const struct envelope *envelope; /* CONTENT_BEGIN, ASK_LIMIT, ASK_STORE; valid until the answer */
 };
 
@@ -124,10 +125,14 @@ enum limit_verdict {
     LIMIT_UNAVAILABLE, /* 451 4.3.0 */
 };
 enum recipient_verdict {
-    RECIPIENT_KNOWN,       /* local, or on submission any: `targets` lists the destinations */
-    RECIPIENT_UNKNOWN,     /* local domain, no such mailbox: 550 5.1.1 */
-    RECIPIENT_FOREIGN,     /* not a local domain: on 25 rejected with a hint to the submission ports */
-    RECIPIENT_UNAVAILABLE, /* temporary failure: 451 4.3.0 */
+    RECIPIENT_KNOWN,   /* local, or on submission any: `targets` lists the destinations */
+    RECIPIENT_UNKNOWN, /* local domain, no such mailbox: 550 5.1.1 */
+    RECIPIENT_FOREIGN, /* not a local domain: on 25 rejected with a hint to the submission ports */
+    /* The address has the form of a rewritten sender (trust/srs.h): 550 5.1.1 for each. */
+    RECIPIENT_FORGED,       /* this server did not make it */
+    RECIPIENT_EXPIRED,      /* it was made too long ago */
+    RECIPIENT_BOUNCES_ONLY, /* it is right, and the sender of the message is not null */
+    RECIPIENT_UNAVAILABLE,  /* temporary failure: 451 4.3.0 */
     /* local, all its mailboxes are full: 552 5.2.2; never from auth, which knows no mailbox */
     RECIPIENT_FULL,
 };

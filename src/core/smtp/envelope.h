@@ -53,6 +53,9 @@ struct recipient {
     /* the user whose mail is forwarded to this address; empty: none. The queue knows it only while it
      * accepts the message: a message for the Junk folder stays in the user's mailbox */
     struct bytes forwarder;
+    /* sender of this copy, if it is not the envelope's: that of a message which is forwarded for another
+     * domain, so that SPF passes at the next server (trust/srs.h) */
+    struct bytes sent_as;
 };
 
 struct envelope {

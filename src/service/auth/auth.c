@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * auth: answers smtpd's questions: whether a password or a proof is right (login.c), whether an account
- * may send as an address, and where a recipient's mail goes. It is the only writer of the accounts:
- * changes by subcommands, and SCRAM verifiers learned at logins (account_writer.h). It accesses nothing
- * else.
+ * may send as an address, and where a recipient's mail goes (recipient_lookup.c). It is the only writer of
+ * the accounts: changes by subcommands, and SCRAM verifiers learned at logins (account_writer.h). It accesses
+ * nothing else.
  */
 #include "service/auth/auth.h"
 
@@ -22,7 +22,7 @@
 #include "service/key_tending.h"
 #include "service/services.h"
 
-/* ---- recipients and senders ---- */
+/* ---- senders ---- */
 
 /* True if the configuration grants the sender address in addition to the account's own. */
 static bool is_granted(const struct config *config, struct bytes account, struct bytes address)
@@ -65,92 +65,6 @@ static void ask_sender(struct auth *auth, struct channel *asker, const struct ip
     child_send(auth->child, asker, IPC_SENDER_ANSWER, &answer, -1);
 }
 
-/* Mail for the recipients of a domain of relay.domains goes on, as it came; no other is accepted for it. */
-static void resolve_relayed(struct auth *auth, struct bytes address, struct arena *arena,
-                            struct cached_recipient *fresh)
-{
-    struct buffer canonical = {0};
-    enum config_relayed relayed = accounts_canonical(&canonical, address)
-                                      ? config_relayed(auth->child->config, buffer_bytes(&canonical))
-                                      : CONFIG_NOT_RELAYED;
-    buffer_free(&canonical);
-    if (relayed == CONFIG_NOT_RELAYED)
-        return;
-    fresh->verdict = relayed == CONFIG_RELAYED ? RECIPIENT_KNOWN : RECIPIENT_UNKNOWN;
-    fresh->targets = ARENA_NEW(arena, struct recipient);
-    fresh->targets->address = arena_copy(arena, address);
-    fresh->target_count = relayed == CONFIG_RELAYED ? 1 : 0;
-}
-
-static void resolve(struct auth *auth, struct bytes address, struct arena *arena,
-                    struct cached_recipient *fresh)
-{
-    static const enum recipient_verdict verdicts[] = {[TARGETS_FOUND] = RECIPIENT_KNOWN,
-                                                      [TARGETS_UNKNOWN] = RECIPIENT_UNKNOWN,
-                                                      [TARGETS_FOREIGN] = RECIPIENT_FOREIGN};
-    fresh->verdict =
-        verdicts[accounts_resolve(auth->accounts, address, arena, &fresh->targets, &fresh->target_count)];
-    if (accounts_are_unreadable(auth->accounts))
-        *fresh = (struct cached_recipient){.verdict = RECIPIENT_UNAVAILABLE};
-    else if (fresh->verdict == RECIPIENT_FOREIGN)
-        resolve_relayed(auth, address, arena, fresh);
-}
-
-static void ask_recipient(struct auth *auth, struct channel *asker, const struct ipc_recipient *asked)
-{
-    struct arena arena = {0};
-    struct recipient elsewhere = {.address = asked->address};
-    struct bytes key = recipient_cache_key(&auth->key, RECIPIENT_CACHE_RECIPIENT, bytes_none(),
-                                           asked->address);
-    recipient_cache_check(&auth->recipient_cache, accounts_version_read(auth->accounts_version));
-    const struct cached_recipient *known = recipient_cache_find(&auth->recipient_cache, key);
-    struct cached_recipient fresh = {0};
-    if (known == NULL) {
-        resolve(auth, asked->address, &arena, &fresh);
-        if (fresh.verdict != RECIPIENT_UNAVAILABLE)
-            recipient_cache_keep(&auth->recipient_cache, key, &fresh);
-        known = &fresh;
-    }
-    struct ipc_recipient_answer answer = {.request = asked->request,
-                                          .verdict = known->verdict,
-                                          .targets = known->targets,
-                                          .target_count = known->target_count};
-    /* authenticated users may send to any domain */
-    if (known->verdict == RECIPIENT_FOREIGN && asked->account.length > 0) {
-        answer.verdict = RECIPIENT_KNOWN;
-        answer.targets = &elsewhere;
-        answer.target_count = 1;
-    } else if (known->verdict != RECIPIENT_KNOWN) {
-        answer.target_count = 0;
-    }
-    child_send(auth->child, asker, IPC_RECIPIENT_ANSWER, &answer, -1);
-    arena_clear(&arena);
-}
-
-/* Answers with a page of an address's members, from the current accounts. */
-static void ask_expand(struct auth *auth, struct channel *asker, const struct ipc_expand *asked)
-{
-    struct arena arena = {0};
-    struct ipc_expand_answer answer = {.request = asked->request, .verdict = RECIPIENT_UNKNOWN};
-    if (asked->address.length > 0 && (asked->how == EXPANDS_ALIAS || asked->how == EXPANDS_USER)) {
-        struct recipient place = {.address = asked->address, .expands = (uint8_t)asked->how};
-        struct accounts_page page = accounts_expand(auth->accounts, &place, asked->after, EXPANSION_PAGE,
-                                                    &arena);
-        if (accounts_are_unreadable(auth->accounts))
-            answer.verdict = RECIPIENT_UNAVAILABLE;
-        else if (page.known)
-            answer = (struct ipc_expand_answer){.request = asked->request,
-                                                .verdict = RECIPIENT_KNOWN,
-                                                .members = page.members,
-                                                .member_count = page.member_count,
-                                                .missing = page.missing,
-                                                .missing_count = page.missing_count,
-                                                .after = page.after};
-    }
-    child_send(auth->child, asker, IPC_EXPAND_ANSWER, &answer, -1);
-    arena_clear(&arena);
-}
-
 /* Answers with the user's current vacation reply. */
 static void ask_away(struct auth *auth, struct channel *asker, const struct ipc_away *asked)
 {
@@ -183,8 +97,8 @@ static void auth_message(struct child *child, struct channel *from, enum ipc_kin
     case IPC_SENDER: ask_sender(auth, from, &message->sender); break;
     case IPC_LIMIT: sending_limits_ask(auth, from, &message->limit); break;
     case IPC_LIMIT_END: sending_limits_ended(auth, from, &message->limit_end); break;
-    case IPC_RECIPIENT: ask_recipient(auth, from, &message->recipient); break;
-    case IPC_EXPAND: ask_expand(auth, from, &message->expand); break;
+    case IPC_RECIPIENT: recipient_lookup_ask(auth, from, &message->recipient); break;
+    case IPC_EXPAND: recipient_lookup_expand(auth, from, &message->expand); break;
     case IPC_AWAY: ask_away(auth, from, &message->away); break;
     default: break; /* the table in ipc/ipc_message.c allows no other kind */
     }
@@ -251,6 +165,18 @@ static bool auth_open(struct child *child, struct error *error)
                                                                    child->user.uid, child->user.gid, error);
 }
 
+/* Mail is forwarded without a key too, with its sender as it is. */
+static void open_forward_keys(struct auth *auth, const char *folder)
+{
+    struct error error = {0};
+    if (!forward_keys_open(&auth->forward_keys, folder, &error))
+        log_event(LOG_EVENT_WARN, "srs_key_unusable", LOG_TEXT("reason", error.text),
+                  LOG_TEXT("hint", auth->forward_keys.current.usable
+                                       ? "remove the old key, or give it its owner and mode back"
+                                       : "forwarded mail keeps its sender and can fail SPF; remove the file "
+                                         "and reload, so that a new key is made"));
+}
+
 /* The writer's handle first: it creates missing files. */
 static bool auth_open_own(struct child *child, struct error *error)
 {
@@ -263,6 +189,7 @@ static bool auth_open_own(struct child *child, struct error *error)
     if (auth->accounts == NULL)
         return false;
     accounts_host(auth->accounts, child->config->domains, child->config->domain_count);
+    open_forward_keys(auth, folder);
     sandbox_allow(child->paths, folder, true);
     sandbox_allow(child->paths, arena_format(&paths, "%s/quotas", child->config->data_dir), true);
     accounts_version_bump(auth->accounts_version); /* a subcommand may have changed the accounts */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * auth: shared declarations of the auth process. auth.c is the process, and answers questions about
- * senders and recipients; login.c authenticates clients.
+ * senders; recipient_lookup.c those about recipients; login.c authenticates clients.
  */
 #ifndef MAILBOAT_SERVICE_AUTH_AUTH_H
 #define MAILBOAT_SERVICE_AUTH_AUTH_H
@@ -10,6 +10,7 @@
 #include "io/watch.h"
 #include "run/child.h"
 #include "service/auth/auth_control.h"
+#include "service/auth/forward_sender.h"
 #include "service/auth/local_users.h"
 #include "service/auth/login_cache.h"
 #include "service/auth/login_queue.h"
@@ -40,6 +41,7 @@ struct auth {
     struct auth_control control;
     struct login_cache login_cache;
     struct recipient_cache recipient_cache;
+    struct forward_keys forward_keys;
     struct buffer key;         /* of the current question */
     struct login *logins;      /* in progress, and waiting */
     struct login_queue queue;  /* of the waiting ones */
@@ -54,6 +56,11 @@ struct auth {
 /* ---- auth.c ---- */
 /* Ends a draining process once no answer is pending. */
 void auth_end_if_drained(struct auth *auth);
+
+/* ---- recipient_lookup.c: recipients ---- */
+/* Answers immediately. */
+void recipient_lookup_ask(struct auth *auth, struct channel *asker, const struct ipc_recipient *asked);
+void recipient_lookup_expand(struct auth *auth, struct channel *asker, const struct ipc_expand *asked);
 
 /* ---- login.c: authentication ---- Each question is answered once, immediately or later, unless its asker
  * is forgotten. */

@@ -28,7 +28,9 @@ void drop_submission_end(struct pickup *p, enum drop_submission_end how, const c
 
 static void ask_about(struct pickup *p, struct bytes address)
 {
-    submission_ask_recipient(&p->submission.submission, p->submission.origin.account, address);
+    const struct drop_submission *submission = &p->submission;
+    submission_ask_recipient(&p->submission.submission, submission->origin.account, address,
+                             submission->reporting ? bytes_none() : submission->drop_file.envelope.sender);
 }
 
 /* One after the other, until an answer has to be waited for: those that the cache
@@ -85,7 +87,8 @@ static void add_target(struct drop_submission *submission, const struct recipien
         .local = target->local,
         .away = target->away,
         .expands = target->expands,
-        .via = arena_copy(arena, target->via)};
+        .via = arena_copy(arena, target->via),
+        .sent_as = arena_copy(arena, target->sent_as)};
 }
 
 static void add_unknown(struct drop_submission *submission, const struct recipient *asked)
@@ -107,6 +110,13 @@ static const struct recipient *asked_recipient(struct drop_submission *submissio
     return submission->reporting ? sender : &submission->drop_file.envelope.recipients[submission->asked++];
 }
 
+/* True if it will not be accepted later either. */
+static bool is_refused(enum recipient_verdict verdict)
+{
+    return verdict == RECIPIENT_UNKNOWN || verdict == RECIPIENT_FORGED || verdict == RECIPIENT_EXPIRED ||
+           verdict == RECIPIENT_BOUNCES_ONLY;
+}
+
 static void recipient_answered(void *owner, enum recipient_verdict verdict, const struct recipient *targets,
                                size_t count)
 {
@@ -114,7 +124,7 @@ static void recipient_answered(void *owner, enum recipient_verdict verdict, cons
     struct drop_submission *submission = &p->submission;
     struct recipient sender;
     bool known = verdict == RECIPIENT_KNOWN;
-    if (!known && verdict != RECIPIENT_UNKNOWN) {
+    if (!known && !is_refused(verdict)) {
         drop_submission_end(p, DROP_SUBMISSION_LATER, NULL);
         return;
     }
@@ -204,7 +214,8 @@ static size_t next_targets(const struct drop_submission *submission)
          i < submission->target_count && octets < SUBMIT_TARGETS_MAX && count < SUBMIT_COUNT_MAX;
          i++, count++)
         octets += submission->targets[i].address.length + submission->targets[i].original.length +
-                  submission->targets[i].orcpt.length + submission->targets[i].via.length + 32;
+                  submission->targets[i].orcpt.length + submission->targets[i].via.length +
+                  submission->targets[i].sent_as.length + 36;
     return count;
 }
 

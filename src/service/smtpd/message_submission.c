@@ -94,7 +94,8 @@ static void recipient_answered(void *owner, enum recipient_verdict verdict, cons
     const struct bytes address = connection->message.action.address;
     if (verdict == RECIPIENT_KNOWN && !is_postmaster(address) && are_full(connection->smtpd, targets, count))
         verdict = RECIPIENT_FULL;
-    if (verdict == RECIPIENT_UNKNOWN && harvest_table_refused(connection, address))
+    if ((verdict == RECIPIENT_UNKNOWN || verdict == RECIPIENT_FORGED) &&
+        harvest_table_refused(connection, address))
         return;
     server_session_answer_recipient(&connection->session, verdict, targets, count);
 }
@@ -104,7 +105,7 @@ static void ask_recipient(struct smtp_connection *connection, const struct serve
     if (harvest_table_is_blocked(connection))
         server_session_answer_guessed(&connection->session);
     else
-        submission_ask_recipient(submission_of(connection), action->account, action->address);
+        submission_ask_recipient(submission_of(connection), action->account, action->address, action->sender);
 }
 
 /* ---- the content ---- */

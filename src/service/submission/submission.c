@@ -78,10 +78,12 @@ static void keep_answer(struct submission *submission, uint32_t verdict, struct 
 
 /* ---- questions to auth ---- */
 
-static void ask(struct submission *submission, enum ipc_kind kind, struct bytes account, struct bytes address)
+static void ask(struct submission *submission, enum ipc_kind kind, struct bytes account, struct bytes address,
+                struct bytes sender)
 {
     submission->account = account;
     submission->address = address;
+    submission->sender = sender;
     submission->version = current_version(submission->all);
     question_ask(&submission->question, kind);
 }
@@ -92,23 +94,24 @@ void submission_ask_sender(struct submission *submission, struct bytes account, 
     if (known != NULL)
         submission->events->sender(submission->owner, (enum sender_verdict)known->verdict);
     else
-        ask(submission, IPC_SENDER, account, address);
+        ask(submission, IPC_SENDER, account, address, bytes_none());
 }
 
-void submission_ask_recipient(struct submission *submission, struct bytes account, struct bytes address)
+void submission_ask_recipient(struct submission *submission, struct bytes account, struct bytes address,
+                              struct bytes sender)
 {
     const struct cached_recipient *known = find_known(submission->all, IPC_RECIPIENT, account, address);
     if (known != NULL)
         submission->events->recipient(submission->owner, (enum recipient_verdict)known->verdict,
                                       known->targets, known->target_count);
     else
-        ask(submission, IPC_RECIPIENT, account, address);
+        ask(submission, IPC_RECIPIENT, account, address, sender);
 }
 
 void submission_ask_limit(struct submission *submission, struct bytes account, uint32_t recipients)
 {
     submission->recipients = recipients;
-    ask(submission, IPC_LIMIT, account, bytes_none());
+    ask(submission, IPC_LIMIT, account, bytes_none(), bytes_none());
 }
 
 static void send_limit_end(struct submissions *all, uint64_t request, bool sent)
@@ -141,6 +144,16 @@ static void limit_answered(struct submission *submission, const struct ipc_limit
     submission->events->limit(submission->owner, verdict, answer->number);
 }
 
+/* True if a copy is forwarded to another server: its sender, and so the answer, is that of this message. */
+static bool depends_on_sender(const struct ipc_recipient_answer *answer)
+{
+    for (size_t i = 0; i < answer->target_count; i++)
+        if (!answer->targets[i].local && answer->targets[i].expands == EXPANDS_NOT &&
+            answer->targets[i].via.length > 0)
+            return true;
+    return false;
+}
+
 static void recipient_answered(struct submission *submission, const struct ipc_recipient_answer *answer)
 {
     enum recipient_verdict verdict = answer->verdict <= RECIPIENT_UNAVAILABLE
@@ -148,7 +161,7 @@ static void recipient_answered(struct submission *submission, const struct ipc_r
                                          : RECIPIENT_UNAVAILABLE;
     if (verdict == RECIPIENT_KNOWN && answer->target_count == 0)
         verdict = RECIPIENT_UNAVAILABLE;
-    if (verdict == RECIPIENT_KNOWN)
+    if (verdict == RECIPIENT_KNOWN && !depends_on_sender(answer))
         keep_answer(submission, verdict, answer->targets, answer->target_count);
     submission->events->recipient(submission->owner, verdict, answer->targets, answer->target_count);
 }
@@ -423,7 +436,9 @@ static bool say(struct question *question)
     case IPC_SENDER: return question_send(question, &(struct ipc_sender){request, account, address});
     case IPC_LIMIT:
         return question_send(question, &(struct ipc_limit){request, account, submission->recipients});
-    case IPC_RECIPIENT: return question_send(question, &(struct ipc_recipient){request, account, address});
+    case IPC_RECIPIENT:
+        return question_send(question,
+                             &(struct ipc_recipient){request, account, address, submission->sender});
     case IPC_SPOOL: return question_send(question, &(struct ipc_spool){request});
     default: return say_submit(submission);
     }

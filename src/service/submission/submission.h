@@ -71,12 +71,13 @@ struct submission {
     struct submissions *all;
     const struct submission_events *events;
     void *owner;
-    struct question question;      /* the pending one */
-    struct bytes account, address; /* its subject; owned by the caller until the answer */
-    uint64_t version;              /* of the accounts at the question */
-    uint32_t recipients;           /* to check against limits; 0: nothing is counted */
-    uint64_t counted;              /* the request that counted the message; 0: none */
-    enum submission_stage stage;   /* of the message, like the following fields */
+    struct question question; /* the pending one */
+    /* its subject, and for a recipient the message's sender; owned by the caller until the answer */
+    struct bytes account, address, sender;
+    uint64_t version;            /* of the accounts at the question */
+    uint32_t recipients;         /* to check against limits; 0: nothing is counted */
+    uint64_t counted;            /* the request that counted the message; 0: none */
+    enum submission_stage stage; /* of the message, like the following fields */
     const struct envelope *envelope;
     const struct origin *origin;
     uint64_t id;
@@ -103,11 +104,13 @@ void submissions_answered(struct submissions *all, enum ipc_kind kind, const uni
 void submission_start(struct submission *submission, struct submissions *all,
                       const struct submission_events *events, void *owner);
 
-/* ---- questions to auth; account and address must not move until the answer ---- */
+/* ---- questions to auth; account, address and sender must not move until the answer ---- */
 void submission_ask_sender(struct submission *submission, struct bytes account, struct bytes address);
 /* recipients 0: would a message fit? Otherwise it is counted. */
 void submission_ask_limit(struct submission *submission, struct bytes account, uint32_t recipients);
-void submission_ask_recipient(struct submission *submission, struct bytes account, struct bytes address);
+/* `sender` is that of the message; empty: the null sender. */
+void submission_ask_recipient(struct submission *submission, struct bytes account, struct bytes address,
+                              struct bytes sender);
 /* Reports that the counted message was sent, or gives it back. */
 void submission_settle(struct submission *submission, bool sent);
 

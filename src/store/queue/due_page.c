@@ -23,6 +23,12 @@ bool due_page_has(const struct store_page *page, uint64_t id, uint32_t number)
     return false;
 }
 
+/* True if both may be in one transaction: with the same sender, and the same fields of forwarders. */
+static bool goes_alike(const struct recipient *one, const struct recipient *other)
+{
+    return bytes_equal(one->via, other->via) && bytes_equal(one->sent_as, other->sent_as);
+}
+
 struct store_delivery *due_page_gather(struct store_page *page, const struct store_due *place,
                                        const struct store_due_question *question,
                                        const struct store_recipient *found, size_t count, struct arena *arena)
@@ -34,8 +40,7 @@ struct store_delivery *due_page_gather(struct store_page *page, const struct sto
         const struct store_recipient *r = &found[i];
         if (r->held || r->due_ms > question->now_ms || due_page_has(page, place->id, r->number))
             continue;
-        if (delivery->recipient_count > 0 &&
-            !bytes_equal(r->recipient.via, delivery->recipients[0].recipient.via))
+        if (delivery->recipient_count > 0 && !goes_alike(&r->recipient, &delivery->recipients[0].recipient))
             continue;
         delivery->recipients[delivery->recipient_count++] = *r;
     }

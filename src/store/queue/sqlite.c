@@ -9,7 +9,7 @@
 
 #define RECIPIENT_COLUMNS                                                                               \
     "number, held, due_ms, attempts, flags, destination, address, original, orcpt, last_ms, last_code," \
-    " last_enhanced, last_text, last_peer, last_tls, via, progress"
+    " last_enhanced, last_text, last_peer, last_tls, via, progress, sent_as"
 
 /* Rows are contiguous: one ends where the next begins. */
 #define EVENT_STATEMENTS(sql, table)                                                                         \
@@ -33,8 +33,8 @@ const char *const sqlite_sql[SQL_STATEMENTS] = {
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_MESSAGE_ADD] = "INSERT INTO message VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [SQL_RECIPIENT_ADD] = "INSERT INTO recipient(message_id, number, held, due_ms, attempts, flags, "
-                          "destination, address, original, orcpt, via)"
-                          " VALUES(?,?,0,?,0,?,?,?,?,?,?)",
+                          "destination, address, original, orcpt, via, sent_as)"
+                          " VALUES(?,?,0,?,0,?,?,?,?,?,?,?)",
     [SQL_MEMBER_NOTE] = "INSERT OR IGNORE INTO member VALUES(?,?,?) RETURNING number",
     [SQL_MEMBER_NUMBER] = "UPDATE member SET number=number+1 WHERE message_id=? AND key='' RETURNING number",
     [SQL_MEMBERS_FORGET] = "DELETE FROM member WHERE message_id=?",

@@ -73,6 +73,7 @@ static void add_recipient(struct sqlite_store *sqlite, uint64_t id, uint64_t num
     sqlite_bind_text(statement, 7, r->original);
     sqlite_bind_text(statement, 8, r->orcpt);
     sqlite_bind_text(statement, 9, r->via);
+    sqlite_bind_text(statement, 10, r->sent_as);
     sqlite_run(sqlite, statement);
 }
 

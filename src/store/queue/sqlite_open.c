@@ -12,7 +12,7 @@
 
 enum {
     APPLICATION_ID = 0x4d426f71, /* "MBoq", in the file's header */
-    SCHEMA_VERSION = 7,
+    SCHEMA_VERSION = 8,
     BUSY_MS = 5000,
     LOG_PAGES_MAX = 2000,
 };
@@ -38,8 +38,8 @@ static const char schema[] =
     " due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, flags INTEGER NOT NULL, destination TEXT NOT NULL,"
     " address TEXT NOT NULL, original TEXT, orcpt TEXT, last_ms INTEGER, last_code INTEGER, last_enhanced "
     "TEXT,"
-    " last_text TEXT, last_peer TEXT, last_tls TEXT, history TEXT, via TEXT, progress TEXT, PRIMARY "
-    "KEY(message_id, number)) WITHOUT ROWID;"
+    " last_text TEXT, last_peer TEXT, last_tls TEXT, history TEXT, via TEXT, progress TEXT, sent_as "
+    "TEXT, PRIMARY KEY(message_id, number)) WITHOUT ROWID;"
     "CREATE INDEX recipient_due ON recipient(destination, due_ms, message_id, number) WHERE held = 0;"
     "CREATE TABLE destination(name TEXT PRIMARY KEY, due_ms INTEGER NOT NULL, failures INTEGER NOT NULL) "
     "WITHOUT ROWID;"
@@ -47,7 +47,7 @@ static const char schema[] =
     "CREATE TABLE leftover(id INTEGER PRIMARY KEY);"
     "CREATE TABLE note(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "PRAGMA application_id = 1296199537;"
-    "PRAGMA user_version = 7;";
+    "PRAGMA user_version = 8;";
 
 /* Migrations from each version to the next; none reads the rows. */
 static const char *const migrations[SCHEMA_VERSION] = {
@@ -63,6 +63,8 @@ static const char *const migrations[SCHEMA_VERSION] = {
           "ALTER TABLE message ADD COLUMN story TEXT;"
           "PRAGMA user_version = 6;",
     [6] = JUDGED "PRAGMA user_version = 7;",
+    [7] = "ALTER TABLE recipient ADD COLUMN sent_as TEXT;"
+          "PRAGMA user_version = 8;",
 };
 
 /* The message contains the remedy, since it is needed in an emergency. */

@@ -101,6 +101,7 @@ void sqlite_read_recipient(sqlite3_stmt *statement, struct arena *arena, struct 
     r->last = sqlite_read_reply(statement, 9, arena);
     r->recipient.via = sqlite_column_bytes(statement, 15, arena);
     r->progress = sqlite_column_bytes(statement, 16, arena);
+    r->recipient.sent_as = sqlite_column_bytes(statement, 17, arena);
 }
 
 static size_t sqlite_recipients(struct store *store, uint64_t id, uint32_t from, size_t max,
@@ -147,7 +148,7 @@ static size_t sqlite_walk(struct store *store, uint64_t after_id, uint32_t after
     sqlite_bind_ids(statement, after_id, after_number);
     sqlite_bind_number(statement, 3, max);
     for (; count < max && sqlite_row(sqlite, statement); count++) {
-        ids[count] = sqlite_column_number(statement, 17);
+        ids[count] = sqlite_column_number(statement, 18);
         sqlite_read_recipient(statement, arena, &found[count]);
     }
     sqlite_end_question(statement);

@@ -123,8 +123,8 @@ struct store_due_question {
     uint64_t contents_max;  /* octets of contents in the page; the first is always included */
 };
 
-/* Recipients of one message that are due at the destination, not held, and have the same forwarders;
- * complete for an attempt. */
+/* Recipients of one message that are due at the destination, not held, and have the same forwarders and
+ * sender; complete for an attempt. */
 struct store_delivery {
     struct store_due place;       /* of the first of them */
     struct store_message message; /* without recipients */

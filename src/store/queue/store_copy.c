@@ -21,7 +21,8 @@ struct recipient store_copy_recipient(struct arena *arena, const struct recipien
                               .local = from->local,
                               .away = from->away,
                               .expands = from->expands,
-                              .via = arena_copy(arena, from->via)};
+                              .via = arena_copy(arena, from->via),
+                              .sent_as = arena_copy(arena, from->sent_as)};
 }
 
 /* Without recipients and content. */
