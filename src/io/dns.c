@@ -309,9 +309,23 @@ const char *dns_resolver_text(const struct dns *dns)
 static size_t count_of(const struct ub_result *result, enum dns_status status)
 {
     size_t count = 0;
-    while (status == DNS_FOUND && result->data[count] != NULL && count < DNS_RECORDS_MAX)
+    while (status == DNS_FOUND && result->data[count] != NULL)
         count++;
     return count;
+}
+
+static void read_records(const struct dns_question *question, const struct ub_result *result,
+                         struct dns_answer *answer, struct arena *arena)
+{
+    struct dns_record_list list;
+    size_t count = count_of(result, answer->status);
+    dns_record_list_start(&list, count, arena);
+    for (size_t i = 0; i < count; i++)
+        dns_record_list_add(&list, question->type, question->prefix,
+                            bytes_of(result->data[i], (size_t)result->len[i]), arena);
+    answer->records = list.records;
+    answer->count = list.count;
+    answer->cut = list.cut;
 }
 
 static void answered(void *owner, int problem, struct ub_result *result)
@@ -332,14 +346,8 @@ static void answered(void *owner, int problem, struct ub_result *result)
     answer.canonical = answer.status == DNS_FOUND ? dns_name_without_dot(bytes_of_text(
                                                         result->canonname == NULL ? "" : result->canonname))
                                                   : bytes_none();
-    size_t count = count_of(result, answer.status);
-    struct dns_record *records = ARENA_ARRAY(&arena, struct dns_record, count);
-    for (size_t i = 0; i < count; i++) {
-        struct bytes data = bytes_of(result->data[i], (size_t)result->len[i]);
-        answer.count += dns_record_read(&records[answer.count], question->type, data, &arena) ? 1 : 0;
-    }
-    answer.records = records;
     answer.ttl_s = dns_status_is_told(answer.status) && result->ttl > 0 ? (uint32_t)result->ttl : 0;
+    read_records(question, result, &answer, &arena);
     if (answer.status == DNS_FOUND && answer.count == 0)
         answer.status = DNS_NO_DATA;
     give_answer(question, &answer);
@@ -379,12 +387,12 @@ static void wait_for(struct dns *dns, struct dns_question *question)
     dns->first = question;
 }
 
-void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,
-             void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner)
+static void ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type)
 {
     struct buffer text = {0};
-    *question = (struct dns_question){
-        .on_answer = on_answer, .owner = owner, .dns = dns, .type = type, .number = -1};
+    question->dns = dns;
+    question->type = type;
+    question->number = -1;
     timer_start(&question->timer, dns->loop, took_too_long, question);
     buffer_add(&text, name);
     bool converted = dns_ascii_name(buffer_text(&text), question->name, sizeof question->name);
@@ -399,6 +407,20 @@ void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, 
     /* a query that cannot start fails from the loop */
     timer_set(&question->timer, fine ? DNS_TIMEOUT_MS : 0);
     buffer_free(&text);
+}
+
+void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,
+             void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner)
+{
+    *question = (struct dns_question){.on_answer = on_answer, .owner = owner};
+    ask(dns, question, name, type);
+}
+
+void dns_ask_text(struct dns *dns, struct dns_question *question, struct bytes name, const char *prefix,
+                  void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner)
+{
+    *question = (struct dns_question){.on_answer = on_answer, .owner = owner, .prefix = prefix};
+    ask(dns, question, name, DNS_TXT);
 }
 
 void dns_cancel(struct dns_question *question)

@@ -33,7 +33,8 @@ struct dns_question {
     void *owner;
     struct dns *dns;
     enum dns_type type;
-    int number; /* libunbound's; -1: it is done with the question */
+    const char *prefix; /* of the TXT records that are wanted; NULL: all */
+    int number;         /* libunbound's; -1: it is done with the question */
     bool asked;
     bool failed; /* libunbound's answer is a failure: given once the resolvers were checked */
     uint64_t asked_ms;
@@ -70,6 +71,11 @@ const char *dns_resolver_text(const struct dns *dns);
  * where it is until it is answered or cancelled. */
 void dns_ask(struct dns *dns, struct dns_question *question, struct bytes name, enum dns_type type,
              void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner);
+/* The same for TXT, of which only the records that begin with `prefix` ("v=spf1"; dns_text_begins()) are
+ * read: however many others a name has, they push none of these out. `prefix` outlives the question; NULL:
+ * all. */
+void dns_ask_text(struct dns *dns, struct dns_question *question, struct bytes name, const char *prefix,
+                  void (*on_answer)(void *owner, const struct dns_answer *answer), void *owner);
 /* Converts a name in any script to A-labels (RFC 5891); false if it is not valid. */
 bool dns_ascii_name(const char *name, char *buffer, size_t size);
 void dns_cancel(struct dns_question *question);

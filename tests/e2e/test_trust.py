@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mailboat import ROOT, run
+from name_server import NameServer
 
 TABLES = Path(ROOT, "tests/suites/trust")
 NOW = 1796000000
@@ -105,3 +106,17 @@ def test_no_message(tmp_path):
     assert run("trust", "check", tmp_path / "none", *asked, check=False).returncode == 66
     done = run("trust", "check", empty, *asked, check=False)
     assert done.returncode == 65 and "is empty" in done.stderr
+
+
+def test_very_many_other_records_hide_no_spf(tmp_path):
+    """Over 4,096 TXT records, 64 KiB in all, which is what one answer of DNS can hold: the one that counts is found."""
+    noise = "\n".join(f'big TXT "{i:02x}"' for i in range(4110))
+    server = NameServer(tmp_path, f'big TXT "v=spf1 ip4:192.0.2.1 -all"\n_dmarc.big TXT "v=DMARC1; p=reject"\n{noise}')
+    try:
+        (tmp_path / "conf").write_text(f"hostname: mx.example.org\ndata_dir: {tmp_path}/data\ndomains: [example.org]\n{server.resolver}")
+        (tmp_path / "message.eml").write_text("From: Ada <ada@big.test>\nSubject: hello\n\nhello\n")
+        done = run("trust", "check", tmp_path / "message.eml", "--ip", "192.0.2.1", "--from", "ada@big.test", "--config", tmp_path / "conf", "--json")
+        facts = json.loads(done.stdout)
+        assert facts["spf"]["result"] == "pass" and facts["dmarc"]["result"] == "pass", facts
+    finally:
+        server.stop()

@@ -51,7 +51,7 @@ static void add_key(const char *name, const char *record)
 {
     struct dns_record txt = {.data = bytes_of_text(record)};
     struct dns_answer answer = {.status = DNS_FOUND, .records = &txt, .count = 1};
-    dns_facts_add(&dns, (struct dns_fact_key){DNS_TXT, bytes_of_text(name)}, &answer);
+    dns_facts_add(&dns, (struct dns_fact_key){.type = DNS_TXT, .name = bytes_of_text(name)}, &answer);
 }
 
 static void body_has_ended(uint64_t length)
@@ -202,7 +202,8 @@ static void test_keys(void **state)
         prepare(NULL);
         add_field("d=example.org; s=s1");
         begin("ada@example.org");
-        dns_facts_add(&dns, (struct dns_fact_key){DNS_TXT, BYTES("s1._domainkey.example.org")},
+        dns_facts_add(&dns,
+                      (struct dns_fact_key){.type = DNS_TXT, .name = BYTES("s1._domainkey.example.org")},
                       &(struct dns_answer){.status = status});
         assert_true(dkim_judge(&dkim, &facts, 0));
         assert_int_equal(dkim.signatures[0].result,
@@ -216,7 +217,8 @@ static void test_several_keys_are_tried(void **state)
     struct dns_answer answer = {.status = DNS_FOUND, .records = txt, .count = 3};
     add_field("d=example.org; s=s1");
     begin("ada@example.org");
-    dns_facts_add(&dns, (struct dns_fact_key){DNS_TXT, BYTES("s1._domainkey.example.org")}, &answer);
+    dns_facts_add(&dns, (struct dns_fact_key){.type = DNS_TXT, .name = BYTES("s1._domainkey.example.org")},
+                  &answer);
     body_has_ended(1);
     assert_false(dkim_judge(&dkim, &facts, 0));
     signature_facts_add(&signatures, signatures.lacked[0].number, false);

@@ -80,7 +80,7 @@ static enum dkim_result verify(const struct signing_key *key, const char *domain
     signature_key_publish(key, &record);
     buffer_add_format(&name, "s2026._domainkey.%s", domain);
     dns_facts_start(&dns, &arena);
-    dns_facts_add(&dns, (struct dns_fact_key){DNS_TXT, buffer_bytes(&name)},
+    dns_facts_add(&dns, (struct dns_fact_key){.type = DNS_TXT, .name = buffer_bytes(&name)},
                   &(struct dns_answer){.status = DNS_FOUND,
                                        .records = &(struct dns_record){.data = buffer_bytes(&record)},
                                        .count = 1});

@@ -25,7 +25,7 @@ static void add_text(const char *name, const char *text)
 {
     struct dns_record record = {.data = bytes_of_text(text)};
     struct dns_answer answer = {.status = DNS_FOUND, .records = &record, .count = 1};
-    dns_facts_add(&facts, (struct dns_fact_key){DNS_TXT, bytes_of_text(name)}, &answer);
+    dns_facts_add(&facts, (struct dns_fact_key){.type = DNS_TXT, .name = bytes_of_text(name)}, &answer);
 }
 
 /* Answers all that is lacked with "no such name". */

@@ -24,7 +24,7 @@ static void add_text(const char *name, const char *text)
 {
     struct dns_record record = {.data = bytes_of_text(text)};
     struct dns_answer answer = {.status = DNS_FOUND, .records = &record, .count = 1};
-    dns_facts_add(&facts, (struct dns_fact_key){DNS_TXT, bytes_of_text(name)}, &answer);
+    dns_facts_add(&facts, (struct dns_fact_key){.type = DNS_TXT, .name = bytes_of_text(name)}, &answer);
 }
 
 static enum dns_status status_of(enum dns_type type, const char *name)
@@ -55,6 +55,20 @@ static void test_an_answer_is_found_in_any_case_and_the_first_stands(void **stat
     assert_int_equal(status_of(DNS_A, "example.org"), DNS_UNKNOWN);
 }
 
+static void test_all_text_of_a_name_has_what_begins_so(void **state)
+{
+    assert_int_equal(dns_facts_look_up_text(&facts, BYTES("example.org"), "v=spf1")->status, DNS_UNKNOWN);
+    assert_int_equal(dns_facts_look_up_text(&facts, BYTES("example.org"), "v=DMARC1")->status, DNS_UNKNOWN);
+    assert_int_equal(facts.lacked_count, 2);
+    dns_facts_add(&facts, facts.lacked[0], &(struct dns_answer){.status = DNS_NO_DATA});
+    assert_int_equal(dns_facts_look_up_text(&facts, BYTES("example.org"), "v=spf1")->status, DNS_NO_DATA);
+    assert_int_equal(dns_facts_look_up_text(&facts, BYTES("example.org"), "v=DMARC1")->status, DNS_UNKNOWN);
+    assert_int_equal(status_of(DNS_TXT, "example.org"), DNS_UNKNOWN);
+    add_text("example.org", "v=DMARC1");
+    assert_int_equal(dns_facts_look_up_text(&facts, BYTES("example.org"), "v=DMARC1")->status, DNS_FOUND);
+    assert_int_equal(status_of(DNS_TXT, "example.org"), DNS_FOUND);
+}
+
 static void test_an_answer_is_a_copy(void **state)
 {
     char name[] = "example.org", text[] = "v=spf1 -all";
@@ -66,7 +80,8 @@ static void test_an_answer_is_a_copy(void **state)
 
 static void test_a_question_without_answer_has_failed(void **state)
 {
-    dns_facts_add(&facts, (struct dns_fact_key){DNS_TXT, BYTES("example.org")}, &(struct dns_answer){0});
+    dns_facts_add(&facts, (struct dns_fact_key){.type = DNS_TXT, .name = BYTES("example.org")},
+                  &(struct dns_answer){0});
     assert_int_equal(status_of(DNS_TXT, "example.org"), DNS_SERVER_FAILURE);
 }
 
@@ -115,6 +130,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_unknown_name_is_lacked_once_in_lower_case, prepare, finish),
         cmocka_unit_test_setup_teardown(test_an_answer_is_found_in_any_case_and_the_first_stands, prepare,
                                         finish),
+        cmocka_unit_test_setup_teardown(test_all_text_of_a_name_has_what_begins_so, prepare, finish),
         cmocka_unit_test_setup_teardown(test_an_answer_is_a_copy, prepare, finish),
         cmocka_unit_test_setup_teardown(test_a_question_without_answer_has_failed, prepare, finish),
         cmocka_unit_test_setup_teardown(test_a_name_that_dns_cannot_have_is_not_asked, prepare, finish),

@@ -95,6 +95,76 @@ static void what_is_cut_off_or_too_long_is_refused(void **state)
             fail_msg("%s, row %zu", dns_type_name(table[i].type), i);
 }
 
+static void add(struct dns_record_list *list, const char *prefix, const char *text)
+{
+    char wire[256];
+    size_t length = strlen(text);
+    wire[0] = (char)length;
+    memcpy(wire + 1, text, length);
+    dns_record_list_add(list, DNS_TXT, prefix, bytes_of(wire, length + 1), &arena);
+}
+
+static void an_answer_has_512_records_or_says_that_it_was_cut(void **state)
+{
+    struct dns_record_list list;
+    dns_record_list_start(&list, DNS_RECORDS_MAX + 1, &arena);
+    for (int i = 0; i < DNS_RECORDS_MAX; i++)
+        add(&list, NULL, "some text");
+    assert_int_equal(list.count, DNS_RECORDS_MAX);
+    assert_false(list.cut);
+    add(&list, NULL, "one more");
+    assert_int_equal(list.count, DNS_RECORDS_MAX);
+    assert_true(list.cut);
+}
+
+static void an_answer_has_64_kib_or_says_that_it_was_cut(void **state)
+{
+    struct dns_record_list list;
+    char text[129];
+    memset(text, 'x', 128);
+    text[128] = '\0';
+    dns_record_list_start(&list, DNS_RECORDS_MAX + 1, &arena);
+    for (int i = 0; i < DNS_RECORDS_OCTETS_MAX / 128 - 1; i++)
+        add(&list, NULL, text);
+    add(&list, NULL, text); /* the last that fits */
+    assert_int_equal(list.octets, DNS_RECORDS_OCTETS_MAX);
+    assert_false(list.cut);
+    dns_record_list_start(&list, 4, &arena);
+    list.octets = DNS_RECORDS_OCTETS_MAX - 127;
+    add(&list, NULL, text);
+    assert_int_equal(list.count, 0);
+    assert_true(list.cut);
+    add(&list, NULL, "v=spf1"); /* a smaller one still fits */
+    assert_int_equal(list.count, 1);
+}
+
+static void other_text_pushes_no_record_out(void **state)
+{
+    struct dns_record_list list;
+    dns_record_list_start(&list, 5000, &arena);
+    for (int i = 0; i < 4000; i++)
+        add(&list, "v=spf1", "google-site-verification=something");
+    add(&list, "v=spf1", "v=spf1 -all");
+    assert_int_equal(list.count, 1);
+    assert_text(list.records[0].data, "v=spf1 -all");
+    assert_false(list.cut);
+    dns_record_list_add(&list, DNS_TXT, "v=spf1", BYTES("\3v=s\0\13pf1 +all x="), &arena); /* in strings */
+    assert_int_equal(list.count, 2);
+    dns_record_list_add(&list, DNS_PTR, "v=spf1", BYTES("\2mx\0"), &arena); /* no text */
+    assert_int_equal(list.count, 3);
+}
+
+static void a_prefix_is_wider_than_the_standards(void **state)
+{
+    static const char *const begin[] = {"v=DMARC1; p=none", "V = dmarc1 ;p=none", " v=\tDMARC1", "v=DMARC10"};
+    static const char *const differ[] = {"", "v", "v=", "v=DMARC", "x v=DMARC1", "w=DMARC1", "DMARC1=v"};
+    for (size_t i = 0; i < ARRAY_LENGTH(begin); i++)
+        assert_true(dns_text_begins(bytes_of_text(begin[i]), "v=DMARC1"));
+    for (size_t i = 0; i < ARRAY_LENGTH(differ); i++)
+        assert_false(dns_text_begins(bytes_of_text(differ[i]), "v=DMARC1"));
+    assert_true(dns_text_begins(BYTES("Prefix and more"), "prefix"));
+}
+
 static void names_are_compared_without_case(void **state)
 {
     assert_true(dns_name_equal(BYTES("MX.Example.Org"), BYTES("mx.example.org")));
@@ -131,6 +201,10 @@ int main(void)
         cmocka_unit_test_teardown(strings_are_one_text, forget),
         cmocka_unit_test_teardown(addresses_and_tlsa_are_as_they_came, forget),
         cmocka_unit_test_teardown(what_is_cut_off_or_too_long_is_refused, forget),
+        cmocka_unit_test_teardown(an_answer_has_512_records_or_says_that_it_was_cut, forget),
+        cmocka_unit_test_teardown(an_answer_has_64_kib_or_says_that_it_was_cut, forget),
+        cmocka_unit_test_teardown(other_text_pushes_no_record_out, forget),
+        cmocka_unit_test_teardown(a_prefix_is_wider_than_the_standards, forget),
         cmocka_unit_test(names_are_compared_without_case),
         cmocka_unit_test(a_star_stands_for_one_label),
         cmocka_unit_test(only_some_answers_tell_what_is_there),

@@ -118,7 +118,7 @@ static void test_without_the_rest_of_dns_what_is_known_counts(void **state)
 {
     begin("198.51.100.1", LETTER);
     assert_false(judgement_run(&judgement, 1796000000));
-    answer((struct dns_fact_key){DNS_TXT, BYTES("_dmarc.bank.example")});
+    answer((struct dns_fact_key){.type = DNS_TXT, .name = BYTES("_dmarc.bank.example")});
     judgement_give_up(&judgement);
     assert_true(judgement_run(&judgement, 1796000000));
     assert_int_equal(judgement.dmarc.policy, DMARC_POLICY_REJECT);

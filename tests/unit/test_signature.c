@@ -86,7 +86,7 @@ static void add_key(const char *name, const char *record)
 {
     struct dns_record txt = {.data = bytes_of_text(record)};
     struct dns_answer answer = {.status = DNS_FOUND, .records = &txt, .count = 1};
-    dns_facts_add(&dns, (struct dns_fact_key){DNS_TXT, bytes_of_text(name)}, &answer);
+    dns_facts_add(&dns, (struct dns_fact_key){.type = DNS_TXT, .name = bytes_of_text(name)}, &answer);
 }
 
 /* Judges a message: its results are in dkim.signatures. */

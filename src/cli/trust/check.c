@@ -6,10 +6,10 @@
 #include <sysexits.h>
 
 #include "cli/trust/zone.h"
-#include "io/dns.h"
+#include "dial/judging.h"
 #include "io/signature.h"
 
-enum { READ_SIZE = 64 * 1024, ASCII_NAME_MAX = 256 };
+enum { READ_SIZE = 64 * 1024 };
 
 /* ---- the message ---- */
 
@@ -76,71 +76,26 @@ static void split_message(struct bytes message, struct bytes *header, struct byt
 
 /* ---- DNS ---- */
 
-/* The questions of one round, and what waits for their answers. */
-struct check_round {
-    struct judgement *judgement;
-    struct loop loop;
-    struct timer deadline;
-    struct check_question {
-        struct check_round *round;
-        struct dns_question dns;
-        struct dns_fact_key key;
-        bool open;
-    } questions[JUDGEMENT_LACKED_MAX];
-    size_t count, open;
-};
-
-static void on_answer(void *owner, const struct dns_answer *answer)
+static void on_done(void *owner)
 {
-    struct check_question *question = owner;
-    question->open = false;
-    judgement_answer(question->round->judgement, question->key, answer);
-    if (--question->round->open == 0)
-        loop_stop(&question->round->loop);
-}
-
-static void on_deadline(void *owner)
-{
-    struct check_round *round = owner;
-    for (size_t i = 0; i < round->count; i++)
-        if (round->questions[i].open)
-            dns_cancel(&round->questions[i].dns);
-    round->open = 0;
-    judgement_give_up(round->judgement);
-    loop_stop(&round->loop);
-}
-
-static void ask_all(struct check_round *round, struct dns *dns, const struct dns_fact_key *keys, size_t count)
-{
-    round->count = round->open = count;
-    for (size_t i = 0; i < count; i++) {
-        struct check_question *question = &round->questions[i];
-        *question = (struct check_question){.round = round, .key = keys[i], .open = true};
-        dns_ask(dns, &question->dns, keys[i].name, keys[i].type, on_answer, question);
-    }
-    if (count > 0)
-        loop_run(&round->loop);
+    loop_stop(owner);
 }
 
 static bool judge_with_dns(struct judgement *judgement, const struct check_options *options,
                            struct error *error)
 {
-    static struct check_round round;
-    struct dns_fact_key keys[JUDGEMENT_LACKED_MAX];
-    round = (struct check_round){.judgement = judgement};
+    struct judging judging;
+    struct loop loop = {0};
     struct dns *dns = dns_open(options->resolvers, options->resolver_count, error);
-    if (dns == NULL || !loop_start(&round.loop, error) || !dns_start(dns, &round.loop, error))
+    if (dns == NULL || !loop_start(&loop, error) || !dns_start(dns, &loop, error))
         return false;
-    timer_start(&round.deadline, &round.loop, on_deadline, &round);
-    timer_set(&round.deadline, CHECK_DNS_MS);
-    while (!judgement_run(judgement, options->now_s)) {
-        signature_answer(&judgement->signatures);
-        signature_answer(&judgement->arc_signatures);
-        ask_all(&round, dns, keys, judgement_lacked(judgement, keys));
-    }
-    timer_cancel(&round.deadline);
+    judging_start(&judging, judgement, dns, &loop, NULL, options->now_s, on_done, &loop);
+    judging_give_up_after(&judging, JUDGING_MS);
+    judging_go_on(&judging);
+    if (!judging.done)
+        loop_run(&loop);
     dns_close(dns);
-    loop_free(&round.loop);
+    loop_free(&loop);
     return true;
 }
 
@@ -174,18 +129,6 @@ static bool judge_with_zone(struct judgement *judgement, const char *file, uint6
 
 /* ---- all of it ---- */
 
-/* DMARC compares A-labels (RFC 9989 4.10.1). */
-static void use_ascii_names(struct judgement *judgement)
-{
-    char ascii[ASCII_NAME_MAX];
-    for (size_t i = 0; i < judgement->from.count; i++) {
-        struct bytes *domain = &judgement->from.domains[i];
-        if (!bytes_is_ascii(*domain) &&
-            dns_ascii_name(arena_text(judgement->arena, *domain), ascii, sizeof ascii))
-            *domain = arena_copy(judgement->arena, bytes_of_text(ascii));
-    }
-}
-
 bool check_message(const struct check_options *options, struct judgement *judgement, struct arena *arena,
                    struct buffer *message, struct error *error)
 {
@@ -196,7 +139,7 @@ bool check_message(const struct check_options *options, struct judgement *judgem
         return false;
     split_message(buffer_bytes(message), &header, &body);
     judgement_begin(judgement, &options->question, header, arena);
-    use_ascii_names(judgement);
+    judging_use_ascii_names(judgement);
     signature_hash_start(&hashes, judgement->bodies, judgement->body_count);
     signature_hash_add(&hashes, body);
     signature_hash_finish(&hashes, digests);

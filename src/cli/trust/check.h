@@ -9,10 +9,7 @@
 #include "base/error.h"
 #include "core/trust/judgement.h"
 
-enum check_limit {
-    CHECK_MESSAGE_MAX = 64 * 1024 * 1024, /* octets of a message */
-    CHECK_DNS_MS = 10 * 1000,             /* until what DNS has not said is a temporary failure */
-};
+enum { CHECK_MESSAGE_MAX = 64 * 1024 * 1024 }; /* octets of a message */
 
 struct check_options {
     const char *file;             /* the message; "-": standard input */

@@ -11,6 +11,7 @@
 #include "cli/trust/trust_log.h"
 #include "core/dns/host.h"
 #include "core/smtp/address.h"
+#include "core/trust/judgement_story.h"
 #include "io/clock.h"
 
 extern const struct command trust_command;
@@ -24,104 +25,12 @@ struct trust_options {
 
 /* ---- for people ---- */
 
-static void add_text(struct buffer *out, struct bytes text)
-{
-    buffer_add_clean(out, text, true);
-}
-
-static void print_line(const char *what, struct buffer *words)
-{
-    printf("%-6s %s\n", what, buffer_text(words));
-    buffer_clear(words);
-}
-
-static void describe_spf(const struct spf_verdict *spf, struct buffer *out)
-{
-    buffer_add_text(out, spf_result_name(spf->result));
-    if (spf->term.length > 0) {
-        buffer_add_text(out, ": ");
-        add_text(out, spf->term);
-    }
-    if (spf->link_count > 0) {
-        buffer_add_text(out, " in the record of ");
-        add_text(out, spf->links[spf->link_count - 1].domain);
-    }
-    if (spf->problem != SPF_NO_PROBLEM)
-        buffer_add_format(out, ": %s", spf_problem_sentence(spf->problem));
-    buffer_add_text(out, "; the domain is ");
-    add_text(out, spf->domain);
-    buffer_add_format(out, "; %u of %d look-ups", spf->lookups, SPF_LOOKUPS_MAX);
-}
-
-static void print_dkim(const struct dkim *dkim, struct buffer *out)
-{
-    for (size_t i = 0; i < dkim->count; i++) {
-        const struct dkim_signature *signature = &dkim->signatures[i];
-        buffer_add_format(out, "%zu of %zu: %s: d=", i + 1, dkim->count, dkim_result_word(signature->result));
-        add_text(out, signature->field.domain);
-        buffer_add_text(out, " s=");
-        add_text(out, signature->field.selector);
-        if (signature->reason != NULL)
-            buffer_add_format(out, ": %s", signature->reason);
-        print_line("DKIM", out);
-    }
-    if (dkim->count == 0) {
-        buffer_add_text(out, "none: the message has no signature");
-        print_line("DKIM", out);
-    }
-}
-
-static void print_arc(const struct judgement *j, struct buffer *out)
-{
-    if (j->arc.result == ARC_NONE)
-        return;
-    buffer_add_format(out, "%s: %s", arc_result_word(j->arc.result), COUNT_OF(j->arc.count, "set"));
-    if (j->arc.count > 0) {
-        buffer_add_text(out, ", the last one sealed by ");
-        add_text(out, j->arc.sets[j->arc.count - 1].seal.domain);
-    }
-    if (j->arc.reason != NULL)
-        buffer_add_format(out, ": %s", j->arc.reason);
-    if (j->arc_believed > 0)
-        buffer_add_format(out, "; set %u is believed, and says that DMARC passed there", j->arc_believed);
-    print_line("ARC", out);
-}
-
-static void describe_dmarc(const struct dmarc_verdict *dmarc, struct buffer *out)
-{
-    buffer_add_text(out, dmarc_result_name(dmarc->result));
-    if (dmarc->author.length > 0) {
-        buffer_add_text(out, ": From is of ");
-        add_text(out, dmarc->author);
-    }
-    if (dmarc->policy != DMARC_POLICY_UNSET && dmarc->record_domain.length > 0) {
-        buffer_add_format(out, "; policy %s, from _dmarc.", dmarc_policy_name(dmarc->policy));
-        add_text(out, dmarc->record_domain);
-    }
-}
-
 static void print_judgement(const struct judgement *j)
 {
-    struct buffer words = {0};
-    describe_spf(&j->spf, &words);
-    print_line("SPF", &words);
-    print_dkim(&j->dkim, &words);
-    print_arc(j, &words);
-    describe_dmarc(&j->dmarc, &words);
-    print_line("DMARC", &words);
-    static const char *const iprev[] = {[IPREV_PASS] = "",
-                                        [IPREV_FAIL] = "the reverse name does not lead back to the client",
-                                        [IPREV_TEMPERROR] = "DNS did not answer",
-                                        [IPREV_PERMERROR] = "the client has no reverse name"};
-    buffer_add_format(&words, "%s: %s", iprev_result_name(j->iprev.result), iprev[j->iprev.result]);
-    add_text(&words, j->iprev.name);
-    print_line("iprev", &words);
-    buffer_add_format(&words, "%s: %s", verdict_disposition_name(j->verdict.disposition),
-                      verdict_finding_sentence(j->verdict.finding));
-    print_line("so", &words);
-    if (j->verdict.code != 0)
-        printf("%-6s %u %s %s\n", "reply", j->verdict.code, j->verdict.enhanced, j->verdict.text);
-    buffer_free(&words);
+    struct buffer story = {0};
+    judgement_story(j, STORY_LINES, &story);
+    fwrite(buffer_text(&story), 1, story.length, stdout);
+    buffer_free(&story);
 }
 
 /* ---- for programs ---- */
@@ -130,7 +39,7 @@ static void print_judgement(const struct judgement *j)
 static json_t *text_json(struct bytes text)
 {
     struct buffer clean = {0};
-    add_text(&clean, text);
+    buffer_add_clean(&clean, text, true);
     json_t *value = json_stringn(buffer_text(&clean), clean.length);
     buffer_free(&clean);
     return value;

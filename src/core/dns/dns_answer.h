@@ -52,6 +52,7 @@ struct dns_answer {
     bool unanswered; /* SERVER_FAILURE: no resolver of this machine answers; it tells nothing about the name
                       */
     bool secure;     /* validated by DNSSEC, including each alias */
+    bool cut;        /* there are more records than these: DNS_RECORDS_MAX, DNS_RECORDS_OCTETS_MAX */
     uint32_t ttl_s;  /* how long it may be remembered (RFC 1035 3.2.1, RFC 2308 5); 0: not at all */
     struct bytes canonical; /* the target of aliases; empty if there are none */
     const struct dns_record *records;

@@ -73,3 +73,40 @@ bool dns_record_read(struct dns_record *record, enum dns_type type, struct bytes
     }
     return fine;
 }
+
+/* ---- the records of an answer ---- */
+
+bool dns_text_begins(struct bytes text, const char *prefix)
+{
+    struct bytes wanted = bytes_of_text(prefix);
+    size_t equals = bytes_find(wanted, '=');
+    if (equals == SIZE_MAX)
+        return bytes_starts_nocase(text, prefix);
+    size_t at = bytes_find(text, '=');
+    return at != SIZE_MAX &&
+           bytes_equal_nocase(bytes_trim(bytes_first(text, at)), bytes_first(wanted, equals)) &&
+           bytes_starts_nocase(bytes_trim(bytes_from(text, at + 1)), prefix + equals + 1);
+}
+
+void dns_record_list_start(struct dns_record_list *list, size_t count, struct arena *arena)
+{
+    size_t room = count < DNS_RECORDS_MAX ? count : DNS_RECORDS_MAX;
+    *list = (struct dns_record_list){.records = ARENA_ARRAY(arena, struct dns_record, room + 1),
+                                     .room = room};
+}
+
+void dns_record_list_add(struct dns_record_list *list, enum dns_type type, const char *prefix,
+                         struct bytes data, struct arena *arena)
+{
+    struct dns_record record;
+    if (!dns_record_read(&record, type, data, arena) ||
+        (prefix != NULL && type == DNS_TXT && !dns_text_begins(record.data, prefix)))
+        return;
+    size_t octets = record.name.length + record.data.length;
+    if (list->count == list->room || list->octets + octets > DNS_RECORDS_OCTETS_MAX) {
+        list->cut = true;
+        return;
+    }
+    list->records[list->count++] = record;
+    list->octets += octets;
+}

@@ -113,8 +113,8 @@ size_t domain_check_lacked(const struct domain_check *check, struct dns_fact_key
             bool known = false;
             for (size_t k = 0; k < count; k++)
                 known = known || (keys[k].type == key->type && dns_name_equal(keys[k].name, key->name));
-            if (!known)
-                keys[count++] = *key;
+            if (!known) /* all TXT of a name is looked at, whatever it begins with */
+                keys[count++] = (struct dns_fact_key){.type = key->type, .name = key->name};
         }
     assert(count <= DOMAIN_LACKED_MAX);
     return count;

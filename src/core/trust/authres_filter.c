@@ -108,6 +108,11 @@ void authres_filter_add(struct authres_filter *filter, struct bytes octets, stru
     }
 }
 
+bool authres_filter_is_past(const struct authres_filter *filter)
+{
+    return filter->state == AUTHRES_IN_BODY;
+}
+
 void authres_filter_finish(struct authres_filter *filter, struct buffer *out)
 {
     bool holding = filter->state == AUTHRES_HOLDING ||

@@ -37,6 +37,8 @@ struct authres_filter {
 /* `id` is our authserv-id, not empty; it must outlive the filter. */
 void authres_filter_start(struct authres_filter *filter, struct bytes id);
 void authres_filter_add(struct authres_filter *filter, struct bytes octets, struct buffer *out);
+/* True if the rest of the message stays as it is, and need not be added. */
+bool authres_filter_is_past(const struct authres_filter *filter);
 /* Ends the message, and frees what the filter holds. */
 void authres_filter_finish(struct authres_filter *filter, struct buffer *out);
 

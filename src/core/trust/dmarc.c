@@ -141,7 +141,7 @@ static bool host_agrees(struct bytes domain, struct bytes host, struct dns_facts
 {
     struct dmarc_record record;
     char *name = arena_format(facts->arena, "%.*s._report._dmarc.%.*s", BYTES_ARG(domain), BYTES_ARG(host));
-    const struct dns_answer *answer = dns_facts_look_up(facts, DNS_TXT, bytes_of_text(name));
+    const struct dns_answer *answer = dns_facts_look_up_text(facts, bytes_of_text(name), DMARC_PREFIX);
     *failed = answer->status == DNS_UNKNOWN || !dns_status_is_told(answer->status);
     for (size_t i = 0; i < answer->count; i++)
         if (dmarc_record_read(answer->records[i].data, &record))

@@ -33,6 +33,9 @@ struct dmarc_record {
     struct report_uris rua, ruf;
 };
 
+/* How each record begins, with any white space around "=": of the TXT of a name, no others are wanted. */
+#define DMARC_PREFIX "v=DMARC1"
+
 /* Reads a TXT record; false if it is not a DMARC record of this version: "v=DMARC1" is not its first tag, or
  * a tag is there twice. */
 bool dmarc_record_read(struct bytes text, struct dmarc_record *record);

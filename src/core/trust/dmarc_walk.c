@@ -65,7 +65,7 @@ static enum dmarc_walk_state look_up(struct bytes name, struct dns_facts *facts,
     size_t count = 0;
     struct dmarc_record read;
     char *question = arena_format(facts->arena, "_dmarc.%.*s", BYTES_ARG(name));
-    const struct dns_answer *answer = dns_facts_look_up(facts, DNS_TXT, bytes_of_text(question));
+    const struct dns_answer *answer = dns_facts_look_up_text(facts, bytes_of_text(question), DMARC_PREFIX);
     *has = false;
     if (answer->status == DNS_UNKNOWN)
         return DMARC_WALK_LACKING;

@@ -2,6 +2,7 @@
 #include "core/trust/dns_facts.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "core/dns/dns_name.h"
 #include "core/dns/host.h"
@@ -46,9 +47,10 @@ static bool name_is_possible(struct bytes name)
     return true;
 }
 
-static bool same_key(struct dns_fact_key a, enum dns_type type, struct bytes name)
+bool dns_fact_key_answers(struct dns_fact_key known, struct dns_fact_key asked)
 {
-    return a.type == type && dns_name_equal(a.name, name);
+    bool all = known.prefix == NULL || (asked.prefix != NULL && strcmp(known.prefix, asked.prefix) == 0);
+    return known.type == asked.type && all && dns_name_equal(known.name, asked.name);
 }
 
 static struct bytes lower_copy(struct arena *arena, struct bytes name)
@@ -59,37 +61,52 @@ static struct bytes lower_copy(struct arena *arena, struct bytes name)
     return bytes_of(copy, name.length);
 }
 
-static const struct dns_answer *known_answer(const struct dns_facts *facts, enum dns_type type,
-                                             struct bytes name)
+static const struct dns_answer *known_answer(const struct dns_facts *facts, struct dns_fact_key key)
 {
     for (size_t i = 0; i < facts->known_count; i++)
-        if (same_key(facts->known[i].key, type, name))
+        if (dns_fact_key_answers(facts->known[i].key, key))
             return &facts->known[i].answer;
     return NULL;
 }
 
-static void note_as_lacked(struct dns_facts *facts, enum dns_type type, struct bytes name)
+static struct dns_fact_key copy_key(struct dns_facts *facts, struct dns_fact_key key)
 {
-    for (size_t i = 0; i < facts->lacked_count; i++)
-        if (same_key(facts->lacked[i], type, name))
-            return;
-    if (facts->lacked_count < DNS_LACKED_MAX)
-        facts->lacked[facts->lacked_count++] = (struct dns_fact_key){type, lower_copy(facts->arena, name)};
+    return (struct dns_fact_key){key.type, lower_copy(facts->arena, key.name), key.prefix};
 }
 
-const struct dns_answer *dns_facts_look_up(struct dns_facts *facts, enum dns_type type, struct bytes name)
+static void note_as_lacked(struct dns_facts *facts, struct dns_fact_key key)
+{
+    for (size_t i = 0; i < facts->lacked_count; i++)
+        if (dns_fact_key_answers(facts->lacked[i], key))
+            return;
+    if (facts->lacked_count < DNS_LACKED_MAX)
+        facts->lacked[facts->lacked_count++] = copy_key(facts, key);
+}
+
+static const struct dns_answer *look_up(struct dns_facts *facts, struct dns_fact_key key)
 {
     assert_dns_facts(facts);
-    name = dns_name_without_dot(name);
-    if (!name_is_possible(name))
+    key.name = dns_name_without_dot(key.name);
+    if (!name_is_possible(key.name))
         return &ANSWER_NO_SUCH_NAME;
-    const struct dns_answer *known = known_answer(facts, type, name);
+    const struct dns_answer *known = known_answer(facts, key);
     if (known != NULL)
         return known;
     if (facts->known_count == DNS_FACTS_MAX)
         return &ANSWER_FAILED;
-    note_as_lacked(facts, type, name);
+    note_as_lacked(facts, key);
     return &ANSWER_UNKNOWN;
+}
+
+const struct dns_answer *dns_facts_look_up(struct dns_facts *facts, enum dns_type type, struct bytes name)
+{
+    return look_up(facts, (struct dns_fact_key){.type = type, .name = name});
+}
+
+const struct dns_answer *dns_facts_look_up_text(struct dns_facts *facts, struct bytes name,
+                                                const char *prefix)
+{
+    return look_up(facts, (struct dns_fact_key){.type = DNS_TXT, .name = name, .prefix = prefix});
 }
 
 static void copy_record(struct arena *arena, struct dns_record *copy, const struct dns_record *record)
@@ -102,8 +119,8 @@ static void copy_record(struct arena *arena, struct dns_record *copy, const stru
 void dns_facts_add(struct dns_facts *facts, struct dns_fact_key key, const struct dns_answer *answer)
 {
     assert_dns_facts(facts);
-    struct bytes name = dns_name_without_dot(key.name);
-    if (facts->known_count == DNS_FACTS_MAX || known_answer(facts, key.type, name) != NULL)
+    key.name = dns_name_without_dot(key.name);
+    if (facts->known_count == DNS_FACTS_MAX || known_answer(facts, key) != NULL)
         return;
     struct dns_record *records = ARENA_ARRAY(facts->arena, struct dns_record, answer->count + 1);
     for (size_t i = 0; i < answer->count; i++)
@@ -113,7 +130,6 @@ void dns_facts_add(struct dns_facts *facts, struct dns_fact_key key, const struc
     copy.canonical = arena_copy(facts->arena, answer->canonical);
     if (copy.status == DNS_UNKNOWN)
         copy.status = DNS_SERVER_FAILURE;
-    facts->known[facts->known_count++] = (struct dns_fact){.key = {key.type, lower_copy(facts->arena, name)},
-                                                           .answer = copy};
+    facts->known[facts->known_count++] = (struct dns_fact){.key = copy_key(facts, key), .answer = copy};
     assert_dns_facts(facts);
 }

@@ -27,7 +27,8 @@ enum dns_facts_limit {
 /* The key of an answer: asked, or to be asked. */
 struct dns_fact_key {
     enum dns_type type;
-    struct bytes name; /* in lower case, without a final dot; lives in the facts' arena */
+    struct bytes name;  /* in lower case, without a final dot; lives in the facts' arena */
+    const char *prefix; /* TXT: only records that begin so are wanted (dns_text_begins()); NULL: any */
 };
 
 struct dns_fact {
@@ -54,6 +55,12 @@ void dns_facts_begin(struct dns_facts *facts);
  * DNS_SERVER_FAILURE. Valid as long as the facts.
  */
 const struct dns_answer *dns_facts_look_up(struct dns_facts *facts, enum dns_type type, struct bytes name);
+/* The same for the TXT records that begin with `prefix`, a text that outlives the facts. Others may be in the
+ * answer too. */
+const struct dns_answer *dns_facts_look_up_text(struct dns_facts *facts, struct bytes name,
+                                                const char *prefix);
+/* True if the answer to `known` answers `asked`: it is the same question, or about all TXT of that name. */
+bool dns_fact_key_answers(struct dns_fact_key known, struct dns_fact_key asked);
 /* Copies an answer in. The first answer to a question stands; one that nobody asked is kept as well, while
  * there is room. A status of DNS_UNKNOWN counts as DNS_SERVER_FAILURE.
  */

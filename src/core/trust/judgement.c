@@ -2,6 +2,7 @@
 #include "core/trust/judgement.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "core/dns/dns_name.h"
 #include "core/trust/authres.h"
@@ -55,18 +56,36 @@ static struct bytes list_of(const struct field_index *index)
     return bytes_trim(bytes_of(value.at + open + 1, close - open - 1));
 }
 
-/* ARC's form of the body is often one of DKIM's. */
-static void collect_bodies(struct judgement *j)
+/* ARC's form of the body is often one of DKIM's. Returns their number; *arc_body: which of them ARC's is. */
+static size_t collect_bodies(const struct dkim *dkim, const struct arc *arc, struct dkim_body *bodies,
+                             size_t *arc_body)
 {
-    memcpy(j->bodies, j->dkim.bodies, j->dkim.body_count * sizeof j->bodies[0]);
-    j->body_count = j->dkim.body_count;
-    if (!j->arc.needs_body)
-        return;
-    for (j->arc_body = 0; j->arc_body < j->body_count; j->arc_body++)
-        if (j->bodies[j->arc_body].form == j->arc.body.form &&
-            j->bodies[j->arc_body].limit == j->arc.body.limit)
-            return;
-    j->bodies[j->body_count++] = j->arc.body;
+    size_t count = dkim->body_count;
+    memcpy(bodies, dkim->bodies, count * sizeof bodies[0]);
+    *arc_body = 0;
+    if (!arc->needs_body)
+        return count;
+    while (*arc_body < count &&
+           (bodies[*arc_body].form != arc->body.form || bodies[*arc_body].limit != arc->body.limit))
+        ++*arc_body;
+    if (*arc_body == count)
+        bodies[count++] = arc->body;
+    return count;
+}
+
+size_t judgement_bodies(struct bytes header, struct dkim_body bodies[JUDGEMENT_BODIES_MAX])
+{
+    struct arena arena = {0};
+    struct dkim *dkim = memory_new(sizeof *dkim);
+    struct arc *arc = memory_new(sizeof *arc);
+    size_t arc_body;
+    dkim_begin(dkim, header, &arena);
+    arc_begin(arc, &dkim->index, &arena);
+    size_t count = collect_bodies(dkim, arc, bodies, &arc_body);
+    arena_clear(&arena);
+    free(arc);
+    free(dkim);
+    return count;
 }
 
 void judgement_begin(struct judgement *j, const struct judgement_question *question, struct bytes header,
@@ -81,7 +100,7 @@ void judgement_begin(struct judgement *j, const struct judgement_question *quest
     dkim_facts_start(&j->dkim_facts, &j->dns[CHECK_DKIM], &j->signatures);
     arc_begin(&j->arc, &j->dkim.index, arena);
     arc_facts_start(&j->arc_facts, &j->dns[CHECK_ARC], &j->arc_signatures);
-    collect_bodies(j);
+    j->body_count = collect_bodies(&j->dkim, &j->arc, j->bodies, &j->arc_body);
     uint16_t from = field_index_lowest(&j->dkim.index, BYTES("From"));
     if (from != FIELD_INDEX_NONE)
         dmarc_from_read(j->dkim.index.fields[from].value, arena, &j->from);
@@ -235,10 +254,18 @@ bool judgement_run(struct judgement *j, uint64_t now_s)
 
 /* ---- facts ---- */
 
-static bool is_among(const struct dns_fact_key *keys, size_t count, const struct dns_fact_key *key)
+static bool is_among(const struct dns_fact_key *keys, size_t count, struct dns_fact_key key)
 {
     for (size_t i = 0; i < count; i++)
-        if (keys[i].type == key->type && dns_name_equal(keys[i].name, key->name))
+        if (dns_fact_key_answers(keys[i], key))
+            return true;
+    return false;
+}
+
+static bool is_lacked(const struct dns_facts *facts, struct dns_fact_key known)
+{
+    for (size_t i = 0; i < facts->lacked_count; i++)
+        if (dns_fact_key_answers(known, facts->lacked[i]))
             return true;
     return false;
 }
@@ -248,17 +275,25 @@ size_t judgement_lacked(const struct judgement *j, struct dns_fact_key *keys)
     size_t count = 0;
     for (size_t check = 0; check < JUDGEMENT_CHECKS; check++)
         for (size_t i = 0; i < j->dns[check].lacked_count; i++)
-            if (!is_among(keys, count, &j->dns[check].lacked[i]))
+            if (!is_among(keys, count, j->dns[check].lacked[i]))
                 keys[count++] = j->dns[check].lacked[i];
     assert(count <= JUDGEMENT_LACKED_MAX);
     return count;
+}
+
+bool judgement_lacks(const struct judgement *j, struct dns_fact_key key)
+{
+    for (size_t check = 0; check < JUDGEMENT_CHECKS; check++)
+        if (is_lacked(&j->dns[check], key))
+            return true;
+    return false;
 }
 
 void judgement_answer(struct judgement *j, struct dns_fact_key key, const struct dns_answer *answer)
 {
     assert_judgement(j);
     for (size_t check = 0; check < JUDGEMENT_CHECKS; check++)
-        if (is_among(j->dns[check].lacked, j->dns[check].lacked_count, &key))
+        if (is_lacked(&j->dns[check], key))
             dns_facts_add(&j->dns[check], key, answer);
 }
 

@@ -75,6 +75,9 @@ struct judgement {
     struct verdict verdict;
 };
 
+/* Fills `bodies` with what a judgement of this header has in j->bodies, for a process that hashes the body
+ * and does not judge; returns their number. */
+size_t judgement_bodies(struct bytes header, struct dkim_body bodies[JUDGEMENT_BODIES_MAX]);
 /* Begins; the header, with or without its empty line, and the texts of the question must outlive it, as must
  * `arena`, in which all other texts are. */
 void judgement_begin(struct judgement *j, const struct judgement_question *question, struct bytes header,
@@ -89,6 +92,8 @@ bool judgement_run(struct judgement *j, uint64_t now_s);
 size_t judgement_lacked(const struct judgement *j, struct dns_fact_key *keys);
 /* Gives an answer to each check that lacks it. */
 void judgement_answer(struct judgement *j, struct dns_fact_key key, const struct dns_answer *answer);
+/* True if an answer to that question is lacked, or one to all TXT of its name. */
+bool judgement_lacks(const struct judgement *j, struct dns_fact_key key);
 /* The time is over: from now on judgement_run() takes every question of DNS that has no answer as a temporary
  * failure, and lacks signatures only. */
 void judgement_give_up(struct judgement *j);

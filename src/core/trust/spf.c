@@ -51,13 +51,18 @@ static enum spf_step problem(struct judging *j, enum spf_problem problem, struct
     return problem == SPF_DNS_FAILED ? STEP_TEMPERROR : STEP_PERMERROR;
 }
 
+static enum spf_step step_of(const struct dns_answer *answer)
+{
+    if (answer->status == DNS_UNKNOWN)
+        return STEP_LACKING;
+    return dns_status_is_told(answer->status) ? STEP_NO_MATCH : STEP_TEMPERROR;
+}
+
 static enum spf_step ask(struct judging *j, enum dns_type type, struct bytes name,
                          const struct dns_answer **answer)
 {
     *answer = dns_facts_look_up(j->facts, type, name);
-    if ((*answer)->status == DNS_UNKNOWN)
-        return STEP_LACKING;
-    return dns_status_is_told((*answer)->status) ? STEP_NO_MATCH : STEP_TEMPERROR;
+    return step_of(*answer);
 }
 
 static enum spf_step count_lookup(struct judging *j, struct bytes term)
@@ -301,13 +306,13 @@ static enum spf_result evaluate(struct judging *j, struct bytes record)
 /* Chooses the record of a domain (RFC 7208 4.5) and evaluates it: check_host(). */
 static enum spf_result check_domain(struct judging *j, struct bytes domain, bool redirected)
 {
-    const struct dns_answer *answer;
+    const struct dns_answer *answer = dns_facts_look_up_text(j->facts, domain, SPF_PREFIX);
     struct bytes record = bytes_none();
     size_t count = 0;
     j->values.domain = domain;
     j->links[j->link_count++] = (struct spf_link){domain, redirected};
     assert_judging(j);
-    enum spf_step step = ask(j, DNS_TXT, domain, &answer);
+    enum spf_step step = step_of(answer);
     if (step != STEP_NO_MATCH)
         return stopped(j, step, bytes_none());
     for (size_t i = 0; i < answer->count; i++)

@@ -16,7 +16,7 @@ static void walk(struct prefetch *p, struct bytes terms);
 /* Looks into the record of an include or redirect if it is known. */
 static void ask_record(struct prefetch *p, struct bytes domain)
 {
-    const struct dns_answer *answer = dns_facts_look_up(p->facts, DNS_TXT, domain);
+    const struct dns_answer *answer = dns_facts_look_up_text(p->facts, domain, SPF_PREFIX);
     struct bytes outer = p->values.domain;
     for (size_t i = 0; i < answer->count; i++) {
         struct bytes record = answer->records[i].data;

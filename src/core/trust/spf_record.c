@@ -52,7 +52,7 @@ bool spf_record_term_has(const struct spf_term *term, const uint8_t *address,
 
 bool spf_record_is(struct bytes text)
 {
-    return bytes_starts_nocase(text, "v=spf1") && (text.length == 6 || text.at[6] == ' ');
+    return bytes_starts_nocase(text, SPF_PREFIX) && (text.length == 6 || text.at[6] == ' ');
 }
 
 /* Takes "/24" off the end of *text: digits without leading zeroes, at most `max`. True if there was one. */

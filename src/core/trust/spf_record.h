@@ -38,6 +38,9 @@ struct spf_term {
     unsigned prefix4, prefix6;    /* bits that are compared: 32 and 128 unless the term has its own */
 };
 
+/* How each record begins: of the TXT of a name, no others are wanted. */
+#define SPF_PREFIX "v=spf1"
+
 /* True for "v=spf1", alone or followed by a space, in any case (RFC 7208 4.5). */
 bool spf_record_is(struct bytes text);
 /* Returns the first faulty term of a record for which spf_record_is() is true, or the whole record if it is

@@ -13,6 +13,9 @@ enum tlsrpt_limit {
     TLSRPT_RECORD_MAX = 4096, /* octets; a longer record is invalid */
 };
 
+/* How each record begins: of the TXT of a name, no others are wanted. */
+#define TLSRPT_PREFIX "v=TLSRPTv1"
+
 /* Reads one record; false if it does not have the syntax of RFC 8460 3. URIs borrow from it. */
 bool tlsrpt_read(struct bytes text, struct report_uris *rua);
 
