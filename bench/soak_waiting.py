@@ -38,7 +38,7 @@ def offer(port, name, since):
     while time.monotonic() < since + PATIENCE:
         try:
             with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
-                client.sendmail("bench@perf.test", [f"{name}@sink.test"], "Subject: hello\r\n\r\nhi\r\n")
+                client.sendmail("bench@perf.test", [f"{name}@sink.test"], "From: bench@perf.test\r\nSubject: hello\r\n\r\nhi\r\n")
                 return time.monotonic() - since
         except (OSError, smtplib.SMTPException):
             time.sleep(0.005)

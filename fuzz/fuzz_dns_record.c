@@ -32,6 +32,25 @@ static void check_name(struct bytes name, struct bytes wire)
             (labels == 3 && dns_name_equal(bytes_from(name, bytes_find(name, '.')), BYTES(".example.org"))));
 }
 
+/* Adds a record again and again: the list has its limits, and TXT the prefix that is wanted. */
+static void check_list(enum dns_type type, struct bytes data, bool valid)
+{
+    struct arena arena = {0};
+    struct dns_record_list list;
+    static const char *const prefixes[] = {NULL, "v=spf1", "v=DMARC1"};
+    for (size_t i = 0; i < ARRAY_LENGTH(prefixes); i++) {
+        dns_record_list_start(&list, 3, &arena);
+        for (int k = 0; k < 4; k++)
+            dns_record_list_add(&list, type, prefixes[i], data, &arena);
+        bool wanted = valid && (type != DNS_TXT || prefixes[i] == NULL || list.count > 0);
+        INSIST(list.count == (wanted ? 3 : 0) && list.cut == wanted);
+        INSIST(list.octets <= DNS_RECORDS_OCTETS_MAX);
+        for (size_t k = 0; k < list.count && type == DNS_TXT && prefixes[i] != NULL; k++)
+            INSIST(dns_text_begins(list.records[k].data, prefixes[i]));
+    }
+    arena_clear(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size)
 {
     static const enum dns_type types[] = {DNS_A,   DNS_CNAME, DNS_PTR, DNS_MX,
@@ -42,7 +61,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size)
     struct bytes data = choices_start(&choices, octets, size);
     enum dns_type type = types[choose(&choices, ARRAY_LENGTH(types))];
     INSIST(dns_type_name(type)[0] != '?');
-    if (dns_record_read(&record, type, data, &arena)) {
+    bool valid = dns_record_read(&record, type, data, &arena);
+    if (data.length < DNS_RECORDS_OCTETS_MAX / 8)
+        check_list(type, data, valid);
+    if (valid) {
         size_t before_name = type == DNS_SRV ? 6 : type == DNS_MX ? 2 : 0;
         bool has_name = type == DNS_SRV || type == DNS_MX || type == DNS_PTR || type == DNS_CNAME;
         INSIST(type != DNS_A || memcmp(record.address, data.at, 4) == 0);

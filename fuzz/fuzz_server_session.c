@@ -85,6 +85,10 @@ static void check_question(struct server_session_world *world, const struct serv
         INSIST(world->policy.limits_sending && !world->content_begun &&
                action->envelope->recipient_count > 0);
         break;
+    case SERVER_ASK_TRUST:
+        INSIST(world->policy.asks_trust && world->content_begun && !world->signed_out);
+        check_stored(action->envelope, buffer_bytes(&world->stored));
+        break;
     case SERVER_ASK_STORE:
         INSIST(world->content_begun && !world->signed_out);
         check_stored(action->envelope, buffer_bytes(&world->stored));
@@ -163,6 +167,12 @@ static void answer(struct server_session_world *world)
             choice < 2 ? RECIPIENT_KNOWN
                        : (enum recipient_verdict)(1 + choose(&world->choices, RECIPIENT_FULL)),
             targets, 1 + choice % 2);
+    } else if (question == SERVER_ASK_TRUST) {
+        server_session_answer_trust(session,
+                                    &(struct trust_answer){.accepted = choice < 3,
+                                                           .code = choice < 5 ? 550 : 451,
+                                                           .enhanced = BYTES("5.7.26"),
+                                                           .text = BYTES("Rejected by\r\n250 nobody")});
     } else if (question == SERVER_ASK_STORE) {
         world->content_begun = false;
         server_session_answer_store(session, choice < 2 ? STORE_DONE : (enum store_verdict)(choice - 1),
@@ -247,6 +257,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         unsigned flags = choose(&world.choices, 4);
         world.policy.checks_header = (flags & 1) != 0;
         world.policy.limits_sending = (flags & 2) != 0;
+    } else {
+        world.policy.asks_trust = choose(&world.choices, 2) == 1;
     }
     bool implicit = ports[port].tls == TLS_IMPLICIT;
     world.secured = implicit;

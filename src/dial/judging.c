@@ -23,7 +23,7 @@ void judging_use_ascii_names(struct judgement *judgement)
 static void on_answer(void *owner, const struct dns_answer *answer)
 {
     struct judging_question *question = owner;
-    struct judging *judging = question->judging;
+    struct judging_run *judging = question->judging;
     question->open = false;
     judgement_answer(judging->judgement, question->key, answer);
     if (judging->memory != NULL)
@@ -32,7 +32,7 @@ static void on_answer(void *owner, const struct dns_answer *answer)
 }
 
 /* Returns room for a question, or NULL: none, or it is asked already. */
-static struct judging_question *room_for(struct judging *judging, struct dns_fact_key key)
+static struct judging_question *room_for(struct judging_run *judging, struct dns_fact_key key)
 {
     struct judging_question *room = NULL;
     for (size_t i = 0; i < JUDGING_OPEN_MAX; i++) {
@@ -45,7 +45,7 @@ static struct judging_question *room_for(struct judging *judging, struct dns_fac
     return room;
 }
 
-static void ask(struct judging *judging, struct dns_fact_key key)
+static void ask(struct judging_run *judging, struct dns_fact_key key)
 {
     struct judging_question *question = room_for(judging, key);
     if (question == NULL)
@@ -59,7 +59,7 @@ static void ask(struct judging *judging, struct dns_fact_key key)
         dns_ask(judging->dns, &question->dns, key.name, key.type, on_answer, question);
 }
 
-static bool recall(struct judging *judging, struct dns_fact_key key)
+static bool recall(struct judging_run *judging, struct dns_fact_key key)
 {
     struct dns_answer answer;
     if (judging->memory == NULL || !judging->memory->recall(judging->memory->context, key, &answer))
@@ -69,7 +69,7 @@ static bool recall(struct judging *judging, struct dns_fact_key key)
 }
 
 /* Answers what can be answered now, and asks the rest; false if nothing was answered. */
-static bool answer_lacked(struct judging *judging)
+static bool answer_lacked(struct judging_run *judging)
 {
     struct dns_fact_key keys[JUDGEMENT_LACKED_MAX];
     bool signatures = signature_answer(&judging->judgement->signatures);
@@ -85,7 +85,7 @@ static bool answer_lacked(struct judging *judging)
     return signatures || seals || known;
 }
 
-static void cancel_all(struct judging *judging)
+static void cancel_all(struct judging_run *judging)
 {
     for (size_t i = 0; i < JUDGING_OPEN_MAX; i++)
         if (judging->questions[i].open)
@@ -96,7 +96,7 @@ static void cancel_all(struct judging *judging)
 
 /* ---- judging ---- */
 
-void judging_go_on(struct judging *judging)
+void judging_go_on(struct judging_run *judging)
 {
     assert(!judging->done);
     while (!judgement_run(judging->judgement, judging->now_s))
@@ -117,33 +117,33 @@ static void give_up(void *owner)
     judging_give_up(owner);
 }
 
-void judging_start(struct judging *judging, struct judgement *judgement, struct dns *dns, struct loop *loop,
-                   const struct judging_memory *memory, uint64_t now_s, void (*on_done)(void *owner),
-                   void *owner)
+void judging_start(struct judging_run *judging, struct judgement *judgement, struct dns *dns,
+                   struct loop *loop, const struct judging_memory *memory, uint64_t now_s,
+                   void (*on_done)(void *owner), void *owner)
 {
-    *judging = (struct judging){.judgement = judgement,
-                                .dns = dns,
-                                .memory = memory,
-                                .now_s = now_s,
-                                .on_done = on_done,
-                                .owner = owner};
+    *judging = (struct judging_run){.judgement = judgement,
+                                    .dns = dns,
+                                    .memory = memory,
+                                    .now_s = now_s,
+                                    .on_done = on_done,
+                                    .owner = owner};
     timer_start(&judging->deadline, loop, give_up, judging);
     timer_start(&judging->again, loop, go_on, judging);
 }
 
-void judging_give_up_after(struct judging *judging, uint32_t delay_ms)
+void judging_give_up_after(struct judging_run *judging, uint32_t delay_ms)
 {
     timer_set(&judging->deadline, delay_ms);
 }
 
-void judging_give_up(struct judging *judging)
+void judging_give_up(struct judging_run *judging)
 {
     cancel_all(judging);
     judgement_give_up(judging->judgement);
     judging_go_on(judging);
 }
 
-void judging_stop(struct judging *judging)
+void judging_stop(struct judging_run *judging)
 {
     cancel_all(judging);
     timer_cancel(&judging->deadline);

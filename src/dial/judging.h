@@ -22,7 +22,7 @@ enum judging_limit {
     JUDGING_OPEN_MAX = 32,  /* questions of one judgement that are open; more wait for an answer */
 };
 
-/* What is known without DNS. */
+/* Answers that are known without DNS. */
 struct judging_memory {
     /* False if it is not known; the answer is valid until the next call. */
     bool (*recall)(void *context, struct dns_fact_key key, struct dns_answer *answer);
@@ -30,7 +30,7 @@ struct judging_memory {
     void *context;
 };
 
-struct judging {
+struct judging_run {
     struct judgement *judgement;
     struct dns *dns;
     const struct judging_memory *memory; /* or NULL */
@@ -38,7 +38,7 @@ struct judging {
     void (*on_done)(void *owner);
     void *owner;
     struct judging_question {
-        struct judging *judging;
+        struct judging_run *judging;
         struct dns_question dns;
         struct dns_fact_key key;
         bool open;
@@ -51,15 +51,15 @@ struct judging {
  */
 void judging_use_ascii_names(struct judgement *judgement);
 /* All that is passed outlives it; `dns` has been started. */
-void judging_start(struct judging *judging, struct judgement *judgement, struct dns *dns, struct loop *loop,
-                   const struct judging_memory *memory, uint64_t now_s, void (*on_done)(void *owner),
-                   void *owner);
+void judging_start(struct judging_run *judging, struct judgement *judgement, struct dns *dns,
+                   struct loop *loop, const struct judging_memory *memory, uint64_t now_s,
+                   void (*on_done)(void *owner), void *owner);
 /* Judges with what is known, and asks what is lacked. */
-void judging_go_on(struct judging *judging);
-void judging_give_up_after(struct judging *judging, uint32_t delay_ms);
-/* What DNS has not said has failed: only the body may still be lacked. */
-void judging_give_up(struct judging *judging);
+void judging_go_on(struct judging_run *judging);
+void judging_give_up_after(struct judging_run *judging, uint32_t delay_ms);
+/* Questions that DNS has not answered have failed: only the body may still be lacked. */
+void judging_give_up(struct judging_run *judging);
 /* Cancels what is asked; on_done does not follow. */
-void judging_stop(struct judging *judging);
+void judging_stop(struct judging_run *judging);
 
 #endif

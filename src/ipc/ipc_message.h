@@ -28,6 +28,7 @@
     ROLE(LOCAL, "local")           \
     ROLE(PICKUP, "pickup")         \
     ROLE(WEB, "web")               \
+    ROLE(TRUST, "trust")           \
     ROLE(CLI, "cli")
 #define PROCESS_ROLE_NUMBER(role, name) PROCESS_##role,
 enum process_role { PROCESS_ROLES(PROCESS_ROLE_NUMBER) };
@@ -76,6 +77,11 @@ enum ipc_kind {
     IPC_SUBMIT,
     IPC_SUBMIT_ANSWER,
     IPC_JUDGED, /* smtpd: messages that it has rejected for what mail authentication found */
+    /* smtpd to trust: mail authentication of one message */
+    IPC_TRUST,      /* its header has ended */
+    IPC_TRUST_BODY, /* the body too */
+    IPC_TRUST_DROP, /* no answer is needed any more */
+    IPC_TRUST_ANSWER,
     /* web asks relay which of this server's submission ports do not respond */
     IPC_EXAMINE,
     IPC_EXAMINED,
@@ -260,6 +266,29 @@ struct ipc_submit_answer {
 enum { JUDGED_OCTETS_MAX = 64 * 1024 };
 struct ipc_judged {
     struct bytes events;
+};
+
+struct ipc_trust {
+    uint64_t request;
+    struct bytes client_address, helo, mail_from;
+    struct bytes header;     /* FIELD_INDEX_OCTETS_MAX octets; one more: it is too large */
+    uint8_t deferred_enough; /* as in struct judgement_question */
+};
+struct ipc_trust_body {
+    uint64_t request;
+    struct bytes digests; /* trust_digests_add() */
+};
+struct ipc_trust_drop {
+    uint64_t request;
+};
+struct ipc_trust_answer {
+    uint64_t request;
+    uint32_t disposition, proposed, finding, override; /* as in struct verdict */
+    uint32_t code;                                     /* of the reply to DEFER and REJECT */
+    struct bytes enhanced, text;
+    struct bytes author;  /* the domain in From; empty if there is not one */
+    struct bytes results; /* the Authentication-Results field with CRLF */
+    struct bytes story;   /* STORY_SENTENCES */
 };
 
 struct ipc_examined {
@@ -458,6 +487,10 @@ union ipc_message {
     struct ipc_submit submit;
     struct ipc_submit_answer submit_answer;
     struct ipc_judged judged;
+    struct ipc_trust trust;
+    struct ipc_trust_body trust_body;
+    struct ipc_trust_drop trust_drop;
+    struct ipc_trust_answer trust_answer;
     struct ipc_handed_over handed_over;
     struct ipc_examined examined;
     struct ipc_deliver deliver;

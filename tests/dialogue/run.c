@@ -12,6 +12,7 @@
  *   ? recipient ADDRESS => known [ADDRESS [local]]... | unknown | foreign | unavailable | full
  *   ? limit ACCOUNT COUNT => fine | reached SECONDS | toomany MAX | unavailable
  *   ? begin ENVELOPE     a message begins; the envelope as envelope_text() writes it
+ *   ? trust => accepted | CODE ENHANCED TEXT
  *   ? store => done ID | full | failed | forbidden | signedout | looped
  *   ? drop | starttls | close
  *   ! timeout | drain | signout  the clock, the operator, who changes the account
@@ -20,8 +21,8 @@
  *   ! idle | busy        may the connection be closed without a loss?
  *
  * Keys: role (mx, submission, local), tls (none, starttls, implicit), port,
- * account, size, recipients, success (all), fix (yes), limits (yes), header (judged), expected
- * (yes: TLS was, and the client speaks in clear).
+ * trust (judged), account, size, recipients, success (all), fix (yes), limits (yes), header (judged),
+ * expected (yes: TLS was, and the client speaks in clear).
  */
 #include "core/server/server_session.h"
 #include "script.h"
@@ -51,6 +52,7 @@ static void start(struct play *play, struct script *script)
         .recipients_max = (uint32_t)script_number(script, "recipients", 100),
         .checks_header = bytes_is(script_value(script, "header", ""), "judged"),
         .tls_expected = bytes_is(script_value(script, "expected", ""), "yes"),
+        .asks_trust = bytes_is(script_value(script, "trust", ""), "judged"),
         .limits_sending = bytes_is(script_value(script, "limits", ""), "yes"),
         .success_for_all = bytes_is(script_value(script, "success", ""), "all"),
         .fix_bare_newlines = bytes_is(script_value(script, "fix", ""), "yes")};
@@ -158,6 +160,7 @@ static void event_text(struct buffer *out, const struct server_action *a)
     case SERVER_ASK_LIMIT:
         buffer_add_format(out, "limit %.*s %zu", BYTES_ARG(a->account), a->envelope->recipient_count);
         break;
+    case SERVER_ASK_TRUST: buffer_add_text(out, "trust"); break;
     case SERVER_ASK_STORE: buffer_add_text(out, "store"); break;
     case SERVER_CLOSE: buffer_add_text(out, "close"); break;
     }
@@ -233,6 +236,19 @@ static void answer_recipient(struct play *play, struct bytes address, struct byt
     server_session_answer_recipient(&play->session, verdict, targets, count);
 }
 
+static void answer_trust(struct play *play, struct bytes answer)
+{
+    uint64_t code = 0;
+    struct trust_answer said = {.accepted = bytes_is(answer, "accepted")};
+    if (!said.accepted) {
+        bytes_to_u64(bytes_split(&answer, ' '), 599, &code);
+        said.code = (unsigned)code;
+        said.enhanced = bytes_split(&answer, ' ');
+        said.text = answer;
+    }
+    server_session_answer_trust(&play->session, &said);
+}
+
 static void give_answer(struct play *play, const struct server_action *asked, struct bytes answer)
 {
     static const char *const senders[] = {"allowed", "forbidden", "unavailable", "signedout", NULL};
@@ -268,6 +284,8 @@ static void give_answer(struct play *play, const struct server_action *asked, st
                                                                      limits);
         bytes_to_u64(rest, UINT32_MAX, &number);
         server_session_answer_limit(&play->session, verdict, (uint32_t)number);
+    } else if (asked->kind == SERVER_ASK_TRUST) {
+        answer_trust(play, answer);
     } else if (asked->kind == SERVER_ASK_STORE) {
         enum store_verdict verdict = (enum store_verdict)script_word(play->script, bytes_split(&rest, ' '),
                                                                      stores);

@@ -83,10 +83,11 @@ def run(*arguments, text_input=None, check=True, timeout=60, **options):
 
 
 class Mailboat:
-    """`ports` maps each of 25, 587, 465 and 2525 to the port in use."""
+    """`ports` maps each of 25, 587, 465 and 2525 to the port in use. `trust`: mail authentication is off for
+    tests of other things, whose messages have no From; "" is the default of the server."""
 
     def __init__(self, folder, certificates, address="127.0.0.1", domains=("example.org",), extra="", relay="", limits="",
-                 environment=None, wrapper=()):
+                 environment=None, wrapper=(), trust="trust: {mode: off}\n"):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         os.chmod(self.folder, 0o755)
@@ -101,7 +102,7 @@ class Mailboat:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.ports = {port: free_port(family) for port in (25, 587, 465, 2525)}
         self.domains = domains
-        self.extra, self.relay, self.limits = extra, relay, limits
+        self.extra, self.relay, self.limits, self.trust = extra, relay, limits, trust
         self.environment = environment or {}
         self.wrapper = list(wrapper)
         self.log, self.changed = [], threading.Condition()
@@ -116,7 +117,8 @@ class Mailboat:
         self.config.write_text(
             f"hostname: mx.example.org\ndata_dir: {self.data}\ndomains: [{', '.join(self.domains)}]\n"
             f"tls:\n  certificate: {self.certificates}/server.pem\n  key: {self.certificates}/server.key\n"
-            f"listeners:\n{listeners}{self.relay}{self.limits}{self.extra}")
+            f"listeners:\n{listeners}{self.relay}{self.limits}{self.extra}"
+            + ("" if "trust:" in self.relay + self.limits + self.extra else self.trust))
 
     def start(self, wait=True):
         self.write_config()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """nsd on loopback: the DNS of a test's own, in place of the machine's resolvers."""
+import socket
 import subprocess
 
-from mailboat import free_port
-from peers import wait_for_port
+from mailboat import free_port, until
 
 
 class NameServer:
@@ -40,7 +40,20 @@ zone:
 
     def start(self):
         self.process = subprocess.Popen(["nsd", "-d", "-c", self.folder / "nsd.conf"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for_port(self.port)
+        until(self.answers)
+
+    def answers(self):
+        """True once the zone is loaded: the server has its SOA."""
+        name = b"".join(bytes([len(label)]) + label.encode() for label in self.zone.split(".")) + b"\0"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.2)
+            try:
+                sock.connect(("127.0.0.1", self.port))
+                sock.send(b"\0\1\1\0\0\1\0\0\0\0\0\0" + name + b"\0\6\0\1")
+                reply = sock.recv(4096)
+            except OSError:
+                return False
+        return reply[3] & 15 == 0 and reply[7] > 0
 
     def stop(self):
         if self.process is not None:

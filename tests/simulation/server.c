@@ -101,6 +101,9 @@ static void act(struct server *server, const struct server_action *action)
     case SERVER_ASK_RECIPIENT:
     case SERVER_ASK_LIMIT:
     case SERVER_ASK_STORE: ask(server, action); break;
+    case SERVER_ASK_TRUST:
+        server_session_answer_trust(&server->session, &(struct trust_answer){.accepted = true});
+        break;
     case SERVER_ASK_SALT: /* nobody signs in here */
     case SERVER_ASK_PROOF:
     case SERVER_STARTTLS: /* the other end tells whether the handshake was good */

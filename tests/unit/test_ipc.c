@@ -416,13 +416,14 @@ static void who_asks_whom_follows_from_the_table(void **state)
         enum process_role asker;
         unsigned answerers;
     } rows[] = {
-        {PROCESS_SMTPD, 1u << PROCESS_AUTH | 1u << PROCESS_QUEUE},
+        {PROCESS_SMTPD, 1u << PROCESS_AUTH | 1u << PROCESS_QUEUE | 1u << PROCESS_TRUST},
         {PROCESS_PICKUP, 1u << PROCESS_AUTH | 1u << PROCESS_QUEUE},
         {PROCESS_QUEUE, 1u << PROCESS_RELAY | 1u << PROCESS_LOCAL | 1u << PROCESS_AUTH},
         {PROCESS_WEB, 1u << PROCESS_SMTPD | 1u << PROCESS_RELAY},
         {PROCESS_AUTH, 0},
         {PROCESS_RELAY, 0},
         {PROCESS_LOCAL, 0},
+        {PROCESS_TRUST, 0},
     };
     assert_int_equal(ARRAY_LENGTH(rows), PROCESS_CLI - PROCESS_SUPERVISOR - 1);
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)

@@ -84,7 +84,7 @@ static void on_done(void *owner)
 static bool judge_with_dns(struct judgement *judgement, const struct check_options *options,
                            struct error *error)
 {
-    struct judging judging;
+    struct judging_run judging;
     struct loop loop = {0};
     struct dns *dns = dns_open(options->resolvers, options->resolver_count, error);
     if (dns == NULL || !loop_start(&loop, error) || !dns_start(dns, &loop, error))

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-#include "base/count.h"
 #include "cli/options.h"
 #include "cli/trust/check.h"
 #include "cli/trust/trust_log.h"

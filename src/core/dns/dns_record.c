@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/dns/dns_record.h"
 
+#include <assert.h>
+
 #include "core/dns/dns_name.h"
 
 static uint16_t read_u16(struct bytes data, size_t at)
@@ -76,6 +78,13 @@ bool dns_record_read(struct dns_record *record, enum dns_type type, struct bytes
 
 /* ---- the records of an answer ---- */
 
+static void assert_list(const struct dns_record_list *list)
+{
+    assert(list->count <= list->room && list->room <= DNS_RECORDS_MAX);
+    assert(list->octets <= DNS_RECORDS_OCTETS_MAX);
+    assert(list->records != NULL);
+}
+
 bool dns_text_begins(struct bytes text, const char *prefix)
 {
     struct bytes wanted = bytes_of_text(prefix);
@@ -93,12 +102,14 @@ void dns_record_list_start(struct dns_record_list *list, size_t count, struct ar
     size_t room = count < DNS_RECORDS_MAX ? count : DNS_RECORDS_MAX;
     *list = (struct dns_record_list){.records = ARENA_ARRAY(arena, struct dns_record, room + 1),
                                      .room = room};
+    assert_list(list);
 }
 
 void dns_record_list_add(struct dns_record_list *list, enum dns_type type, const char *prefix,
                          struct bytes data, struct arena *arena)
 {
     struct dns_record record;
+    assert_list(list);
     if (!dns_record_read(&record, type, data, arena) ||
         (prefix != NULL && type == DNS_TXT && !dns_text_begins(record.data, prefix)))
         return;
@@ -109,4 +120,5 @@ void dns_record_list_add(struct dns_record_list *list, enum dns_type type, const
     }
     list->records[list->count++] = record;
     list->octets += octets;
+    assert_list(list);
 }

@@ -226,7 +226,37 @@ static void end_content(struct server_session *session)
     /* Drops SMTPUTF8 if only the client's caution set it, so that servers without it accept the message;
      * addresses are checked separately. */
     state->envelope.smtputf8 = state->envelope.smtputf8 && state->content.header_utf8;
-    server_session_ask(session, SERVER_ASK_STORE);
+    server_session_ask(session, session->policy->asks_trust ? SERVER_ASK_TRUST : SERVER_ASK_STORE);
+}
+
+void server_session_observe(struct server_session *session, struct gate_observer observer)
+{
+    assert(session->state->arrival == ARRIVAL_RUNS);
+    gate_observe(&session->state->gate, observer);
+}
+
+void server_session_answer_trust(struct server_session *session, const struct trust_answer *answer)
+{
+    struct server_state *state = session->state;
+    server_session_take_answer(session, SERVER_ASK_TRUST);
+    assert(state->arrival == ARRIVAL_RUNS && state->gate.stage == GATE_ENDED);
+    if (answer->accepted) {
+        server_session_ask(session, SERVER_ASK_STORE);
+        return;
+    }
+    assert(answer->code >= 400 && answer->code <= 599 && answer->enhanced.length < sizeof state->enhanced);
+    memcpy(state->enhanced, answer->enhanced.at, answer->enhanced.length);
+    state->enhanced[answer->enhanced.length] = '\0';
+    state->phase = PHASE_COMMAND;
+    struct server_reply reply = server_reply_format(session, answer->code, state->enhanced, "%.*s",
+                                                    BYTES_ARG(answer->text));
+    if (state->draining) {
+        server_session_reply(session, reply);
+        server_session_reply_and_close(session, GOING_DOWN);
+        return;
+    }
+    server_session_reply(session, reply);
+    server_session_reset(session);
 }
 
 /* ---- gate ---- */

@@ -249,6 +249,7 @@ static void fill_action(struct server_session *session, struct server_action *ac
         action->envelope = &state->envelope;
         break;
     case SERVER_CONTENT_BEGIN:
+    case SERVER_ASK_TRUST:
     case SERVER_ASK_STORE: action->envelope = &state->envelope; break;
     case SERVER_NOTHING:
     case SERVER_STARTTLS:

@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "core/message/gate.h"
 #include "core/smtp/envelope.h"
 
 enum server_limit {
@@ -69,6 +70,8 @@ struct server_policy {
     bool limits_sending;
     /* success reports also on 25: then DSN is offered there (policy_offers_dsn) */
     bool success_for_all;
+    /* the shell judges each message by mail authentication before it is stored: SERVER_ASK_TRUST */
+    bool asks_trust;
     bool fix_bare_newlines; /* submission only: bare LF becomes CRLF instead of 550 5.6.0 */
     /* a program on a trusted host, with ROLE_LOCAL: known by its address, not by its user */
     bool is_trusted_host;
@@ -92,6 +95,8 @@ enum server_action_kind {
     SERVER_ASK_RECIPIENT, /* resolve `address`: server_session_answer_recipient() */
     /* may `account` send this `envelope` within its hourly limits? server_session_answer_limit() */
     SERVER_ASK_LIMIT,
+    /* may the message that has ended be accepted from this client? server_session_answer_trust() */
+    SERVER_ASK_TRUST,
     SERVER_ASK_STORE, /* store the message that began on disk: server_session_answer_store() */
     SERVER_CLOSE,     /* after the replies are sent: close */
 };
@@ -108,7 +113,8 @@ struct server_action {
     /* ASK_SENDER, ASK_RECIPIENT (account empty on MX), ASK_LIMIT: only the account */
     struct bytes account, address;
     struct bytes sender;             /* ASK_RECIPIENT: of MAIL; empty: the null sender */
-    const struct envelope *envelope; /* CONTENT_BEGIN, ASK_LIMIT, ASK_STORE; valid until the answer */
+    const struct envelope *envelope; /* CONTENT_BEGIN, ASK_LIMIT, ASK_TRUST, ASK_STORE; valid until the answer
+                                      */
 };
 
 enum password_verdict { PASSWORD_RIGHT, PASSWORD_WRONG, PASSWORD_LOCKED, PASSWORD_UNAVAILABLE };
@@ -206,9 +212,19 @@ void server_session_answer_recipient(struct server_session *session, enum recipi
 /* Another: the client has named too many unknown recipients, over several connections (server/harvest.h):
  * 421 and close, whether this recipient exists or not. */
 void server_session_answer_guessed(struct server_session *session);
+/* The verdict of mail authentication on the message (core/trust/verdict.h). */
+struct trust_answer {
+    bool accepted;
+    /* else the reply: 400 to 599, "5.7.26", and a text that may be anybody's */
+    unsigned code;
+    struct bytes enhanced, text;
+};
+void server_session_answer_trust(struct server_session *session, const struct trust_answer *answer);
 /* `id` is the queue id for the reply. */
 void server_session_answer_store(struct server_session *session, enum store_verdict verdict, struct bytes id);
 
+/* Lets an observer see the message that begins: at SERVER_CONTENT_BEGIN. */
+void server_session_observe(struct server_session *session, struct gate_observer observer);
 /* Sets the time, and a Message-ID for a message without one, for the header of the message that begins: at
  * SERVER_CONTENT_BEGIN. `message_id` is without brackets. */
 void server_session_stamp(struct server_session *session, uint64_t now_ms, struct bytes message_id);

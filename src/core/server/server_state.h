@@ -66,6 +66,7 @@ enum {
     REPLY_TEXT_MAX = 1024,
     REPLY_ADDRESS_MAX = 160, /* octets of an address in a reply, whose line has 512 (RFC 5321 4.5.3.1.5) */
     REFUSALS_MAX = 4,
+    ENHANCED_CODE_MAX = 16,    /* octets of "5.7.26" and its end */
     REFUSED_ADDRESS_MAX = 320, /* octets of an address in the log of a refusal */
 };
 
@@ -153,7 +154,8 @@ struct server_state {
     uint64_t recipients_served;      /* different recipients of stored messages */
     uint64_t content_octets;         /* of this message */
     uint32_t bad_commands, idle_commands, auth_failures, transactions, recipients_refused;
-    char text[REPLY_TEXT_MAX]; /* text of a reply made by server_reply_format() */
+    char enhanced[ENHANCED_CODE_MAX]; /* of a reply whose code the shell has given */
+    char text[REPLY_TEXT_MAX];        /* text of a reply made by server_reply_format() */
 };
 
 /* ---- for verbs ---- */

@@ -110,6 +110,7 @@ void authres_filter_add(struct authres_filter *filter, struct bytes octets, stru
 
 bool authres_filter_is_past(const struct authres_filter *filter)
 {
+    assert(filter->id.length > 0);
     return filter->state == AUTHRES_IN_BODY;
 }
 

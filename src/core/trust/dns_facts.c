@@ -49,6 +49,8 @@ static bool name_is_possible(struct bytes name)
 
 bool dns_fact_key_answers(struct dns_fact_key known, struct dns_fact_key asked)
 {
+    assert(known.prefix == NULL || known.type == DNS_TXT);
+    assert(asked.prefix == NULL || asked.type == DNS_TXT);
     bool all = known.prefix == NULL || (asked.prefix != NULL && strcmp(known.prefix, asked.prefix) == 0);
     return known.type == asked.type && all && dns_name_equal(known.name, asked.name);
 }

@@ -70,6 +70,7 @@ static size_t collect_bodies(const struct dkim *dkim, const struct arc *arc, str
         ++*arc_body;
     if (*arc_body == count)
         bodies[count++] = arc->body;
+    assert(count <= JUDGEMENT_BODIES_MAX && *arc_body < count);
     return count;
 }
 
@@ -279,14 +280,6 @@ size_t judgement_lacked(const struct judgement *j, struct dns_fact_key *keys)
                 keys[count++] = j->dns[check].lacked[i];
     assert(count <= JUDGEMENT_LACKED_MAX);
     return count;
-}
-
-bool judgement_lacks(const struct judgement *j, struct dns_fact_key key)
-{
-    for (size_t check = 0; check < JUDGEMENT_CHECKS; check++)
-        if (is_lacked(&j->dns[check], key))
-            return true;
-    return false;
 }
 
 void judgement_answer(struct judgement *j, struct dns_fact_key key, const struct dns_answer *answer)

@@ -92,8 +92,6 @@ bool judgement_run(struct judgement *j, uint64_t now_s);
 size_t judgement_lacked(const struct judgement *j, struct dns_fact_key *keys);
 /* Gives an answer to each check that lacks it. */
 void judgement_answer(struct judgement *j, struct dns_fact_key key, const struct dns_answer *answer);
-/* True if an answer to that question is lacked, or one to all TXT of its name. */
-bool judgement_lacks(const struct judgement *j, struct dns_fact_key key);
 /* The time is over: from now on judgement_run() takes every question of DNS that has no answer as a temporary
  * failure, and lacks signatures only. */
 void judgement_give_up(struct judgement *j);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/trust/judgement_story.h"
 
+#include <assert.h>
+
+#include "base/count.h"
+
 static void add_text(struct buffer *out, struct bytes text)
 {
     buffer_add_clean(out, text, true);
@@ -15,6 +19,7 @@ struct story {
 /* Ends a check; `words` are what was found. */
 static void add_check(const struct story *story, const char *what, struct buffer *words)
 {
+    assert(words->length > 0);
     if (story->form == STORY_LINES)
         buffer_add_format(story->out, "%-6s ", what);
     else
@@ -64,8 +69,7 @@ static void add_arc(const struct story *story, const struct judgement *j, struct
 {
     if (j->arc.result == ARC_NONE)
         return;
-    buffer_add_format(out, "%s: %zu set%s", arc_result_word(j->arc.result), j->arc.count,
-                      j->arc.count == 1 ? "" : "s");
+    buffer_add_format(out, "%s: %s", arc_result_word(j->arc.result), COUNT_OF(j->arc.count, "set"));
     if (j->arc.count > 0) {
         buffer_add_text(out, ", the last one sealed by ");
         add_text(out, j->arc.sets[j->arc.count - 1].seal.domain);
@@ -111,6 +115,7 @@ void judgement_story(const struct judgement *j, enum story_form form, struct buf
                                         [IPREV_PERMERROR] = "the client has no reverse name"};
     const struct story story = {form, out};
     struct buffer words = {0};
+    assert(j->arena != NULL);
     describe_spf(&j->spf, &words);
     add_check(&story, "SPF", &words);
     add_dkim(&story, &j->dkim, &words);

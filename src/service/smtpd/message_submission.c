@@ -128,15 +128,35 @@ void message_submission_begin(struct smtp_connection *connection, const struct e
     submission_begin(submission, envelope, &connection->session.origin);
     submission_add_received(submission);
     stamp(connection);
+    trust_check_begin(connection);
 }
 
 void message_submission_add(struct smtp_connection *connection, struct bytes octets)
 {
-    submission_write(submission_of(connection), octets);
+    struct trust_check *trust = connection->message.trust;
+    struct buffer stays = {0};
+    if (trust == NULL || authres_filter_is_past(&trust->filter)) {
+        submission_write(submission_of(connection), octets);
+        return;
+    }
+    trust_check_pass(trust, octets, &stays);
+    submission_write(submission_of(connection), buffer_bytes(&stays));
+    buffer_free(&stays);
+}
+
+static void ask_trust(struct smtp_connection *connection)
+{
+    struct trust_check *trust = connection->message.trust;
+    struct buffer stays = {0};
+    trust_check_finish(trust, &stays);
+    submission_write(submission_of(connection), buffer_bytes(&stays));
+    buffer_free(&stays);
+    trust_check_ask(trust);
 }
 
 void message_submission_drop(struct smtp_connection *connection)
 {
+    trust_check_end(connection);
     submission_abandon(submission_of(connection));
     submission_settle(submission_of(connection), false);
 }
@@ -183,6 +203,7 @@ static void answer(struct smtp_connection *connection, uint64_t id, enum store_v
     char text[QUEUE_ID_TEXT_LENGTH + 1];
     queue_id_text(id, text);
     submission_settle(submission_of(connection), verdict == STORE_DONE);
+    trust_check_end(connection);
     server_session_answer_store(&connection->session, verdict, bytes_of_text(text));
 }
 
@@ -259,6 +280,7 @@ void message_submission_ask(struct smtp_connection *connection, const struct ser
         submission_ask_limit(submission_of(connection), action->account,
                              (uint32_t)action->envelope->recipient_count);
         break;
+    case SERVER_ASK_TRUST: ask_trust(connection); break;
     default: store(connection); break;
     }
 }
@@ -305,5 +327,6 @@ void message_submission_start(struct smtp_connection *connection)
 
 void message_submission_free(struct smtp_connection *connection)
 {
+    trust_check_end(connection);
     submission_drop(submission_of(connection));
 }

@@ -19,7 +19,8 @@ enum {
     METRICS_PORTS = 40,
     METRICS_KNOWN_CLIENTS = 65536,
     METRICS_HARVESTS = 32768,
-    METRICS_NAMED = 262144
+    METRICS_NAMED = 262144,
+    METRICS_DEFERRALS = 65536
 };
 struct shared_metrics {
     _Atomic uint32_t connections[METRICS_SLOTS];
@@ -37,6 +38,7 @@ struct shared_metrics {
     _Atomic uint64_t known_clients[METRICS_KNOWN_CLIENTS];
     struct harvest_slot harvests[METRICS_HARVESTS]; /* of unknown recipients, by client */
     _Atomic uint64_t named[METRICS_NAMED];          /* recipients that a client named lately: the same */
+    _Atomic uint64_t deferrals[METRICS_DEFERRALS];  /* see smtpd/trust_deferrals.h */
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
     struct handshake_budget handshakes;                    /* CPU of TLS handshakes, by network */
     /* TLS detection per client address: see smtpd/tls_sniff.c */

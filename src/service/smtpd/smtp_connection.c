@@ -255,6 +255,7 @@ static void carry_out(struct smtp_connection *connection, const struct server_ac
     case SERVER_ASK_SENDER:
     case SERVER_ASK_RECIPIENT:
     case SERVER_ASK_LIMIT:
+    case SERVER_ASK_TRUST:
     case SERVER_ASK_STORE: message_submission_ask(connection, action); break;
     case SERVER_CLOSE: close_after_replies(connection); break;
     }
@@ -288,7 +289,9 @@ static bool replies_wait(struct smtp_connection *connection)
 
 bool smtp_connection_waits(const struct smtp_connection *connection)
 {
-    return connection->query.question.open || submission_waits(&connection->message.submission);
+    const struct message_submission *message = &connection->message;
+    return connection->query.question.open || submission_waits(&message->submission) ||
+           (message->trust != NULL && message->trust->waits);
 }
 
 static bool hears(const struct smtp_connection *connection)

@@ -30,12 +30,18 @@ static bool limits_sending(const struct config *config, enum server_role role)
            config->submission.local.recipients_per_hour != 0;
 }
 
+static bool is_judging(const struct config *config)
+{
+    return config->trust.mode != VERDICT_OFF;
+}
+
 static struct server_policy policy_of(const struct config *config, const struct config_listener *facts)
 {
     return (struct server_policy){.role = facts->role,
                                   .checks_header = facts->role != ROLE_MX,
                                   .limits_sending = limits_sending(config, facts->role),
                                   .success_for_all = config->reports.success == REPORT_SUCCESS_ALL,
+                                  .asks_trust = facts->role == ROLE_MX && is_judging(config),
                                   .fix_bare_newlines = config->submission.fix_bare_newlines,
                                   .tls = facts->tls,
                                   .hostname = bytes_of_text(config->hostname),
@@ -122,6 +128,7 @@ static bool smtpd_start(struct child *child, struct error *error)
     smtpd->submissions.accounts_version = smtpd->accounts_version;
     judged_log_start(&smtpd->judged_log, &smtpd->submissions.questions, child->loop);
     credential_check_start(&smtpd->credentials, smtpd);
+    trust_checks_start(&smtpd->trust_checks, smtpd->seed);
     timer_start(&smtpd->reopen, child->loop, listener_reopen_all, smtpd);
     for (size_t i = 0; i < child->listener_count; i++, listener++) {
         listener->policy = policy_of(child->config, &child->listener_facts[i]);
@@ -158,7 +165,9 @@ static void smtpd_message(struct child *child, struct channel *from, enum ipc_ki
     struct smtpd *smtpd = child->service_data;
     if (kind == IPC_CREDENTIAL_ANSWER && credential_check_answered(smtpd, &message->credential_answer))
         return;
-    if (kind != IPC_HANDED_OVER)
+    if (kind == IPC_TRUST_ANSWER)
+        trust_check_answered(smtpd, &message->trust_answer);
+    else if (kind != IPC_HANDED_OVER)
         submissions_answered(&smtpd->submissions, kind, message, attached);
     else if (attached >= 0 && smtpd->web_listener.port == message->handed_over.port && !smtpd->draining)
         listener_take_over(&smtpd->web_listener, attached);
@@ -187,6 +196,8 @@ static void smtpd_peer_lost(struct child *child, struct channel *peer)
     struct smtpd *smtpd = child->service_data;
     if (peer->peer == PROCESS_AUTH)
         credential_check_lost(smtpd);
+    if (peer->peer == PROCESS_TRUST)
+        trust_check_peer_lost(smtpd, peer);
     if (peer->peer == PROCESS_QUEUE)
         notify_queue_lost(smtpd);
     questions_peer_lost(&smtpd->submissions.questions, peer->peer);

@@ -27,6 +27,7 @@
 #include "service/smtpd/judged_log.h"
 #include "service/smtpd/metrics.h"
 #include "service/smtpd/proxy_intake.h"
+#include "service/smtpd/trust_check.h"
 #include "service/submission/submission.h"
 
 enum {
@@ -101,6 +102,7 @@ struct message_submission {
     bool store_waits;            /* the message is to be stored, but the file is not available yet */
     bool looked;                 /* at the beginning of a large one: */
     bool looped;                 /* a mail loop for all its recipients */
+    struct trust_check *trust;   /* NULL: it is not judged */
 };
 
 /* A client as the listener knows it before its session begins. */
@@ -171,6 +173,7 @@ struct smtpd {
     struct submissions submissions;
     struct judged_log judged_log;
     struct credential_checks credentials;
+    struct trust_checks trust_checks;
     const struct accounts_version *accounts_version; /* tells when cached answers are outdated */
     struct proxy_intake *proxy_intakes;              /* connections without their PROXY header */
     size_t proxy_intake_count;
@@ -253,8 +256,8 @@ void auth_query_forget(struct smtp_connection *connection);
 
 /* ---- message_submission.c ---- */
 void message_submission_start(struct smtp_connection *connection);
-/* Handles the session's question about a sender, limits or a recipient, or its request to store the
- * message. */
+/* Handles the session's question about a sender, limits, a recipient or mail authentication, or its request
+ * to store the message. */
 void message_submission_ask(struct smtp_connection *connection, const struct server_action *action);
 /* Continues the action that waited for the check of its credential. */
 void message_submission_credential_answered(struct smtp_connection *connection,
