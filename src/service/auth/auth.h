@@ -15,7 +15,7 @@
 #include "service/auth/login_cache.h"
 #include "service/auth/login_queue.h"
 #include "service/auth/login_throttle.h"
-#include "service/auth/password_workers.h"
+#include "service/auth/password_check.h"
 #include "service/auth/rate_limit.h"
 #include "service/recipient_cache.h"
 #include "store/accounts.h"
@@ -35,7 +35,7 @@ struct auth {
     struct account_store store; /* for writing, by account_writer */
     struct account_writer *writer;
     struct watch written_watch;
-    struct password_workers *workers;
+    struct worker_threads *workers;
     struct watch done_watch;
     struct login_throttle throttle;
     struct auth_control control;

@@ -194,7 +194,7 @@ static void want_verifier(struct login *login)
 static void give_check(struct login *login)
 {
     struct auth *auth = login->auth;
-    bool given = password_workers_give(auth->workers, &login->check);
+    bool given = password_check_give(&login->check, auth->workers);
     assert(given); /* never more checks than threads */
     auth->running++;
 }
@@ -336,8 +336,8 @@ static void look_at_turns(void *owner)
 static void checks_done(void *owner, bool readable, bool writable)
 {
     struct auth *auth = owner;
-    for (struct password_check *done; (done = password_workers_take(auth->workers)) != NULL;)
-        finish_check(done->owner);
+    for (struct work *done; (done = worker_threads_take(auth->workers)) != NULL;)
+        finish_check(((struct password_check *)(void *)done)->owner);
     run_queue(auth);
 }
 
@@ -467,9 +467,10 @@ void login_proof(struct auth *auth, struct channel *asker, const struct ipc_proo
 bool login_open(struct auth *auth, struct error *error)
 {
     int descriptor;
-    auth->threads = auth->child->config->smtpd_count < PASSWORD_WORKERS_MAX ? auth->child->config->smtpd_count
-                                                                            : PASSWORD_WORKERS_MAX;
-    auth->workers = password_workers_open(auth->threads, &descriptor, error);
+    auth->threads = auth->child->config->smtpd_count < WORKER_THREADS_MAX ? auth->child->config->smtpd_count
+                                                                          : WORKER_THREADS_MAX;
+    auth->workers = worker_threads_open(auth->threads, CHECKS_WAITING_MAX, "check passwords", &descriptor,
+                                        error);
     if (auth->workers == NULL)
         return false;
     login_queue_start(&auth->queue, random_u64());
