@@ -25,6 +25,8 @@ struct passed_on_world {
     uint64_t chunk_left;
     bool in_data, by_data, chunking, ended;
     struct buffer mails, content; /* lines of MAIL and RCPT; the content as the peer has it */
+    struct bytes top;             /* put above it, or empty */
+    struct buffer formed;         /* the content as a signature is made of it */
 };
 
 /* ---- in ---- */
@@ -174,6 +176,20 @@ static void hear(struct passed_on_world *world)
     }
 }
 
+/* Forms the stored content ahead, in other runs than the session gets it. */
+static void form_ahead(struct passed_on_world *world, struct content_form form)
+{
+    struct formed_content formed;
+    struct bytes left = buffer_bytes(&world->stored);
+    unsigned at = choose(&world->choices, 64) + 1;
+    content_formed_start(&formed, form);
+    for (; left.length > 0; left = bytes_from(left, at))
+        content_formed_add(&formed, &world->formed, bytes_first(left, at));
+    content_formed_end(&formed, &world->formed);
+    content_formed_free(&formed);
+    INSIST(content_form_number(form) < CONTENT_FORMS);
+}
+
 static void pass_on(struct passed_on_world *world)
 {
     struct client_options options = {.helo = BYTES("client.example.org"), .tls = CLIENT_TLS_NEVER};
@@ -192,7 +208,9 @@ static void pass_on(struct passed_on_world *world)
                 buffer_add(&world->sent, action.bytes);
             else if (action.kind == CLIENT_READY && !begun) {
                 begun = true;
-                client_session_send(&session, &world->envelope);
+                world->top = choose(&world->choices, 2) == 1 ? BYTES("X-Top: a\r\n\tb\r\n") : bytes_none();
+                form_ahead(world, client_session_form(&session, &world->envelope));
+                client_session_send_below(&session, &world->envelope, world->top);
             } else if (action.kind == CLIENT_WANT_CONTENT) {
                 given = action.begins ? 0 : given;
                 struct bytes run = bytes_first(bytes_from(content, given), choose(&world->choices, 64) * 3);
@@ -231,7 +249,8 @@ static size_t lax_ends(struct bytes sent)
 static void check(struct passed_on_world *world)
 {
     struct bytes sent = buffer_bytes(&world->sent), lines = buffer_bytes(&world->mails),
-                 content = buffer_bytes(&world->content), stored = buffer_bytes(&world->stored);
+                 content = buffer_bytes(&world->content), stored = buffer_bytes(&world->stored),
+                 formed = buffer_bytes(&world->formed);
     INSIST(world->ended && !world->in_data && world->chunk_left == 0 && world->read == sent.length);
     /* The envelope: one MAIL, and each recipient once, to the octet. */
     INSIST(bytes_starts_nocase(bytes_split(&lines, '\n'), "MAIL FROM:<b@example.net>"));
@@ -243,6 +262,11 @@ static void check(struct passed_on_world *world)
         buffer_free(&wanted);
     }
     INSIST(lines.length == 0);
+    /* What was put above it, then what a signature is made of, but for a missing end of line. */
+    INSIST(bytes_equal(bytes_first(content, world->top.length), world->top));
+    content = bytes_from(content, world->top.length);
+    INSIST(bytes_equal(bytes_first(content, formed.length), formed));
+    INSIST(content.length == formed.length || (world->by_data && content.length == formed.length + 2));
     /* The content: what was stored, with the end of line that DATA needs. */
     bool added = world->by_data && (stored.length < 2 || stored.at[stored.length - 1] != '\n') &&
                  stored.length > 0;
@@ -264,9 +288,10 @@ static void show(const struct passed_on_world *world)
     FILE *file = path == NULL ? NULL : fopen(path, "ab");
     if (file == NULL)
         return;
-    fprintf(file, "%zu %zu\n", world->stored.length, world->content.length);
+    struct bytes content = bytes_from(buffer_bytes(&world->content), world->top.length);
+    fprintf(file, "%zu %zu\n", world->stored.length, content.length);
     fwrite(buffer_text(&world->stored), 1, world->stored.length, file);
-    fwrite(buffer_text(&world->content), 1, world->content.length, file);
+    fwrite(content.at, 1, content.length, file);
     fclose(file);
 }
 
@@ -281,7 +306,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(&world);
         show(&world);
     }
-    struct buffer *buffers[] = {&world.stored, &world.sent, &world.replies, &world.mails, &world.content};
+    struct buffer *buffers[] = {&world.stored, &world.sent,    &world.replies,
+                                &world.mails,  &world.content, &world.formed};
     for (size_t i = 0; i < ARRAY_LENGTH(buffers); i++)
         buffer_free(buffers[i]);
     arena_clear(&world.arena);

@@ -65,7 +65,8 @@ void signature_key_write(const struct signing_key *key, struct buffer *pem);
 /* Appends the p= of its record: base64 (RFC 6376 3.6.1, RFC 8463 4.2). */
 void signature_key_publish(const struct signing_key *key, struct buffer *out);
 void signature_key_free(struct signing_key *key);
-/* Appends the octets of the signature of this input. */
-void signature_sign(const struct signing_key *key, struct bytes input, struct buffer *signature);
+/* Appends the octets of the signature of this input; false, and nothing, if the key does not sign. Threads
+ * may share a key. */
+bool signature_sign(const struct signing_key *key, struct bytes input, struct buffer *signature);
 
 #endif

@@ -29,6 +29,7 @@
     ROLE(PICKUP, "pickup")         \
     ROLE(WEB, "web")               \
     ROLE(TRUST, "trust")           \
+    ROLE(SIGN, "sign")             \
     ROLE(CLI, "cli")
 #define PROCESS_ROLE_NUMBER(role, name) PROCESS_##role,
 enum process_role { PROCESS_ROLES(PROCESS_ROLE_NUMBER) };
@@ -88,6 +89,9 @@ enum ipc_kind {
     /* web to smtpd */
     /* + descriptor: a connection to its TLS port whose ClientHello, still unread, offers "smtp" */
     IPC_HANDED_OVER,
+    /* relay to sign */
+    IPC_SIGN,
+    IPC_SIGN_ANSWER,
     /* queue to relay and local */
     IPC_DELIVER, /* + descriptor to read from, if the content is not inline */
     IPC_DELIVER_ANSWER,
@@ -299,6 +303,28 @@ struct ipc_handed_over {
     uint32_t port;
 }; /* the smarthost port in use */
 
+/* The header as it will be sent, and the digest of the body in relaxed form (core/trust/dkim_sign.h). */
+struct ipc_sign {
+    uint64_t request;
+    struct bytes domain;      /* in the form of DNS */
+    uint8_t takes_parent;     /* a key of the nearest domain above it will do */
+    struct bytes header;      /* at most FIELD_INDEX_OCTETS_MAX */
+    struct bytes body_digest; /* DKIM_DIGEST octets */
+};
+enum sign_verdict {
+    SIGN_DONE,   /* `fields` */
+    SIGN_NO_KEY, /* the domain has no active key: mail of it is sent without a signature */
+    SIGN_UNFIT,  /* nothing can be signed in this header: `why` */
+    SIGN_FAILED, /* it has one, which does not sign: `why` */
+    SIGN_VERDICTS
+};
+struct ipc_sign_answer {
+    uint64_t request;
+    uint32_t verdict;    /* enum sign_verdict */
+    struct bytes fields; /* to be put above the header, with their CRLF */
+    struct bytes why;
+};
+
 struct ipc_deliver {
     uint64_t delivery;        /* number of this attempt, assigned by queue */
     uint64_t id;              /* the message's queue id */
@@ -306,6 +332,7 @@ struct ipc_deliver {
     uint32_t attempt;         /* 1 for the first */
     struct bytes destination; /* its destination name: core/route/plan.h */
     uint32_t hop;             /* enum next_hop of the destination */
+    uint8_t author;           /* enum message_author */
     struct envelope envelope; /* with only this delivery's recipients */
     /* header fields to prepend to the content: Delivered-To of forwarders, then this server's */
     struct bytes prefix;
@@ -493,6 +520,8 @@ union ipc_message {
     struct ipc_trust_answer trust_answer;
     struct ipc_handed_over handed_over;
     struct ipc_examined examined;
+    struct ipc_sign sign;
+    struct ipc_sign_answer sign_answer;
     struct ipc_deliver deliver;
     struct ipc_deliver_answer deliver_answer;
     struct ipc_control control;

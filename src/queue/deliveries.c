@@ -191,6 +191,20 @@ static void add_prefix(struct queue_delivery *delivery, struct ipc_deliver *deli
     buffer_free(&prefix);
 }
 
+/* All who may submit have an account: users, local programs and trusted hosts. */
+static enum message_author author_of(const struct origin *origin)
+{
+    switch (origin->kind) {
+    case ORIGIN_REPORT:
+    case ORIGIN_VACATION: return AUTHOR_SERVER;
+    case ORIGIN_LOCAL: return AUTHOR_SUBMITTED;
+    case ORIGIN_UNKNOWN:
+    case ORIGIN_NETWORK:
+    case ORIGIN_KINDS: break;
+    }
+    return origin->account.length > 0 ? AUTHOR_SUBMITTED : AUTHOR_STRANGER;
+}
+
 static void fill(struct queue_delivery *delivery, struct bytes content, struct ipc_deliver *deliver)
 {
     struct recipient *recipients = ARENA_ARRAY(&delivery->arena, struct recipient, delivery->recipient_count);
@@ -202,6 +216,7 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
                                     .attempt = delivery->recipients[0].attempts + 1,
                                     .destination = delivery->active->scheduled.name,
                                     .hop = delivery->active->hop,
+                                    .author = (uint8_t)author_of(&delivery->message.origin),
                                     .envelope = delivery->message.envelope,
                                     .content = content,
                                     .in_file = delivery->message.large,

@@ -14,7 +14,7 @@ from mailboat import Mailboat, make_certificates, run, smtp
 from peers import smtp_source
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
-ROLES = ["smtpd", "auth", "queue", "relay", "local", "pickup"]
+ROLES = ["smtpd", "auth", "queue", "relay", "local", "pickup", "sign"]
 
 
 def status(pid):

@@ -421,7 +421,8 @@ static void who_asks_whom_follows_from_the_table(void **state)
         {PROCESS_QUEUE, 1u << PROCESS_RELAY | 1u << PROCESS_LOCAL | 1u << PROCESS_AUTH},
         {PROCESS_WEB, 1u << PROCESS_SMTPD | 1u << PROCESS_RELAY},
         {PROCESS_AUTH, 0},
-        {PROCESS_RELAY, 0},
+        {PROCESS_RELAY, 1u << PROCESS_SIGN},
+        {PROCESS_SIGN, 0},
         {PROCESS_LOCAL, 0},
         {PROCESS_TRUST, 0},
     };

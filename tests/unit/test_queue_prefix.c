@@ -17,6 +17,7 @@ struct ground {
     struct queue queue;
     struct queue_options options;
     uint64_t now_ms, last_id;
+    struct origin origin; /* of the next message */
     struct ipc_deliver deliver;
     char sent[2048]; /* prefix and content of the last delivery */
 };
@@ -53,6 +54,7 @@ static enum store_verdict accept(const struct recipient *recipients, size_t coun
     struct store_message m = {
         .id = ++g.last_id,
         .envelope = {.sender = BYTES("ada@here.org"), .recipients = copy, .recipient_count = count},
+        .origin = g.origin,
         .prefix = prefix,
         .content = BYTES(CONTENT)};
     return queue_accept(&g.queue, &m, 0, g.now_ms);
@@ -183,6 +185,32 @@ static void a_report_in_between_leaves_the_message_whole(void **state)
     arena_clear(&arena);
 }
 
+/* Decides whether relay has it signed, whatever From says. */
+static void who_wrote_it_goes_with_it(void **state)
+{
+    static const struct {
+        struct origin origin;
+        enum message_author author;
+    } rows[] = {{{.kind = ORIGIN_UNKNOWN}, AUTHOR_STRANGER},
+                {{.kind = ORIGIN_NETWORK, .port = 25}, AUTHOR_STRANGER},
+                {{.kind = ORIGIN_NETWORK, .port = 25, .protocol = BYTES("ESMTPSA")}, AUTHOR_STRANGER},
+                {{.kind = ORIGIN_NETWORK, .account = BYTES("ada@here.org")}, AUTHOR_SUBMITTED},
+                {{.kind = ORIGIN_LOCAL, .account = BYTES("uid 1000")}, AUTHOR_SUBMITTED},
+                {{.kind = ORIGIN_REPORT}, AUTHOR_SERVER},
+                {{.kind = ORIGIN_VACATION, .account = BYTES("ada@here.org")}, AUTHOR_SERVER}};
+    /* forwarded or not */
+    const struct recipient there[] = {{.address = BYTES("bob@there.net")},
+                                      {.address = BYTES("bob@there.net"), .via = BYTES("all@here.org")}};
+    for (size_t i = 0; i < 2 * ARRAY_LENGTH(rows); i++) {
+        g.origin = rows[i / 2].origin;
+        assert_int_equal(accept(&there[i % 2], 1, BYTES(PREFIX)), STORE_DONE);
+        commit();
+        assert_true(next(SCHEDULE_AWAY));
+        assert_int_equal(g.deliver.author, rows[i / 2].author);
+        fate(OUTCOME_DELIVERED);
+    }
+}
+
 #define ON(test) cmocka_unit_test_setup_teardown(test, prepare, clean_up)
 
 int main(void)
@@ -190,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON(it_stands_before_the_content),    ON(it_comes_again_with_each_attempt),
         ON(who_sent_it_on_stands_above_it),  ON(a_report_gives_both_back),
-        ON(it_may_be_so_long_and_no_longer), ON(a_report_in_between_leaves_the_message_whole)};
+        ON(it_may_be_so_long_and_no_longer), ON(a_report_in_between_leaves_the_message_whole),
+        ON(who_wrote_it_goes_with_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

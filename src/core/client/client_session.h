@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "core/client/client_record.h"
+#include "core/client/content_form.h"
 #include "core/client/delivery_outcome.h"
 #include "core/smtp/envelope.h"
 #include "core/smtp/reply.h"
@@ -123,6 +124,13 @@ void client_session_failed(struct client_session *session, enum client_step step
  * transaction (RFC 5321 4.5.3.1.10, LIMITS RCPTMAX of RFC 9422) follow in further transactions before
  * SENT. */
 void client_session_send(struct client_session *session, const struct envelope *envelope);
+/* The same with header fields in front of the content (copied): they are not in the envelope's size, and
+ * are sent as they are, a signature of the content in this peer's form: client_session_form(). */
+void client_session_send_below(struct client_session *session, const struct envelope *envelope,
+                               struct bytes top);
+/* Returns the form in which this peer gets the message; only from CLIENT_READY on. */
+struct content_form client_session_form(const struct client_session *session,
+                                        const struct envelope *envelope);
 /* Passes the next run of content, at most CONTENT_RUN_MAX octets; `last` ends it. */
 enum { CONTENT_RUN_MAX = 64 * 1024 };
 void client_session_content(struct client_session *session, struct bytes run, bool last);

@@ -8,8 +8,7 @@
 #define MAILBOAT_CORE_CLIENT_CLIENT_STATE_H
 
 #include "core/client/client_session.h"
-#include "core/client/encoder.h"
-#include "core/message/transfer_encoding.h"
+#include "core/client/content_form.h"
 #include "core/sasl/scram.h"
 
 enum client_phase {
@@ -67,6 +66,7 @@ struct client_state {
 
     /* The transaction. */
     const struct envelope *envelope;
+    struct bytes top; /* fields that precede the content; in transaction_arena */
     struct arena transaction_arena;
     struct delivery_result *results;
     enum recipient_stage *stages; /* per recipient */

@@ -119,7 +119,9 @@ static void say_mail(struct client_session *session)
     struct envelope said = *session->state->envelope;
     struct buffer line = {0};
     said.smtputf8 = needs_utf8(&said) && peer->smtputf8;
-    said.size = peer->size_known && session->state->transfer_encoding == NULL ? said.size : 0;
+    said.size = peer->size_known && session->state->transfer_encoding == NULL
+                    ? said.size + session->state->top.length
+                    : 0;
     if (session->state->transfer_encoding != NULL && !session->state->transfer_encoding->eight_passes)
         said.body = BODY_7BIT;
     if (!peer->dsn) {
@@ -144,23 +146,31 @@ static void say_rcpt(struct client_session *session, size_t i)
     buffer_free(&line);
 }
 
+struct content_form client_session_form(const struct client_session *session, const struct envelope *envelope)
+{
+    const struct client_capabilities *peer = &session->capabilities;
+    bool binary = envelope->body == BODY_BINARYMIME, eight = envelope->body == BODY_8BITMIME;
+    bool unfit = (binary && !(peer->binarymime && peer->chunking)) || (eight && !peer->eightbitmime);
+    bool too_long = envelope->long_lines && !binary && !session->options.lmtp;
+    if (!unfit && !too_long)
+        return (struct content_form){.raw = binary};
+    return (struct content_form){
+        .encodes = true, .binary = binary, .short_lines = too_long, .eight_passes = !unfit};
+}
+
 /* Selects the encoding for a peer that does not accept the content unchanged. */
 static void choose_encoding(struct client_session *session)
 {
     const struct client_capabilities *peer = &session->capabilities;
     struct client_state *state = session->state;
-    bool binary = state->envelope->body == BODY_BINARYMIME, eight = state->envelope->body == BODY_8BITMIME;
+    struct content_form form = client_session_form(session, state->envelope);
     client_transaction_end_encoding(state);
-    bool unfit = (binary && !(peer->binarymime && peer->chunking)) || (eight && !peer->eightbitmime);
-    bool too_long = state->envelope->long_lines && !binary && !session->options.lmtp;
-    if (unfit || too_long) {
+    if (form.encodes) {
         state->transfer_encoding = memory_new(sizeof *state->transfer_encoding);
-        transfer_encoding_start(state->transfer_encoding, binary);
-        state->transfer_encoding->short_lines = too_long;
-        state->transfer_encoding->eight_passes = !unfit;
+        content_form_start_encoding(form, state->transfer_encoding);
     }
-    state->by_chunks = peer->chunking && state->transfer_encoding == NULL &&
-                       (binary || state->envelope->size > CONTENT_RUN_MAX);
+    state->by_chunks = peer->chunking && !form.encodes &&
+                       (form.raw || state->envelope->size > CONTENT_RUN_MAX);
     state->encoder = (struct encoder){.chunks = state->by_chunks};
     state->last_chunk = false;
 }
@@ -233,12 +243,19 @@ static void refuse_international(struct client_session *session)
 
 void client_session_send(struct client_session *session, const struct envelope *envelope)
 {
+    client_session_send_below(session, envelope, bytes_none());
+}
+
+void client_session_send_below(struct client_session *session, const struct envelope *envelope,
+                               struct bytes top)
+{
     struct client_state *state = session->state;
     const char *enhanced = NULL;
     assert(state->phase == PHASE_READY && envelope->recipient_count > 0);
     assert(!has_forgery(envelope)); /* the grammar excludes them */
     arena_clear(&state->transaction_arena);
     state->envelope = envelope;
+    state->top = arena_copy(&state->transaction_arena, top);
     state->results = ARENA_ARRAY(&state->transaction_arena, struct delivery_result,
                                  envelope->recipient_count);
     state->stages = ARENA_ARRAY(&state->transaction_arena, enum recipient_stage, envelope->recipient_count);
@@ -466,19 +483,34 @@ static void add_chunk(struct client_state *state, struct bytes run, bool last)
     buffer_free(&mended);
 }
 
+/* A chunk that begins with the fields on top of the content, if there are any. */
+static void add_first_chunk(struct client_state *state, struct bytes top, struct bytes run, bool last)
+{
+    struct buffer whole = {0};
+    if (top.length > 0) {
+        buffer_add(&whole, top);
+        buffer_add(&whole, run);
+        run = buffer_bytes(&whole);
+    }
+    add_chunk(state, run, last);
+    buffer_free(&whole);
+}
+
 void client_session_content(struct client_session *session, struct bytes run, bool last)
 {
     struct client_state *state = session->state;
+    struct bytes top = state->content_begun ? bytes_none() : state->top;
     assert(state->phase == PHASE_CONTENT && run.length <= CONTENT_RUN_MAX);
     state->content_begun = true;
     if (state->out_pulled)
         buffer_clear(&state->out);
     state->out_pulled = false;
     if (state->by_chunks) {
-        add_chunk(state, run, last);
+        add_first_chunk(state, top, run, last);
         state->last_chunk = last;
         state->phase = PHASE_CHUNK;
     } else {
+        encoder_add(&state->encoder, &state->out, top); /* in the peer's form already */
         add_encoded(state, run, last);
         if (last) {
             encoder_end(&state->encoder, &state->out);

@@ -28,7 +28,7 @@ static void drop_session(struct delivery *delivery)
         client_session_free(&delivery->session);
     delivery->has_session = false;
     delivery->close_due = delivery->close_due || delivery->connected;
-    delivery->connected = false;
+    delivery->connected = delivery->sign_due = false;
 }
 
 /* Returns the reason, with the server's name. */
@@ -316,12 +316,39 @@ void delivery_content(struct delivery *delivery, struct bytes run, bool last)
     client_session_content(&delivery->session, run, last);
 }
 
-static void give_message(struct delivery *delivery)
+static void give_message(struct delivery *delivery, struct bytes top)
 {
     delivery->transacting = true;
     delivery->messages++;
     delivery->stage = DELIVERY_TALKING;
-    client_session_send(&delivery->session, delivery->envelope);
+    client_session_send_below(&delivery->session, delivery->envelope, top);
+}
+
+/* The session is ready for the message, whose form is known now. */
+static void begin_message(struct delivery *delivery)
+{
+    if (!delivery->options.signs) {
+        give_message(delivery, bytes_none());
+        return;
+    }
+    delivery->stage = DELIVERY_SIGNING;
+    delivery->sign_due = true;
+}
+
+void delivery_signed(struct delivery *delivery, struct bytes top)
+{
+    assert(delivery->stage == DELIVERY_SIGNING && !delivery->sign_due);
+    give_message(delivery, top);
+}
+
+void delivery_not_signed(struct delivery *delivery, const char *enhanced, struct bytes why)
+{
+    assert(delivery->stage == DELIVERY_SIGNING && !delivery->sign_due);
+    decide_all(delivery, (struct delivery_result){.outcome = OUTCOME_DEFERRED,
+                                                  .step = STEP_DATA,
+                                                  .enhanced = bytes_of_text(enhanced),
+                                                  .text = arena_copy(&delivery->arena, why)});
+    delivery->stage = DELIVERY_OPEN;
 }
 
 /* Gives up this host; tries the next one, unless further attempts would do harm. */
@@ -386,7 +413,7 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
     case CLIENT_READY:
         if (delivery->results == NULL) {
             delivery_tls_note_ready(delivery);
-            give_message(delivery);
+            begin_message(delivery);
         }
         return false;
     case CLIENT_SENT:
@@ -397,6 +424,8 @@ static bool take_session_action(struct delivery *delivery, const struct client_a
         return false;
     case CLIENT_FAILED:
         if (delivery->results == NULL) {
+            if (delivery->stage == DELIVERY_SIGNING && delivery->messages > 0)
+                forget_stale(delivery); /* a reused connection, before anything of this message */
             give_up_host(delivery, &from->failure);
         } else {
             drop_session(delivery);
@@ -431,6 +460,12 @@ bool delivery_action(struct delivery *delivery, struct delivery_action *action)
     if (delivery->close_due) {
         *action = (struct delivery_action){.kind = DELIVERY_CLOSE, .quit = delivery->quit_due};
         delivery->close_due = delivery->quit_due = false;
+        return true;
+    }
+    if (delivery->sign_due) {
+        delivery->sign_due = false;
+        *action = (struct delivery_action){
+            .kind = DELIVERY_SIGN, .form = client_session_form(&delivery->session, delivery->envelope)};
         return true;
     }
     while (delivery->stage == DELIVERY_ROUTING || delivery->stage == DELIVERY_SECURING)
@@ -501,7 +536,7 @@ void delivery_next(struct delivery *delivery, const struct envelope *envelope)
 {
     assert(delivery_is_open(delivery) && delivery_suits(delivery, envelope));
     begin(delivery, envelope);
-    give_message(delivery);
+    begin_message(delivery);
 }
 
 void delivery_quit(struct delivery *delivery)

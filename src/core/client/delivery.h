@@ -33,6 +33,7 @@ struct delivery_options {
     enum client_tls tls; /* minimum for hosts from MX records */
     enum tls_wish wish;  /* configured for the domain */
     uint64_t random;
+    bool signs;                      /* each message is signed before it is sent: DELIVERY_SIGN */
     const struct own_addresses *own; /* of this machine: not contacted unless `smarthost`; NULL: unknown */
     struct tls_fallback *fallback;   /* hosts that were silent during TLS; NULL: nothing is remembered */
 };
@@ -44,8 +45,11 @@ enum delivery_action_kind {
     /* connect to `address`, `port`, within `timeout_ms`; with `tls` including the handshake, for `name` */
     DELIVERY_CONNECT,
     DELIVERY_SEND,
-    DELIVERY_STARTTLS,     /* start the handshake for `name`, verified if `verify` or by `tlsa` */
-    DELIVERY_ASK,          /* answer the session's question `asked`: sasl_client_answer() of dial/ does */
+    DELIVERY_STARTTLS, /* start the handshake for `name`, verified if `verify` or by `tlsa` */
+    DELIVERY_ASK,      /* answer the session's question `asked`: sasl_client_answer() of dial/ does */
+    /* with options.signs: sign the message in its `form` for this host; delivery_signed() or
+     * delivery_not_signed(), now or later */
+    DELIVERY_SIGN,
     DELIVERY_WANT_CONTENT, /* delivery_content() */
     /* `results`, one per recipient; valid until the next call of start, next or free */
     DELIVERY_DONE,
@@ -71,6 +75,7 @@ struct delivery_action {
     bool begins;           /* WANT_CONTENT: from the first octet, as in client_action */
     bool quit;             /* CLOSE: send QUIT first */
     struct client_action asked;
+    struct content_form form;
     struct bytes bytes;
     const struct delivery_result *results;
     size_t result_count;
@@ -107,7 +112,9 @@ struct delivery {
         DELIVERY_OVER,
         /* an address is known, its TLS policy is not decided yet */
         DELIVERY_SECURING,
+        DELIVERY_SIGNING, /* the session is ready; the message is to be signed */
     } stage;
+    bool sign_due;
     bool has_session, connected, transacting, done_reported, close_due, quit_due;
     bool in_clear;             /* without STARTTLS, because TLS with this host failed */
     bool hurried;              /* the host was silent during TLS before: its timeout is shorter */
@@ -138,6 +145,11 @@ void delivery_tried_all(struct delivery *delivery);
 void delivery_connected(struct delivery *delivery); /* with implicit TLS: after the handshake */
 void delivery_tls_started(struct delivery *delivery);
 size_t delivery_feed(struct delivery *delivery, struct bytes input);
+/* After DELIVERY_SIGN: `top` is what to put above the message, with its line ends; empty: it is sent
+ * without a signature. */
+void delivery_signed(struct delivery *delivery, struct bytes top);
+/* After DELIVERY_SIGN: the message is deferred with this reason, a sentence; the connection stays open. */
+void delivery_not_signed(struct delivery *delivery, const char *enhanced, struct bytes why);
 void delivery_content(struct delivery *delivery, struct bytes run, bool last);
 /* Reports a connection that failed, ended, or timed out: `why` is a sentence. `in_tls`: during a
  * handshake. `how`: CLEAR_TEXT only where TLS was expected. */

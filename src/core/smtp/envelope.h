@@ -81,6 +81,14 @@ enum origin_kind {
     ORIGIN_KINDS
 };
 
+/* The known author of a message: decides whether this server signs it. */
+enum message_author {
+    AUTHOR_STRANGER,  /* anybody: it came from another server, whatever its From says */
+    AUTHOR_SUBMITTED, /* a user or program that may send here, and as its From */
+    AUTHOR_SERVER,    /* this server */
+    MESSAGE_AUTHORS
+};
+
 /* The origin of a message: for the Received field, the log and reports. */
 struct origin {
     enum origin_kind kind;

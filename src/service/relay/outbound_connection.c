@@ -12,8 +12,6 @@
 
 static void run(struct outbound_connection *connection);
 
-/* ---- invariants ---- */
-
 static bool has_conn(const struct outbound_connection *connection)
 {
     return connection->peer.conn.loop != NULL;
@@ -22,44 +20,6 @@ static bool has_conn(const struct outbound_connection *connection)
 static bool has_message(const struct outbound_connection *connection)
 {
     return connection->message.number != 0;
-}
-
-enum { NO, YES, MAY };
-
-static bool is_as(int expected, bool is)
-{
-    return expected == MAY || (expected == YES) == is;
-}
-
-/* Asserts what each stage owns. */
-static void outbound_check(const struct outbound_connection *connection)
-{
-    // clang-format off
-    static const struct {
-        int message, conn, eyeballs, asks;
-    } held[] = {
-        [OUTBOUND_ROUTING]       = {MAY, NO,  NO,  NO},
-        [OUTBOUND_AWAITS_PORT]   = {YES, NO,  NO,  NO},
-        [OUTBOUND_AWAITS_SECRET] = {YES, NO,  NO,  NO},
-        [OUTBOUND_AWAITS_ANSWER] = {YES, NO,  NO,  MAY}, /* a name that cannot be looked up */
-        [OUTBOUND_CONNECTING]    = {YES, MAY, MAY, NO},
-        [OUTBOUND_HANDSHAKING]   = {YES, YES, NO,  NO},
-        [OUTBOUND_TALKING]       = {MAY, YES, NO,  NO},
-        [OUTBOUND_AWAITS_ROOM]   = {YES, YES, NO,  NO},
-        [OUTBOUND_IDLE]          = {NO,  YES, NO,  NO},
-        [OUTBOUND_RESTARTING]    = {YES, NO,  NO,  NO},
-        [OUTBOUND_ENDED]         = {NO,  NO,  NO,  NO},
-    };
-    // clang-format on
-    const struct outbound_peer *peer = &connection->peer;
-    enum outbound_stage stage = connection->stage;
-    assert((size_t)stage < ARRAY_LENGTH(held));
-    assert(is_as(held[stage].message, has_message(connection)));
-    assert(is_as(held[stage].conn, has_conn(connection)));
-    assert(is_as(held[stage].eyeballs, peer->eyeballs != NULL));
-    assert(is_as(held[stage].asks, connection->question.asked || connection->sts.inquiry != NULL));
-    assert(stage != OUTBOUND_CONNECTING || has_conn(connection) != (peer->eyeballs != NULL));
-    assert(peer->tls.protocol == TLS_PROTOCOL_NONE || stage != OUTBOUND_CONNECTING);
 }
 
 /* ---- ending ---- */
@@ -86,6 +46,7 @@ static void leave_idle(struct outbound_connection *connection)
 static void hang_up(struct outbound_connection *connection)
 {
     leave_idle(connection);
+    signatures_leave(&connection->signature);
     conn_close(&connection->peer.conn);
     stop_eyeballs(&connection->peer, connection->relay->child->loop);
     connection->stage = OUTBOUND_ROUTING;
@@ -260,7 +221,8 @@ static void on_timeout(void *owner)
     bool handshaking = connection->stage == OUTBOUND_HANDSHAKING;
     char why[120];
     outbound_check(connection);
-    if (is_making_progress(connection)) {
+    bool signing = connection->stage == OUTBOUND_AWAITS_SIGNATURE; /* which has its own limit */
+    if (signing || is_making_progress(connection)) {
         conn_set_deadline(&connection->peer.conn, delivery_timeout_ms(&connection->delivery));
         return;
     }
@@ -386,6 +348,41 @@ static void give_content(struct outbound_connection *connection)
         lose(connection, false, TLS_LOSS_ENDED, "the content could not be read");
 }
 
+/* ---- signing ---- */
+
+static void take_signature(struct outbound_connection *connection, const struct signature_result *result)
+{
+    connection->stage = OUTBOUND_TALKING;
+    if (result->is_deferred)
+        delivery_not_signed(&connection->delivery, result->enhanced, result->why);
+    else
+        delivery_signed(&connection->delivery, result->fields);
+}
+
+void outbound_signed(void *owner, const struct signature_result *result)
+{
+    struct outbound_connection *connection = owner;
+    take_signature(connection, result);
+    run(connection);
+    feed(connection); /* input received meanwhile */
+}
+
+static void sign_message(struct outbound_connection *connection, struct content_form form)
+{
+    const struct outbound_message *message = &connection->message;
+    const struct signature_message wanted = {.id = message->id,
+                                             .author = message->author,
+                                             .front = message->front,
+                                             .content = message->content,
+                                             .file = message->file,
+                                             .size = message->envelope.size};
+    struct signature_result result;
+    connection->signature.owner = connection;
+    connection->stage = OUTBOUND_AWAITS_SIGNATURE;
+    if (signatures_get(&connection->relay->signatures, &wanted, form, &connection->signature, &result))
+        take_signature(connection, &result);
+}
+
 /* ---- actions ---- */
 
 static void on_resolved(void *owner, const struct dns_answer *answer)
@@ -447,6 +444,7 @@ static void act(struct outbound_connection *connection, const struct delivery_ac
     case DELIVERY_ASK:
         sasl_client_answer(&connection->delivery.session, &action->asked, &connection->peer.conn);
         break;
+    case DELIVERY_SIGN: sign_message(connection, action->form); break;
     case DELIVERY_WANT_CONTENT:
         if (action->begins)
             outbound_message_rewind(&connection->message);

@@ -49,6 +49,7 @@ void outbound_message_take(struct outbound_message *message, struct channel *fro
                                          .number = deliver->delivery,
                                          .id = deliver->id,
                                          .from = from,
+                                         .author = (enum message_author)deliver->author,
                                          .file = content,
                                          .began_ms = clock_now_ms()};
     message->envelope = copy_envelope(&message->arena, &deliver->envelope);

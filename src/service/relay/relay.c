@@ -65,6 +65,7 @@ struct delivery_options relay_options(const struct outbound_connection *connecti
     struct delivery_options options = {.hostname = bytes_of_text(config->hostname),
                                        .domain = destination,
                                        .random = random_u64(),
+                                       .signs = true,
                                        .own = own_addresses_now(relay),
                                        .fallback = &relay->fallback};
     if (connection->route.by_smarthost) {
@@ -204,6 +205,8 @@ static void relay_message(struct child *child, struct channel *from, enum ipc_ki
     const struct ipc_deliver *deliver = &message->deliver;
     if (kind == IPC_EXAMINE && !relay->draining)
         port_self_check_start(relay, from);
+    if (kind == IPC_SIGN_ANSWER)
+        signatures_answered(&relay->signatures, &message->sign_answer);
     if (kind != IPC_DELIVER || deliver->envelope.recipient_count == 0) {
         if (attached >= 0)
             close(attached);
@@ -232,6 +235,8 @@ static void relay_message(struct child *child, struct channel *from, enum ipc_ki
 static void relay_peer_lost(struct child *child, struct channel *peer)
 {
     struct relay *relay = child->service_data;
+    if (peer->peer == PROCESS_SIGN)
+        signatures_peer_lost(&relay->signatures);
     if (relay->examiner == peer)
         relay->examiner = NULL;
     for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
@@ -243,6 +248,13 @@ static void relay_peer_lost(struct child *child, struct channel *peer)
             !connection->message.given_all)
             outbound_cut(connection);
     }
+}
+
+static void relay_peer(struct child *child, struct channel *peer)
+{
+    struct relay *relay = child->service_data;
+    if (peer->peer == PROCESS_SIGN)
+        signatures_peer(&relay->signatures);
 }
 
 /* In memory: a sandboxed process opens no file. */
@@ -305,6 +317,7 @@ static bool relay_start(struct child *child, struct error *error)
     struct relay *relay = child->service_data;
     relay->wall_ahead_ms = (int64_t)clock_epoch_ms() - (int64_t)clock_boot_ms();
     timer_start(&relay->clock_look, child->loop, look_again, relay);
+    signatures_start(&relay->signatures, child, random_u64(), outbound_signed);
     relay_route_start(relay);
     return dns_start(relay->dns, child->loop, error) &&
            sts_policies_start(&relay->policies, child->loop, relay->dns, buffer_bytes(&relay->authorities),
@@ -387,6 +400,7 @@ const struct service relay_service = {
     .open_own = relay_open_own,
     .start = relay_start,
     .on_message = relay_message,
+    .on_peer = relay_peer,
     .on_peer_lost = relay_peer_lost,
     .on_drain = relay_drain,
     .on_supervisor = relay_supervisor,

@@ -6,7 +6,8 @@
  * the loop, so they outlive the calls that ended them. smarthost.c detects the smarthost's port if it is
  * not configured, while connections wait for it. sts_policies.c caches the MTA-STS policies of other
  * domains, fetch.c downloads them; port_self_check.c tests this server's own ports, own_addresses.c lists
- * the addresses of this machine; relay_cause.c says why a server was not reached; smarthost_secret.c has the
+ * the addresses of this machine; signatures.c has the messages signed, of which signature_digest.c hashes
+ * the contents; relay_cause.c says why a server was not reached; smarthost_secret.c has the
  * supervisor run the command that prints the smarthost's password or token.
  */
 #ifndef MAILBOAT_SERVICE_RELAY_RELAY_H
@@ -21,6 +22,7 @@
 #include "io/happy_eyeballs.h"
 #include "io/timer.h"
 #include "run/child.h"
+#include "service/relay/signatures.h"
 #include "service/relay/sts_policies.h"
 
 enum relay_limit {
@@ -63,6 +65,7 @@ struct relay {
     struct tls_context tls;
     struct dns *dns;
     struct sts_policies policies;            /* MTA-STS */
+    struct signatures signatures;            /* DKIM */
     struct tls_fallback fallback;            /* hosts that were silent during TLS */
     struct buffer authorities;               /* PEM: CA certificates for fetching MTA-STS policies */
     struct map idle;                         /* by destination: the first idle connection */
@@ -92,17 +95,18 @@ struct relay {
 
 /* Stage of a connection; outbound_check() lists what it owns in each. */
 enum outbound_stage {
-    OUTBOUND_ROUTING,       /* the delivery decides the next action */
-    OUTBOUND_AWAITS_PORT,   /* detecting the smarthost's port: smarthost.c */
-    OUTBOUND_AWAITS_SECRET, /* waiting for the smarthost's secret: smarthost_secret.c */
-    OUTBOUND_AWAITS_ANSWER, /* from DNS, or for an MTA-STS policy */
-    OUTBOUND_CONNECTING,    /* to an address, or concurrently to several */
-    OUTBOUND_HANDSHAKING,   /* TLS */
-    OUTBOUND_TALKING,       /* SMTP */
-    OUTBOUND_AWAITS_ROOM,   /* its content waits for space in the connection */
-    OUTBOUND_IDLE,          /* without a message, kept for the next one to the same destination */
-    OUTBOUND_RESTARTING,    /* the message uses another route, with a fresh delivery */
-    OUTBOUND_ENDED,         /* freed by the loop */
+    OUTBOUND_ROUTING,          /* the delivery decides the next action */
+    OUTBOUND_AWAITS_PORT,      /* detecting the smarthost's port: smarthost.c */
+    OUTBOUND_AWAITS_SECRET,    /* waiting for the smarthost's secret: smarthost_secret.c */
+    OUTBOUND_AWAITS_ANSWER,    /* from DNS, or for an MTA-STS policy */
+    OUTBOUND_CONNECTING,       /* to an address, or concurrently to several */
+    OUTBOUND_HANDSHAKING,      /* TLS */
+    OUTBOUND_TALKING,          /* SMTP */
+    OUTBOUND_AWAITS_SIGNATURE, /* the message is being signed for this peer: signatures.c */
+    OUTBOUND_AWAITS_ROOM,      /* its content waits for space in the connection */
+    OUTBOUND_IDLE,             /* without a message, kept for the next one to the same destination */
+    OUTBOUND_RESTARTING,       /* the message uses another route, with a fresh delivery */
+    OUTBOUND_ENDED,            /* freed by the loop */
 };
 
 /* The route to the destination, chosen by relay_route.c. */
@@ -120,6 +124,7 @@ struct outbound_message {
     struct channel *from; /* NULL: queue is gone */
     struct arena arena;
     struct envelope envelope;
+    enum message_author author;
     struct bytes front;   /* header fields to prepend */
     struct bytes content; /* inline */
     int file;             /* or in this file */
@@ -161,6 +166,7 @@ struct outbound_connection {
     struct delivery delivery;
     struct dns_question question;
     struct sts_policies_question sts;
+    struct signature_wait signature;
     struct outbound_peer peer;
     struct timer idle_timer;
 };
@@ -180,6 +186,12 @@ void outbound_cut(struct outbound_connection *connection);
 void outbound_go(struct outbound_connection *connection);
 /* Defers all recipients of its message with this reason. */
 void outbound_defer(struct outbound_connection *connection, struct bytes why);
+/* Continues once its message is signed, or is not to be: on_done() of signatures.h; `owner`: the connection.
+ */
+void outbound_signed(void *owner, const struct signature_result *result);
+
+/* outbound_check.c: asserts what each stage owns. */
+void outbound_check(const struct outbound_connection *connection);
 
 /* outbound_message.c: */
 /* Takes the request's message. It owns the file descriptor `content` from here on; -1: inline. */
