@@ -77,7 +77,7 @@ static void event(struct schedule_world *world, unsigned what, size_t i)
     case 5:
     case 6:
         if (d->in_progress > 0 &&
-            schedule_ended(s, d, (enum schedule_news)choose(&world->choices, 4), world->now_ms,
+            schedule_ended(s, d, (enum schedule_news)choose(&world->choices, 6), world->now_ms,
                            choose(&world->choices, 256) * UINT64_C(0x0101010101010101)))
             INSIST(d->until_ms > world->now_ms && d->transport == SCHEDULE_AWAY &&
                    d->failures >= SCHEDULE_FAILURES_MAX);
@@ -129,14 +129,18 @@ static void check_times(struct choices *choices, const struct schedule_retry *re
     uint64_t random = choose(choices, 256) * UINT64_C(0x0101010101010101), now_ms = 1795435200000u,
              expires_ms = now_ms + choose(choices, 256) * 10000 - 100000, next_ms;
     uint64_t delay_ms = schedule_delay_ms(retry, attempts, random),
-             due_ms = schedule_due_ms(retry, attempts, random, now_ms, expires_ms);
+             due_ms = schedule_due_ms(delay_ms, now_ms, expires_ms);
     INSIST(delay_ms >= 1 && delay_ms <= retry->max_ms + retry->max_ms / 10 + 1);
     INSIST(due_ms > now_ms && (expires_ms <= now_ms || due_ms <= expires_ms));
     INSIST(!schedule_is_over(expires_ms, due_ms, due_ms) &&
            schedule_is_over(expires_ms, due_ms,
                             (due_ms > expires_ms ? due_ms : expires_ms) + SCHEDULE_GRACE_MS));
-    INSIST(schedule_greylist_ms(1, 451, text) <= SCHEDULE_GREYLIST_MAX_MS + 5000 &&
-           schedule_greylist_ms(2, 451, text) == 0 && schedule_greylist_ms(1, 550, text) == 0);
+    struct reply_facts said = {.code = 450, .text = text};
+    struct schedule_reply reply = {reply_meaning_find(&said), text};
+    uint64_t replied_ms = schedule_reply_delay_ms(retry, attempts, random, &reply);
+    uint64_t longest_ms = retry->max_ms + retry->max_ms / 10 + 1;
+    INSIST(replied_ms >= 1 &&
+           replied_ms <= (longest_ms > SCHEDULE_NAMED_MAX_MS ? longest_ms : SCHEDULE_NAMED_MAX_MS));
     struct schedule_facts facts = {
         .in_progress = choose(choices, 8) == 1,
         .held = choose(choices, 8) == 1,

@@ -35,7 +35,7 @@ CORE_MAY_INCLUDE = {
     "smtp": {"dns"},
     "sasl": {"smtp"},
     "event": {"smtp", "trust"},
-    "queue": set(),
+    "queue": {"reply"},
     "reply": set(),
     "route": {"dns", "smtp"},
     "message": {"dns", "smtp", "queue", "reply"},

@@ -39,7 +39,8 @@ void delivery_result_received(struct queue *queue, const struct store_message *m
 }
 
 /* Returns the report's entry for `recipient`. */
-static struct dsn_recipient dsn_entry(const struct mail_event *event, const struct recipient *recipient)
+static struct dsn_recipient dsn_entry(const struct mail_event *event, const struct reply_meaning *meaning,
+                                      const struct recipient *recipient)
 {
     static const enum dsn_action actions[] = {[EVENT_CLASS_DEFERRED] = DSN_DELAYED,
                                               [EVENT_CLASS_DELIVERED] = DSN_RELAYED,
@@ -50,7 +51,8 @@ static struct dsn_recipient dsn_entry(const struct mail_event *event, const stru
                                   .enhanced = event->enhanced,
                                   .code = (uint32_t)event->code,
                                   .text = event->text,
-                                  .peer = event->peer};
+                                  .peer = event->peer,
+                                  .meaning = meaning};
 }
 
 /* Why a mailbox of this machine cannot be written names its paths and users, which are the operator's: the
@@ -203,14 +205,14 @@ static bool warning_due(const struct queue *queue, const struct store_message *m
 }
 
 /* Returns the next due time; `local_early`: its mailbox could not be reached. */
-static uint64_t due_again_ms(const struct queue *queue, const struct mail_event *event, uint64_t expires_ms,
-                             bool local_early, uint64_t random, uint64_t now_ms)
+static uint64_t due_again_ms(const struct queue *queue, const struct mail_event *event,
+                             const struct reply_meaning *meaning, uint64_t expires_ms, bool local_early,
+                             uint64_t random, uint64_t now_ms)
 {
-    uint32_t attempt = (uint32_t)event->attempt;
-    uint64_t due_ms = schedule_due_ms(&queue->options.retry, attempt, random, now_ms, expires_ms);
-    uint64_t greylist_ms = schedule_greylist_ms(attempt, (uint32_t)event->code, event->text);
-    if (greylist_ms > 0 && now_ms + greylist_ms < due_ms)
-        due_ms = now_ms + greylist_ms;
+    struct schedule_reply reply = {meaning, event->text};
+    uint64_t delay_ms = schedule_reply_delay_ms(&queue->options.retry, (uint32_t)event->attempt, random,
+                                                &reply);
+    uint64_t due_ms = schedule_due_ms(delay_ms, now_ms, expires_ms);
     if (local_early && now_ms + SCHEDULE_LOCAL_RETRY_MS < due_ms)
         due_ms = now_ms + SCHEDULE_LOCAL_RETRY_MS; /* the LMTP server is down: usually briefly */
     return due_ms;
@@ -240,7 +242,7 @@ static void defer_lookup(struct queue *queue, struct mail_event *event, uint64_t
     event->enhanced = BYTES("4.3.0");
     event->text = BYTES("temporary account lookup failure");
     event->step = bytes_of_text(client_step_name(STEP_CONNECT));
-    uint64_t due_ms = due_again_ms(queue, event, expires_ms, false, queue_random(queue), now_ms);
+    uint64_t due_ms = due_again_ms(queue, event, NULL, expires_ms, false, queue_random(queue), now_ms);
     struct store_result deferred = defer(queue, event, due_ms, now_ms);
     store_settle(queue->store, event->message, &deferred, 1);
 }
@@ -258,6 +260,14 @@ static enum event_kind kind_of(const struct queue_delivery *d, size_t i, uint64_
     return now_ms >= d->message.expires_ms && !r->held ? EVENT_EXPIRED : EVENT_DEFERRED;
 }
 
+static void add_meaning(struct mail_event *event, const struct reply_meaning *meaning)
+{
+    if (meaning == NULL)
+        return;
+    event->reply_class = bytes_of_text(reply_meaning_class_name(meaning->class));
+    event->reply_about = bytes_of_text(reply_meaning_about_name(meaning->about));
+}
+
 static struct mail_event attempt_event(const struct queue_delivery *d, size_t i, uint64_t now_ms)
 {
     const struct delivery_result *result = &d->answer.results[i];
@@ -271,6 +281,7 @@ static struct mail_event attempt_event(const struct queue_delivery *d, size_t i,
     event.enhanced = result->enhanced;
     event.text = result->text;
     event.step = bytes_of_text(client_step_name(result->step));
+    add_meaning(&event, d->meanings[i]);
     event.mailbox = d->transport == SCHEDULE_LOCAL && event.kind == EVENT_DELIVERED;
     return event;
 }
@@ -282,11 +293,12 @@ static bool decide(struct queue *queue, const struct queue_delivery *d, size_t i
     const struct store_recipient *r = &d->recipients[i];
     const struct delivery_result *result = &d->answer.results[i];
     struct mail_event event = attempt_event(d, i, now_ms);
-    *dsn = dsn_entry(&event, &r->recipient);
+    *dsn = dsn_entry(&event, d->meanings[i], &r->recipient);
     hide_local_reason(dsn, r);
     if (event.kind == EVENT_DEFERRED) {
         bool local_early = d->transport == SCHEDULE_LOCAL && result->step < STEP_MAIL;
-        uint64_t due_ms = due_again_ms(queue, &event, d->message.expires_ms, local_early, random, now_ms);
+        uint64_t due_ms = due_again_ms(queue, &event, d->meanings[i], d->message.expires_ms, local_early,
+                                       random, now_ms);
         *settled = defer(queue, &event, due_ms, now_ms);
         return warning_due(queue, &d->message, r, now_ms);
     }
@@ -360,7 +372,7 @@ void delivery_result_looped(struct queue *queue, const struct store_message *mes
         results[i] = finish(queue, &recipients[i]);
         events_add(queue, &event, now_ms);
         if (!wants_dsn(about, told_count, &recipients[i].recipient))
-            about[told_count++] = dsn_entry(&event, &recipients[i].recipient);
+            about[told_count++] = dsn_entry(&event, NULL, &recipients[i].recipient);
     }
     delivery_result_report(queue, message, about, told_count, now_ms);
     store_settle(queue->store, message->id, results, count);
@@ -466,9 +478,11 @@ void delivery_result_expire(struct queue *queue, const struct store_message *mes
         event.code = said ? last->code : 0;
         event.enhanced = said ? last->enhanced : BYTES("4.4.7");
         event.text = said ? last->text : BYTES("no server could be reached before the message expired");
+        const struct reply_meaning *meaning = delivery_reply_last(queue, message, &recipients[i]);
+        add_meaning(&event, meaning);
         results[i] = finish(queue, &recipients[i]);
         events_add(queue, &event, now_ms);
-        about[i] = dsn_entry(&event, &recipients[i].recipient);
+        about[i] = dsn_entry(&event, meaning, &recipients[i].recipient);
         hide_local_reason(&about[i], &recipients[i]);
     }
     delivery_result_report(queue, message, about, count, now_ms);

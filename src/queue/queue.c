@@ -290,18 +290,12 @@ static struct queue_delivery *in_progress(struct queue *queue, uint64_t number)
     return delivery == NULL || delivery->active == NULL ? NULL : delivery;
 }
 
-/* Classifies the result for the schedule: the server replied, was busy, or was not reached. */
-static enum schedule_news news_of(const struct ipc_deliver_answer *answer)
+/* Returns why a destination is deferred; NULL: it was not reached, or is busy. */
+static const char *backoff_reason(enum schedule_news news)
 {
-    enum schedule_news news = SCHEDULE_UNREACHABLE;
-    for (size_t i = 0; i < answer->result_count; i++) {
-        const struct delivery_result *r = &answer->results[i];
-        if (r->outcome == OUTCOME_DEFERRED && (r->code == 421 || (r->code != 0 && r->step == STEP_GREETING)))
-            news = SCHEDULE_BUSY;
-        else if (r->outcome != OUTCOME_DEFERRED || r->step >= STEP_MAIL)
-            return SCHEDULE_ANSWERED;
-    }
-    return news;
+    return news == SCHEDULE_LIMITED    ? "the server limits the rate of mail from this server"
+           : news == SCHEDULE_REJECTED ? "the server rejects mail from the IP address of this server"
+                                       : NULL;
 }
 
 static void end_delivery(struct queue *queue, struct queue_delivery *d, enum schedule_news news,
@@ -311,8 +305,9 @@ static void end_delivery(struct queue *queue, struct queue_delivery *d, enum sch
     d->active = NULL;
     if (schedule_ended(&queue->schedule, &active->scheduled, news, now_ms, queue_random(queue)))
         log_event(LOG_EVENT_WARN, "destination_backoff", LOG_BYTES("destination", active->scheduled.name),
-                  LOG_U64("failures", active->scheduled.failures),
-                  LOG_U64("retry_in_ms", active->scheduled.until_ms - now_ms));
+                  LOG_U64("failures", schedule_failure_count(active->scheduled.failures)),
+                  LOG_U64("retry_in_ms", active->scheduled.until_ms - now_ms),
+                  LOG_TEXT("reason", backoff_reason(news)));
     destinations_rest(queue, active, now_ms);
 }
 
@@ -358,7 +353,8 @@ void queue_delivered(struct queue *queue, const struct ipc_deliver_answer *answe
     if (d == NULL || d->transport == SCHEDULE_LOOKUP)
         return;
     copy_answer(d, answer);
-    save(queue, d, news_of(&d->answer), now_ms);
+    delivery_reply_read(queue, d);
+    save(queue, d, delivery_reply_news(d), now_ms);
 }
 
 void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *answer, uint64_t now_ms)

@@ -38,10 +38,11 @@ struct queue_delivery {
     bool *gone; /* recipients that an operator removed meanwhile; NULL: none */
     /* Once the result is known: */
     struct queue_delivery *next_unsaved;
-    bool applied;                     /* it is in the open batch, or in one being committed */
-    struct ipc_deliver_answer answer; /* a copy */
-    struct bytes tls_text;            /* its TLS state, as text */
-    enum recipient_verdict verdict;   /* LOOKUP */
+    bool applied;                          /* it is in the open batch, or in one being committed */
+    struct ipc_deliver_answer answer;      /* a copy */
+    struct bytes tls_text;                 /* its TLS state, as text */
+    const struct reply_meaning **meanings; /* of the replies in `answer`; NULL: none of a failure */
+    enum recipient_verdict verdict;        /* LOOKUP */
     struct recipient *targets;
     size_t target_count;
     struct ipc_expand_answer page; /* LOOKUP of an address that expands: a copy */
@@ -99,6 +100,17 @@ void events_commit_start(struct queue *queue, uint64_t now_ms);
 /* The batch is on disk; or none of it is. */
 void events_committed(struct queue *queue);
 void events_undone(struct queue *queue);
+
+/* ---- delivery_reply.c ---- */
+
+/* Reads the replies in the answer of an ended delivery: sets its meanings. */
+void delivery_reply_read(const struct queue *queue, struct queue_delivery *delivery);
+/* Returns what the recipient's last attempt means. */
+const struct reply_meaning *delivery_reply_last(const struct queue *queue,
+                                                const struct store_message *message,
+                                                const struct store_recipient *recipient);
+/* Returns what the answer means for the destination. */
+enum schedule_news delivery_reply_news(const struct queue_delivery *delivery);
 
 /* ---- delivery_result.c ---- */
 

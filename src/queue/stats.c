@@ -109,8 +109,9 @@ static size_t add_quiet(struct queue *queue, uint64_t now_ms, struct destination
         struct store_destination row;
         if (at->when_ms == 0 || is_among(list, busy, name) || !store_destination(queue->store, name, &row))
             continue;
-        list[count++] = (struct destination_status){
-            .name = name, .failures = row.failures, .until_ms = row.due_ms > now_ms ? row.due_ms : 0};
+        list[count++] = (struct destination_status){.name = name,
+                                                    .failures = schedule_failure_count(row.failures),
+                                                    .until_ms = row.due_ms > now_ms ? row.due_ms : 0};
     }
     return count;
 }
@@ -153,7 +154,7 @@ void queue_status(struct queue *queue, bool with_in_progress, uint64_t now_ms, s
         list[i] = (struct destination_status){.name = busiest[i]->name,
                                               .deliveries = busiest[i]->in_progress,
                                               .limit = busiest[i]->limit,
-                                              .failures = busiest[i]->failures,
+                                              .failures = schedule_failure_count(busiest[i]->failures),
                                               .until_ms = busiest[i]->until_ms,
                                               .has_due = busiest[i]->wanting};
     answer->destination_count = add_quiet(queue, now_ms, list, count);

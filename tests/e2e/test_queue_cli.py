@@ -178,12 +178,16 @@ def test_explain_tells_the_whole_story(mailboat, peer, certificates):
     story = server.cli("explain", queue_id).stdout
     for part in (queue_id, f"from <{ADA}>", f"on port {server.ports[587]} from 127.0.0.1", "by ESMTPSA with TLSv1.3", f"authenticated as {ADA}", "to <bob@there.net>",
                  "attempt 1: localhost[127.0.0.1]", "replied 451 4.7.1 first try (TLSv1.3", "attempt 2: ", "replied 452 4.2.2 second try",
-                 "attempt 3; after each failure the wait grows, from 5m to 4h"):
+                 "attempt 3; after each failure the wait grows, from 5m to 4h", "means: The mailbox is full. (mailbox_full, about the recipient)", "hint: Remove the address"):
         assert part in story, (part, story)
+    assert server.wait_log("deferred", "attempt=2", "class=mailbox_full about=recipient")
+    assert "The mailbox is full. (mailbox_full, about the recipient)" in server.cli("queue", "show", queue_id).stdout
+    assert ask(server, "queue", "show", queue_id)["recipients"][0]["meaning"]["class"] == "mailbox_full"
     told = ask(server, "explain", queue_id)
     recipient = told["recipients"][0]
     assert [(a["attempt"], a["code"], a["reply"]) for a in recipient["history"]] == [(1, 451, "first try"), (2, 452, "second try")]
     assert all(a["tls"].startswith("TLSv1.3") and str(peer.port) in a["peer"] for a in recipient["history"])
+    assert (recipient["meaning"]["class"], recipient["meaning"]["about"], recipient["meaning"]["retry"]) == ("mailbox_full", "recipient", "slowly")
     assert recipient["state"] == "retry" and recipient["next_ms"] > time.time() * 1000 and told["origin"]["account"] == ADA
     server.cli("queue", "hold", queue_id)
     assert ask(server, "explain", queue_id)["recipients"][0]["state"] == "held"

@@ -38,6 +38,8 @@ static const struct mail_event full = {
     .missing = 4,
     .more = 1,
     .helo = {"mail.there.net", 14},
+    .reply_class = {"greylist", 8},
+    .reply_about = {"sending_ip", 10},
 };
 
 static void assert_same(const struct mail_event *a, const struct mail_event *b)
@@ -153,20 +155,24 @@ static void lines_show_what_they_did(void **state)
     } wanted[] = {
         {EVENT_RECEIVED, "accepted id from to recipients size client port protocol tls account"},
         {EVENT_REFUSED, "reply_rejected code status reason from to client helo port account"},
-        {EVENT_DEFERRED, "deferred id to peer tls tls_policy tls_reason attempt code status reply step "
-                         "delay_ms retry_in_ms"},
+        {EVENT_DEFERRED,
+         "deferred id to peer tls tls_policy tls_reason attempt code status reply class about step "
+         "delay_ms retry_in_ms"},
         {EVENT_DELIVERED,
-         "delivered id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
+         "delivered id to peer tls tls_policy tls_reason attempt code status reply class about delay_ms"},
         {EVENT_FORWARDED,
-         "delivered id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
-        {EVENT_BOUNCED, "bounced id to peer tls tls_policy tls_reason attempt code status reply delay_ms "
-                        "from client account"},
-        {EVENT_EXPIRED, "expired id to peer tls tls_policy tls_reason attempt code status reply delay_ms "
-                        "from client account"},
-        {EVENT_LOOPED, "looped id to peer tls tls_policy tls_reason attempt code status reply delay_ms from "
-                       "client account"},
-        {EVENT_DISCARDED,
-         "report_discarded id to peer tls tls_policy tls_reason attempt code status reply delay_ms"},
+         "delivered id to peer tls tls_policy tls_reason attempt code status reply class about delay_ms"},
+        {EVENT_BOUNCED,
+         "bounced id to peer tls tls_policy tls_reason attempt code status reply class about delay_ms "
+         "from client account"},
+        {EVENT_EXPIRED,
+         "expired id to peer tls tls_policy tls_reason attempt code status reply class about delay_ms "
+         "from client account"},
+        {EVENT_LOOPED,
+         "looped id to peer tls tls_policy tls_reason attempt code status reply class about delay_ms from "
+         "client account"},
+        {EVENT_DISCARDED, "report_discarded id to peer tls tls_policy tls_reason attempt code status reply "
+                          "class about delay_ms"},
         {EVENT_REQUEUED, "report_requeued id to new_id"},
         {EVENT_EXPANDED, "expanded id to members known_already missing more"},
         {EVENT_RETRIED, "retried id to recipients"},

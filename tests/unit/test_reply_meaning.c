@@ -24,13 +24,13 @@ static void assert_class(uint32_t code, const char *enhanced, const char *text, 
 
 static void test_telling_text_is_stronger_than_the_enhanced_code(void **state)
 {
-    assert_class(552, "5.1.1", "Recipient overquota. OFR_417 [417]", REPLY_MAILBOX_FULL);
-    assert_class(550, "5.1.1", "has sent to too many recipients this hour. IB607", REPLY_RATE);
-    assert_class(550, "5.2.1", "receiving mail at a rate that prevents additional messages", REPLY_RATE);
-    assert_class(550, "5.7.1", "No such user!", REPLY_NO_SUCH_USER);
-    assert_class(550, "5.1.1", "", REPLY_NO_SUCH_USER); /* where the text is silent, the code decides */
-    assert_class(550, "5.7.1", "zzz", REPLY_POLICY);
-    assert_class(450, "5.1.1", "unverified address", REPLY_SYSTEM);
+    assert_class(552, "5.1.1", "Recipient overquota. OFR_417 [417]", CLASS_MAILBOX_FULL);
+    assert_class(550, "5.1.1", "has sent to too many recipients this hour. IB607", CLASS_RATE);
+    assert_class(550, "5.2.1", "receiving mail at a rate that prevents additional messages", CLASS_RATE);
+    assert_class(550, "5.7.1", "No such user!", CLASS_NO_SUCH_USER);
+    assert_class(550, "5.1.1", "", CLASS_NO_SUCH_USER); /* where the text is silent, the code decides */
+    assert_class(550, "5.7.1", "zzz", CLASS_POLICY);
+    assert_class(450, "5.1.1", "unverified address", CLASS_SYSTEM);
 }
 
 static void test_a_code_of_one_provider_counts_only_from_it(void **state)
@@ -42,11 +42,11 @@ static void test_a_code_of_one_provider_counts_only_from_it(void **state)
     facts.enhanced = BYTES("5.7.30");
     for (size_t i = 0; i < ARRAY_LENGTH(GOOGLE); i++) {
         facts.peer = bytes_of_text(GOOGLE[i]);
-        assert_int_equal(reply_meaning_find(&facts)->class, REPLY_AUTH);
+        assert_int_equal(reply_meaning_find(&facts)->class, CLASS_AUTH);
     }
     for (size_t i = 0; i < ARRAY_LENGTH(OTHERS); i++) {
         facts.peer = bytes_of_text(OTHERS[i]);
-        assert_int_equal(reply_meaning_find(&facts)->class, REPLY_TLS); /* RFC 8689: REQUIRETLS */
+        assert_int_equal(reply_meaning_find(&facts)->class, CLASS_TLS); /* RFC 8689: REQUIRETLS */
     }
 }
 
@@ -57,20 +57,20 @@ static void test_enhanced_codes_in_the_text(void **state)
     static const char *const NONE[] = {"7.1.1 zzz", "5.1.1234 zzz", "5.1.1.1 zzz", "zzz 5.1.1",
                                        "5.1 zzz",   "5.1.",         "#",           "2.1.1 zzz"};
     for (size_t i = 0; i < ARRAY_LENGTH(TEXTS); i++)
-        assert_class(550, "", TEXTS[i], REPLY_NO_SUCH_USER);
+        assert_class(550, "", TEXTS[i], CLASS_NO_SUCH_USER);
     for (size_t i = 0; i < ARRAY_LENGTH(NONE); i++)
-        assert_class(550, "", NONE[i], REPLY_POLICY);
-    assert_class(550, "2.0.0", "#5.1.1 zzz", REPLY_NO_SUCH_USER); /* a class without sense is none */
+        assert_class(550, "", NONE[i], CLASS_POLICY);
+    assert_class(550, "2.0.0", "#5.1.1 zzz", CLASS_NO_SUCH_USER); /* a class without sense is none */
 }
 
 static void test_codes_that_a_server_repeats_are_no_words(void **state)
 {
     assert_class(550, "5.7.1", "detected an unusual rate of 550-5.7.1 unsolicited mail from your",
-                 REPLY_RATE);
-    assert_class(550, "", "no such 550 user", REPLY_NO_SUCH_USER);
-    assert_class(550, "", "no such 550-user", REPLY_NO_SUCH_USER);
-    assert_class(550, "", "no such 550 5.7.1 user", REPLY_NO_SUCH_USER);
-    assert_class(550, "", "no such 551 user", REPLY_POLICY);
+                 CLASS_RATE);
+    assert_class(550, "", "no such 550 user", CLASS_NO_SUCH_USER);
+    assert_class(550, "", "no such 550-user", CLASS_NO_SUCH_USER);
+    assert_class(550, "", "no such 550 5.7.1 user", CLASS_NO_SUCH_USER);
+    assert_class(550, "", "no such 551 user", CLASS_POLICY);
 }
 
 /* What a sender can make a server repeat changes nothing. */
@@ -95,13 +95,13 @@ static void test_what_is_repeated_decides_nothing(void **state)
     for (size_t i = 0; i < ARRAY_LENGTH(TEXTS); i++) {
         facts.text = bytes_of_text(TEXTS[i]);
         const struct reply_meaning *meaning = reply_meaning_find(&facts);
-        if (meaning->class != REPLY_POLICY)
+        if (meaning->class != CLASS_POLICY)
             fail_msg("%s: %s", TEXTS[i], meaning->row);
     }
     /* A link of the reply is its message, and other domains stay. */
-    assert_class(550, "", "see https://www.spamhaus.org/query", REPLY_RBL);
+    assert_class(550, "", "see https://www.spamhaus.org/query", CLASS_RBL);
     facts.text = BYTES("another-user-unknown.example, user unknown");
-    assert_int_equal(reply_meaning_find(&facts)->class, REPLY_NO_SUCH_USER);
+    assert_int_equal(reply_meaning_find(&facts)->class, CLASS_NO_SUCH_USER);
 }
 
 static void assert_words(const char *text, const char *wanted)
@@ -134,20 +134,20 @@ static void test_words_are_limited(void **state)
     struct reply_facts facts = {.code = 550, .text = bytes_of(text, REPLY_WORDS_MAX)};
     memset(text, 'y', sizeof text);
     memcpy(text + REPLY_WORDS_MAX - 13, " user unknown", 13);
-    assert_int_equal(reply_meaning_find(&facts)->class, REPLY_NO_SUCH_USER);
+    assert_int_equal(reply_meaning_find(&facts)->class, CLASS_NO_SUCH_USER);
     memcpy(text + REPLY_WORDS_MAX - 13, "y user unknow", 13);
     text[REPLY_WORDS_MAX] = 'n';
     facts.text.length++;
-    assert_int_equal(reply_meaning_find(&facts)->class, REPLY_POLICY);
+    assert_int_equal(reply_meaning_find(&facts)->class, CLASS_POLICY);
     reply_words_read(&words, &facts);
     assert_int_equal(words.length, REPLY_WORDS_MAX);
     memset(text, ' ', sizeof text); /* spaces are not words, but they are read */
     memcpy(text + REPLY_WORDS_READ_MAX - 12, "user unknown", 12);
     facts.text.length = REPLY_WORDS_READ_MAX;
-    assert_int_equal(reply_meaning_find(&facts)->class, REPLY_NO_SUCH_USER);
+    assert_int_equal(reply_meaning_find(&facts)->class, CLASS_NO_SUCH_USER);
     memcpy(text + REPLY_WORDS_READ_MAX - 12, " user unknown", 13);
     facts.text.length++;
-    assert_int_equal(reply_meaning_find(&facts)->class, REPLY_POLICY);
+    assert_int_equal(reply_meaning_find(&facts)->class, CLASS_POLICY);
 }
 
 static void test_hostile_replies(void **state)
@@ -178,9 +178,9 @@ static void test_each_failure_means_something(void **state)
 {
     for (uint32_t code = 0; code < 1000; code++)
         assert_int_equal(meaning_of(code, "", "") != NULL, code >= 400 && code <= 599);
-    assert_class(452, "", "", REPLY_SYSTEM);
-    assert_class(499, "", "", REPLY_SYSTEM);
-    assert_class(599, "", "", REPLY_POLICY);
+    assert_class(452, "", "", CLASS_SYSTEM);
+    assert_class(499, "", "", CLASS_SYSTEM);
+    assert_class(599, "", "", CLASS_POLICY);
 }
 
 /* What REPLIES of others may do to an address, guard by guard. */

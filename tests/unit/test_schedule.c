@@ -25,9 +25,9 @@ static void delays_grow_to_their_greatest(void **state)
 
 static void the_last_attempt_is_made_at_the_expiry(void **state)
 {
-    assert_int_equal(schedule_due_ms(&retry, 1, middle, 1000, 1000 + 5 * MINUTE), 1000 + 5 * MINUTE);
-    assert_int_equal(schedule_due_ms(&retry, 1, middle, 1000, 999 + 5 * MINUTE), 999 + 5 * MINUTE);
-    assert_int_equal(schedule_due_ms(&retry, 1, middle, 1000, 1000), 1000 + 5 * MINUTE); /* it is past */
+    assert_int_equal(schedule_due_ms(5 * MINUTE, 1000, 1000 + 5 * MINUTE), 1000 + 5 * MINUTE);
+    assert_int_equal(schedule_due_ms(5 * MINUTE, 1000, 999 + 5 * MINUTE), 999 + 5 * MINUTE);
+    assert_int_equal(schedule_due_ms(5 * MINUTE, 1000, 1000), 1000 + 5 * MINUTE); /* it is past */
 }
 
 static void a_recipient_is_given_up_after_its_last_attempt(void **state)
@@ -306,33 +306,120 @@ static void a_rate_is_kept_and_reached(void **state)
 
 #define WITH_GROUND(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
-static void greylisting_gets_an_early_second_try(void **state)
+static void a_reply_decides_the_next_attempt(void **state)
 {
     static const struct {
         uint32_t attempts, code;
         const char *text;
-        uint64_t wait_ms;
+        uint64_t delay_ms;
     } cases[] = {
         {1, 450, "4.2.0 Greylisted, see http://postgrey.example/help", SCHEDULE_GREYLIST_MS},
         {1, 451, "4.7.1 Greylisting in action, please come back in 00:02:00 minutes", SCHEDULE_GREYLIST_MS},
         {1, 451, "4.7.1 Please try again in 120 seconds", 125000},
-        {1, 450, "try again later (300s)", 305000},
-        {1, 421, "4.7.0 come back in 5 minutes", 305000},
-        {1, 451, "4.7.1 come back in 3600 seconds", 0}, /* the usual schedule knows better */
-        {1, 450, "4.2.1 mailbox busy", 0},
-        {1, 550, "greylisted", 0},
-        {2, 450, "greylisted", 0}, /* the second time it is as any other */
-        {1, 0, "greylisted", 0},
-        {1, 451, "", 0}};
-    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
-        assert_int_equal(schedule_greylist_ms(cases[i].attempts, cases[i].code, bytes_of_text(cases[i].text)),
-                         cases[i].wait_ms);
+        {1, 450, "try again later (300s)", 5 * MINUTE}, /* never later than without the time */
+        {1, 450, "try again later (240s)", 245000},
+        {1, 421, "4.7.0 try again in 4 minutes", 245000},
+        {1, 451, "greylisted for 3 seconds", SCHEDULE_GREYLIST_MIN_MS + 5000},
+        {1, 451, "4.7.1 come back in 3600 seconds", 60 * MINUTE},
+        {5, 451, "4.7.1 come back in 3600 seconds", 80 * MINUTE},
+        {1, 451, "come back in 99999 seconds", SCHEDULE_NAMED_MAX_MS},
+        {1, 451, "come back in 9 hours", 540 * MINUTE},
+        {2, 450, "greylisted", 10 * MINUTE}, /* the second time it is as any other */
+        {1, 452, "4.2.2 mailbox full", 30 * MINUTE},
+        {2, 452, "4.2.2 mailbox full", 60 * MINUTE},
+        {4, 452, "4.2.2 mailbox full", 240 * MINUTE},
+        {9, 452, "4.2.2 mailbox full", 240 * MINUTE},
+        {1, 421, "4.7.28 unusual rate of unsolicited mail", 30 * MINUTE},
+        {1, 0, "greylisted", 5 * MINUTE},
+        {1, 451, "", 5 * MINUTE}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct reply_facts facts = {.code = cases[i].code, .text = bytes_of_text(cases[i].text)};
+        struct schedule_reply reply = {reply_meaning_find(&facts), facts.text};
+        uint64_t delay_ms = schedule_reply_delay_ms(&retry, cases[i].attempts, middle, &reply);
+        if (delay_ms != cases[i].delay_ms)
+            fail_msg("%s: %llu ms", cases[i].text, (unsigned long long)delay_ms);
+    }
+}
+
+static void a_slow_delay_keeps_to_the_greatest(void **state)
+{
+    struct reply_facts facts = {.code = 452, .text = BYTES("mailbox full")};
+    struct schedule_reply reply = {reply_meaning_find(&facts), facts.text};
+    const struct schedule_retry quick = {.first_ms = 1000, .factor = 2, .max_ms = 4000},
+                                none = {.first_ms = 0, .factor = 1, .max_ms = 0};
+    assert_int_equal(schedule_reply_delay_ms(&quick, 1, middle, &reply), 4000);
+    assert_int_equal(schedule_reply_delay_ms(&none, 1, middle, &reply), 1);
+}
+
+static void a_limited_destination_is_slowed_and_then_put_off(void **state)
+{
+    struct schedule_ground *ground = *state;
+    struct schedule_destination *d = &ground->d[0];
+    enter(ground, 0, SCHEDULE_AWAY, 0);
+    schedule_want(&ground->schedule, d, true);
+    for (int i = 0; i < 4; i++)
+        start_next(ground, SCHEDULE_AWAY);
+    assert_false(schedule_ended(&ground->schedule, d, SCHEDULE_LIMITED, 1000, middle));
+    assert_int_equal(d->limit, 2);
+    for (int i = 0; i < 3; i++) /* the same cause */
+        assert_false(schedule_ended(&ground->schedule, d, SCHEDULE_LIMITED, 1000, middle));
+    assert_int_equal(d->limit, 2);
+    for (int i = 0; i < SCHEDULE_SLOW_GROWTH - 1; i++) { /* it grows, and slowly */
+        start_next(ground, SCHEDULE_AWAY);
+        schedule_ended(&ground->schedule, d, SCHEDULE_ANSWERED, 1000, middle);
+    }
+    assert_int_equal(d->limit, 2);
+    start_next(ground, SCHEDULE_AWAY);
+    schedule_ended(&ground->schedule, d, SCHEDULE_ANSWERED, 1000, middle);
+    assert_int_equal(d->limit, 3);
+    start_next(ground, SCHEDULE_AWAY);
+    assert_false(schedule_ended(&ground->schedule, d, SCHEDULE_LIMITED, 1000, middle));
+    assert_int_equal(d->limit, 1);
+    start_next(ground, SCHEDULE_AWAY);
+    assert_true(schedule_ended(&ground->schedule, d, SCHEDULE_LIMITED, 1000, middle));
+    assert_int_equal(d->until_ms, 1000 + 5 * MINUTE);
+    assert_int_equal(d->failures, SCHEDULE_FAILURES_MAX | SCHEDULE_REFUSED);
+    assert_int_equal(schedule_failure_count(d->failures), SCHEDULE_FAILURES_MAX);
+}
+
+static void a_destination_that_rejects_is_put_off_and_probed(void **state)
+{
+    struct schedule_ground *ground = *state;
+    struct schedule_destination *d = &ground->d[0];
+    enter(ground, 0, SCHEDULE_AWAY, 0);
+    schedule_want(&ground->schedule, d, true);
+    start_next(ground, SCHEDULE_AWAY);
+    start_next(ground, SCHEDULE_AWAY);
+    assert_true(schedule_ended(&ground->schedule, d, SCHEDULE_REJECTED, 1000, middle));
+    assert_int_equal(d->until_ms, 1000 + 30 * MINUTE);
+    assert_false(schedule_ended(&ground->schedule, d, SCHEDULE_REJECTED, 2000, middle)); /* the same cause */
+    assert_int_equal(d->until_ms, 1000 + 30 * MINUTE);
+    uint32_t failures = d->failures;
+    schedule_leave(&ground->schedule, d);
+    for (int i = 0; i < 20; i++) { /* longer each time, and never longer than the greatest */
+        enter(ground, 0, SCHEDULE_AWAY, failures);
+        schedule_want(&ground->schedule, d, true);
+        assert_int_equal(d->limit, 1);
+        start_next(ground, SCHEDULE_AWAY);
+        assert_true(schedule_ended(&ground->schedule, d, SCHEDULE_REJECTED, 0, middle));
+        assert_int_equal(d->until_ms, (i == 0 ? 60 : i == 1 ? 120 : 240) * MINUTE);
+        failures = d->failures;
+        schedule_leave(&ground->schedule, d);
+    }
+    enter(ground, 1, SCHEDULE_LOCAL, 0); /* mailboxes of ours are never put off */
+    schedule_want(&ground->schedule, &ground->d[1], true);
+    start_next(ground, SCHEDULE_LOCAL);
+    assert_false(schedule_ended(&ground->schedule, &ground->d[1], SCHEDULE_REJECTED, 0, middle));
+    assert_int_equal(ground->d[1].limit, SCHEDULE_LOCAL_MAX);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(greylisting_gets_an_early_second_try),
+        cmocka_unit_test(a_reply_decides_the_next_attempt),
+        cmocka_unit_test(a_slow_delay_keeps_to_the_greatest),
+        WITH_GROUND(a_limited_destination_is_slowed_and_then_put_off),
+        WITH_GROUND(a_destination_that_rejects_is_put_off_and_probed),
         cmocka_unit_test(delays_grow_to_their_greatest),
         cmocka_unit_test(the_last_attempt_is_made_at_the_expiry),
         cmocka_unit_test(a_recipient_is_given_up_after_its_last_attempt),

@@ -7,11 +7,11 @@
 #include "base/count.h"
 #include "cli/options.h"
 #include "cli/queue/format.h"
+#include "cli/queue/last_reply.h"
 #include "cli/queue/queue.h"
 #include "cli/queue/recipient_wait.h"
 #include "cli/terminal.h"
 #include "cli/trust/judgements.h"
-#include "core/diagnosis/diagnosis.h"
 #include "core/queue/queue_id.h"
 #include "core/text/quantity.h"
 #include "io/clock.h"
@@ -105,43 +105,15 @@ static uint32_t first_number(const struct store_recipient *r, size_t kept)
     return r->attempts >= kept ? r->attempts - (uint32_t)kept + 1 : 1;
 }
 
-/* ---- the cause, by the rules of core/diagnosis ---- */
-
-/* "mx.example.org" of "mx.example.org[192.0.2.1]:25" */
-static struct bytes peer_name(struct bytes peer)
+/* Prints the meaning of the last reply, and a hint for the operator. */
+static void print_meaning(const struct explanation *explanation, const struct store_recipient *r)
 {
-    size_t end = bytes_find(peer, '[');
-    return end == SIZE_MAX || end == 0 ? peer : bytes_first(peer, end);
-}
-
-/* False where the reply tells no cause. In which step it came is not kept: most come at RCPT. */
-static bool find_cause(const struct attempt_record *last, struct diagnosis_facts *facts,
-                       struct diagnosis *diagnosis)
-{
-    struct bytes host = peer_name(last->peer);
-    if (last->code < 400 || host.length == 0)
-        return false;
-    *facts = (struct diagnosis_facts){.purpose = PURPOSE_RELAY, .host_is_own = KNOWN_NO};
-    snprintf(facts->host, sizeof facts->host, "%.*s", BYTES_ARG(host));
-    facts->reply.step = REPLY_RCPT;
-    facts->reply.code = (uint16_t)last->code;
-    snprintf(facts->reply.enhanced, sizeof facts->reply.enhanced, "%.*s", BYTES_ARG(last->enhanced));
-    snprintf(facts->reply.text, sizeof facts->reply.text, "%.*s", BYTES_ARG(last->text));
-    diagnosis_make(facts, diagnosis);
-    return diagnosis->cause_count > 0 && diagnosis->causes[0].cause != CAUSE_UNKNOWN;
-}
-
-static void print_cause(const struct attempt_record *last)
-{
-    static struct diagnosis_facts facts;
-    struct diagnosis diagnosis;
+    const struct reply_meaning *meaning = last_reply_meaning(&explanation->view, &explanation->message, r);
     struct buffer words = {0};
-    if (!find_cause(last, &facts, &diagnosis))
+    if (meaning == NULL)
         return;
-    diagnosis_line(&facts, &diagnosis, &words);
-    fputs("    cause: ", stdout);
-    format_print(buffer_bytes(&words));
-    putchar('\n');
+    last_reply_add(&words, meaning);
+    printf("    means: %s\n    hint: %s\n", buffer_text(&words), meaning->operator_hint);
     buffer_free(&words);
 }
 
@@ -184,8 +156,7 @@ static void print_recipient(struct explanation *explanation, const struct store_
                (unsigned)number - 1);
     for (size_t i = 0; i < kept; i++)
         print_attempt(&attempts[i], number + (uint32_t)i);
-    if (kept > 0)
-        print_cause(&attempts[kept - 1]);
+    print_meaning(explanation, r);
     add_wait(&sentence, &wait, explanation, r);
     fputs("    next: ", stdout);
     format_print(buffer_bytes(&sentence));
@@ -218,11 +189,13 @@ static void print_recipient_as_json(struct explanation *explanation, const struc
                                  attempts);
     add_wait(&sentence, &wait, explanation, r);
     format_print_json(json_pack(
-        "{s:o, s:o, s:o, s:o, s:I, s:o, s:s, s:I, s:o}", "address", format_json(r->recipient.address),
+        "{s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:s, s:I, s:o}", "address", format_json(r->recipient.address),
         "original", format_json(r->recipient.original), "sent_as", format_json(r->recipient.sent_as),
         "destination", format_json(r->destination), "attempts", (json_int_t)r->attempts, "history",
-        attempts_as_json(attempts, kept, first_number(r, kept)), "state", recipient_wait_name(wait.why),
-        "next_ms", (json_int_t)wait.next_ms, "why", format_json(buffer_bytes(&sentence))));
+        attempts_as_json(attempts, kept, first_number(r, kept)), "meaning",
+        last_reply_json(last_reply_meaning(&explanation->view, &explanation->message, r)), "state",
+        recipient_wait_name(wait.why), "next_ms", (json_int_t)wait.next_ms, "why",
+        format_json(buffer_bytes(&sentence))));
     buffer_free(&sentence);
     arena_clear(&arena);
 }
@@ -396,8 +369,9 @@ const struct command explain_command = {
     .help = "usage: mailboat explain ID [--json]\n"
             "\n"
             "Shows the sender, port, TLS and account of a queued message, and for each\n"
-            "recipient the last attempts, the replies of the other servers, and the time of\n"
-            "the next attempt, and why it is then. A delivered, bounced or removed message has\n"
+            "recipient the last attempts, the replies of the other servers, what the last of\n"
+            "them means, and the time of the next attempt, and why it is then. A delivered, bounced or "
+            "removed message has\n"
             "left the queue: the command then says how to find it in the log, and exits with 69.\n"
             "\n"
             "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"

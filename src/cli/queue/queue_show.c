@@ -8,6 +8,7 @@
 
 #include "base/count.h"
 #include "cli/queue/format.h"
+#include "cli/queue/last_reply.h"
 #include "cli/queue/queue.h"
 #include "cli/queue/recipient_wait.h"
 #include "cli/terminal.h"
@@ -27,16 +28,17 @@ struct queue_showing {
 
 /* ---- recipients ---- */
 
-static json_t *recipient_as_json(const struct store_recipient *r, const struct recipient_wait *wait,
-                                 struct bytes why)
+static json_t *recipient_as_json(const struct queue_showing *s, const struct store_recipient *r,
+                                 const struct recipient_wait *wait, struct bytes why)
 {
-    return json_pack("{s:o, s:o, s:o, s:b, s:I, s:i, s:I, s:i, s:o, s:o, s:o, s:o, s:s, s:o}", "address",
+    return json_pack("{s:o, s:o, s:o, s:b, s:I, s:i, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "address",
                      format_json(r->recipient.address), "sent_as", format_json(r->recipient.sent_as),
                      "destination", format_json(r->destination), "held", (int)r->held, "next_ms",
                      (json_int_t)wait->next_ms, "attempts", (int)r->attempts, "last_ms",
                      (json_int_t)r->last.when_ms, "last_code", (int)r->last.code, "last_status",
                      format_json(r->last.enhanced), "last_reply", format_json(r->last.text), "last_peer",
-                     format_json(r->last.peer), "last_tls", format_json(r->last.tls), "state",
+                     format_json(r->last.peer), "last_tls", format_json(r->last.tls), "meaning",
+                     last_reply_json(last_reply_meaning(&s->view, &s->message, r)), "state",
                      recipient_wait_name(wait->why), "why", format_json(why));
 }
 
@@ -55,6 +57,12 @@ static void last_attempt_as_text(struct queue_showing *s, const struct store_rec
     buffer_add_text(line, terminal_plain(&s->terminal));
     terminal_print(&s->terminal, line, SHOW_INDENT);
     buffer_free(&said);
+    const struct reply_meaning *meaning = last_reply_meaning(&s->view, &s->message, r);
+    if (meaning == NULL)
+        return;
+    buffer_add_format(line, "%*s", SHOW_INDENT, "");
+    last_reply_add(line, meaning);
+    terminal_print(&s->terminal, line, SHOW_INDENT);
 }
 
 static const char *colour_of(const struct terminal *terminal, enum schedule_wait why)
@@ -95,7 +103,7 @@ static void show_recipient(struct queue_showing *s, const struct store_recipient
     recipient_wait_add(&why, &wait, &s->view, s->id, s->message.expires_ms, r);
     if (s->call->json) {
         fputs(first ? "" : ",", stdout);
-        format_print_json(recipient_as_json(r, &wait, buffer_bytes(&why)));
+        format_print_json(recipient_as_json(s, r, &wait, buffer_bytes(&why)));
     } else {
         recipient_as_text(s, r, &wait, buffer_bytes(&why));
     }

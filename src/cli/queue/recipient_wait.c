@@ -130,8 +130,12 @@ static void add_retry(struct buffer *out, const struct queue_view *view, uint64_
 static void add_failures(struct buffer *out, const struct recipient_wait *wait, struct bytes destination)
 {
     char buffer[STORE_DESTINATION_MAX + 1];
-    buffer_add_format(out, "%s to %s failed in a row", COUNT_OF(wait->failures, "connection"),
-                      recipient_wait_destination(destination, buffer));
+    const char *name = recipient_wait_destination(destination, buffer);
+    if ((wait->failures & SCHEDULE_REFUSED) != 0)
+        buffer_add_format(out, "%s limits or rejects mail from this server", name);
+    else
+        buffer_add_format(out, "%s to %s failed in a row",
+                          COUNT_OF(schedule_failure_count(wait->failures), "connection"), name);
 }
 
 void recipient_wait_add(struct buffer *out, const struct recipient_wait *wait, const struct queue_view *view,

@@ -32,7 +32,7 @@ struct recipient_wait {
     enum schedule_wait why;
     uint64_t next_ms;  /* next attempt, in ms since the epoch; 0: unknown */
     uint64_t due_ms;   /* the same if nothing but its own time and its destination delayed it */
-    uint32_t failures; /* of its destination: failed connections in a row */
+    uint32_t failures; /* of its destination, as the schedule counts them */
 };
 
 void recipient_wait_find(struct recipient_wait *wait, struct queue_view *view, uint64_t message,
@@ -50,8 +50,8 @@ bool recipient_wait_is_taken(const struct selection *selection, struct queue_vie
 /* Appends a clause: when the next attempt is, and why then. `id` is the message's; `expires_ms` too. */
 void recipient_wait_add(struct buffer *out, const struct recipient_wait *wait, const struct queue_view *view,
                         const char *id, uint64_t expires_ms, const struct store_recipient *recipient);
-/* Appends the reason for a line of a list: that the destination does not respond, and the last reply;
- * nothing where neither is so. */
+/* Appends the reason for a line of a list: that the destination does not respond or refuses, and the last
+ * reply; nothing where neither is so. */
 void recipient_wait_add_reason(struct buffer *out, const struct recipient_wait *wait,
                                struct bytes destination, struct bytes last_reply);
 /* Returns the name of a destination for users; it may be in `buffer`. */

@@ -43,6 +43,8 @@ enum event_tag {
     TAG_AUTHOR = 34,
     TAG_STORY = 35,
     TAG_SENT_AS = 36,
+    TAG_CLASS = 37,
+    TAG_ABOUT = 38,
     TAGS
 };
 
@@ -93,6 +95,8 @@ static const struct event_field fields[TAGS] = {
     [TAG_AUTHOR] = FIELD("author", TEXT, author),
     [TAG_STORY] = FIELD("story", TEXT, story),
     [TAG_SENT_AS] = FIELD("sent_as", TEXT, sent_as),
+    [TAG_CLASS] = FIELD("class", TEXT, reply_class),
+    [TAG_ABOUT] = FIELD("about", TEXT, reply_about),
 };
 
 struct event_kind_facts {
@@ -104,7 +108,7 @@ struct event_kind_facts {
 
 #define SHOWN_ATTEMPT                                                                                        \
     TAG_MESSAGE, TAG_RECIPIENT, TAG_SENT_AS, TAG_PEER, TAG_TLS, TAG_TLS_POLICY, TAG_TLS_REASON, TAG_ATTEMPT, \
-        TAG_CODE, TAG_ENHANCED, TAG_TEXT
+        TAG_CODE, TAG_ENHANCED, TAG_TEXT, TAG_CLASS, TAG_ABOUT
 /* client and account: of a message that was never in the queue */
 #define SHOWN_FAILURE SHOWN_ATTEMPT, TAG_DELAY, TAG_SENDER, TAG_CLIENT, TAG_ACCOUNT
 #define SHOWN_TRUST TAG_TRUST, TAG_AUTHOR, TAG_STORY

@@ -75,6 +75,8 @@ struct mail_event {
     uint64_t attempt;            /* 1 for the first */
     uint64_t code;               /* of the reply; 0: none */
     struct bytes enhanced, text; /* of the reply, or this server's own reason */
+    struct bytes reply_class;    /* class of a peer's reply: "mailbox_full" (core/reply/reply_meaning.h) */
+    struct bytes reply_about;    /* whom that reply is about: "recipient" */
     struct bytes step;           /* SMTP step of the attempt: "rcpt" */
     uint64_t mailbox;            /* 1: into a local mailbox */
     uint64_t delay_ms;           /* since the message was accepted */

@@ -126,30 +126,50 @@ static char class_of(const struct dsn_recipient *r)
     return r->code >= 500 ? '5' : '4';
 }
 
-/* Returns the sender's next step for this outcome. */
-static const char *advice_on(const struct dsn_recipient *r)
+/* Returns the sender's next step after a failure whose reply is not known. */
+static const char *hint_on(const struct dsn_recipient *r)
 {
-    bool failed = class_of(r) == '5';
-    bool address = failed && r->enhanced.length > 2 && bytes_starts_nocase(bytes_from(r->enhanced, 1), ".1.");
-    bool size = failed && r->enhanced.length > 2 &&
-                (bytes_is(bytes_from(r->enhanced, 1), ".3.4") ||
-                 bytes_is(bytes_from(r->enhanced, 1), ".2.3"));
+    struct bytes detail = r->enhanced.length > 1 ? bytes_from(r->enhanced, 1) : bytes_none();
+    if (class_of(r) == '5' && bytes_starts_nocase(detail, ".1."))
+        return "Check the address for typing errors, and send the message again.";
+    if (class_of(r) == '5' && (bytes_is(detail, ".3.4") || bytes_is(detail, ".2.3")))
+        return "Send a smaller message, or a link to the attached files.";
+    return "Contact the recipient in another way, or ask the recipient's mail administrator.";
+}
+
+/* Ends the advice on a delay: until when, and what comes then. */
+static void add_delay(struct buffer *out, const struct dsn *dsn)
+{
+    if (dsn->expires_ms != 0) {
+        buffer_add_text(out, " until ");
+        date_add(out, dsn->expires_ms);
+    }
+    buffer_add_text(out, ". If they do not succeed, another report will tell you.");
+}
+
+/* Appends what the reply means, and the sender's next step. */
+static void add_advice(struct dsn_writer *w, const struct dsn_recipient *r)
+{
+    struct buffer advice = {0};
+    bool failed = r->action == DSN_FAILED || r->action == DSN_DELAYED;
+    if (failed && r->meaning != NULL)
+        buffer_add_format(&advice, "%s ", r->meaning->reason);
     switch (r->action) {
     case DSN_FAILED:
-        return address ? "No further attempts will be made. Check the address for typing errors, and send "
-                         "the message again."
-               : size ? "No further attempts will be made. Send a smaller message, or a link to the attached "
-                        "files."
-                      : "No further attempts will be made. Contact the recipient in another way, or ask the "
-                        "recipient's mail administrator.";
+        buffer_add_format(&advice, "No further attempts will be made. %s",
+                          r->meaning != NULL ? r->meaning->sender_hint : hint_on(r));
+        break;
     case DSN_DELAYED:
-        return "You do not need to do anything, and please do not resend the message: delivery attempts "
-               "continue";
+        buffer_add_text(&advice, "You do not need to do anything, and please do not resend the message: "
+                                 "delivery attempts continue");
+        add_delay(&advice, w->dsn);
+        break;
     case DSN_DELIVERED:
     case DSN_RELAYED:
-    case DSN_EXPANDED: return "You requested this report; no action is required.";
+    case DSN_EXPANDED: buffer_add_text(&advice, "You requested this report; no action is required."); break;
     }
-    return "";
+    add_wrapped(w->out, buffer_bytes(&advice), "", false);
+    buffer_free(&advice);
 }
 
 static bool reads_alike(const struct dsn_recipient *a, const struct dsn_recipient *b)
@@ -168,16 +188,6 @@ static bool is_told_already(const struct dsn *dsn, size_t which)
         if (tells_of(dsn, i) && reads_alike(&dsn->recipients[i], &dsn->recipients[which]))
             return true;
     return false;
-}
-
-/* Ends the advice on a delay: until when, and what comes then. */
-static void add_delay(struct buffer *out, const struct dsn *dsn)
-{
-    if (dsn->expires_ms != 0) {
-        buffer_add_text(out, " until ");
-        date_add(out, dsn->expires_ms);
-    }
-    buffer_add_text(out, ". If they do not succeed, another report will tell you.");
 }
 
 /* Appends the outcome for one recipient as a sentence. */
@@ -200,12 +210,7 @@ static void add_sentence(struct dsn_writer *w, const struct dsn_recipient *r)
     if (said.length > 0)
         add_wrapped(w->out, buffer_bytes(&said), "    ", w->utf8);
     buffer_free(&said);
-    struct buffer advice = {0};
-    buffer_add_text(&advice, advice_on(r));
-    if (r->action == DSN_DELAYED)
-        add_delay(&advice, w->dsn);
-    add_wrapped(w->out, buffer_bytes(&advice), "", false);
-    buffer_free(&advice);
+    add_advice(w, r);
 }
 
 static void add_words(struct dsn_writer *w)

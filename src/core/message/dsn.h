@@ -12,6 +12,7 @@
 #define MAILBOAT_CORE_MESSAGE_DSN_H
 
 #include "base/buffer.h"
+#include "core/reply/reply_meaning.h"
 #include "core/smtp/envelope.h"
 
 enum { DSN_RETURNED_MAX = 16 * 1024 }; /* octets of the message that a report returns */
@@ -21,10 +22,11 @@ enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPAN
 struct dsn_recipient {
     const struct recipient *recipient;
     enum dsn_action action;
-    struct bytes enhanced; /* "5.1.1" as the peer or this server gave it; empty: none */
-    uint32_t code;         /* of the peer's reply; 0: none */
-    struct bytes text;     /* its text, or this server's reason */
-    struct bytes peer;     /* source of the text; empty: no server reached */
+    struct bytes enhanced;               /* "5.1.1" as the peer or this server gave it; empty: none */
+    uint32_t code;                       /* of the peer's reply; 0: none */
+    struct bytes text;                   /* its text, or this server's reason */
+    struct bytes peer;                   /* source of the text; empty: no server reached */
+    const struct reply_meaning *meaning; /* of the peer's reply; NULL: unknown */
 };
 
 struct dsn {

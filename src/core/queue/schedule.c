@@ -19,12 +19,13 @@ uint64_t schedule_delay_ms(const struct schedule_retry *retry, uint32_t attempts
     return delay < 1.0 ? 1 : (uint64_t)delay;
 }
 
-uint64_t schedule_due_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random,
-                         uint64_t now_ms, uint64_t expires_ms)
+uint64_t schedule_due_ms(uint64_t delay_ms, uint64_t now_ms, uint64_t expires_ms)
 {
-    uint64_t due_ms = now_ms + schedule_delay_ms(retry, attempts, random);
+    uint64_t due_ms = now_ms + delay_ms;
     return expires_ms > now_ms && due_ms > expires_ms ? expires_ms : due_ms;
 }
+
+/* ---- after a reply ---- */
 
 /* Parses "300 seconds", "5 minutes", "00:05:00" into seconds; 0 if absent. */
 static uint64_t said_seconds(struct bytes text)
@@ -42,26 +43,60 @@ static uint64_t said_seconds(struct bytes text)
             return number;
         if (digits > 0 && bytes_starts_nocase(rest, "min"))
             return number * 60;
+        if (digits > 0 && bytes_starts_nocase(rest, "hour"))
+            return number * 3600;
         digits = 0;
     }
     return 0;
 }
 
-uint64_t schedule_greylist_ms(uint32_t attempts, uint32_t code, struct bytes text)
+/* Returns the delay before an early second attempt; 0: none. */
+static uint64_t early_ms(uint32_t attempts, const struct reply_meaning *meaning, uint64_t named_ms)
 {
-    static const char *const words[] = {"greylist",  "graylist",  "grey-list",
-                                        "gray-list", "grey list", "postgrey"};
-    bool says_so = false;
-    if (attempts != 1 || (code != 450 && code != 451 && code != 452 && code != 421))
+    if (attempts != 1 || (meaning->class != CLASS_GREYLIST && meaning->class != CLASS_SYSTEM) ||
+        named_ms > SCHEDULE_GREYLIST_MAX_MS)
         return 0;
-    for (size_t at = 0; at < text.length && !says_so; at++)
-        for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
-            says_so = says_so || bytes_starts_nocase(bytes_from(text, at), words[i]);
-    uint64_t wait_ms = said_seconds(text) * 1000;
-    if (wait_ms > SCHEDULE_GREYLIST_MAX_MS)
-        return 0;
-    /* tolerance for clock differences */
-    return wait_ms > 0 ? wait_ms + 5000 : says_so ? SCHEDULE_GREYLIST_MS : 0;
+    if (named_ms > 0)
+        return (named_ms < SCHEDULE_GREYLIST_MIN_MS ? SCHEDULE_GREYLIST_MIN_MS : named_ms) +
+               5000; /* tolerance for clock differences */
+    return meaning->class == CLASS_GREYLIST ? SCHEDULE_GREYLIST_MS : 0;
+}
+
+/* Returns how the usual delay is multiplied. A temporary reply without hope is as one that takes long. */
+static uint64_t multiple_of(const struct reply_meaning *meaning)
+{
+    switch (meaning->retry) {
+    case REPLY_RETRY_SOON: return 1;
+    case REPLY_RETRY_NO:
+    case REPLY_RETRY_SLOWLY:
+    case REPLY_RETRY_SLOW_DOWN:
+    case REPLY_RETRY_STOP:
+    case REPLY_RETRY_OTHER_SOURCE: break;
+    }
+    return SCHEDULE_SLOWLY;
+}
+
+static struct schedule_retry slowed(const struct schedule_retry *retry, uint64_t times)
+{
+    struct schedule_retry slow = *retry;
+    slow.first_ms = retry->first_ms <= retry->max_ms / times ? retry->first_ms * times : retry->max_ms;
+    return slow;
+}
+
+uint64_t schedule_reply_delay_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random,
+                                 const struct schedule_reply *reply)
+{
+    if (reply->meaning == NULL)
+        return schedule_delay_ms(retry, attempts, random);
+    struct schedule_retry slow = slowed(retry, multiple_of(reply->meaning));
+    uint64_t delay_ms = schedule_delay_ms(&slow, attempts, random);
+    uint64_t named_ms = said_seconds(reply->text) * 1000;
+    uint64_t sooner_ms = early_ms(attempts, reply->meaning, named_ms);
+    if (sooner_ms > 0)
+        return sooner_ms < delay_ms ? sooner_ms : delay_ms;
+    if (named_ms > SCHEDULE_NAMED_MAX_MS)
+        named_ms = SCHEDULE_NAMED_MAX_MS;
+    return named_ms > delay_ms ? named_ms : delay_ms;
 }
 
 bool schedule_is_over(uint64_t expires_ms, uint64_t due_ms, uint64_t now_ms)
@@ -282,14 +317,19 @@ void schedule_started(struct schedule *schedule, struct schedule_destination *de
     place(schedule, destination);
 }
 
-/* Grows by one when as many succeeded as the limit allows: doubles per round at first, like TCP's window. */
+/* Grows by one when as many succeeded as the limit allows: doubles per round at first, like TCP's window;
+ * slowly after a rate limit, up to what was allowed at first. */
 static void grow(struct schedule_destination *d)
 {
+    uint32_t needed = d->limit < SCHEDULE_CONCURRENCY_FIRST ? 1 : d->limit;
     d->failures = 0;
-    if (++d->good < (d->limit < SCHEDULE_CONCURRENCY_FIRST ? 1 : d->limit) || d->limit >= d->most)
+    if (d->slow)
+        needed *= SCHEDULE_SLOW_GROWTH;
+    if (++d->good < needed || d->limit >= d->most)
         return;
     d->limit++;
     d->good = 0;
+    d->slow = d->slow && d->limit < SCHEDULE_CONCURRENCY_FIRST;
 }
 
 /* Once for all deliveries in progress: their failures have the same cause. */
@@ -300,17 +340,51 @@ static void shrink(struct schedule_destination *d)
     d->passing = d->in_progress;
 }
 
+static uint32_t failed_again(uint32_t failures)
+{
+    uint32_t count = schedule_failure_count(failures);
+    return count < SCHEDULE_REFUSED - 1 ? count + 1 : count;
+}
+
+/* Defers the destination; afterwards one delivery probes it. */
+static void back_off(struct schedule_destination *d, const struct schedule_retry *retry, uint64_t now_ms,
+                     uint64_t random)
+{
+    d->limit = 1;
+    d->until_ms = now_ms + schedule_delay_ms(retry,
+                                             schedule_failure_count(d->failures) - SCHEDULE_FAILURES_MAX + 1,
+                                             random);
+}
+
 /* True if the limit of failures was reached. */
 static bool fail(struct schedule *schedule, struct schedule_destination *d, uint64_t now_ms, uint64_t random)
 {
     if (d->until_ms != 0)
         return false; /* started before the backoff: already counted */
-    d->failures++;
+    d->failures = failed_again(d->failures);
     if (d->failures < SCHEDULE_FAILURES_MAX)
         return false;
-    d->limit = 1;
-    d->until_ms = now_ms +
-                  schedule_delay_ms(&schedule->retry, d->failures - SCHEDULE_FAILURES_MAX + 1, random);
+    back_off(d, &schedule->retry, now_ms, random);
+    return true;
+}
+
+/* A reply that concerns all mail of this server. One delivery at a time was allowed and is too many, or
+ * none is wanted: true, and the destination is deferred immediately; longer each time. */
+static bool restrain(struct schedule *schedule, struct schedule_destination *d, enum schedule_news news,
+                     uint64_t now_ms, uint64_t random)
+{
+    struct schedule_retry slow = slowed(&schedule->retry, SCHEDULE_SLOWLY);
+    d->slow = true;
+    if (news == SCHEDULE_LIMITED && d->limit > 1) {
+        shrink(d);
+        return false;
+    }
+    d->failures = failed_again(d->failures);
+    if (d->failures < SCHEDULE_FAILURES_MAX)
+        d->failures = SCHEDULE_FAILURES_MAX;
+    d->failures |= SCHEDULE_REFUSED;
+    back_off(d, news == SCHEDULE_LIMITED ? &schedule->retry : &slow, now_ms, random);
+    d->passing = d->in_progress;
     return true;
 }
 
@@ -325,7 +399,10 @@ bool schedule_ended(struct schedule *schedule, struct schedule_destination *dest
         destination->passing--;
     if (news == SCHEDULE_ANSWERED)
         grow(destination);
-    else if (news != SCHEDULE_UNKNOWN && destination->transport == SCHEDULE_AWAY) {
+    else if (news == SCHEDULE_LIMITED || news == SCHEDULE_REJECTED) {
+        if (!passing && destination->until_ms == 0 && destination->transport == SCHEDULE_AWAY)
+            backs_off = restrain(schedule, destination, news, now_ms, random);
+    } else if (news != SCHEDULE_UNKNOWN && destination->transport == SCHEDULE_AWAY) {
         bool alone = destination->in_progress == 0; /* then other senders keep it busy */
         if (!passing && destination->until_ms == 0)
             shrink(destination);
@@ -339,6 +416,7 @@ void schedule_reset_failures(struct schedule *schedule, struct schedule_destinat
 {
     destination->failures = 0;
     destination->until_ms = 0;
+    destination->slow = false;
     destination->limit = first_limit(destination);
     place(schedule, destination);
 }

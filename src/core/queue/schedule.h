@@ -8,13 +8,17 @@
  * then schedule_next() as long as it returns one; schedule_started() and schedule_ended() frame each
  * delivery. Destinations take turns, so that a long queue for one destination, or an unreachable one,
  * never delays others. A destination whose connections fail is deferred as a whole: 100,000 messages for
- * one dead host are not each attempted. A busy one (421) gets fewer concurrent deliveries; one with a rate
- * limit gets its messages one by one: schedule_wake() at the time of schedule_wake_ms().
+ * one dead host are not each attempted. A busy one (421) gets fewer concurrent deliveries, and so does one
+ * that limits the rate of this server's mail; where one delivery at a time is still too many, it is deferred,
+ * and longer each time. One that rejects this server's address is deferred immediately, and then gets one
+ * delivery to probe. One with a configured rate gets its messages one by one: schedule_wake() at the time
+ * of schedule_wake_ms().
  */
 #ifndef MAILBOAT_CORE_QUEUE_SCHEDULE_H
 #define MAILBOAT_CORE_QUEUE_SCHEDULE_H
 
 #include "base/map.h"
+#include "core/reply/reply_meaning.h"
 
 enum schedule_limit {
     SCHEDULE_CONCURRENCY_FIRST = 5, /* concurrent deliveries to a new destination */
@@ -24,11 +28,16 @@ enum schedule_limit {
     SCHEDULE_LOCAL_MAX = 100,      /* into local mailboxes */
     SCHEDULE_AWAY_MAX = 10000,     /* to all other destinations together */
     SCHEDULE_FAILURES_MAX = 5,     /* consecutive failed connections before a destination is deferred */
+    SCHEDULE_REFUSED = 1 << 16,    /* added to `failures`: the last was a reply, LIMITED or REJECTED */
     SCHEDULE_JITTER_PERCENT = 10,  /* of a delay, plus or minus */
     /* for a greylisting server that names no time: most accept after a minute */
     SCHEDULE_GREYLIST_MS = 70 * 1000,
-    SCHEDULE_GREYLIST_MAX_MS = 15 * 60 * 1000, /* limit of the time that it names */
-    SCHEDULE_GRACE_MS = 5 * 60 * 1000,         /* time allowed for the last attempt after expiry */
+    SCHEDULE_GREYLIST_MIN_MS = 60 * 1000, /* limits of the time that it names */
+    SCHEDULE_GREYLIST_MAX_MS = 15 * 60 * 1000,
+    SCHEDULE_NAMED_MAX_MS = 24 * 60 * 60 * 1000, /* by which a named time lengthens a delay */
+    SCHEDULE_SLOWLY = 6,      /* times the usual delay, where a reply will not pass soon: 30 minutes for 5 */
+    SCHEDULE_SLOW_GROWTH = 5, /* times the successes before a limit grows again after a rate limit */
+    SCHEDULE_GRACE_MS = 5 * 60 * 1000, /* time allowed for the last attempt after expiry */
 };
 
 /* Transports, with separate concurrency limits. LOOKUP is for the queue's own reports, whose recipients
@@ -44,12 +53,19 @@ struct schedule_retry {
  * together. */
 uint64_t schedule_delay_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random);
 /* Returns the due time: never after a future expiry, so that a last attempt is made then. */
-uint64_t schedule_due_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random,
-                         uint64_t now_ms, uint64_t expires_ms);
+uint64_t schedule_due_ms(uint64_t delay_ms, uint64_t now_ms, uint64_t expires_ms);
 
-/* Returns the retry time for greylisting (RFC 6647): a first 4xx that mentions it, or names a time to
- * wait; 0: an ordinary failure. */
-uint64_t schedule_greylist_ms(uint32_t attempts, uint32_t code, struct bytes text);
+/* The reply that deferred a recipient. */
+struct schedule_reply {
+    const struct reply_meaning *meaning; /* NULL: there was none */
+    struct bytes text;                   /* it may name a time to wait */
+};
+/* Returns the delay after failed attempt number `attempts`, which `reply` ended. Greylisting (RFC 6647), or
+ * a fault that names a time, gets an early second attempt; a reply that will not pass soon multiplies the
+ * delay by SCHEDULE_SLOWLY; a time that any reply names can lengthen the delay, up to SCHEDULE_NAMED_MAX_MS.
+ */
+uint64_t schedule_reply_delay_ms(const struct schedule_retry *retry, uint32_t attempts, uint64_t random,
+                                 const struct schedule_reply *reply);
 
 /* True if a recipient has expired. One that was due after its expiry still gets that attempt: it was held
  * by an operator until then, or an operator requested a retry. */
@@ -85,12 +101,13 @@ struct schedule_destination {
     /* deliveries that started before the limit shrank: their failures have the same cause */
     uint32_t passing;
     uint32_t in_progress;
-    uint32_t good;                                /* successes since the limit last changed */
-    uint32_t failures;                            /* consecutive failed connections */
-    uint64_t until_ms;                            /* deferred until then; 0: not deferred */
-    uint32_t turns;                               /* deliveries started since it entered */
-    bool wanting;                                 /* something is due */
-    bool in_ring, paced;                          /* paced: waits for its rate limit */
+    uint32_t good;       /* successes since the limit last changed */
+    uint32_t failures;   /* consecutive failed connections or refusals, and perhaps SCHEDULE_REFUSED */
+    bool slow;           /* its limit grows slowly, after a rate limit */
+    uint64_t until_ms;   /* deferred until then; 0: not deferred */
+    uint32_t turns;      /* deliveries started since it entered */
+    bool wanting;        /* something is due */
+    bool in_ring, paced; /* paced: waits for its rate limit */
     struct schedule_destination *next, *previous; /* in the ring of its transport */
     struct schedule_destination *paced_next;
 };
@@ -132,6 +149,8 @@ enum schedule_news {
     SCHEDULE_BUSY,        /* the server is overloaded: 421, or rejected at the greeting */
     SCHEDULE_UNREACHABLE, /* no connection, or it ended before the message */
     SCHEDULE_UNKNOWN,     /* unknown: our own process ended */
+    SCHEDULE_LIMITED,     /* a reply: too much mail from this server */
+    SCHEDULE_REJECTED,    /* a reply: no mail from this server's address */
 };
 void schedule_started(struct schedule *schedule, struct schedule_destination *destination, uint64_t now_ms);
 /* True if the destination has just been deferred, until destination->until_ms. */
@@ -140,6 +159,12 @@ bool schedule_ended(struct schedule *schedule, struct schedule_destination *dest
 /* Returns when a rate limit allows the next start; 0: none waits for that. */
 uint64_t schedule_wake_ms(const struct schedule *schedule);
 void schedule_wake(struct schedule *schedule, uint64_t now_ms);
+/* Returns the number in `failures`, without SCHEDULE_REFUSED. */
+static inline uint32_t schedule_failure_count(uint32_t failures)
+{
+    return failures & (SCHEDULE_REFUSED - 1);
+}
+
 /* Clears the failures, on an operator's retry. */
 void schedule_reset_failures(struct schedule *schedule, struct schedule_destination *destination);
 

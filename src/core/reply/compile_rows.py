@@ -322,10 +322,10 @@ def write_conditions(out, rows):
         suppress = row.get("suppress", "never")
         if row["sure"] == "C":
             suppress = "never"  # a row that rests on general knowledge suppresses nobody
-        texts.append("{{%s, %d, %d, %d, %d, %s, %s, %s}, %d, %d, %d, %d, %d, %d, %s}" % (
+        texts.append("{{%s, %d, %d, %d, %d, %s, %s, %s, %s}, %d, %d, %d, %d, %d, %d, %s}" % (
             quoted(row["id"]), index(row["class"], CLASSES, "class", row), index(row["about"], ABOUTS, "about", row),
             index(row["retry"], RETRIES, "retry", row), index(suppress, SUPPRESSES, "suppress", row),
-            quoted(row["reason"]), quoted(row["sender"]), quoted(row["operator"]),
+            "true" if row["sure"] == "A" else "false", quoted(row["reason"]), quoted(row["sender"]), quoted(row["operator"]),
             first[0], len(codes) - first[0], first[1], len(statuses) - first[1], first[2], len(peers) - first[2],
             "true" if row.get("text") else "false"))
     out.array("struct reply_code_range", "codes", codes)

@@ -18,31 +18,31 @@ enum reply_limit_of_meaning { REPLY_OWN_MAX = 6 }; /* names of a transaction tha
 
 /* These orders are those of compile_rows.py and of the names. */
 enum reply_class {
-    REPLY_NO_SUCH_USER,     /* no such mailbox */
-    REPLY_DISABLED,         /* the mailbox is disabled */
-    REPLY_INACTIVE,         /* it has been unused for a long time */
-    REPLY_BAD_ADDRESS,      /* the syntax of the address is not accepted */
-    REPLY_BAD_DOMAIN,       /* the domain does not accept mail */
-    REPLY_MAILBOX_FULL,     /* */
-    REPLY_RECIPIENT_POLICY, /* the recipient or their organization rejects this sender */
-    REPLY_AUTH,             /* SPF, DKIM or DMARC missing or failing */
-    REPLY_REPUTATION,       /* the receiver's own rating */
-    REPLY_RBL,              /* a DNS block list */
-    REPLY_RATE,             /* too much, too fast, too many connections or recipients */
-    REPLY_GREYLIST,         /* unknown sender: retry later */
-    REPLY_SPAM,             /* the content */
-    REPLY_VIRUS,            /* malware or a forbidden file */
-    REPLY_FORMAT,           /* the message is malformed (RFC 5322) */
-    REPLY_SIZE,             /* the message is too large */
-    REPLY_TLS,              /* encryption required or failed */
-    REPLY_DNS,              /* reverse DNS, EHLO name, or the sender's domain does not resolve */
-    REPLY_RELAY,            /* not responsible for the domain */
-    REPLY_LOGIN,            /* credentials, or an account that may not send */
-    REPLY_PROTOCOL,         /* the two servers misunderstood each other */
-    REPLY_SYSTEM,           /* a fault or shortage at the receiver */
-    REPLY_LOOP,             /* mail loop */
-    REPLY_POLICY,           /* rejected without a reason */
-    REPLY_CLASSES
+    CLASS_NO_SUCH_USER,     /* no such mailbox */
+    CLASS_DISABLED,         /* the mailbox is disabled */
+    CLASS_INACTIVE,         /* it has been unused for a long time */
+    CLASS_BAD_ADDRESS,      /* the syntax of the address is not accepted */
+    CLASS_BAD_DOMAIN,       /* the domain does not accept mail */
+    CLASS_MAILBOX_FULL,     /* */
+    CLASS_RECIPIENT_POLICY, /* the recipient or their organization rejects this sender */
+    CLASS_AUTH,             /* SPF, DKIM or DMARC missing or failing */
+    CLASS_REPUTATION,       /* the receiver's own rating */
+    CLASS_RBL,              /* a DNS block list */
+    CLASS_RATE,             /* too much, too fast, too many connections or recipients */
+    CLASS_GREYLIST,         /* unknown sender: retry later */
+    CLASS_SPAM,             /* the content */
+    CLASS_VIRUS,            /* malware or a forbidden file */
+    CLASS_FORMAT,           /* the message is malformed (RFC 5322) */
+    CLASS_SIZE,             /* the message is too large */
+    CLASS_TLS,              /* encryption required or failed */
+    CLASS_DNS,              /* reverse DNS, EHLO name, or the sender's domain does not resolve */
+    CLASS_RELAY,            /* not responsible for the domain */
+    CLASS_LOGIN,            /* credentials, or an account that may not send */
+    CLASS_PROTOCOL,         /* the two servers misunderstood each other */
+    CLASS_SYSTEM,           /* a fault or shortage at the receiver */
+    CLASS_LOOP,             /* mail loop */
+    CLASS_POLICY,           /* rejected without a reason */
+    CLASS_COUNT
 };
 
 enum reply_about {
@@ -77,6 +77,7 @@ struct reply_meaning {
     enum reply_about about;
     enum reply_retry retry;
     enum reply_suppress suppress; /* before the guards of reply_meaning_suppress() */
+    bool sure;                    /* by the receiver's own page or source, or by several collections */
     const char *reason;
     const char *sender_hint, *operator_hint;
 };

@@ -20,7 +20,7 @@
  *   destination  one for each name under which recipients wait: the earliest
  *                time at which it is worth a look. Never later than the first
  *                due recipient, unless the destination itself is put off
- *                because nobody answers there (`failures`).
+ *                because nobody answers there, or it refuses (`failures`).
  *   note         what the queue wants to remember about itself
  *   events       what the batches told of, one row per batch, written with the batch
  *                that they tell of (core/event/mail_event.h): what is stored and
@@ -141,7 +141,7 @@ struct store_page {
 
 struct store_destination {
     uint64_t due_ms;
-    uint32_t failures; /* consecutive failed connections */
+    uint32_t failures; /* consecutive failed connections or refusals, as the schedule counts them */
     size_t name_length;
     char name[STORE_DESTINATION_MAX];
 };
