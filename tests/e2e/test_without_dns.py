@@ -132,6 +132,7 @@ def test_the_recipients_domain_is_not_blamed_and_a_new_resolv_conf_is_read(tmp_p
         listed = json.loads(server.cli("queue", "list", "--json").stdout)
         shown = server.cli("explain", listed[0]["id"]).stdout
         assert "192.0.2.4" in shown and "recipient's domain" not in shown
+        assert "warning: no DKIM key signs for example.test: Gmail" in shown
         resolv_conf.write_text(works)
         server.wait_log("resolvers_changed", "192.0.2.2")
         server.cli("queue", "retry", "all")

@@ -7,6 +7,7 @@
 #include "base/count.h"
 #include "cli/options.h"
 #include "cli/queue/format.h"
+#include "cli/queue/key_warning.h"
 #include "cli/queue/last_reply.h"
 #include "cli/queue/queue.h"
 #include "cli/queue/recipient_wait.h"
@@ -117,6 +118,15 @@ static void print_meaning(const struct explanation *explanation, const struct st
     buffer_free(&words);
 }
 
+static void print_key_warning(const struct explanation *explanation, const struct store_recipient *r)
+{
+    struct buffer words = {0};
+    key_warning_add(&words, explanation->view.config, &explanation->message, r);
+    if (words.length > 0)
+        printf("    warning: %s\n", buffer_text(&words));
+    buffer_free(&words);
+}
+
 static void add_wait(struct buffer *out, struct recipient_wait *wait, struct explanation *explanation,
                      const struct store_recipient *r)
 {
@@ -157,6 +167,7 @@ static void print_recipient(struct explanation *explanation, const struct store_
     for (size_t i = 0; i < kept; i++)
         print_attempt(&attempts[i], number + (uint32_t)i);
     print_meaning(explanation, r);
+    print_key_warning(explanation, r);
     add_wait(&sentence, &wait, explanation, r);
     fputs("    next: ", stdout);
     format_print(buffer_bytes(&sentence));
@@ -184,19 +195,21 @@ static void print_recipient_as_json(struct explanation *explanation, const struc
     struct attempt_record attempts[STORE_ATTEMPTS_MAX];
     struct arena arena = {0};
     struct recipient_wait wait;
-    struct buffer sentence = {0};
+    struct buffer sentence = {0}, warning = {0};
     size_t kept = store_attempts(explanation->view.store, explanation->message.id, r->number, &arena,
                                  attempts);
     add_wait(&sentence, &wait, explanation, r);
+    key_warning_add(&warning, explanation->view.config, &explanation->message, r);
     format_print_json(json_pack(
-        "{s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:s, s:I, s:o}", "address", format_json(r->recipient.address),
-        "original", format_json(r->recipient.original), "sent_as", format_json(r->recipient.sent_as),
-        "destination", format_json(r->destination), "attempts", (json_int_t)r->attempts, "history",
-        attempts_as_json(attempts, kept, first_number(r, kept)), "meaning",
-        last_reply_json(last_reply_meaning(&explanation->view, &explanation->message, r)), "state",
-        recipient_wait_name(wait.why), "next_ms", (json_int_t)wait.next_ms, "why",
-        format_json(buffer_bytes(&sentence))));
+        "{s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:s, s:I, s:o}", "address",
+        format_json(r->recipient.address), "original", format_json(r->recipient.original), "sent_as",
+        format_json(r->recipient.sent_as), "destination", format_json(r->destination), "attempts",
+        (json_int_t)r->attempts, "history", attempts_as_json(attempts, kept, first_number(r, kept)),
+        "meaning", last_reply_json(last_reply_meaning(&explanation->view, &explanation->message, r)),
+        "warning", format_json(buffer_bytes(&warning)), "state", recipient_wait_name(wait.why), "next_ms",
+        (json_int_t)wait.next_ms, "why", format_json(buffer_bytes(&sentence))));
     buffer_free(&sentence);
+    buffer_free(&warning);
     arena_clear(&arena);
 }
 

@@ -4,8 +4,8 @@
  * of others but questions of relay: its sandbox leaves it no file and no network.
  *
  * sign_keys.c has the keys, read before the sandbox; sign_question.c is one request, answered on a thread.
- * At most SIGN_OPEN_MAX are open; further ones wait in the channel. New keys: a reload starts a successor,
- * which reads them.
+ * At most SIGN_OPEN_MAX are open; further ones wait in the channel. When other keys are active, or at a
+ * reload, a successor reads them (SIGNING_KEYS_VERSION).
  */
 #include <assert.h>
 #include <sysexits.h>
