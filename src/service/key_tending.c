@@ -29,13 +29,19 @@ struct key_wait_facts key_tending_facts(const struct config *config)
     return (struct key_wait_facts){now_s(), config->dkim.rotate_ms / 1000};
 }
 
-/* Returns the user whom private keys belong to: that of `sign`. */
-static struct process_user signing_user(const struct config *config)
+/* Returns the role of the process that signs; PROCESS_SUPERVISOR: there is none. */
+static enum process_role signing_role(void)
 {
-    enum process_role role = PROCESS_SUPERVISOR;
     for (int i = 0; i <= PROCESS_CLI; i++)
         if (strcmp(ipc_role_name((enum process_role)i), "sign") == 0)
-            role = (enum process_role)i;
+            return (enum process_role)i;
+    return PROCESS_SUPERVISOR;
+}
+
+/* Returns the user whom private keys belong to. */
+static struct process_user signing_user(const struct config *config)
+{
+    enum process_role role = signing_role();
     if (role == PROCESS_SUPERVISOR)
         return (struct process_user){geteuid(), getegid(), true};
     return users_of(role, config->user);
@@ -45,6 +51,21 @@ bool key_tending_open(struct signing_keys *keys, const struct config *config, bo
 {
     struct process_user user = signing_user(config);
     return signing_keys_open(keys, config->data_dir, user.uid, user.gid, make, error);
+}
+
+static bool is_former_user(uid_t uid)
+{
+    return uid == 0 || users_is_fallback(uid, signing_role());
+}
+
+bool key_tending_prepare(const struct config *config, struct error *error)
+{
+    struct signing_keys keys;
+    if (!key_tending_open(&keys, config, false, error))
+        return false;
+    signing_keys_adopt(&keys, is_former_user);
+    signing_keys_close(&keys);
+    return true;
 }
 
 /* ---- the domains ---- */
@@ -313,6 +334,8 @@ bool key_tending_run(const struct config *config, const struct key_tending_wish 
     find_wanted(&tending.wanted, config);
     bool makes = tending.wanted.count > 0 && config->dkim.algorithm_count > 0;
     bool done = key_tending_open(&tending.keys, config, makes, error);
+    if (done)
+        signing_keys_adopt(&tending.keys, is_former_user);
     if (done)
         done = tend(&tending, error);
     signing_keys_close(&tending.keys);

@@ -36,6 +36,9 @@ bool key_tending_run(const struct config *config, const struct key_tending_wish 
 
 /* Opens the keys as the starting user; `make`: for changes. */
 bool key_tending_open(struct signing_keys *keys, const struct config *config, bool make, struct error *error);
+/* For the service table (service->prepare): private keys of the user that `sign` had before belong to its
+ * present one: a user that was created since, or root, before there was one. */
+bool key_tending_prepare(const struct config *config, struct error *error);
 /* Makes the keys of a domain that it lacks of the configured algorithms. */
 bool key_tending_make(struct signing_keys *keys, const struct config *config, const char *domain,
                       key_tending_story *tell, void *owner, struct error *error);

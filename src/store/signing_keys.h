@@ -96,6 +96,11 @@ typedef void signing_keys_changer(void *owner, struct stored_key *of, size_t cou
 bool signing_keys_change(struct signing_keys *keys, const char *domain, signing_keys_changer *change,
                          void *owner, struct error *error);
 
+/* Gives private keys of a former user of `sign` to the present one, where `is_former` says so; root only. A
+ * key that cannot be given keeps its fault. */
+typedef bool signing_keys_former(uid_t uid);
+void signing_keys_adopt(struct signing_keys *keys, signing_keys_former *is_former);
+
 /* Parses a .json into all fields but the names; false with a reason. */
 bool signing_keys_parse(struct stored_key *key, struct bytes text, struct error *error);
 /* Appends it. */

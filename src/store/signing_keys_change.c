@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -202,6 +203,47 @@ bool signing_keys_add(struct signing_keys *keys, const char *domain, const char 
     buffer_wipe(&pem);
     buffer_free(&public_key);
     return done;
+}
+
+/* ---- owners ---- */
+
+struct adoption {
+    const struct signing_keys *keys;
+    signing_keys_former *is_former;
+};
+
+/* The file is in a folder of root's, so that no other user can have put it there. */
+static void adopt_file(const struct adoption *adoption, const struct folder *folder, const char *selector)
+{
+    char name[SIGNING_KEYS_NAME_SIZE];
+    struct stat facts;
+    signing_keys_name(name, selector, "pem");
+    int file = folder_file(folder->descriptor, name, O_RDONLY);
+    if (file < 0)
+        return;
+    if (fstat(file, &facts) == 0 && facts.st_uid != adoption->keys->uid &&
+        adoption->is_former(facts.st_uid) && fchown(file, adoption->keys->uid, adoption->keys->gid) == 0)
+        fsync(file);
+    close(file);
+}
+
+static bool adopt(void *owner, const struct stored_key *key)
+{
+    const struct adoption *adoption = owner;
+    struct folder folder;
+    if (key->fault[0] == '\0' || key->selector[0] == '\0' ||
+        !folder_enter(&folder, &adoption->keys->folder, key->domain, 0, FOLDER_TRUSTED, NULL))
+        return true;
+    adopt_file(adoption, &folder, key->selector);
+    folder_close(&folder);
+    return true;
+}
+
+void signing_keys_adopt(struct signing_keys *keys, signing_keys_former *is_former)
+{
+    struct adoption adoption = {keys, is_former};
+    if (geteuid() == 0 && keys->folder.descriptor >= 0)
+        signing_keys_each(keys, NULL, adopt, &adoption, NULL);
 }
 
 /* ---- changes ---- */

@@ -370,6 +370,37 @@ static void test_private_keys_belong_to_the_user_who_signs(void **state)
     buffer_wipe(&pem);
 }
 
+static bool is_eve(uid_t uid)
+{
+    return uid == EVE;
+}
+
+static bool is_nobody(uid_t uid)
+{
+    return false;
+}
+
+static void test_private_keys_of_a_former_user_are_given_to_the_present_one(void **state)
+{
+    enum { PRESENT = 31338 };
+    if (geteuid() != 0)
+        skip();
+    keys.uid = keys.gid = EVE;
+    add("example.org", "s1");
+    add("example.org", "s2");
+    keys.uid = keys.gid = PRESENT;
+    signing_keys_adopt(&keys, is_nobody);
+    look(NULL);
+    assert_non_null(strstr(found[0].fault, "belongs to user 31337"));
+    assert_int_equal(chown(at("keys/example.org/s2.pem"), EVE + 5, 0), 0); /* of somebody else */
+    signing_keys_adopt(&keys, is_eve);
+    look(NULL);
+    assert_string_equal(found[0].fault, "");
+    assert_int_equal(facts_of("keys/example.org/s1.pem").st_uid, PRESENT);
+    assert_int_equal(facts_of("keys/example.org/s1.pem").st_mode & 07777, 0400);
+    assert_non_null(strstr(found[1].fault, "belongs to user 31342"));
+}
+
 static void test_without_a_folder_there_is_no_key(void **state)
 {
     struct signing_keys none;
@@ -463,6 +494,7 @@ int main(void)
         TEST(test_each_fault_is_a_sentence_and_stops_no_other_key),
         TEST(test_a_folder_of_another_user_is_not_entered),
         TEST(test_private_keys_belong_to_the_user_who_signs),
+        TEST(test_private_keys_of_a_former_user_are_given_to_the_present_one),
         TEST(test_without_a_folder_there_is_no_key),
         TEST(test_a_change_waits_for_another_and_says_so),
         TEST(test_a_state_is_read_as_it_was_written),
