@@ -29,41 +29,23 @@ struct key_wait_facts key_tending_facts(const struct config *config)
     return (struct key_wait_facts){now_s(), config->dkim.rotate_ms / 1000};
 }
 
-/* Returns the role of the process that signs; PROCESS_SUPERVISOR: there is none. */
-static enum process_role signing_role(void)
-{
-    for (int i = 0; i <= PROCESS_CLI; i++)
-        if (strcmp(ipc_role_name((enum process_role)i), "sign") == 0)
-            return (enum process_role)i;
-    return PROCESS_SUPERVISOR;
-}
-
-/* Returns the user whom private keys belong to. */
-static struct process_user signing_user(const struct config *config)
-{
-    enum process_role role = signing_role();
-    if (role == PROCESS_SUPERVISOR)
-        return (struct process_user){geteuid(), getegid(), true};
-    return users_of(role, config->user);
-}
-
 bool key_tending_open(struct signing_keys *keys, const struct config *config, bool make, struct error *error)
 {
-    struct process_user user = signing_user(config);
+    struct process_user user = users_of(PROCESS_SIGN, config->user); /* private keys are its own */
     return signing_keys_open(keys, config->data_dir, user.uid, user.gid, make, error);
 }
 
 static bool is_former_user(uid_t uid)
 {
-    return uid == 0 || users_is_fallback(uid, signing_role());
+    return uid == 0 || users_is_fallback(uid, PROCESS_SIGN);
 }
 
 bool key_tending_prepare(const struct config *config, struct error *error)
 {
     struct signing_keys keys;
-    if (!key_tending_open(&keys, config, false, error))
-        return false;
-    signing_keys_adopt(&keys, is_former_user);
+    struct error unreadable = {0}; /* the process that signs says so, and mail goes on */
+    if (key_tending_open(&keys, config, false, &unreadable))
+        signing_keys_adopt(&keys, is_former_user);
     signing_keys_close(&keys);
     return true;
 }

@@ -19,7 +19,6 @@
 #include "run/data_dir.h"
 #include "run/users.h"
 #include "service/auth/account_control.h"
-#include "service/key_tending.h"
 #include "service/services.h"
 
 /* ---- senders ---- */
@@ -260,7 +259,6 @@ const struct service auth_service = {
     .socket = AUTH_CONTROL_SOCKET,
     .kept_octets = sizeof(struct auth_kept),
     .prepare = auth_prepare,
-    .tend = key_tending_chore,
     .open = auth_open,
     .open_own = auth_open_own,
     .start = auth_start,

@@ -16,6 +16,7 @@
 #include "io/random.h"
 #include "io/watch.h"
 #include "run/child.h"
+#include "service/key_tending.h"
 #include "service/services.h"
 #include "service/sign/sign_question.h"
 #include "store/signing_keys.h"
@@ -156,6 +157,8 @@ const struct service sign_service = {
     .role = PROCESS_SIGN,
     .stop = STOP_ANSWERERS,
     .keeps = SANDBOX_HAS_THREADS,
+    .prepare = key_tending_prepare,
+    .tend = key_tending_chore,
     .follows = SIGNING_KEYS_VERSION,
     .open = sign_open,
     .start = sign_start,
