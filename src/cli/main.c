@@ -10,21 +10,33 @@
 
 extern const struct command alias_command, checkpassword_command, config_command, demo_command, dkim_command,
     dns_command, doctor_command, domain_command, explain_command, import_command, key_command,
-    mailboxes_command, ports_command, queue_command, reload_command, send_command, sendmail_command,
-    serve_command, settings_command, trust_command, user_command;
+    mailboxes_command, ports_command, queue_command, reload_command, reports_command, send_command,
+    sendmail_command, serve_command, settings_command, trust_command, user_command;
 
 const struct command *const commands[] = {
-    &demo_command,          &doctor_command,
-    &ports_command,         &send_command,
-    &serve_command,         &settings_command,
-    &reload_command,        &config_command,
-    &domain_command,        &dns_command,
-    &dkim_command,          &user_command,
-    &alias_command,         &key_command,
-    &import_command,        &mailboxes_command,
-    &queue_command,         &explain_command,
-    &trust_command,         &sendmail_command,
-    &checkpassword_command, NULL,
+    &demo_command,
+    &doctor_command,
+    &ports_command,
+    &send_command,
+    &serve_command,
+    &settings_command,
+    &reload_command,
+    &config_command,
+    &domain_command,
+    &dns_command,
+    &dkim_command,
+    &user_command,
+    &alias_command,
+    &key_command,
+    &import_command,
+    &mailboxes_command,
+    &queue_command,
+    &explain_command,
+    &trust_command,
+    &reports_command,
+    &sendmail_command,
+    &checkpassword_command,
+    NULL,
 };
 
 static int print_help(void)

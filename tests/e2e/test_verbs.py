@@ -50,7 +50,7 @@ def fitting(arguments):
 
 
 def test_the_tables_are_found():
-    assert set(TABLES) == {"user", "alias", "domain", "key", "queue", "config", "mailboxes", "import", "trust", "dkim"}
+    assert set(TABLES) == {"user", "alias", "domain", "key", "queue", "config", "mailboxes", "import", "trust", "dkim", "reports"}
     assert len(VERBS) >= 32
     for command, (verbs, flags) in TABLES.items():
         for verb, (_, own) in verbs.items():
