@@ -101,20 +101,64 @@ def test_make_install_leaves_users_alone_below_a_destdir(tmp_path):
     assert os.access(before / "usr/lib/mailboat/make-users", os.X_OK) and not (before / "etc").exists()
 
 
-@is_root
-def test_the_package_makes_its_users(tmp_path):
-    """Unpacked, configured by its own script, in a root of its own."""
+@pytest.fixture(scope="module")
+def packages():
+    """The packages of the server and of the client, as `make deb` builds them."""
     if shutil.which("dpkg-deb") is None:
         pytest.skip("no dpkg here")
     done = subprocess.run(["make", "-s", "deb"], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
-    package, = [word for word in done.stdout.split() if "/mailboat_" in word]
+    return [ROOT / next(word for word in done.stdout.split() if f"/{name}_" in word) for name in ("mailboat", "mailboat-client")]
+
+
+@is_root
+def test_the_package_makes_its_users(tmp_path, packages):
+    """Unpacked, configured by its own script, in a root of its own."""
     root = empty_root(tmp_path / "root")
-    subprocess.run(["dpkg-deb", "-x", ROOT / package, root], check=True)
-    subprocess.run(["dpkg-deb", "-e", ROOT / package, tmp_path / "control"], check=True)
+    subprocess.run(["dpkg-deb", "-x", packages[0], root], check=True)
+    subprocess.run(["dpkg-deb", "-e", packages[0], tmp_path / "control"], check=True)
     postinst = subprocess.run([tmp_path / "control/postinst", "configure"], env={**os.environ, "DPKG_ROOT": str(root)}, capture_output=True, text=True)
     assert postinst.returncode == 0, postinst.stderr
     check_made(root)
+
+
+@is_root
+def test_a_package_is_installed_upgraded_removed_and_purged(tmp_path, packages):
+    """By dpkg in a root of its own, without systemd: mail, configuration and users stay, programs and links do not."""
+    root, server, client = empty_root(tmp_path / "root"), *packages
+    for folder in ("info", "updates", "triggers"):
+        (root / "var/lib/dpkg" / folder).mkdir(parents=True)
+    (root / "var/lib/dpkg/status").touch()
+
+    def dpkg(*arguments):
+        done = subprocess.run(["dpkg", f"--root={root}", f"--log={tmp_path}/log", "--force-script-chrootless", "--force-depends", *map(str, arguments)],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def installed(name):
+        done = subprocess.run(["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W", "-f", "${db:Status-Status} ${Version}", name], capture_output=True, text=True)
+        return done.stdout
+
+    dpkg("-i", client)
+    assert (root / "usr/bin/mailboat").exists() and not (root / "usr/sbin").exists() and not (root / "usr/lib/systemd").exists()
+    dpkg("-i", server)  # takes the place of the client
+    assert not installed("mailboat-client").startswith("installed") and (root / "usr/sbin/sendmail").is_symlink()
+    check_made(root)
+    (root / "var/lib/mailboat").mkdir(parents=True)
+    kept = [root / "var/lib/mailboat/mail", root / "etc/mailboat/mailboat.conf", root / "etc/passwd"]
+    for file in kept[:2]:
+        file.write_text("mine\n")
+    before = [file.read_text() for file in kept]
+    subprocess.run(["dpkg-deb", "-R", server, tmp_path / "next"], check=True)
+    control = tmp_path / "next/DEBIAN/control"
+    control.write_text(re.sub(r"(?m)^Version: .*", "Version: 99.0", control.read_text()))
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tmp_path / "next", tmp_path / "next.deb"], check=True, capture_output=True)
+    dpkg("-i", tmp_path / "next.deb")
+    assert installed("mailboat") == "installed 99.0"
+    dpkg("-r", "mailboat")
+    assert not (root / "usr/bin/mailboat").exists() and not (root / "usr/sbin/sendmail").is_symlink()
+    dpkg("-P", "mailboat")
+    assert installed("mailboat").split()[:1] in ([], ["not-installed"]) and [file.read_text() for file in kept] == before
 
 
 # ---- at the start ----
