@@ -67,6 +67,17 @@ static void check_sent(const struct delivery_world *world, struct bytes sent)
            !bytes_starts_nocase(sent, "MAIL"));
 }
 
+/* Signed, left unsigned, or deferred since its key does not work. */
+static void answer_signature(struct delivery_world *world)
+{
+    unsigned choice = choose(&world->choices, 3);
+    INSIST(world->delivery.options.signs);
+    if (choice == 2)
+        delivery_not_signed(&world->delivery, "4.7.5", BYTES("the key does not work"));
+    else
+        delivery_signed(&world->delivery, choice == 0 ? BYTES("DKIM-Signature: v=1\r\n") : bytes_none());
+}
+
 static void take_action(struct delivery_world *world, const struct delivery_action *action)
 {
     struct delivery *delivery = &world->delivery;
@@ -110,6 +121,7 @@ static void take_action(struct delivery_world *world, const struct delivery_acti
                                         (const uint8_t *)"thirty-two octets that prove it.",
                                         (const uint8_t *)"thirty-two octets of a signature");
         break;
+    case DELIVERY_SIGN: answer_signature(world); break;
     case DELIVERY_WANT_CONTENT: delivery_content(delivery, BYTES("Hello\r\n"), ++world->runs % 3 == 0); break;
     case DELIVERY_DONE:
         INSIST(action->result_count == world->envelope.recipient_count);
@@ -185,6 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (choose(&world.choices, 4) == 0) /* whatever is remembered, what is demanded is had */
         tls_fallback_note(&world.fallback, BYTES("a.example.org"), options.port);
+    options.signs = choose(&world.choices, 4) == 0;
     delivery_start(&world.delivery, &options, &world.envelope);
     carry(&world);
     for (unsigned more = 0; more < 3 && delivery_is_open(&world.delivery); more++) {

@@ -183,7 +183,7 @@ static void form_ahead(struct passed_on_world *world, struct content_form form)
     struct bytes left = buffer_bytes(&world->stored);
     unsigned at = choose(&world->choices, 64) + 1;
     content_formed_start(&formed, form);
-    for (; left.length > 0; left = bytes_from(left, at))
+    for (; left.length > 0; left = bytes_from(left, left.length < at ? left.length : at))
         content_formed_add(&formed, &world->formed, bytes_first(left, at));
     content_formed_end(&formed, &world->formed);
     content_formed_free(&formed);

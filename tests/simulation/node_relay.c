@@ -247,7 +247,8 @@ static void perform(struct node_connection *connection, const struct delivery_ac
             end_close(connection->end);
         connection->end = NULL;
         break;
-    case DELIVERY_ASK: /* nobody signs in here */
+    case DELIVERY_ASK:  /* nobody signs in here */
+    case DELIVERY_SIGN: /* options.signs is off */
     case DELIVERY_NOTHING: break;
     case DELIVERY_STARTTLS:
         assert((action->tlsa_count > 0) == (policy_of(connection) == FAR_DANE) &&
