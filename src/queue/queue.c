@@ -124,6 +124,24 @@ static void keep_junk_here(struct envelope *envelope)
     envelope->recipient_count = left;
 }
 
+/* Several users may forward to one address, which gets one copy. */
+static void drop_twins(struct envelope *envelope)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < envelope->recipient_count; i++) {
+        const struct recipient r = envelope->recipients[i];
+        bool is_twin = false;
+        for (size_t k = 0; k < left && !is_twin; k++) {
+            const struct recipient *other = &envelope->recipients[k];
+            is_twin = (r.forwarder.length > 0 || other->forwarder.length > 0) && r.local == other->local &&
+                      r.expands == other->expands && bytes_equal(r.address, other->address);
+        }
+        if (!is_twin)
+            envelope->recipients[left++] = r;
+    }
+    envelope->recipient_count = left;
+}
+
 enum store_verdict queue_accept(struct queue *queue, const struct store_message *given, uint64_t spool,
                                 uint64_t now_ms)
 {
@@ -145,6 +163,8 @@ enum store_verdict queue_accept(struct queue *queue, const struct store_message 
            count * sizeof *message.envelope.recipients);
     if (message.trust.disposition == DISPOSITION_JUNK)
         keep_junk_here(&message.envelope);
+    else
+        drop_twins(&message.envelope);
     count = message.envelope.recipient_count;
     for (size_t i = 0; i < count; i++)
         destinations[i] = destinations_find(queue, &message.envelope.recipients[i], rooms[i]);

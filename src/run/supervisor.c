@@ -321,7 +321,8 @@ static void replace_service(struct supervisor *s, const struct service *service)
 static void look_at_followed(struct supervisor *s)
 {
     for (size_t i = 0; s->services[i] != NULL && s->stage == STAGE_RUNNING; i++)
-        if (chore_has_news(&s->chore, s->services[i], i, &s->data))
+        if (all_are(s, s->services[i], CHILD_RUNNING) && /* a starting one may have read what was before */
+            chore_has_news(&s->chore, s->services[i], i, &s->data))
             replace_service(s, s->services[i]);
 }
 

@@ -238,6 +238,12 @@ static void settle(struct stored_key *of, size_t count, uint64_t at_s)
     }
 }
 
+/* A key that cannot be used takes no other one's place, whatever DNS shows. */
+static bool cannot_follow(const struct stored_key *key)
+{
+    return key->fault[0] != '\0' && (key->state.stage == KEY_PREPARED || key->state.stage == KEY_PUBLISHED);
+}
+
 static void move_domain(void *owner, struct stored_key *of, size_t count)
 {
     struct key_tending *tending = owner;
@@ -246,7 +252,7 @@ static void move_domain(void *owner, struct stored_key *of, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct looked_key *looked = look_of(tending, &of[i]);
         before[i] = of[i].state.stage;
-        if (looked == NULL)
+        if (looked == NULL || cannot_follow(&of[i]))
             continue;
         struct key_look look = looked->look;
         look.now_s = at_s;

@@ -304,12 +304,13 @@ struct resolution {
 static void take_member(struct resolution *r, const struct recipient *from, const struct recipient *member)
 {
     struct recipient target = *member;
-    for (size_t i = 0; i < r->count; i++)
-        if (r->targets[i].local == target.local && bytes_equal(r->targets[i].address, target.address))
-            return;
     target.via = from->via;
     if (from->expands == EXPANDS_USER && !target.local)
         target.forwarder = from->address;
+    for (size_t i = 0; i < r->count; i++)
+        if (r->targets[i].local == target.local && bytes_equal(r->targets[i].address, target.address) &&
+            bytes_equal(r->targets[i].forwarder, target.forwarder))
+            return;
     if (r->count == RESOLVE_TARGETS_MAX)
         r->whole = false;
     else if (target.expands == EXPANDS_NOT)

@@ -72,6 +72,32 @@ static void one_who_keeps_a_copy_has_one(void **state)
     assert_false(next(SCHEDULE_AWAY));
 }
 
+/* Two users forward to the same address: one copy leaves, and each keeps a message for the Junk folder. */
+static void users_who_forward_to_one_address(void **state)
+{
+    for (int junk = 0; junk < 2; junk++) {
+        struct recipient to[] = {{.address = BYTES("both@far.net"), .forwarder = BYTES("carl@here.org")},
+                                 {.address = BYTES("both@far.net"), .forwarder = BYTES("eve@here.org")},
+                                 {.address = BYTES("both@far.net")}};
+        size_t count = junk ? 2 : 3;
+        accept_as(junk ? DISPOSITION_JUNK : DISPOSITION_DELIVER, to, count);
+        assert_int_equal(next(SCHEDULE_LOCAL), junk);
+        if (junk) {
+            assert_int_equal(g.deliver.envelope.recipient_count, 2);
+            assert_true(bytes_is(g.deliver.envelope.recipients[0].address, "carl@here.org"));
+            assert_true(bytes_is(g.deliver.envelope.recipients[1].address, "eve@here.org"));
+            fate(OUTCOME_DELIVERED, STEP_DATA);
+        }
+        assert_int_equal(next(SCHEDULE_AWAY), !junk);
+        if (!junk) {
+            assert_int_equal(g.deliver.envelope.recipient_count, 1);
+            fate(OUTCOME_DELIVERED, STEP_DATA);
+        }
+        commit();
+        assert_int_equal(waiting(), 0);
+    }
+}
+
 /* A forwarding that the queue looks up. */
 static void a_page_of_a_user_stays_here(void **state)
 {
@@ -123,9 +149,13 @@ static void nobody_is_answered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TESTED(a_delivery_says_where_it_belongs),   TESTED(nothing_is_forwarded_for_a_user),
-        TESTED(one_who_keeps_a_copy_has_one),       TESTED(a_page_of_a_user_stays_here),
-        TESTED(senders_of_other_mail_are_answered), TESTED(nobody_is_answered),
+        TESTED(a_delivery_says_where_it_belongs),
+        TESTED(nothing_is_forwarded_for_a_user),
+        TESTED(one_who_keeps_a_copy_has_one),
+        TESTED(users_who_forward_to_one_address),
+        TESTED(a_page_of_a_user_stays_here),
+        TESTED(senders_of_other_mail_are_answered),
+        TESTED(nobody_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,7 +63,8 @@ static bool has_recipient(const struct envelope *envelope, const struct recipien
     for (size_t i = 0; i < envelope->recipient_count; i++)
         if (envelope->recipients[i].local == wanted->local &&
             envelope->recipients[i].expands == wanted->expands &&
-            bytes_equal(envelope->recipients[i].address, wanted->address))
+            bytes_equal(envelope->recipients[i].address, wanted->address) &&
+            bytes_equal(envelope->recipients[i].forwarder, wanted->forwarder))
             return true;
     return false;
 }

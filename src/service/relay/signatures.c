@@ -28,7 +28,8 @@ struct signature {
     uint64_t request; /* at sign; 0: none */
     unsigned tries;
     uint64_t asked_ms;    /* since when an answer is waited for */
-    struct buffer fields; /* once it is known */
+    struct buffer fields; /* once it is known, */
+    uint64_t known_ms;    /* since then */
 };
 
 static void signature_key(char key[40], uint64_t id, struct content_form form)
@@ -66,6 +67,22 @@ static void keep(struct signature *signature)
         signature_free(*place);
     *place = signature;
     signature->stage = SIGNATURE_KNOWN;
+    signature->known_ms = clock_now_ms();
+}
+
+/* True if it is known, and not for so long that other keys may sign now. An old one is forgotten. */
+static bool is_fresh(struct signature *signature)
+{
+    struct signatures *all = signature->all;
+    if (signature->stage != SIGNATURE_KNOWN)
+        return false;
+    if (clock_now_ms() - signature->known_ms < SIGNATURES_KNOWN_MS)
+        return true;
+    for (size_t i = 0; i < SIGNATURES_KNOWN_MAX; i++)
+        if (all->known[i] == signature)
+            all->known[i] = NULL;
+    signature_free(signature);
+    return false;
 }
 
 static void forget_known(struct signatures *all)
@@ -226,7 +243,8 @@ void signatures_answered(struct signatures *all, const struct ipc_sign_answer *a
         finish(signature, &(struct signature_result){.fields = buffer_bytes(&signature->fields)}, true);
         return;
     case SIGN_NO_KEY:
-        note_keyless(all, signature->domain);
+        if (signature->digest.message.author != AUTHOR_SERVER)
+            note_keyless(all, signature->domain);
         send_unsigned(signature);
         return;
     case SIGN_UNFIT:
@@ -239,10 +257,8 @@ void signatures_answered(struct signatures *all, const struct ipc_sign_answer *a
     defer(signature, "4.7.5", "the message could not be signed: the domain's DKIM key cannot be used");
 }
 
-void signatures_peer(struct signatures *all)
+static void ask_unasked(struct signatures *all)
 {
-    forget_keyless(all);
-    forget_known(all);
     for (struct signature *signature = all->first, *next; signature != NULL; signature = next) {
         next = signature->next;
         if (signature->stage == SIGNATURE_ASKING && signature->request == 0)
@@ -250,10 +266,18 @@ void signatures_peer(struct signatures *all)
     }
 }
 
+void signatures_peer(struct signatures *all)
+{
+    forget_keyless(all);
+    forget_known(all);
+    ask_unasked(all);
+}
+
 void signatures_peer_lost(struct signatures *all)
 {
     for (struct signature *signature = all->first; signature != NULL; signature = signature->next)
         signature->request = 0;
+    ask_unasked(all); /* the successor may be here already */
 }
 
 /* ---- hashing ---- */
@@ -278,7 +302,8 @@ static bool hash(struct signature *signature, uint64_t octets_max)
         send_unsigned(signature);
         return true;
     }
-    if (was_header && is_keyless(signature->all, signature->domain)) {
+    if (was_header && digest->message.author != AUTHOR_SERVER && /* a domain above may have a key for it */
+        is_keyless(signature->all, signature->domain)) {
         send_unsigned(signature);
         return true;
     }
@@ -354,11 +379,12 @@ bool signatures_get(struct signatures *all, const struct signature_message *mess
         return true;
     signature_key(key, message->id, form);
     struct signature *signature = map_get(&all->all, bytes_of_text(key));
-    if (signature != NULL && signature->stage == SIGNATURE_KNOWN) {
+    bool was_known = signature != NULL && signature->stage == SIGNATURE_KNOWN;
+    if (was_known && is_fresh(signature)) {
         result->fields = buffer_bytes(&signature->fields);
         return true;
     }
-    if (signature == NULL) {
+    if (signature == NULL || was_known) {
         signature = begin(all, message, form);
         add_hashing(signature);
     }

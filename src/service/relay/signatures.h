@@ -22,6 +22,7 @@
 
 enum signatures_limit {
     SIGNATURES_KNOWN_MAX = 1024,          /* known ones; the oldest goes first */
+    SIGNATURES_KNOWN_MS = 60 * 1000,      /* how long: another key may sign, which sign alone knows */
     SIGNATURES_KEYLESS_MAX = 1024,        /* domains known to have no key */
     SIGNATURES_KEYLESS_MS = 60 * 1000,    /* how long one is known */
     SIGNATURES_TURN_OCTETS = 256 * 1024,  /* hashed per turn of the loop */

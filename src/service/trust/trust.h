@@ -22,7 +22,7 @@ enum trust_limit {
     TRUST_OPEN_MAX = 4096,                /* questions */
     TRUST_OPEN_PER_CLIENT_MAX = 256,      /* of one IPv4 address, or one IPv6 /64 */
     TRUST_OCTETS_MAX = 512 * 1024 * 1024, /* of the memory of all questions: then there is no new one */
-    TRUST_QUESTION_OCTETS_MAX = 8 * 1024 * 1024, /* of one: what DNS has not said by then has failed */
+    TRUST_QUESTION_OCTETS_MAX = 8 * 1024 * 1024, /* of one: then only the policy is still asked of DNS */
     TRUST_BODY_MS = 30 * 60 * 1000,              /* from the header to the digests */
     TRUST_DRAIN_MS = 30 * 1000, /* an old process answers questions for so long, then they are not checked */
     TRUST_CLOCK_BACK_MS = 10 * 1000, /* a jump of the wall clock back that confuses libunbound */

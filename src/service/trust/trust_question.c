@@ -2,8 +2,10 @@
 /* trust_question: one message, from its header to the answer. */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/dns/host.h"
+#include "core/trust/dmarc_record.h"
 #include "core/trust/judgement_story.h"
 #include "io/clock.h"
 #include "service/trust/trust.h"
@@ -96,14 +98,24 @@ static void count_octets(struct trust_question *question)
     question->octets = octets;
 }
 
+/* The sender's policy, and the host's existence, are few questions: they are asked whatever the message. */
+static bool is_of_policy(const struct dns_fact_key *key)
+{
+    return key->type == DNS_CNAME || (key->prefix != NULL && strcmp(key->prefix, DMARC_PREFIX) == 0);
+}
+
+/* What is too much is the sender's doing, so it is as if nothing were there, and no temporary failure, which
+ * would have the message accepted. */
 static bool recall(void *context, struct dns_fact_key key, struct dns_answer *answer)
 {
     struct trust_question *question = context;
     struct trust *trust = question->trust;
     if (answer_cache_get(&trust->cache, key, clock_now_ms(), answer))
         return true;
-    *answer = (struct dns_answer){.status = DNS_SERVER_FAILURE, .unanswered = true};
-    return trust->alive.dead || question->arena.used > TRUST_QUESTION_OCTETS_MAX;
+    bool is_dead = trust->alive.dead, is_too_much = question->arena.used > TRUST_QUESTION_OCTETS_MAX;
+    *answer = is_dead ? (struct dns_answer){.status = DNS_SERVER_FAILURE, .unanswered = true}
+                      : (struct dns_answer){.status = DNS_NO_DATA};
+    return is_dead || (is_too_much && !is_of_policy(&key));
 }
 
 static void remember(void *context, struct dns_fact_key key, const struct dns_answer *answer)
