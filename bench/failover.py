@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a message takes when ports are blocked: Mailboat beside clients
+"""The time that a message takes when ports are blocked: Mailboat beside clients
 that are set to 587, in network namespaces of their own. A client that has
-neither succeeded nor given up after PATIENCE_S seconds is ended."""
+neither succeeded nor given up after PATIENCE_S seconds is stopped."""
 import shutil
 import subprocess
 import sys
@@ -45,7 +45,7 @@ require("nodemailer").createTransport({{host: "{HOST}", port: 587, requireTLS: t
 
 
 def clients(folder, ca):
-    """Name -> command (standard input: a message)."""
+    """Returns name -> command (standard input: a message)."""
     (folder / "by_smtplib.py").write_text(SMTPLIB)
     (folder / "phpmailer.php").write_text(PHPMAILER)
     (folder / "nodemailer.js").write_text(NODEMAILER)
@@ -56,7 +56,7 @@ def clients(folder, ca):
              "Python smtplib": [sys.executable, folder / "by_smtplib.py", ca]}
     if shutil.which("php") and Path("/usr/share/php/libphp-phpmailer/autoload.php").exists():
         found["PHPMailer"] = ["php", folder / "phpmailer.php", ca]
-    modules = ROOT / "build-peers/node/node_modules"  # where the tests have it too
+    modules = ROOT / "build-peers/node/node_modules"  # the tests' own copy
     if not (modules / "nodemailer").is_dir() and shutil.which("npm"):
         modules.parent.mkdir(parents=True, exist_ok=True)
         (modules.parent / "package.json").write_text('{"private": true}\n')
@@ -76,7 +76,7 @@ def mailboat_ms(net, folder, ca, home):
 
 
 def another(net, command):
-    """Milliseconds, or words when it failed or was ended."""
+    """Returns milliseconds, or words if the client failed or was stopped."""
     started = time.monotonic()
     process = subprocess.Popen(["ip", "netns", "exec", net.client, *map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -91,7 +91,7 @@ def another(net, command):
 
 
 def measure_others(figures, net, case, blocked, commands):
-    """One after the other where the way is open; all at once where they only wait."""
+    """Runs the clients one after the other where no port is blocked, and concurrently where they only wait."""
     found = {}
     threads = [threading.Thread(target=lambda name=name: found.update({name: another(net, commands[name])})) for name in commands]
     for thread in threads:
@@ -105,7 +105,7 @@ def measure_others(figures, net, case, blocked, commands):
 
 
 def greeting_ms(net):
-    """From the connection to the server's greeting on 587."""
+    """Returns the time from the connection to the server's greeting on 587."""
     done = subprocess.run(["ip", "netns", "exec", net.client, sys.executable, "-c", GREETING], capture_output=True, text=True, timeout=PATIENCE_S)
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip().splitlines()[-1:])

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measured figures: rows with a column per server, and in it a value per run; and the servers left out, with the reason."""
+"""Measured figures: rows with a column per server that has a value per run; omitted servers with the reason."""
 import json
 import statistics
 from pathlib import Path
 
-AGREE = 0.15  # two runs that differ by less agree
+AGREE = 0.15  # runs agree if they differ by less
 COMPARED = ("mailboat", "postfix")
 RUNS_OF = ("accept", "relay", "submission")
 
 
 class Figures:
     def __init__(self):
-        self.about = {}  # machine, versions, settings: what the page says first
+        self.about = {}  # machine, versions, settings: the start of the page
         self.rows = {}  # (part, case, what) -> {"unit": unit, "values": {column: [value of each run]}}
-        self.left_out = {}  # (part, case) -> {column: why}; case "" is the whole part
+        self.left_out = {}  # (part, case) -> {column: why}; case "": the whole part
 
     def add(self, part, case, what, unit, column, value):
-        """A value is a number; or words, where there can be no number."""
+        """Adds a value: a number, or words where no number is possible."""
         row = self.rows.setdefault((part, case, what), {"unit": unit, "values": {}})
         row["values"].setdefault(column, []).append(value)
 
@@ -24,11 +24,11 @@ class Figures:
         self.left_out.setdefault((part, case), {})[column] = why
 
     def why_left_out(self, part, case, column):
-        """None when it is measured."""
+        """Returns the reason; None if it is measured."""
         return self.left_out.get((part, ""), {}).get(column) or self.left_out.get((part, case), {}).get(column)
 
     def middle(self, part, case, what, column):
-        """The median of the runs; words as they are; None when there is nothing."""
+        """Returns the median of the runs; words unchanged; None without a value."""
         values = self.rows.get((part, case, what), {"values": {}})["values"].get(column, [])
         numbers = [v for v in values if not isinstance(v, str)]
         if numbers:
@@ -36,7 +36,7 @@ class Figures:
         return values[0] if values else None
 
     def doubtful(self):
-        """Rates of Mailboat and Postfix of which no two runs agree within AGREE, as (part, case, column)."""
+        """Returns rates of Mailboat and Postfix of which no two runs agree within AGREE: (part, case, column)."""
         found = []
         for (part, case, what), row in self.rows.items():
             for column in COMPARED if what == "rate" and part in RUNS_OF else ():
@@ -46,7 +46,7 @@ class Figures:
         return found
 
     def runs(self):
-        """The most and the least that any figure has."""
+        """Returns the largest and the smallest number of runs of any figure."""
         counts = [len(values) for (part, _, _), row in self.rows.items() if part in RUNS_OF for values in row["values"].values()]
         return (min(counts), max(counts)) if counts else (0, 0)
 

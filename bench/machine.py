@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine of the measurement, and the versions of other servers."""
+"""Describes the machine of the measurement, and the versions of other servers."""
 import datetime
 import os
 import platform
@@ -35,7 +35,7 @@ def machine(folder):
 
 
 def versions(names):
-    """Of each server; after the run, when all have been fetched."""
+    """Returns the version of each server; called after the run, when all packages have been fetched."""
     found = {name: SERVERS[name].version() for name in names}
     commit = output("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip()
     if commit and "mailboat" in found:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of what was measured: one writer of tables, and the sections in
-the order of reading."""
+"""Writes the page of results: a writer of tables, and the sections in
+reading order."""
 from figures import AGREE
 from loads import SLOW, smtp_source
 from parts import (ACCEPT_CASES, IDLE_CONNECTIONS, IDLE_WARM, LATENCY_CASES, OPENED_SYNCED, RELAY_CASE, RELAY_COLD, RELAY_CONNECTIONS, RELAY_FEWEST,
@@ -8,12 +8,12 @@ from parts import (ACCEPT_CASES, IDLE_CONNECTIONS, IDLE_WARM, LATENCY_CASES, OPE
 from servers import SERVERS
 
 OURS, BESIDE, CEILING = "mailboat", "postfix", "nothing-stored"
-LOAD_QUIET = 0.5  # of the machine before the start
+LOAD_QUIET = 0.5  # load average of the machine before the start
 FAILOVER_CASES = ("open", "587 dropped", "587 and 2525 dropped")
 
 
 def number(value):
-    """Three digits that matter."""
+    """Returns the value with three significant digits."""
     if value is None or isinstance(value, str):
         return value or ""
     if value == 0:
@@ -32,14 +32,14 @@ def ratio(figures, part, case, what, other):
 
 
 def columns_of(figures, part):
-    """The servers that this part has, or would have had."""
+    """Returns the servers that this part has or was to have."""
     there = {c for (p, _, _), row in figures.rows.items() if p == part for c in row["values"]}
     there |= {c for (p, _), columns in figures.left_out.items() if p == part for c in columns}
     return [name for name in SERVERS if name in there]
 
 
 def does_not_sync(figures, name):
-    """A server of mail that said 250 and had asked the disk for nothing, as far as was counted."""
+    """True for a mail server that replied 250 without any counted sync."""
     case = SYNC_CASES[0][0]
     return name != CEILING and figures.middle("syncs", case, "syncs", name) == 0 and figures.middle("syncs", OPENED_SYNCED, "opens", name) == 0
 
@@ -54,7 +54,7 @@ def cell(figures, part, case, what, column):
 
 
 def servers_table(figures, part, rows, more=(), ceiling=True):
-    """rows: (label, case, what). more: (head, cell of (case, what)) besides. Without figures it is nothing."""
+    """Returns the table. rows: (label, case, what). more: further (head, cell of (case, what)). "" without figures."""
     names = columns_of(figures, part)
     compared = [(f"Mailboat / {SERVERS[BESIDE].title}", BESIDE), *[("Mailboat / ceiling", CEILING)] * ceiling]
     compared = [(title, other) for title, other in compared if {OURS, other} <= set(names)]
@@ -65,12 +65,12 @@ def servers_table(figures, part, rows, more=(), ceiling=True):
 
 
 def both(cases, *whats):
-    """A row for each case and each of these figures."""
+    """Returns a row for each case and each of these figures."""
     words = {"rate": "a second", "cpu_us": "CPU each, µs", "p50_ms": "median, ms", "p99_ms": "p99, ms"}
     return [(f"{case}: {words[what]}", case, what) for what in whats for case in cases]
 
 
-# ---- sections: each gives its first words and its table; without a table it is left out ----
+# ---- sections: each returns its first words and its table; without a table it is omitted ----
 
 def accept(figures):
     rows = [(case[0], case[0], "rate") for case in ACCEPT_CASES]
@@ -168,7 +168,7 @@ SECTIONS = [("Accept", accept), ("Accept: CPU a message", accept_cpu), ("How lon
 
 
 def doubts(figures):
-    """Reasons why this page must not stand in the place of an earlier one, as sentences."""
+    """Returns the reasons why this page must not replace an earlier one, as sentences."""
     about = figures.about
     found = []
     if about["load_before"] > LOAD_QUIET:

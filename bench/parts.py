@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured, in this order. ONCE: syncs, memory, failover. IN_TURNS,
-as often as there are runs: limits of the machine, relay, submission, accept
+"""The parts of the measurement, in this order. ONCE: syncs, memory, failover.
+IN_TURNS, repeated in each run: limits of the machine, relay, submission, accept
 and latency; each with one server after the other."""
 import contextlib
 import os
@@ -26,7 +26,7 @@ def case_name(connections, size, kept):
     return f"{connections} connection{'s' * (connections > 1)}, {size}, {'kept' if kept else 'new'}"
 
 
-# name, connections, octets a message, kept
+# name, connections, octets per message, kept
 ACCEPT_CASES = [(case_name(connections, words, kept), connections, size, kept) for size, words in SIZES for kept in (False, True) for connections in (1, 20, 100)]
 LATENCY_CASES = [(case_name(connections, "4 KiB", kept), connections, kept) for connections, kept in ((1, False), (20, False), (100, False), (20, True))]
 SYNC_CASES = [(case_name(connections, "4 KiB", kept), connections, kept, count)
@@ -35,11 +35,11 @@ RELAY_CONNECTIONS, SUBMISSION_CONNECTIONS = 20, 20
 RELAY_CASE = case_name(RELAY_CONNECTIONS, "4 KiB", True)
 SUBMISSION_CASES = {sessions: f"{SUBMISSION_CONNECTIONS} connections, 4 KiB, {words}" for sessions, words in (("new", "new TLS sessions"), ("resumed", "TLS sessions resumed"))}
 OPENED_SYNCED = "files opened with O_SYNC or O_DSYNC"
-# Relay is a flow: of a short burst, what a server does while mail still comes in would be measured, and no more.
+# Relay is measured as a steady flow: a short burst would show only the phase in which mail still comes in.
 RELAY_SECONDS, RELAY_FEWEST, RELAY_FIRST = 10, 3000, 100
-STEADY_FROM = 0.5  # a run whose measurements are shorter only tries whether all works
+STEADY_FROM = 0.5  # seconds; shorter measurements only test whether everything works
 RELAY_COLD = f"{RELAY_CASE}, the first {RELAY_FIRST} after the start"
-SUBMISSION_FIRST = 100  # right after the start: the first connections; passwords are hashed for the first time
+SUBMISSION_FIRST = 100  # messages right after the start: first connections, first password hashes
 SUBMISSION_COLD = f"{SUBMISSION_CASES['new']}, the first {SUBMISSION_FIRST} after the start"
 IDLE_CONNECTIONS, IDLE_WARM, PLAIN_SYNCS = 200, 5, 200
 FAULTS = (RuntimeError, OSError, AssertionError, subprocess.SubprocessError, TooSlow)
@@ -58,8 +58,8 @@ class Measuring:
         self.counts, self.started = Counts(), 0
 
     def each(self, part, mode, measure, to=None, **options):
-        """measure(server) for each server that has the mode, running, one after the other.
-        One that cannot start, or that fails outside a case, is left out from then on."""
+        """Calls measure(server) for each server that has the mode, running, one after the other.
+        A server that cannot start, or that fails outside a case, is omitted from then on."""
         for name in self.names:
             if mode not in SERVERS[name].modes or self.figures.why_left_out(part, "", name):
                 continue
@@ -71,7 +71,7 @@ class Measuring:
                     measure(server)
             except FAULTS as error:
                 self.leave_out(part, "", name, error)
-            os.sync()  # what it leaves to write, the next one does not pay
+            os.sync()  # so that the next server does not pay for unwritten data
 
     def leave_out(self, part, case, server_name, error):
         why = one_line(error)
@@ -80,7 +80,7 @@ class Measuring:
         self.figures.leave_out(part, case, server_name, why)
 
     def cold(self, part, case, server, count, once):
-        """The first so many of a server that has just started; None as for case()."""
+        """Measures the first messages of a server that has just started; None as for case()."""
         if not self.wanted.search(case) or self.figures.why_left_out(part, case, server.name):
             return None
         self.say(f"{part}: {server.name}, {case}")
@@ -91,8 +91,8 @@ class Measuring:
             return None
 
     def case(self, part, case, server, fewest, once, **options):
-        """One measurement; None when it is not wanted, or the server is left out
-        of it now or since an earlier turn, or was so slow that once has to do."""
+        """Returns one measurement; None if it is not requested, or if the server is omitted
+        now or since an earlier turn, or was so slow that it is measured only once."""
         key = (part, case, server.name)
         if not self.wanted.search(case) or self.figures.why_left_out(part, case, server.name) or key in self.counts.slow:
             return None
@@ -167,7 +167,7 @@ def submission(m):
             return lambda count: measure_once(server, m.clock, bench_load(m.load, server, verb, SUBMISSION_CONNECTIONS, count, **options), count)
         if server.name != "nothing-stored":
             m.say(f"submission: {server.name}, {SUBMISSION_COLD}")
-            found = once_of("send", cases[0][2])(SUBMISSION_FIRST)  # whoever cannot do it at all, says so at once
+            found = once_of("send", cases[0][2])(SUBMISSION_FIRST)  # a server that cannot do it at all fails here
             m.add("submission", SUBMISSION_COLD, server, found, "rate", "cpu_us", "p50_ms", "p99_ms")
         for verb, sessions, options in cases:
             case = SUBMISSION_CASES[sessions]
@@ -179,7 +179,7 @@ def submission(m):
 # ---- once ----
 
 def syncs(m):
-    """Syncs a message; and whether a server that says 250 has asked for any."""
+    """Measures syncs per message, and whether a server that replies 250 has made any."""
     counter = SyncCounter(m.folder)
 
     def measure(server):
@@ -217,13 +217,13 @@ def connect_idle(server):
 def total_memory_kib(server):
     found = 0
     for pid in server.pids():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended
             found += memory_kib(pid)
     return found
 
 
 def memory(m):
-    """Of all the server's processes together: with hardly anybody there, and for each idle connection more."""
+    """Measures the memory of all the server's processes: with few connections, and for each further idle one."""
     def measure(server):
         warm = [connect_idle(server) for _ in range(IDLE_WARM)]
         at_rest = total_memory_kib(server)
@@ -237,7 +237,7 @@ def memory(m):
 
 
 def blocked_ports(m):
-    """The columns are not servers but programs that bring a message to one."""
+    """The columns are not servers but programs that send a message to one."""
     try:
         failover.measure(m.figures, m.folder / "failover", m.say, m.clock)
     except FAULTS as error:
@@ -251,8 +251,8 @@ PARTS = {**ONCE, **IN_TURNS}
 
 
 def measure_all(m, parts, runs):
-    """Runs until two of them agree, at most as many as were asked for, or as fit into the time: no run is
-    begun that would not end in it, if it takes as long as the one before."""
+    """Repeats runs until two of them agree; at most the requested number, and only as many as fit into the
+    time: a run starts only if it can end in time, assuming the duration of the previous one."""
     try:
         for name, part in ONCE.items():
             if name in parts:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plot: panels of bars as an SVG, legible on light and on dark. Each panel
-has one unit and one scale from zero; each case in it a bar for each server."""
+"""The plot: panels of bars as an SVG, legible on a light and a dark background. Each
+panel has one unit and one scale from zero; each case has a bar for each server."""
 from html import escape
 
 from page import columns_of, number, title_of
@@ -11,7 +11,7 @@ COLOURS = {"mailboat": "#1f77d0", "postfix": "#e07b16", "opensmtpd": "#9a5fc0", 
 OTHER_CLIENT, BLOCKED = "#8a929b", "587 dropped"
 WIDTH, COLUMN, GAP, LABELS, VALUES = 1000, 485, 30, 120, 66
 BAR, BETWEEN, TITLE, TOP = 11, 9, 30, 76
-ENDLESS = 8  # a bar to the end stands for at least so many times the longest
+ENDLESS = 8  # a full-width bar means at least this many times the longest
 STYLE = """text{font:12px system-ui,-apple-system,"Segoe UI",sans-serif;fill:#1f2328}
 .title{font-weight:600;font-size:13px}.head{font-weight:600;font-size:17px}.faint{fill:#59636e}.value{font-size:10px}
 .ground{fill:#ffffff}.axis{stroke:#d1d9e0}
@@ -54,7 +54,7 @@ def value_or_words(figures, part, case, what, name):
 
 
 def bars_of(figures, part, what, cases):
-    """(label, bars) of each case that has figures; a bar is (colour, name, value or words)."""
+    """Returns (label, bars) of each case that has figures; a bar is (colour, name, value or words)."""
     found = []
     for label, case in cases:
         bars = [(COLOURS[name], SERVERS[name].title, value_or_words(figures, part, case, what, name)) for name in columns_of(figures, part)]
@@ -64,7 +64,7 @@ def bars_of(figures, part, what, cases):
 
 
 def bars_of_clients(figures):
-    """A bar for each program that brings a message while 587 is blocked."""
+    """Returns a bar for each program that sends a message while 587 is blocked."""
     row = figures.rows.get(("failover", BLOCKED, "until accepted"), {"values": {}})["values"]
     titles = {name: name for name in row if "," not in name} | {"mailboat": "Mailboat"}
     return [(title, [(COLOURS.get(name, OTHER_CLIENT), title, figures.middle("failover", BLOCKED, "until accepted", name))]) for name, title in titles.items() if name in row]
@@ -75,7 +75,7 @@ def height_of(groups):
 
 
 def panel(title, groups, left, top, endless=False):
-    """`endless`: words in place of a figure are a bar to the end; else they are none."""
+    """Draws one panel. `endless`: words in place of a figure give a full-width bar; otherwise no bar."""
     room = COLUMN - LABELS - VALUES - (20 if endless else 0)
     largest = max((value for _, bars in groups for _, _, value in bars if isinstance(value, (int, float))), default=0) or 1
     largest *= ENDLESS if endless else 1

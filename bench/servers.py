@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers that are measured, one list of them (SERVERS). Each starts on a
-free port of 127.0.0.1, in a cgroup of its own by which its CPU is counted and
-by which it is ended, in one of these modes:
+"""The measured servers, in one list (SERVERS). Each starts on a free port of
+127.0.0.1, in its own cgroup, which counts its CPU time and which stops it, in
+one of these modes:
 
-  accept      takes any message for its recipient and keeps it where it is
-  relay       takes it and hands it on to the port `to`
-  submission  takes it after STARTTLS (and AUTH, where the server has AUTH)
+  accept      accepts any message for its recipient and stores it
+  relay       accepts it and relays it to the port `to`
+  submission  accepts it after STARTTLS (and AUTH, if the server has AUTH)
 
-What others wrote comes as Debian ships it, unpacked beside us and never
-installed, in a mount namespace with users of its own. `settings` says in a
-sentence how it is set, beyond what it ships with; all of it stands below."""
+Other projects' servers are Debian's packages, unpacked and never installed, in a
+mount namespace with users of its own. `settings` describes in a sentence how a
+server is configured beyond its defaults; the full configuration is below."""
 import base64
 import contextlib
 import os
@@ -23,7 +23,7 @@ from mailboat import Mailboat, free_port, make_certificates, run
 from peers import UNPACKED, postfix_environment, postfix_folder, unpacked, wait_for_port
 
 RECIPIENT, SENDER, PASSWORD = "user@sink.test", "bench@perf.test", "a password"
-START_S, END_S = 15, 10  # until a server has to listen; until it has to be gone
+START_S, END_S = 15, 10  # timeouts in seconds
 
 
 def cgroup_root():
@@ -45,7 +45,7 @@ class Server:
     recipient, sender, plain = RECIPIENT, SENDER, None
 
     def __init__(self, folder, program_of_load=None, preloaded=None):
-        """`preloaded`: a library that every process of the server is to load."""
+        """`preloaded`: a library that every process of the server loads."""
         self.folder, self.load, self.preloaded = Path(folder), program_of_load, preloaded
         self.folder.mkdir(parents=True)
         self.folder.chmod(0o755)
@@ -53,15 +53,15 @@ class Server:
         self.cgroup = cgroup_root() / f"mailboat-bench-{self.name}-{os.getpid()}"
         self.cgroup.mkdir(exist_ok=True)
 
-    # ---- where its processes live ----
+    # ---- its processes ----
 
     def in_cgroup(self, *command):
-        """The command, to be started as a member of the cgroup."""
+        """Returns the command, which starts as a member of the cgroup."""
         return ["sh", "-c", f'echo $$ > {self.cgroup}/cgroup.procs && exec "$@"', "sh", *map(str, command)]
 
     def wrapped(self, *command, users=(), mounts=()):
-        """The command in the cgroup and in a mount namespace with these users
-        {name: number} besides, and with folders of ours over others."""
+        """Returns the command in the cgroup and in a mount namespace with these additional
+        users {name: number}, and with our folders mounted over others."""
         steps = [f"mount --bind {source} {target}" for source, target in mounts]
         if users or self.preloaded:
             self.write_etc(users)
@@ -76,7 +76,7 @@ class Server:
         for name, line in (("passwd", "{0}:x:{1}:{1}::/nonexistent:/bin/false"), ("group", "{0}:x:{1}:")):
             kept = [l for l in Path("/etc", name).read_text().splitlines() if l.split(":")[0] not in users]
             (etc / name).write_text("\n".join([*kept, *(line.format(*user) for user in dict(users).items())]) + "\n")
-        (etc / "resolv.conf").write_text("nameserver 127.0.0.1\n")  # where nobody answers: nothing here waits for DNS
+        (etc / "resolv.conf").write_text("nameserver 127.0.0.1\n")  # no server there: nothing waits for DNS
         (etc / "hosts").write_text("127.0.0.1 localhost perf.test\n")
         if self.preloaded:
             (etc / "ld.so.preload").write_text(f"{self.preloaded}\n")
@@ -86,12 +86,12 @@ class Server:
             (self.folder / name).mkdir(parents=True)
 
     def make_tls(self):
-        """The folder of a certificate and its key: server.pem, server.key."""
+        """Returns the folder of a certificate and its key: server.pem, server.key."""
         self.make_folders("tls")
         return make_certificates(self.folder / "tls")
 
     def start_in_front(self, command, **options):
-        """A server that does not go into the background; its words go to `log`."""
+        """Starts a server that does not go into the background; its output goes to `log`."""
         with open(self.folder / "log", "wb") as log:
             subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **options)
         self.wait()
@@ -104,7 +104,7 @@ class Server:
             words = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
             raise RuntimeError("does not listen" + (f": {words[0]}" if words else "")) from None
 
-    # ---- what is seen of it ----
+    # ---- measurements of it ----
 
     @classmethod
     def version(cls):
@@ -136,7 +136,7 @@ class Server:
         return not self.pids()
 
     def end(self):
-        """Every process of the cgroup, and the files."""
+        """Ends every process of the cgroup, and removes the files."""
         for how in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
             self.signal_all(how)
             if self.gone_within(END_S):
@@ -273,7 +273,7 @@ class OpenSmtpd(Server):
         (self.folder / "var/smtpd").chmod(0o711)
         tls = ""
         if mode == "submission":
-            (self.make_tls() / "server.key").chmod(0o600)  # it refuses keys that others may read
+            (self.make_tls() / "server.key").chmod(0o600)  # it rejects keys that others may read
             tls = "tls pki here"
         pki = f'pki here cert "{self.folder}/tls/server.pem"\npki here key "{self.folder}/tls/server.key"\n' if tls else ""
         config.write_text(f"""{pki}smtp limit max-mails 1000000
@@ -317,7 +317,7 @@ class Exim(Server):
 
     def start(self, mode, to=None):
         program, config = self.folder / "exim4", self.folder / "exim.conf"
-        shutil.copy(unpacked("exim", "exim4-daemon-light") / "usr/sbin/exim4", program)  # where its own user may start it again
+        shutil.copy(unpacked("exim", "exim4-daemon-light") / "usr/sbin/exim4", program)  # its own user must be able to execute it
         self.make_folders("spool", "log_files")
         tls = self.make_tls()
         for path in (self.folder / "spool", self.folder / "log_files", tls / "server.key"):
@@ -385,12 +385,12 @@ class NothingStored(Server):
 
 
 SERVERS = {kind.name: kind for kind in (OurServer, Postfix, OpenSmtpd, OpenSmtpdWide, Exim, NothingStored, OurServerDelivering)}
-MEASURED = ["mailboat", "postfix", "nothing-stored", "opensmtpd", "opensmtpd-wide", "exim"]  # in this order, should the time not do for all
+MEASURED = ["mailboat", "postfix", "nothing-stored", "opensmtpd", "opensmtpd-wide", "exim"]  # in this order, if there is not time for all
 
 
 @contextlib.contextmanager
 def started(kind, folder, mode, to=None, **options):
-    """A server of this kind, running; it is ended whatever happens."""
+    """Starts a server of this kind; it is stopped in any case."""
     server = kind(folder, **options)
     try:
         server.start(mode, to)

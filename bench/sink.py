@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where relayed mail arrives: Postfix's smtp-sink, which counts it."""
+"""The destination of relayed mail: Postfix's smtp-sink, which counts it."""
 import os
 import re
 import subprocess

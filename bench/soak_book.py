@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The book of a soak: each message that was offered, whether it was accepted,
-what shall become of it for each recipient, and what did."""
+"""The record of a soak: each message that was offered, whether it was accepted, and
+its expected and actual outcome for each recipient."""
 import re
 import threading
 from collections import Counter
@@ -15,9 +15,9 @@ class Letter:
 
     def __init__(self, fates, notify):
         self.fates, self.notify = fates, notify
-        self.state = "offered"  # then: accepted, refused, unknown (nobody read the reply)
+        self.state = "offered"  # then: accepted, refused, unknown (the reply was not read)
         self.arrived, self.reported = Counter(), Counter()
-        self.unsure = 0  # how often somebody took it and hung up without a word
+        self.unsure = 0  # how often the sink accepted it and hung up without a reply
 
 
 class Book:
@@ -26,7 +26,7 @@ class Book:
         self.broken, self.odd, self.octets, self.arrivals, self.reports, self.strangers = [], Counter(), 0, 0, 0, Counter()
 
     def open(self, fates_of, notify=False):
-        """A new number; `fates_of(number)` are the recipients and what shall become of each."""
+        """Returns a new number; `fates_of(number)` has the recipients and the expected outcome of each."""
         with self.lock:
             number = len(self.letters) + 1
             self.letters[number] = Letter(fates_of(number), notify)
@@ -37,7 +37,7 @@ class Book:
             self.odd[f"{what}: {said}"] += 1
 
     def got(self, content, recipients, sure=True):
-        """A message came; for the sink: `sure` that the sender knows."""
+        """Records an arrived message; for the sink, `sure`: the sender received the reply."""
         header = content[:65536].partition(b"\r\n\r\n")[0] if b"\r\n\r\n" in content[:65536] else content[:65536].replace(b"\n", b"\r\n").partition(b"\r\n\r\n")[0]
         number = NUMBER.search(header)
         if number is None:
@@ -69,12 +69,12 @@ class Book:
             return Counter(letter.state for letter in self.letters.values())
 
     def duplicates(self):
-        """Arrivals beyond the first, where the sink kept its acknowledgement to itself."""
+        """Returns the arrivals beyond the first that are explained by a reply that the sink did not send."""
         with self.lock:
             return sum(max(0, count - 1) for letter in self.letters.values() for count in letter.arrived.values())
 
     def wrongs(self):
-        """Lists violations in words; empty if every message has a correct outcome."""
+        """Returns the violations in words; empty if every message has a correct outcome."""
         with self.lock:
             found = list(self.broken)
             for number, letter in self.letters.items():

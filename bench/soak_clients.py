@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clients of a soak: those who send mail in every way that there is, those
-who ask for what they do not get, and those who hang up, dawdle, fall silent or
-speak no TLS. Each takes a `Town` (soak_mixed) and does its thing once."""
+"""The clients of a soak: clients that send mail in every supported way, clients
+whose requests are rejected, and clients that hang up, are slow, fall silent or
+fail at TLS. Each function takes a `Town` (soak_mixed) and runs one client once."""
 import base64
 import http.client
 import os
@@ -43,7 +43,7 @@ class Line:
         self.socket.sendall(octets)
 
     def hear(self, code, what=""):
-        """The last line of the next reply."""
+        """Returns the last line of the next reply."""
         while True:
             while b"\n" not in self.unread:
                 more = self.socket.recv(65536)
@@ -79,7 +79,7 @@ class Line:
         self.socket.close()
 
     def reset(self):
-        """Ends with RST instead of FIN."""
+        """Closes the connection with RST instead of FIN."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
@@ -94,7 +94,7 @@ def line_to(*arguments, **options):
 
 
 def some_size(chance):
-    """Most are small; a few have some hundred KiB, and one in 1,200 has 10 MiB."""
+    """Returns a size: mostly small, sometimes some hundred KiB, and one in 1,200 is 10 MiB."""
     turn = chance.randrange(1200)
     return 10 * MIB - 4096 if turn == 0 else chance.randrange(32 * KIB, 600 * KIB) if turn < 40 else chance.randrange(200, 12 * KIB)
 
@@ -110,7 +110,7 @@ def stuffed(text):
 
 
 def fates(town, chance, number, abroad=True):
-    """One to four recipients, here and elsewhere."""
+    """Returns one to four recipients, local and remote."""
     found = {}
     for _ in range(chance.choice((1, 1, 1, 2, 4))):
         turn = chance.randrange(100)
@@ -129,10 +129,10 @@ def envelope(sender, letter, notify=""):
     return [f"MAIL FROM:<{sender}>" + (" RET=HDRS ENVID=soak" if notify else ""), *recipients]
 
 
-# ---- who sends mail ----
+# ---- clients that send mail ----
 
 def submits(town, chance):
-    """One to three messages over one connection, signed in."""
+    """Submits one to three messages over one authenticated connection."""
     sender = chance.choice(USERS)
     with line_to(town, chance.choice((587, 587, 465, 2525))) as line:
         line.greet(starttls=line.port != 465)
@@ -151,7 +151,7 @@ def submits(town, chance):
 
 
 def comes_in(town, chance):
-    """From another server: pipelined, by DATA or in chunks, in TLS or in clear."""
+    """Sends mail as another server does: pipelined, by DATA or in chunks, with or without TLS."""
     with line_to(town, 25) as line:
         line.greet(starttls=chance.randrange(3) == 0)
         for _ in range(chance.choice((1, 1, 4))):
@@ -176,7 +176,7 @@ def comes_in(town, chance):
 
 
 def drops(town, chance):
-    """A program of this machine; now and then while no server listens, so that it leaves a file."""
+    """Sends with a local program; sometimes while no server listens, so that it leaves a drop file."""
     sender = chance.choice(USERS)
     number, letter = town.book.open(lambda n: fates(town, chance, n))
     away = town.server.data / "submit.sock"
@@ -197,7 +197,7 @@ def drops(town, chance):
 
 
 def sends_slowly(town, chance):
-    """A message in pieces, over some seconds."""
+    """Sends a message in pieces, over some seconds."""
     with line_to(town, 25) as line:
         line.greet()
         number, letter = town.book.open(lambda n: fates(town, chance, n, abroad=False))
@@ -216,11 +216,11 @@ def sends_slowly(town, chance):
         line.leave()
 
 
-# ---- who does not get what it asks for ----
+# ---- clients whose requests are rejected ----
 
 def is_refused(town, chance):
     what = chance.randrange(5)
-    if what == 0:  # an unknown user, and the known one beside it gets the mail
+    if what == 0:  # an unknown user; the known one in the same transaction gets the mail
         with line_to(town, 25) as line:
             line.greet()
             number, letter = town.book.open(lambda n: {chance.choice(USERS): ARRIVES})
@@ -238,12 +238,12 @@ def is_refused(town, chance):
             line.say("MAIL FROM:<x@sink.test>", 250)
             line.say("RCPT TO:<any.0@sink.test>", 5)
             line.leave()
-    elif what == 2:  # a wrong password, from somewhere
+    elif what == 2:  # a wrong password, from any address
         with line_to(town, 587, source=f"127.{chance.randrange(1, 255)}.{chance.randrange(255)}.{chance.randrange(1, 255)}") as line:
             line.greet(starttls=True)
-            line.sign_in(chance.choice(["nobody@example.org", "guessed@example.org"]), "wrong", ("535", "454"))  # 454: it is locked by now
+            line.sign_in(chance.choice(["nobody@example.org", "guessed@example.org"]), "wrong", ("535", "454"))  # 454: locked out
             line.socket.close()
-    elif what == 3:  # as somebody else
+    elif what == 3:  # another user's address
         with line_to(town, 465) as line:
             line.greet()
             line.sign_in(USERS[0])
@@ -262,10 +262,10 @@ def is_refused(town, chance):
             line.leave()
 
 
-# ---- who does not behave ----
+# ---- misbehaving clients ----
 
 def hangs_up(town, chance):
-    """At any step, with FIN or RST; also behind the content, when nobody knows what became of it."""
+    """Hangs up at any step, with FIN or RST; also after the content, when the outcome is unknown."""
     port, last = chance.choice((25, 587, 465, 2525)), chance.randrange(12)
     sender, letter = chance.choice(USERS), None
     with line_to(town, port, tls=port == 465 and last > 0) as line:
@@ -293,7 +293,7 @@ def secure(line):
 
 
 def fails_at_tls(town, chance):
-    """Nonsense instead of a ClientHello, half of one, an old version, a certificate that is not believed."""
+    """Sends garbage instead of a ClientHello, half of one, an old version, or does not trust the certificate."""
     what, port = chance.randrange(4), chance.choice((25, 587, 465, 2525))
     with line_to(town, port, tls=False) as line:
         if port != 465:
@@ -317,7 +317,7 @@ def fails_at_tls(town, chance):
 
 
 def falls_silent(town, chance):
-    """Half open for a minute or so, at some step; the lane goes on meanwhile."""
+    """Stays half open for about a minute, at some step; the lane continues during that time."""
     if not town.silent_room.acquire(blocking=False):
         return
     line = Line(town, chance.choice((25, 587, 465, 2525)), tls=False)
@@ -333,7 +333,7 @@ def stays_silent(town, line, seconds):
     town.silent_room.release()
 
 
-# ---- who does not send mail at all ----
+# ---- clients that send no mail ----
 
 def fetches_settings(town, chance):
     web = http.client.HTTPConnection("127.0.0.1", town.web_port, timeout=PATIENCE)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ten thousand connections at once over the four ports, six of ten in TLS and
-signed in; one in a hundred is sending a message at any time, and newcomers
-come all the while (admission_control.c). What does each weigh, how long do messages take,
-what does it cost when all are silent?"""
+"""Ten thousand concurrent connections over the four ports, six of ten with TLS and
+authenticated; one in a hundred is sending a message at any time, and new clients
+keep connecting (admission_control.c). Measures the memory of each connection, the time
+of messages, and the cost while all are silent."""
 import base64
 import resource
 import subprocess
@@ -14,8 +14,8 @@ from faults import cpu_seconds
 from soak_mixed import CRASHES, Server
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
-PATIENCE_S = 900  # for the deliveries that are left when the crowd is gone
-PAUSE_MS = 200  # of those who are active, between a message and the next: with a hundred of them, 500 a second
+PATIENCE_S = 900  # for the remaining deliveries after the clients have disconnected
+PAUSE_MS = 200  # of an active client between two messages: with a hundred of them, 500 per second
 
 
 def build(folder):
@@ -52,7 +52,7 @@ def weight_kib(server):
 
 
 def wakeups(pids):
-    """How often they have slept and been woken."""
+    """Returns how often the processes have slept and been woken."""
     return sum(int(line.split()[1]) for pid in pids for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("voluntary_ctxt"))
 
 
@@ -61,7 +61,7 @@ def in_ms(words):
 
 
 def run(folder, count, active_s=60, silent_s=60):
-    """Prints what it saw; a list of what is wrong."""
+    """Prints the results; returns a list of violations."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     folder.mkdir(parents=True)

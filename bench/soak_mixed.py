@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All kinds of mail and of clients for a long time: is memory flat, is no
-descriptor lost and no file left, has every accepted message arrived once?
+"""All kinds of mail and of clients for a long time: checks that memory is flat, that
+no descriptor is leaked and no file left, and that each accepted message arrived once.
 
-Reloads come in the first part, every three minutes, and at the end: each gives
-the processes successors. In the time between, they grow old and are compared
-with themselves."""
+Reloads happen in the first part, every three minutes, and at the end: each
+replaces the processes. Between these, processes run for a long time, and their
+early and late memory is compared."""
 import json
 import os
 import random
@@ -22,14 +22,14 @@ from soak_book import Book
 from soak_sink import MoodySink
 
 LANES, SAMPLE_S, RELOAD_S, SETTLE_S = 16, 15, 180, 120
-EXPIRY_S = 90 + 5 * 60 + 60  # what expires: its time, its grace, and the sweep that finds it
+EXPIRY_S = 90 + 5 * 60 + 60  # expiry time, grace, and the sweep that finds it
 PSS, RSS, FILES = 2, 3, 4  # of a sample: role, process id, KiB, KiB, open descriptors
 ROLES = ("supervisor", "smtpd", "auth", "queue", "relay", "local", "pickup", "web", "trust", "sign")
 CRASHES = ("process_died", "shutdown_timeout", "store_failed", "restart_failed", "start_failed")
 
 
 class Server(Mailboat):
-    """Its log is counted, not kept."""
+    """A server whose log lines are counted, not stored."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -53,7 +53,7 @@ class Server(Mailboat):
 
 
 class Town:
-    """The server, its peers, and what clients share."""
+    """The server, its peers, and the state that clients share."""
 
     def __init__(self, folder, expiring):
         self.book, self.ended, self.expiring = Book(), threading.Event(), expiring
@@ -92,11 +92,11 @@ class Town:
                 self.collect(user)
 
     def waiting(self):
-        """Recipients in the queue, in whatever state."""
+        """Returns the number of recipients in the queue, in any state."""
         return json.loads(self.server.cli("queue", "stats", "--json").stdout)["recipients"]
 
     def left_behind(self):
-        """Files that should be gone once nothing waits."""
+        """Returns the files that must not exist when the queue is empty."""
         queue = self.server.data / "queue"
         return [str(p.relative_to(self.server.data)) for folder in (queue / "content", queue / "spool", self.server.data / "drop")
                 for p in folder.rglob("*") if p.is_file()]
@@ -111,7 +111,7 @@ class Town:
 # ---- measures ----
 
 def weigh(pid):
-    """(PSS, RSS) in KiB and open descriptors."""
+    """Returns (PSS, RSS) in KiB and open descriptors."""
     facts = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
     return int(facts["Pss"].split()[0]), int(facts["Rss"].split()[0]), len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -123,7 +123,7 @@ def sample(town, began):
         for pid in those:
             try:
                 found["processes"].append((role, pid, *weigh(pid)))
-            except (OSError, KeyError, ProcessLookupError):  # it ended meanwhile
+            except (OSError, KeyError, ProcessLookupError):  # it has ended
                 pass
     queue = town.server.data / "queue"
     found["database"] = sum((queue / name).stat().st_size for name in ("mailboat.db", "mailboat.db-wal") if (queue / name).exists())
@@ -139,8 +139,8 @@ def total(one, role, column=PSS):
 
 
 def lives(samples, role, column=RSS):
-    """(accepted, memory) of each process while it lived. RSS: of a page that others have too,
-    PSS counts a share, which grows when those others end."""
+    """Returns (accepted, memory) of each process over its lifetime. RSS, because PSS counts
+    a share of each shared page, which grows when the other processes end."""
     found = {}
     for one in samples:
         for process in of_role(one, role):
@@ -149,7 +149,7 @@ def lives(samples, role, column=RSS):
 
 
 def growth(points):
-    """KiB per 100,000 messages, by least squares over one process' life."""
+    """Returns KiB per 100,000 messages, by least squares over one process' lifetime."""
     if len(points) < 3:
         return 0.0
     middle_x, middle_y = (statistics.mean(column) for column in zip(*points))
@@ -158,14 +158,14 @@ def growth(points):
 
 
 def thirds(points):
-    """Medians of the first and the last third behind the warm-up, a fifth of that life."""
+    """Returns the medians of the first and the last third after the warm-up, a fifth of the lifetime."""
     settled = points[len(points) // 5:]
     part = max(1, len(settled) // 3)
     return statistics.median(y for _, y in settled[:part]), statistics.median(y for _, y in settled[-part:]), settled
 
 
 def oldest(samples, role, column=RSS):
-    """The process of that role that was seen longest."""
+    """Returns the longest-lived process of that role."""
     return max(lives(samples, role, column).values(), key=len, default=[])
 
 
@@ -186,7 +186,7 @@ def lane(town, seed, pause_s):
 
 
 def reloads(seconds):
-    """When: every three minutes at first, and once near the end."""
+    """Returns the times of reloads: every three minutes at first, and once near the end."""
     times = [t for t in range(RELOAD_S, int(seconds * 0.35) + 1, RELOAD_S)] or [seconds * 0.3]
     return times + [seconds * 0.95]
 
@@ -202,7 +202,7 @@ def line_of(one, waiting):
 
 
 def drive(town, seconds, turns_a_second, report_s):
-    """Runs it; the samples."""
+    """Runs the soak; returns the samples."""
     samples, began, due_reloads = [], time.monotonic(), reloads(seconds)
     every_s = min(SAMPLE_S, seconds / 20)
     driving = [threading.Thread(target=lane, args=(town, seed, LANES / turns_a_second), daemon=True) for seed in range(LANES)]
@@ -228,7 +228,7 @@ def drive(town, seconds, turns_a_second, report_s):
 
 
 def settle(town, patience_s):
-    """Waits until nothing waits and nothing comes any more."""
+    """Waits until the queue is empty and no more mail arrives."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         for user in clients.USERS:
@@ -239,7 +239,7 @@ def settle(town, patience_s):
 
 
 def descriptors(town):
-    """role -> the most that a process of it has open."""
+    """Returns role -> the most descriptors that one of its processes has open."""
     one = sample(town, 0)
     return {role: max((p[FILES] for p in of_role(one, role)), default=0) for role in ROLES}
 
@@ -256,7 +256,7 @@ def descriptors_settled(town, before):
 
 
 def run(folder, minutes, turns_a_second=80, plot=None):
-    """Prints what it saw; a list of what is wrong."""
+    """Prints the results; returns a list of violations."""
     seconds = minutes * 60
     long = seconds >= 2 * EXPIRY_S
     town = Town(folder, expiring=long)
@@ -277,7 +277,7 @@ def run(folder, minutes, turns_a_second=80, plot=None):
 
 
 def flatness(samples, role):
-    """The oldest process of a role: memory early and late, and its growth."""
+    """Compares early and late memory of the oldest process of a role, and its growth."""
     points, shared = oldest(samples, role), oldest(samples, role, PSS)
     if not points:
         return f"| {role} | | | | |"
@@ -306,13 +306,13 @@ def tell(town, samples, before, after, lost):
     return wrongs
 
 
-# ---- the picture ----
+# ---- the chart ----
 
 COLOURS = ("#888888", "#3b82f6", "#d97706", "#16a34a", "#dc2626", "#9333ea", "#0891b2", "#be185d")
 
 
 def svg(samples):
-    """Memory (RSS of all processes of a role) over time; legible on light and on dark."""
+    """Draws memory (RSS of all processes of a role) over time; legible on a light and a dark background."""
     width, height, left, top, right, bottom = 760, 380, 48, 24, 110, 40
     end_s = samples[-1]["s"]
     highest = max(total(one, role, RSS) for one in samples for role in ROLES) / 1024
@@ -340,7 +340,7 @@ def svg(samples):
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         names.append((y(total(samples[-1], role, RSS) / 1024), role, colour))
     at = 0.0
-    for level, role, colour in sorted(names):  # names do not stand upon each other
+    for level, role, colour in sorted(names):  # labels must not overlap
         at = max(level + 4, at + 14)
         parts.append(f'<text x="{width - right + 6}" y="{at:.1f}" style="fill:{colour}">{role}</text>')
     return "\n".join(parts + ["</svg>"]) + "\n"

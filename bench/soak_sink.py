@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server at the other end of a soak: it takes mail, and now and then puts
-off, refuses, stalls, or hangs up, also when it has the message and the sender
-does not know. The first part of an address says what shall become of it:
-`any`, `later` (twice put off), `refuse`."""
+"""The remote server of a soak: it accepts mail, and sometimes defers, rejects,
+stalls, or hangs up, also after it has accepted a message and before the sender
+has the reply. The first part of an address determines the outcome:
+`any`, `later` (deferred twice), `refuse`."""
 import random
 import socket
 import ssl
@@ -16,7 +16,7 @@ class HungUp(Exception):
 
 
 class MoodySink:
-    """`book` is told of what arrives: got(content, recipients, sure)."""
+    """Records each arrival in `book`: got(content, recipients, sure)."""
 
     def __init__(self, book, certificates=None, extensions=("PIPELINING", "8BITMIME", "SIZE 52428800")):
         self.book, self.extensions = book, list(extensions) + (["STARTTLS"] if certificates else [])

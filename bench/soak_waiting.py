@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Very many messages waiting: what the server weighs and how fast it is beside
-them, how long each command takes, and how long it is away when its queue
-process is killed, when it is reloaded and when it starts again."""
+"""Very many messages waiting: measures the server's memory and its speed with
+them, the time of each command, and how long it is unavailable when its queue
+process is killed, when it is reloaded and when it is restarted."""
 import os
 import re
 import shutil
@@ -24,7 +24,7 @@ PATIENCE = 600
 
 
 def log_kept_short(server):
-    """A million lines of log are the reader's burden, not the server's."""
+    """Discards log lines, so that reading a million of them does not distort the measurement."""
     def keep():
         while server.process is not None:
             with server.changed:
@@ -34,7 +34,7 @@ def log_kept_short(server):
 
 
 def offer(port, name, since):
-    """Seconds from `since` until a message for that destination is accepted, however often it has to be tried."""
+    """Returns the seconds from `since` until a message for that destination is accepted, with retries."""
     while time.monotonic() < since + PATIENCE:
         try:
             with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
@@ -46,7 +46,7 @@ def offer(port, name, since):
 
 
 def gap(server, sink, since):
-    """Until the first message is accepted, and until it is delivered."""
+    """Returns the times until the first message is accepted, and until it is delivered."""
     before = sink.count
     accepted = offer(server.port, "good", since)
     sink.wait(before + 1)
@@ -76,7 +76,7 @@ def octets_below(folder):
 
 
 def oldest(server):
-    """The id of the message that has waited longest."""
+    """Returns the id of the message that has waited longest."""
     command = subprocess.Popen([str(PROGRAM), "queue", "list", "--config", str(server.server.config)], stdout=subprocess.PIPE, text=True)
     words = "".join(command.stdout.readline() for _ in range(10)).split()
     command.stdout.close()
@@ -85,8 +85,8 @@ def oldest(server):
 
 
 def rates(server, sink):
-    """Messages a second: accepted for a destination that is dead, and relayed to one that lives; the
-    queue process' CPU for each, in microseconds, which the machine's other work does not change."""
+    """Returns messages per second, accepted for a dead destination and relayed to a working one; and the
+    queue process' CPU time for each in microseconds, which the machine's other work does not change."""
     queue, found = server.server.processes()["queue"], []
     for count, measure in ((backlog.PART, lambda: backlog.fill(server, DEAD[:1], backlog.PART)[0]),
                            (TURNS * backlog.COUNT, lambda: statistics.median(backlog.rate(server, sink, backlog.COUNT) for _ in range(TURNS)))):
@@ -107,7 +107,7 @@ def commands(server):
 
 
 def beside(server, sink, arguments):
-    """The longest that a message waits for its 250, and for its delivery, while a subcommand runs."""
+    """Returns the longest time that a message waits for its 250, and for its delivery, while a subcommand runs."""
     command = subprocess.Popen([str(PROGRAM), *arguments, "--config", str(server.server.config)], stdout=subprocess.DEVNULL)
     worst = [0, 0]
     while command.poll() is None:
@@ -160,7 +160,7 @@ def run(folder, depth):
 
 
 def gaps(server, sink):
-    """How long nothing is accepted, or delivered: once the queue process is killed, after SIGHUP, after a restart."""
+    """Measures how long nothing is accepted, or delivered: after a kill of the queue process, SIGHUP, a restart."""
     ours, found = server.server, []
     queue = ours.processes()["queue"][0]
     since = time.monotonic()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts what a server asks of the disk, by bench/sync_count.c in all its
-processes; in a pass of its own, so that no time is measured under it."""
+"""Counts a server's disk syncs, with bench/sync_count.c in all its processes; in
+a separate pass, so that counting distorts no measured time."""
 import struct
 import subprocess
 from collections import namedtuple
@@ -19,10 +19,10 @@ class SyncCounter:
         subprocess.run(["cc", *C_FLAGS, "-shared", "-fPIC", f'-DCOUNTS_FILE="{self.file}"', "-o", self.library, FOLDER / "sync_count.c"], check=True)
 
     def clear(self):
-        """For the next server: a new file, so that nobody counts into another's."""
+        """Starts a new file for the next server, so that counts are not mixed."""
         self.file.unlink(missing_ok=True)
         self.file.write_bytes(bytes(LAYOUT.size))
-        self.file.chmod(0o666)  # processes of whatever user
+        self.file.chmod(0o666)  # for processes of any user
 
     def read(self):
         return Counts(*LAYOUT.unpack(self.file.read_bytes()))
