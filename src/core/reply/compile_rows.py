@@ -3,9 +3,9 @@
 """Compiles reply_rows.json into C tables: compile_rows.py ROWS.json OUTPUT.c
 
 A row's text is a pattern: literals, . [..] ( | ) ? + * {m,n} ^ $ and \\ before
-a sign of these. All patterns become one automaton without empty steps, which
-core/reply/reply_pattern.c runs over a text once, whatever stands in the text.
-States that begin alike are one state, so that its start is a tree of words.
+one of these characters. All patterns become one automaton without epsilon
+transitions, which core/reply/reply_pattern.c runs over a text in one pass, whatever the
+text contains. Common prefixes are merged, so that its start is a prefix tree.
 """
 import json
 import sys
@@ -125,7 +125,7 @@ class Automaton:
         return len(self.edges) - 1
 
     def add(self, row, tree):
-        """Thompson's construction, then without its empty steps."""
+        """Adds a pattern by Thompson's construction, then removes its epsilon transitions."""
         steps, empties = [], []  # steps[n]: (octets, n); empties[n]: [(kind, n)]
 
         def node():
@@ -169,7 +169,7 @@ class Automaton:
         start = build(tree, final)
 
         def closure(of, at_first):
-            """Nodes reached by empty steps: those at any place, and those only where the text ends."""
+            """Returns the nodes reached by epsilon transitions: at any position, and only at the end of the text."""
             anywhere, at_last, todo = set(), set(), [(of, False)]
             while todo:
                 here, last = todo.pop()
@@ -205,7 +205,7 @@ class Automaton:
         self.edges[1] = [edge for edge in self.edges[1] if edge not in both]
 
     def merge_beginnings(self):
-        """Two edges of one state with the same octets lead to one state, if nothing else leads to either."""
+        """Merges the targets of two edges of one state with the same octets, if no other edge leads to either."""
         sys.setrecursionlimit(100000)
         ways = [0] * len(self.edges)
         for edges in self.edges:
@@ -301,7 +301,7 @@ class Output:
         self.lines = []
 
     def array(self, kind, name, values):
-        """An array without values has one that is not used: C knows no empty array."""
+        """Returns a C array; without values it has one unused element, as C has no empty array."""
         self.lines.append(f"static const {kind} {name}[] = {{")
         line = ""
         for value in values or ["0" if "struct" not in kind else "{0}"]:
@@ -321,7 +321,7 @@ def write_conditions(out, rows):
         peers += [quoted(one) for one in row.get("peer", "").split("|") if one]
         suppress = row.get("suppress", "never")
         if row["sure"] == "C":
-            suppress = "never"  # a row that rests on general knowledge suppresses nobody
+            suppress = "never"  # a row based on general knowledge suppresses no recipient
         texts.append("{{%s, %d, %d, %d, %d, %s, %s, %s, %s}, %d, %d, %d, %d, %d, %d, %s}" % (
             quoted(row["id"]), index(row["class"], CLASSES, "class", row), index(row["about"], ABOUTS, "about", row),
             index(row["retry"], RETRIES, "retry", row), index(suppress, SUPPRESSES, "suppress", row),
@@ -335,7 +335,7 @@ def write_conditions(out, rows):
 
 
 def write_automaton(out, automaton):
-    """States that accept come first, after state 1; state 0 is a table by octet."""
+    """Writes the accepting states first, after state 1; state 0 is a table by octet."""
     states = [state for state in automaton.reachable() if state > 1]
     accepting = [state for state in states if automaton.accepts[state] or automaton.ends[state]]
     order = [0, 1] + accepting + [state for state in states if not (automaton.accepts[state] or automaton.ends[state])]
