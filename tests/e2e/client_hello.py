@@ -5,7 +5,7 @@ import struct
 
 GROUPS = {"secp256r1": 23, "secp384r1": 24, "secp521r1": 25, "x25519": 29, "x448": 30, "ffdhe2048": 256, "ffdhe3072": 257,
           "ffdhe4096": 258, "ffdhe6144": 259, "ffdhe8192": 260}
-# A point of each curve (its generator), a number below each prime: a share that nobody has the other half of
+# A point of each curve (its generator), a number below each prime: a share without a known private key
 SHARES = {
     "x25519": bytes([9]) + bytes(31), "x448": bytes([5]) + bytes(55),
     "secp256r1": bytes.fromhex("046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
@@ -35,7 +35,7 @@ def share(group, octets):
 
 
 def message(groups=("x25519",), shares=None, versions=(0x0304,), suites=SUITES_13, more=b"", legacy=0x0303):
-    """The handshake message. `shares`: names of groups, or whole entries; the default is one for the first group."""
+    """Returns the handshake message. `shares`: names of groups, or whole entries; default: one for the first group."""
     shares = groups[:1] if shares is None else shares
     ids = [GROUPS.get(group, group) for group in groups]
     entries = b"".join(one if isinstance(one, bytes) else share(GROUPS[one], SHARES[one]) for one in shares)
@@ -48,7 +48,7 @@ def message(groups=("x25519",), shares=None, versions=(0x0304,), suites=SUITES_1
 
 
 def records(octets, size=16384):
-    """As records of at most so many octets."""
+    """Returns the message in records of limited size."""
     return b"".join(b"\x16\3\1" + vector(octets[i:i + size]) for i in range(0, len(octets), size))
 
 
@@ -56,7 +56,7 @@ def hello(*arguments, size=16384, **options):
     return records(message(*arguments, **options), size)
 
 
-# ---- what is answered ----
+# ---- answers ----
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE = 20, 21, 22
 
@@ -72,7 +72,7 @@ def exactly(connection, count):
 
 
 def answer_of(connection):
-    """The next record: its type and content; None where it ends."""
+    """Returns the next record, its type and content; None at the end."""
     try:
         header = exactly(connection, 5)
         return header[0], exactly(connection, struct.unpack(">H", header[3:])[0])
@@ -85,5 +85,5 @@ def is_refused(answer):
 
 
 def is_taken(answer):
-    """A ServerHello, and no HelloRetryRequest."""
+    """True for a ServerHello that is not a HelloRetryRequest."""
     return answer is not None and answer[0] == HANDSHAKE and answer[1][0] == 2 and not answer[1][6:38].hex().startswith("cf21ad74e59a6111")

@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-# test function -> client, the command that tells its version, what was done
+# test function -> client, the command that prints its version, what was done
 CLIENTS = {
     "test_client_smtplib": ("Python smtplib", "/usr/bin/python3 --version", "STARTTLS or TLS, AUTH"),
     "test_client_swaks": ("swaks", "swaks --version", "AUTH PLAIN and LOGIN"),
@@ -34,7 +34,7 @@ def version(command):
 
 
 def package_version(name):
-    """Of what was unpacked or fetched beside us."""
+    """Returns the version of a package that was unpacked or fetched for the tests."""
     root = Path(__file__).resolve().parents[2] / "build-peers"
     if name == "nodemailer":
         for file in root.glob("**/nodemailer/package.json"):
@@ -49,14 +49,14 @@ def row(name, results):
     for port in PORTS:
         of_port = [outcome for parameters, outcome in results if port in parameters or not any(p in parameters for p in PORTS)]
         any_port = [p for p, _ in results if any(q in p for q in PORTS)]
-        if not any_port:  # not by port: the settings name 587
+        if not any_port:  # one result for all ports: the settings name 587
             of_port = [outcome for _, outcome in results] if port == "587" else []
         cells.append("" if not of_port else "works" if all(o == "passed" for o in of_port) else "skipped" if all(o == "skipped" for o in of_port) else "fails")
     return f"| {client} | {version(command) or package_version(client)} | {' | '.join(cells)} | {how} |"
 
 
 def write(reports):
-    """`reports`: (test function, parameters, outcome)."""
+    """Writes the table from `reports`: (test function, parameters, outcome)."""
     found = {}
     for name, parameters, outcome in reports:
         found.setdefault(name, []).append((parameters, outcome))

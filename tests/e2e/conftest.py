@@ -14,11 +14,11 @@ from peers import UNPACKED, fetching
 from plain_peer import Peer
 from turns import Turns
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, and our children would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and children would inherit that
 
 
-# Each takes half a minute or more: what pytest --durations=0 says, file by file. With several workers a file is
-# one worker's: the longest come first, so that all end together.
+# Files that take half a minute or more (pytest --durations=0). With several workers each file runs in one
+# worker: the longest come first, so that all end together.
 LONGEST = ["test_auth", "test_find_port", "test_admission_control", "test_root_files", "test_build", "test_accounts_cli",
            "test_secrets", "test_handshakes", "test_life", "test_big_aliases", "test_sendmail", "test_attacks_client",
            "test_quotas", "test_mailboxes", "test_starttls_fallback", "test_encodings", "test_other_programs", "test_attacks",
@@ -32,7 +32,7 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
-    """A CA of the tests' own and a certificate for localhost."""
+    """A CA for the tests and a certificate for localhost."""
     return make_certificates(tmp_path_factory.mktemp("tls"))
 
 

@@ -32,7 +32,7 @@ class Crowd:
 
     @contextlib.contextmanager
     def inside(self):
-        """Sockets that this thread opens meanwhile are opened there."""
+        """Makes this thread open its sockets in that namespace."""
         here, there = os.open("/proc/thread-self/ns/net", os.O_RDONLY), os.open(f"/var/run/netns/{self.name}", os.O_RDONLY)
         try:
             assert self.libc.setns(there, CLONE_NEWNET) == 0
@@ -54,14 +54,14 @@ class Crowd:
 
 
 class Line:
-    """A client that says lines and hears replies."""
+    """A client that sends lines and reads replies."""
 
     def __init__(self, sock):
         self.sock, self.file = sock, sock.makefile("rb")
         self.greeting = self.hear()
 
     def hear(self):
-        """The whole reply; "" where the server has hung up."""
+        """Returns the whole reply; "" if the server has closed the connection."""
         said = ""
         try:
             while line := self.file.readline().decode(errors="replace"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fault injection: writes the board that tests/faults/shim.c reads, and measures whether a server stays calm
+"""Fault injection: writes the board that tests/faults/shim.c reads, and measures whether a server stays idle
 under a fault."""
 import errno
 import mmap
@@ -58,27 +58,27 @@ class Board:
         return {"LD_PRELOAD": f"{SANITIZER}:{SHIM}" if SANITIZER else str(SHIM), "FAULTS_BOARD": str(self.path)}
 
     def fail(self, call, role="", path="", error=errno.EIO, skip=0, times=0, octets_max=0):
-        """From now on: calls of that kind by that process on that file fail with the
-        errno; with error=0 they do a part only, octets_max at most."""
+        """From now on, calls of that kind by that process on that file fail with the
+        errno; with error=0 they are partial, of at most octets_max."""
         at = self.free.pop(0)
         RULE.pack_into(self.map, at, 0, skip, times, error, octets_max, 0, 0, role.encode(), call.encode(), path.encode())
         struct.pack_into("=I", self.map, at, 1)
         return Rule(self, at)
 
     def end(self):
-        """No rule holds any more; time does not run back."""
+        """Disables all rules; passed time stays."""
         self.map[HEAD:] = bytes(len(self.map) - HEAD)
 
     def count(self, call, role="", path=""):
-        """Counts them, and lets them through."""
+        """Counts such calls without changing them."""
         return self.fail(call, role, path, skip=NEVER)
 
     def move_clock(self, seconds):
-        """The wall clock shows so much more, or less, than the time."""
+        """Offsets the wall clock."""
         struct.pack_into("=q", self.map, 0, int(seconds * 1000))
 
     def pass_time(self, seconds):
-        """So much passes at once. A process sees it when something wakes it."""
+        """Advances time in one step. A process notices it at its next wakeup."""
         passed = struct.unpack_from("=q", self.map, 8)[0]
         struct.pack_into("=q", self.map, 8, passed + int(seconds * 1000))
 
@@ -96,5 +96,5 @@ def cpu_seconds(pids):
 
 
 def limit_now(pid, **limits):
-    """The limits of a running process: prlimit(1)'s names; "SOFT:" keeps the hard one."""
+    """Sets limits of a running process, by prlimit(1)'s names; "SOFT:" keeps the hard limit."""
     subprocess.run(["prlimit", f"--pid={pid}", *(f"--{name}={value}" for name, value in limits.items())], check=True)

@@ -53,7 +53,7 @@ def make_certificate(ca, folder, stem, *names, expired=False, early=False, self_
     kinds = ("IP:" if name.replace(".", "").isdigit() or ":" in name else "DNS:" for name in names)
     (folder / f"{stem}.ext").write_text("subjectAltName=" + ",".join(kind + name for kind, name in zip(kinds, names)) + "\n")
     signer = ("-signkey", f"{stem}.key") if self_signed else ("-CA", ca / "ca.pem", "-CAkey", ca / "ca.key", "-CAcreateserial")
-    if expired or early:  # openssl-x509 of this age has no way to say when; openssl-ca has
+    if expired or early:  # this openssl-x509 cannot set dates; openssl-ca can
         (folder / "index").write_text("")
         (folder / "ca.conf").write_text(f"[ca]\ndefault_ca = d\n[d]\ndatabase = {folder}/index\nnew_certs_dir = {folder}\nrand_serial = yes\n"
                                         "default_md = sha256\npolicy = p\n[p]\ncommonName = supplied\n")
@@ -83,15 +83,15 @@ def run(*arguments, text_input=None, check=True, timeout=60, **options):
 
 
 class Mailboat:
-    """`ports` maps each of 25, 587, 465 and 2525 to the port in use. `trust`: mail authentication is off for
-    tests of other things, whose messages have no From; "" is the default of the server."""
+    """`ports` maps each of 25, 587, 465 and 2525 to the port in use. `trust`: mail authentication is off by
+    default, as messages of other tests have no From; "" is the server's default."""
 
     def __init__(self, folder, certificates, address="127.0.0.1", domains=("example.org",), extra="", relay="", limits="",
                  environment=None, wrapper=(), trust="trust: {mode: off}\n"):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         os.chmod(self.folder, 0o755)
-        for parent in self.folder.parents:  # the processes drop to other users: let them through
+        for parent in self.folder.parents:  # the processes run as other users and must be able to enter
             if os.access(parent, os.W_OK) and str(parent).startswith("/tmp/"):
                 os.chmod(parent, parent.stat().st_mode | 0o011)
         self.data = self.folder / "data"
@@ -155,7 +155,7 @@ class Mailboat:
         with self.changed:
             while True:
                 found += self.lines(event, *parts, since=since)
-                since = len(self.log)  # a log may have very many lines: none is looked at again
+                since = len(self.log)  # a log can be very long: no line is checked twice
                 if len(found) >= count:
                     return found
                 left = deadline - time.monotonic()
@@ -188,7 +188,7 @@ class Mailboat:
         until(lambda: self.log[-1:] == ["(end of log)"])
         return code
 
-    # ---- people ----
+    # ---- users ----
 
     def cli(self, *arguments, **options):
         return run(*arguments, "--config", self.config, **options)
@@ -225,7 +225,7 @@ class Mailboat:
         for child in children:
             try:
                 name = Path(f"/proc/{child}/comm").read_text().strip()
-            except FileNotFoundError:  # it ended meanwhile
+            except FileNotFoundError:  # it has ended
                 continue
             roles.setdefault(name.split("/")[-1].removeprefix("mailboat-").split("-")[0], []).append(int(child))
         return roles

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands between a client and its server on bad days, as a program of
-its own: `middleboxes.py KIND PORT [UPSTREAM_HOST UPSTREAM_PORT [CERT KEY]]`.
+"""Simulates faulty middleboxes between a client and its server, as a program:
+`middleboxes.py KIND PORT [UPSTREAM_HOST UPSTREAM_PORT [CERT KEY]]`.
 
-portal    answers as a web server does, once it is spoken to
-mask      passes SMTP on and writes XXXXXXXA over STARTTLS
-strip     passes SMTP on and leaves the STARTTLS line out
-refuse    passes SMTP on and answers STARTTLS with 500
-decline   passes SMTP on and answers STARTTLS with 454
+portal    answers any request as a web server does
+mask      forwards SMTP and writes XXXXXXXA over STARTTLS
+strip     forwards SMTP and removes the STARTTLS line
+refuse    forwards SMTP and answers STARTTLS with 500
+decline   forwards SMTP and answers STARTTLS with 454
 busy      greets with 421
-mute      takes connections and says nothing
-drip      greets with an octet each second
-What the client says is written to stdout, so that a test can look for secrets.
+mute      accepts connections and sends nothing
+drip      sends its greeting at one octet per second
+The client's data is written to stdout, so that a test can look for secrets.
 """
 import socket
 import sys

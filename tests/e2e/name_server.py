@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nsd on loopback: the DNS of a test's own, in place of the machine's resolvers."""
+"""nsd on loopback: the DNS server of a test, in place of the machine's resolvers."""
 import socket
 import subprocess
 
@@ -7,8 +7,8 @@ from mailboat import free_port, until
 
 
 class NameServer:
-    """Answers for `zone`: the records below example.test, as lines of a zone file; all else is refused.
-    `resolver` is its line of a configuration."""
+    """Answers for `zone`: the records below example.test, as lines of a zone file; other names are refused.
+    `resolver` is its line for a configuration."""
 
     def __init__(self, folder, records, zone="test"):
         self.folder, self.zone = folder / "nsd", zone

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two hosts in network namespaces of the test's own: `client`, 192.0.2.1, and
+"""Two hosts in network namespaces of the test: `client`, 192.0.2.1, and
 `server`, 192.0.2.2 (2001:db8::1 and ::2), with nsd for the zone and dnsmasq as the resolver on the server, and
-nftables between them, so that ports are filtered, refused and redirected as
-in life."""
+nftables between them, so that ports are filtered, refused and redirected as in
+real networks."""
 import contextlib
 import os
 import subprocess
@@ -45,7 +45,7 @@ www.bare  IN A 192.0.2.2
 
 class Networks:
     def __init__(self, folder, reverse=False):
-        """`reverse`: nsd serves the reverse names of 192.0.2.0/24 and 2001:db8::/32, too."""
+        """`reverse`: nsd also serves the reverse names of 192.0.2.0/24 and 2001:db8::/32."""
         self.folder = Path(folder)
         self.reverse = reverse
         mark = uuid.uuid4().hex[:6]
@@ -68,7 +68,7 @@ class Networks:
             ip("-n", name, "addr", "add", f"192.0.2.{end}/24", "dev", "eth0")
             ip("-n", name, "addr", "add", f"2001:db8::{end}/64", "dev", "eth0", "nodad")
             ip("-n", name, "link", "set", "eth0", "up")
-        for more in (3, 4):  # other servers, as far as names tell
+        for more in (3, 4):  # addresses of further servers, by name
             ip("-n", self.server, "addr", "add", f"192.0.2.{more}/24", "dev", "eth0")
         self.nft("add table inet mail", "add chain inet mail input { type filter hook input priority 0; }",
                  "add chain inet mail divert { type nat hook prerouting priority -100; }")
@@ -88,7 +88,7 @@ class Networks:
             with contextlib.suppress(OSError):
                 etc.rmdir()
 
-    # ---- what stands between ----
+    # ---- firewall rules ----
 
     def nft(self, *commands):
         subprocess.run(["ip", "netns", "exec", self.server, "nft", "-f", "-"], input="\n".join(commands) + "\n", text=True, check=True)
@@ -107,7 +107,7 @@ class Networks:
     def redirect(self, port, to):
         self.nft(f"add rule inet mail divert tcp dport {port} redirect to :{to}")
 
-    # ---- who is there ----
+    # ---- programs ----
 
     def start(self, where, *command, **options):
         """Starts a program on a host; it is stopped with the networks."""
@@ -149,7 +149,7 @@ zone:
         return ["arpa"] if self.reverse else []
 
     def change_reverse(self, lines):
-        """Takes effect with the next change_zone()."""
+        """Changes reverse names; takes effect with the next change_zone()."""
         (self.folder / "reverse.zone").write_text("$ORIGIN arpa.\n$TTL 60\n@ IN SOA ns.example.test. root.example.test. 1 60 60 60 60\n"
                                                   "@ IN NS ns.example.test.\n" + lines)
 

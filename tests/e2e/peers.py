@@ -25,7 +25,7 @@ def fetching():
 
 
 def fetch(package):
-    """The package's file as Debian has it now; an old list of packages names files that are gone, so it is renewed once."""
+    """Downloads a package's file; an outdated package list names removed files, so it is updated once."""
     download = ["apt-get", "-qq", "download", package]
     for old in UNPACKED.glob(f"{package}_*.deb"):
         old.unlink()
@@ -36,7 +36,7 @@ def fetch(package):
 
 
 def unpacked(name, *packages):
-    """Downloads and unpacks packages of Debian once; returns their common root, which has its name when it is whole."""
+    """Downloads and unpacks Debian packages once; returns their common root, which gets its name when complete."""
     root, partial = UNPACKED / name, UNPACKED / f"{name}.partial"
     with fetching():
         if not root.exists():
@@ -57,14 +57,14 @@ def postfix_environment():
 
 def smtp_source(server_address, port, *arguments, sessions=1, count=1, size=4096, sender="bench@perf.test", to="ada@example.org",
                 timeout=120):
-    """Postfix's load program; its exit code and output."""
+    """Runs Postfix's load program; returns its exit code and output."""
     return subprocess.run([str(postfix_folder() / "usr/sbin/smtp-source"), *arguments, "-s", str(sessions), "-m", str(count),
                            "-l", str(size), "-f", sender, "-t", to, f"{server_address}:{port}"],
                           env=postfix_environment(), capture_output=True, text=True, timeout=timeout)
 
 
 class SmtpSink:
-    """Postfix's server that takes everything; `messages()` are what it got."""
+    """Postfix's server that accepts everything; `messages()` returns the received messages."""
 
     def __init__(self, folder, *arguments):
         self.folder = Path(folder)
@@ -84,7 +84,7 @@ class SmtpSink:
 
 
 def wait_for_port(port, address="127.0.0.1", timeout=PATIENCE):
-    """Returns when something listens; there is no event for another program's socket."""
+    """Waits until a server listens; there is no event for another program's socket."""
     import socket
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -97,10 +97,10 @@ def wait_for_port(port, address="127.0.0.1", timeout=PATIENCE):
 
 
 class Postfix:
-    """A whole Postfix in a mount namespace of its own (needs root), that
-    takes mail for `domain` and keeps it in mailboxes below its folder. In a
-    network namespace, where one is given, it has all the four ports.
-    `null_client`: lines of main.cf by which it sends all mail elsewhere."""
+    """A complete Postfix in its own mount namespace (needs root), which accepts
+    mail for `domain` and stores it in mailboxes below its folder. In a network
+    namespace, if one is given, it listens on all four ports.
+    `null_client`: lines of main.cf that make it relay all mail."""
 
     def __init__(self, folder, domain, certificates, namespace=None, null_client=""):
         self.folder, self.port, self.domain = Path(folder), 25 if namespace else free_port(), domain
@@ -193,8 +193,8 @@ postlog   unix-dgram n  -       n       -       1       postlogd
 
 
 def bound_users(folder, lines):
-    """Copies of passwd and group with these users besides, each {name: number};
-    and the shell's words that put them in place in a mount namespace."""
+    """Makes copies of passwd and group with these additional users, {name: number};
+    returns the shell commands that mount them in a mount namespace."""
     (folder / "etc").mkdir(parents=True, exist_ok=True)
     for name, line in (("passwd", "{0}:x:{1}:{1}::/:/bin/false"), ("group", "{0}:x:{1}:")):
         kept = [l for l in Path("/etc", name).read_text().splitlines() if l.split(":")[0] not in lines]
@@ -203,14 +203,14 @@ def bound_users(folder, lines):
 
 
 class Exim:
-    """Debian's Exim in network and mount namespaces (needs root), on all the
-    four ports; it takes mail for `domain` but "nobody" into one Maildir."""
+    """Debian's Exim in network and mount namespaces (needs root), on all four
+    ports; it accepts mail for `domain`, except "nobody", into one Maildir."""
 
     USER = 7005
 
     def __init__(self, folder, domain, certificates, namespace):
         self.folder = Path(folder)
-        program = self.folder / "exim4"  # where its own user may start it again, wherever we are
+        program = self.folder / "exim4"  # its own user must be able to execute it, wherever the tree is
         self.folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(unpacked("exim", "exim4-daemon-light") / "usr/sbin/exim4", program)
         for sub in ("spool", "log", "mail"):
@@ -269,8 +269,8 @@ keep:
 
 class OpenSmtpd:
     """Debian's OpenSMTPD in network and mount namespaces (needs root), on
-    port 25; it takes mail for `domain` but "nobody" into one Maildir. Spool,
-    programs and the folder of its sockets are where it was built to look."""
+    port 25; it accepts mail for `domain`, except "nobody", into one Maildir. Its
+    spool, programs and sockets are at their compiled-in paths."""
 
     def __init__(self, folder, domain, certificates, namespace, tls=True):
         self.folder = Path(folder)
@@ -283,7 +283,7 @@ class OpenSmtpd:
                 os.chmod(parent, 0o755)
         bind_users = bound_users(self.folder, {"opensmtpd": 7011, "opensmtpq": 7012, "keeper": 7013})
         os.chown(self.folder / "mail", 7013, 7013)
-        for name in ("server.key", "server.pem"):  # it refuses keys that others may read
+        for name in ("server.key", "server.pem"):  # it rejects keys that others may read
             shutil.copy(Path(certificates) / name, self.folder / "tls" / name)
             (self.folder / "tls" / name).chmod(0o600)
         (self.folder / "domains").write_text(f"@{domain} keeper\n")

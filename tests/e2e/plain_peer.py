@@ -9,10 +9,10 @@ from mailboat import PATIENCE
 
 class Peer:
     """An SMTP server that answers RCPT with `says` (a reply, or one by address)
-    and, once `stop_at_data` is set, keeps silent at the end of a message.
-    `takes` is how many recipients it accepts in a transaction, `full` what it
-    says to the others; `knows` are its extensions; `letters` has what came: the MAIL command, the
-    RCPT commands, and the content as it was sent, without the dots doubled."""
+    and, once `stop_at_data` is set, sends no reply at the end of a message.
+    `takes` is the number of recipients that it accepts in a transaction, `full` the
+    reply to the others; `knows` are its extensions; `letters` has the received messages: the MAIL
+    command, the RCPT commands, and the content as it was sent, without dot-stuffing."""
 
     def __init__(self, certificates=None):
         self.listener = socket.create_server(("127.0.0.1", 0))

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Serves the MTA-STS policies of a folder: FOLDER/HOST is the answer to
-https://HOST/.well-known/mta-sts.txt; FOLDER/asked has a line for each.
+https://HOST/.well-known/mta-sts.txt; FOLDER/asked has a line for each request.
 Usage: sts_web.py ADDRESS PEM KEY FOLDER"""
 import http.server
 import ssl

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A mail server that is as good or bad at TLS as told: it takes everything
-and writes one line a message: "tls" or "clear", the server name asked for, whether
+"""A mail server with the given TLS certificate or none: it accepts everything and
+writes one line per message: "tls" or "clear", the requested server name, whether
 the session was resumed, and MAIL's parameters.
 Usage: tls_peer.py ADDRESS LOG [--cert PEM KEY] [--requiretls]"""
 import argparse
@@ -40,7 +40,7 @@ class Session(socketserver.StreamRequestHandler):
     def talk(self):
         mail, secured = "", False
         self.say("220 peer")
-        for line in iter(lambda: self.rfile.readline(), b""):  # STARTTLS puts another file there
+        for line in iter(lambda: self.rfile.readline(), b""):  # STARTTLS replaces rfile
             words = line.decode().strip()
             verb = words.split(" ")[0].upper()
             if verb == "EHLO":

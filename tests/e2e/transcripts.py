@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays the transcripts of tests/attacks/server against a whole server: what
-the client says (C: C-) as octets on a socket, what the server says (S: S~ S+)
-as it is told there, "? starttls" and "? close" as they happen. What stands
-there for the machine alone (other ? and =) is passed by."""
+"""Plays the transcripts of tests/attacks/server against a whole server: the
+client's lines (C: C-) are sent as octets on a socket, the server's lines (S: S~ S+)
+are expected, "? starttls" and "? close" are carried out. Lines that only apply to
+the state machine (other ? and =) are skipped."""
 import re
 import socket
 import ssl
@@ -29,7 +29,7 @@ class Dialogue:
         self.title, self.keys, self.lines = title, dict(keys), []
 
     def can_be_replayed(self, pieces):
-        """The clock and the operator are the machine's; so are limits that the server does not have."""
+        """False if the transcript needs the clock, an operator or limits that only the state machine has."""
         of_the_machine = any(mark == b"!" for _, mark, _ in self.lines) or self.keys.keys() & {"size", "recipients", "fix", "expected"}
         return not of_the_machine and self.keys.get("wire") not in (("no", "whole") if pieces else ("no",))
 
@@ -58,7 +58,7 @@ def dialogues(path):
 
 
 class Line:
-    """One connection and what is about to be said on it."""
+    """One connection and the data to be sent on it."""
 
     def __init__(self, server, port, pieces):
         self.server, self.pieces = server, pieces
@@ -74,7 +74,7 @@ class Line:
         self.heard = b""
 
     def flush(self):
-        """Sends in one piece, or in small ones; stops if the server has hung up."""
+        """Sends in one piece, or in small ones; stops if the server has closed the connection."""
         said, self.said = self.said, b""
         try:
             for at in range(0, len(said), self.pieces or max(len(said), 1)):
@@ -94,17 +94,17 @@ class Line:
         return line[:-1]
 
     def read_end(self):
-        """Nothing more comes, and the connection ends."""
+        """Checks that no more data comes, and that the connection ends."""
         self.flush()
         try:
             assert self.heard + self.socket.recv(65536) == b""
-        except ConnectionResetError:  # it had not read all we said
+        except ConnectionResetError:  # it had not read everything that was sent
             pass
 
 
 def play(server, dialogue, pieces=0):
-    """Keys for the wire: "early: yes" says all before the greeting is read;
-    "wire: whole" wants it in one piece, "wire: no" not at all."""
+    """Keys of a transcript: "early: yes" sends everything before the greeting is read;
+    "wire: whole" sends it in one piece, "wire: no" skips it here."""
     role, tls = dialogue.keys.get("role", "mx"), dialogue.keys.get("tls", "starttls")
     line = Line(server, 25 if role == "mx" else 465 if tls == "implicit" else 587, pieces)
     early = b"".join(text + b"\r\n" for _, mark, text in dialogue.lines if mark == b"C:" and "early" in dialogue.keys)
@@ -127,7 +127,7 @@ def play(server, dialogue, pieces=0):
                     while mark == b"S+" and heard[3:4] == b"-":
                         heard = line.read_line()
                 except ConnectionResetError:
-                    # it hung up before all was read, and its last words went with what was underway
+                    # it closed before it had read everything, and its last reply was lost in the reset
                     assert (number, b"?", b"close") > (number, mark, text) and any(m == b"?" and t == b"close" for _, m, t in dialogue.lines), dialogue.title
                     return
         line.flush()

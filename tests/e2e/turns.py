@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Locks for tests that run concurrently (pytest -n). Most tests run side by side. A test marked `alone`
+"""Locks for tests that run concurrently (pytest -n). Most tests run concurrently. A test marked `alone`
 measures a loaded server, its time or its memory: it waits until the other tests have ended, and they wait for
 it. Each test holds a lock from its first fixture to its last; locks end with the process, so a worker that
 dies blocks no other."""
@@ -17,7 +17,7 @@ class Turns:
 
     @contextlib.contextmanager
     def take(self, alone):
-        """A test that waits to run alone holds the door, so that no other test starts before it."""
+        """Takes the locks. A test that waits to run alone holds one, so that no other test starts before it."""
         fcntl.flock(self.door, fcntl.LOCK_EX)
         try:
             fcntl.flock(self.room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
