@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The documents are true: the manual describes every configuration key as
-src/config/keys.c does, and every subcommand; it is well formed, and no link
-leads nowhere.
-Prints what is wrong; exit code 1 then."""
+"""Checks the documents: the manual describes every configuration key as
+src/config/keys.c does, and every subcommand; it is well formed, and no link is
+broken.
+Prints each fault; exit code 1 if there is one."""
 import re
 import subprocess
 import sys
@@ -22,7 +22,7 @@ def text_of(strings):
 
 
 def keys(source, table):
-    """Of a table of src/config/keys.c: each key with its default (None: none) and its description."""
+    """Returns each key of a table of src/config/keys.c with its default (None: none) and its description."""
     body = re.search(rf"{table}\[\] = \{{\n(.*?)\n\}};", source, re.S)
     row = rf'^    \{{("[a-z0-9_.]+"), KEY_.*?(NULL|{STRING}),\s+((?:{STRING}\s*)+)\}},$'
     found = re.findall(row, body.group(1), re.M | re.S) if body else []
@@ -30,14 +30,14 @@ def keys(source, table):
 
 
 def entries(page, section):
-    """Of a section of the manual: each key with the lines of its entry, in order and as often as it is there."""
+    """Returns each key of a section of the manual with the lines of its entry, in order, with duplicates."""
     body = re.search(rf"^\.Sh {section}$(.*?)(?=^\.Sh )", page, re.M | re.S)
     parts = re.split(r"^\.It Ic (\S+).*$", body.group(1) if body else "", flags=re.M)
     return [(key, lines.strip("\n").split("\n")) for key, lines in zip(parts[1::2], parts[2::2])]
 
 
 def sentence(lines):
-    """What an entry begins with: the plain lines up to the first that ends with a full stop, without the stop."""
+    """Returns the start of an entry: the plain lines up to the first that ends with a full stop, without it."""
     said = []
     for line in lines:
         if line.startswith("."):
@@ -49,7 +49,7 @@ def sentence(lines):
 
 
 def faults_of_keys(source, page):
-    """The manual has each key once, with the description and the default of the table; it may say more after it."""
+    """Checks that the manual has each key once, with the table's description and default; more text may follow."""
     for table, section in SECTIONS.items():
         known, written = keys(source, table), entries(page, section)
         if len(known) < 4:
@@ -105,7 +105,7 @@ def check_manual():
 
 
 def check_providers():
-    """The tables of docs/ports.md are what the program knows."""
+    """Checks that the tables of docs/ports.md match the program."""
     text = (ROOT / "src/core/port/provider_table.c").read_text()
     page = (ROOT / "docs/ports.md").read_text()
     known = re.findall(r'^    \{"([^"]+)",\s+"[^"]*",\s+"([^"]*)",\s+\{([\d, ]+)\},\s+\{([\d, ]+)\}', text, re.M)
@@ -135,7 +135,7 @@ def check_links():
 
 
 def check_rooms():
-    """The table of folders in ARCHITECTURE.md has each room, and the files that a row names are in it."""
+    """Checks that the table of folders in ARCHITECTURE.md has each folder, and that the files of a row are in it."""
     page = (ROOT / "ARCHITECTURE.md").read_text()
     rows = dict(re.findall(r"^\| `(src/[\w/]+)/` \| (.*?) \|", page, re.M))
     for parent in ("src", "src/core"):

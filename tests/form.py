@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Holds the form of the C files in src/, tests/, fuzz/ and bench/.
+"""Checks the form of the C files in src/, tests/, fuzz/ and bench/.
 
 A line has at most 110 columns, a function 60 lines, a file 600; in src/ a name
 of a struct, union, enum or typedef is defined once, and a function that other

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the compiler and the linker were told shows in the program: position
-independent, no lazy binding, tables of the linker read-only, no stack that
-runs, marked targets of jumps, canaries, checked copies.
+"""Checks that the program has the hardening of the compiler and the linker: position
+independent, no lazy binding, read-only relocations (RELRO), no executable stack,
+marked jump targets (CET), stack canaries, checked copies (_FORTIFY_SOURCE).
 Usage: hardening.py PROGRAM BUILD_FOLDER
 """
 import platform
@@ -48,7 +48,7 @@ def check_code(program, sanitized):
 
 
 def check_arguments(build):
-    """Flags of the build that are not visible in the program itself."""
+    """Checks flags of the build that are not visible in the program itself."""
     commands = look("ninja", "-C", build, "-t", "commands", "mailboat")
     first = next(line for line in commands.splitlines() if " -c " in line)
     for argument in ("-fstack-clash-protection", "-fstack-protector-strong"):

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks the walls of ARCHITECTURE.md: which room may include which (those
-inside core/ too), that core/ needs nothing from the world (by its includes and by the undefined
-symbols of its object code), that no other room than store/ knows the kinds of
-store, that each include begins at src/, that the order of submission ports stands in one
-place, and that each source names its licence.
+"""Checks the include rules of ARCHITECTURE.md: which folder may include which (also
+inside core/), that core/ does no I/O (by its includes and by the undefined symbols
+of its object code), that only store/ knows the kinds of store, that each include
+begins at src/, that the order of submission ports is in one place, and that each
+source names its licence.
 Usage: walls.py BUILD_FOLDER
 """
 import re
@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 
-# room -> the rooms it may include besides itself
+# folder -> the other folders that it may include
 MAY_INCLUDE = {
     "base": set(),
     "core": {"base"},
@@ -29,7 +29,7 @@ MAY_INCLUDE = {
     "service": {"base", "core", "io", "store", "ipc", "config", "run", "dial", "queue"},
     "cli": {"base", "core", "io", "store", "ipc", "config", "run", "service", "dial", "queue"},
 }
-# room inside core/ -> the rooms inside core/ that it may include besides itself
+# folder inside core/ -> the other folders inside core/ that it may include
 CORE_MAY_INCLUDE = {
     "dns": set(),
     "smtp": {"dns"},
@@ -48,9 +48,9 @@ CORE_MAY_INCLUDE = {
     "import": {"port"},
     "trust": {"dns", "smtp", "message", "route"},
 }
-# System headers allowed in the pure core: types and text, nothing with effects.
+# System headers allowed in core/: types and text, nothing with side effects.
 CORE_SYSTEM = {"assert.h", "ctype.h", "limits.h", "math.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdlib.h", "string.h", "sysexits.h"}
-# Symbols that its object code may use: memory, text, arithmetic, and base/.
+# Symbols that the object code of core/ may use: memory, text, arithmetic, and base/.
 CORE_SYMBOLS = re.compile(
     r"^(mem(cpy|move|set|cmp|chr|rchr|mem)|__mem\w+_chk|explicit_bzero|str(len|n?cmp|chr|rchr|nlen|spn|cspn|pbrk)|"
     r"__explicit_bzero_chk|free|qsort|bsearch|pow|exp|log|ldexp|floor|fmod|__assert_fail|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|"
@@ -87,12 +87,12 @@ def check_core_room(where, name):
 
 
 def check_ports():
-    """The order of submission ports stands in core/port alone: no other file names two of them, prose aside."""
+    """Checks that the order of submission ports is only in core/port: no other file names two, except in prose."""
     for file in sorted(SRC.rglob("*.[ch]")):
         if (SRC / "core" / "port") in file.parents:
             continue
         code = re.sub(r"/\*.*?\*/|//[^\n]*", " ", file.read_text(), flags=re.S)
-        code = re.sub(r'"(?![\d,:. ]*")(?:[^"\\\n]|\\.)*"', '""', code)  # words; not "587,2525"
+        code = re.sub(r'"(?![\d,:. ]*")(?:[^"\\\n]|\\.)*"', '""', code)  # prose strings; not "587,2525"
         named = set(re.findall(r"(?<![\w.])(?:587|2525|465)(?!\w)", code))
         if len(named) > 1:
             problems.append(f"{file.relative_to(ROOT)}: names the ports {', '.join(sorted(named))}; "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder on the disk that forgets (mount.c), whose power can be cut."""
+"""A folder on the disk that loses unsynced data (mount.c), whose power can be cut."""
 import os
 import queue
 import subprocess
@@ -52,13 +52,13 @@ class Forgetful:
         self._say(f"lie {about}")
 
     def cut(self):
-        """Nobody who has something open here gets an answer any more, but an error."""
+        """Cuts the power: every operation on an open file here fails from now on."""
         self._say("cut")
         return self._line()
 
     def lose(self, seed=0):
-        """What is left of it is there again. Returns the losses, and the names that were removed and are back.
-        With seed 0 nothing is left of what was not synced."""
+        """Restores what the disk kept. Returns the losses, and the removed names that have reappeared.
+        With seed 0 all unsynced data is lost."""
         self._say(f"lose {seed}")
         again = []
         while (line := self._line()).startswith("again "):

@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 TOKEN = re.compile(rb"^X-Token: (\d+)\r?$", re.M)
 QUEUE_ID = re.compile(rb"\bid ([0-9A-Za-z]+)")
 DELIVERED = re.compile(r" delivered .*?\bid=(\S+).*? to=(\S+)")
-LARGE_EACH, LARGE_LINES, SMALL_LINES = 16, (520, 1100), (4, 40)  # of 64 octets: large ones are files of the queue
+LARGE_EACH, LARGE_LINES, SMALL_LINES = 16, (520, 1100), (4, 40)  # lines of 64 octets; the queue stores large ones as files
 
 
 def body(token):
-    """Of each message another, and known again."""
+    """Returns a unique body for each message, which can be recognized."""
     low, high = LARGE_LINES if token % LARGE_EACH == 0 else SMALL_LINES
     lines = low + token * 7919 % (high - low)
     return (f"{token:010d} " + "of the load " * 4 + "....\r\n").encode() * lines
@@ -28,10 +28,10 @@ class Ledger:
         self.lock = threading.Lock()
         self.life = 1
         self.accepted = {}                    # token -> (recipients, how)
-        self.copies = defaultdict(list)       # (token, recipient) -> (life, queue id) of each, oldest first
-        self.recorded = {}                    # (queue id, recipient) -> the life that said so first
-        self.again = defaultdict(set)         # token of a dropped file -> lives in which it was there again
-        self.stayed = {}                      # life -> tokens of dropped files that were still there at its end
+        self.copies = defaultdict(list)       # (token, recipient) -> (life, queue id) of each copy, oldest first
+        self.recorded = {}                    # (queue id, recipient) -> the first life that reported it
+        self.again = defaultdict(set)         # token of a dropped file -> lives in which it reappeared
+        self.stayed = {}                      # life -> tokens of dropped files still present at its end
         self.ways = Counter()
         self.damaged, self.unexplained, self.duplicates = [], [], Counter()
 
@@ -41,7 +41,7 @@ class Ledger:
             self.ways[how] += 1
 
     def arrive(self, text, recipient, where, life):
-        """A copy, with its header."""
+        """Records a copy, with its header."""
         text = text.replace(b"\r\n", b"\n")
         head, _, rest = text.partition(b"\n\n")
         token, queue_id = TOKEN.search(head), QUEUE_ID.search(head)
@@ -69,7 +69,7 @@ class Ledger:
                                     f"dropped again in {sorted(self.again[token])}")
 
     def _was_between(self, token):
-        """A life that ended between storing and removing this file; no other has the same reason from it."""
+        """True for a life that ended between storing and removing this file; it explains one copy only."""
         for life, tokens in self.stayed.items():
             if token in tokens:
                 del self.stayed[life]
@@ -78,7 +78,7 @@ class Ledger:
         return False
 
     def see_dropped(self, text, again):
-        """A dropped file that is there at the end of this life; `again`: it had been removed."""
+        """Records a dropped file that exists at the end of this life; `again`: it had been removed."""
         if (token := TOKEN.search(text)) is None:
             return
         if again:
@@ -92,6 +92,6 @@ class Ledger:
                 self.recorded.setdefault((found[1], found[2]), self.life)
 
     def lost(self):
-        """(token, recipient) of what was accepted and never arrived."""
+        """Returns (token, recipient) of each accepted message that never arrived."""
         return [(token, recipient) for token, (recipients, _) in self.accepted.items() for recipient in recipients
                 if (token, recipient) not in self.copies]

@@ -29,15 +29,15 @@ class Gate:
             self.changed.notify_all()
 
     def wait(self):
-        """False: it is over."""
+        """Waits until the gate is open; False when the test is over."""
         with self.changed:
             self.changed.wait_for(lambda: self.is_open or self.ended)
             return not self.ended
 
 
 class Client(threading.Thread):
-    """Sends one message after the other; what breaks is not sent again, so that
-    each copy beyond the first is the server's."""
+    """Sends one message after the other; a message is never resent after a failure, so
+    each copy beyond the first is caused by the server."""
 
     def __init__(self, gate, ledger, connect, recipients):
         super().__init__(daemon=True)
@@ -82,7 +82,7 @@ def local_recipients():
 
 
 def any_recipients():
-    """Mostly elsewhere, some of several, here and there."""
+    """Returns the recipients: mostly remote, sometimes several, local and remote."""
     return random.choice([[random.choice(AWAY)]] * 6 + [random.sample(AWAY, 3), [random.choice(AWAY), *random.sample(LOCAL, 2)]])
 
 
@@ -100,7 +100,7 @@ def by_socket(server):
 
 
 class Program(threading.Thread):
-    """Calls sendmail at its own pace, while the disk is there."""
+    """Calls sendmail at its own pace, while the disk is available."""
 
     def __init__(self, gate, ledger, server, pause_s):
         super().__init__(daemon=True)
@@ -124,7 +124,7 @@ class Program(threading.Thread):
             self.off.wait(self.pause_s)
 
     def kill(self):
-        """With the machine; the gate is shut. It is gone once the disk is."""
+        """Kills the program with the machine, while the gate is closed; it exits once the disk is gone."""
         with self.lock:
             if self.process is not None:
                 self.process.kill()
@@ -132,7 +132,7 @@ class Program(threading.Thread):
 
 
 class Sink(threading.Thread):
-    """Takes all mail, and writes down each copy before it says 250."""
+    """Accepts all mail, and records each copy before it replies 250."""
 
     def __init__(self, ledger):
         super().__init__(daemon=True)
@@ -192,6 +192,6 @@ class Sink(threading.Thread):
                     return
 
     def wait_idle(self):
-        """Until all that the server sent before it died has been read."""
+        """Waits until everything that the server sent before it was killed has been read."""
         with self.changed:
             return self.changed.wait_for(lambda: self.busy == 0, PATIENCE)

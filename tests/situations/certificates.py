@@ -13,13 +13,13 @@ from cryptography.x509.oid import NameOID
 
 DAY = datetime.timedelta(days=1)
 NOW = datetime.datetime.utcnow()
-KEY = ec.generate_private_key(ec.SECP256R1())  # of every server: who has which is not what is tested
+KEY = ec.generate_private_key(ec.SECP256R1())  # of every server: the tests do not depend on the key
 KEY_PEM = KEY.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 KINDS = {"CN": NameOID.COMMON_NAME, "O": NameOID.ORGANIZATION_NAME, "OU": NameOID.ORGANIZATIONAL_UNIT_NAME, "C": NameOID.COUNTRY_NAME}
 
 
 def name_of(text):
-    """ "O=Fortinet, CN=FGT60" as a name; a plain text is a CN."""
+    """ "O=Fortinet, CN=FGT60" as a name; plain text is a CN."""
     parts = [part.split("=", 1) for part in text.split(", ")] if "=" in text else [["CN", text]]
     return x509.Name([x509.NameAttribute(KINDS[kind], value) for kind, value in parts])
 
@@ -47,7 +47,7 @@ class Authority:
         self.certificate = issue(self.name, (parent or self).name, self.key, (parent or self).key, ca=True, days=(-400, 3000))
 
     def chain(self, root):
-        """The CA certificates that a server sends."""
+        """Returns the CA certificates that a server sends."""
         if self.parent is None:
             return [self.certificate] if root else []
         return [self.certificate, *self.parent.chain(root)]
@@ -58,7 +58,7 @@ PUBLIC = Authority("C=US, O=Let's Encrypt, CN=R11 (test)", ROOT)
 OTHER_ROOT = Authority("C=US, O=Google Trust Services LLC, CN=GTS Root R1 (test)")
 LONG = Authority("C=US, O=Long Chain, CN=Issuing CA 5", Authority("C=US, O=Long Chain, CN=Policy CA 4", Authority(
     "C=US, O=Long Chain, CN=Policy CA 3", Authority("C=US, O=Long Chain, CN=Policy CA 2", ROOT))))
-BUNDLE = pem(ROOT.certificate) + pem(OTHER_ROOT.certificate)  # what the machine trusts
+BUNDLE = pem(ROOT.certificate) + pem(OTHER_ROOT.certificate)  # the CA certificates that the machine trusts
 
 
 @functools.lru_cache(maxsize=None)
@@ -70,14 +70,14 @@ def chain_of(names, by, days, whole, root):
 
 
 class Certificate:
-    """`names`: of the host, where none are said; `by`: who issued it ("itself": self-signed); `days`: from, to, from now on;
-    `whole`: the intermediate ones are sent, too; `root`: and even the root; `old`: nothing newer than TLS 1.1."""
+    """`names`: default: the host's; `by`: the issuer ("itself": self-signed); `days`: validity, from and to, from now;
+    `whole`: the intermediate certificates are sent; `root`: the root, too; `old`: nothing newer than TLS 1.1."""
 
     def __init__(self, *names, by=PUBLIC, days=(-30, 60), whole=True, root=False, old=False, newest=None):
         self.names, self.by, self.days, self.whole, self.root, self.old, self.newest = names, by, days, whole, root, old, newest
 
     def context(self, host, by=None):
-        """For a server of that name; `by`: another CA has issued it on the way."""
+        """Returns the context for a server of that name; `by`: another CA that issues it in transit."""
         return self._context(host, by or self.by)
 
     @functools.lru_cache(maxsize=None)

@@ -13,14 +13,14 @@ import sys
 import threading
 import time
 
-sys.setswitchinterval(0.001)  # many threads that wait, and frames that should not
+sys.setswitchinterval(0.001)  # many threads wait, and frames must not
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNET, TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x40000000, 0x400454CA, 2, 0x1000
 
 
 @contextlib.contextmanager
 def inside(namespace):
-    """This thread is in a network namespace meanwhile."""
+    """Runs this thread in a network namespace."""
     own, there = os.open("/proc/thread-self/ns/net", os.O_RDONLY), os.open(f"/run/netns/{namespace}", os.O_RDONLY)
     try:
         if libc.setns(there, CLONE_NEWNET) != 0:
@@ -40,7 +40,7 @@ def tap(namespace):
 
 
 class Link:
-    """`hole`: frames towards the machine with more octets than that are lost without a word."""
+    """`hole`: frames towards the machine with more octets than this are dropped silently."""
 
     def __init__(self, near, far, delay_ms=8, loss=0.0, hole=None):
         self.ends = [tap(near), tap(far)]

@@ -13,7 +13,7 @@ def encode(name):
 
 
 def question_of(packet):
-    """Its name, its type, and where it ends."""
+    """Returns the name of a question, its type, and the offset of its end."""
     at, parts = 12, []
     while packet[at]:
         parts.append(packet[at + 1:at + 1 + packet[at]].decode(errors="replace"))
@@ -44,7 +44,7 @@ class Names:
         return next((self.records.get(f"{name} {word}", []) for word, number in TYPES.items() if number == kind), [])
 
     def answer(self, packet):
-        """The reply to a question; None: none is given."""
+        """Returns the reply to a question; None: no reply."""
         name, kind, end = question_of(packet)
         how = self.special.get(name, self.special.get("*"))
         if how == "timeout":
@@ -66,7 +66,7 @@ class Names:
         return head + packet[12:end] + answers + authority
 
     def talk(self, connection, host, scanner=None):
-        """The same over TCP."""
+        """Answers over TCP."""
         while True:
             size = connection.recv(2)
             if len(size) < 2:

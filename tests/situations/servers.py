@@ -8,7 +8,7 @@ import time
 
 from certificates import Certificate
 
-PATIENCE = 25  # seconds a server waits for its client
+PATIENCE = 25  # seconds that a server waits for its client
 
 
 def reset(connection):
@@ -19,8 +19,8 @@ def reset(connection):
 class Smtp:
     """A mail server. `tls`: "starttls", "implicit" or None; `starttls`: its reply to STARTTLS; `greeting` and each line
     of `ehlo` may say {host}; `replies`: to AUTH, MAIL, RCPT, DATA, EHLO and "." where it is not content, or, for EHLO,
-    "reset" or "close"; `greet_after`: seconds of silence; `drip`: an octet each so many seconds; `masked`: as Cisco's
-    firewalls do it; `stripped`: the STARTTLS line is taken out on the way; `at_hello`: "reset", "close", "mute" or
+    "reset" or "close"; `greet_after`: seconds of silence; `drip`: seconds for each octet; `masked`: as Cisco's
+    firewalls do it; `stripped`: the STARTTLS line is removed in transit; `at_hello`: "reset", "close", "mute" or
     "text" in place of an answer to the ClientHello; `auth`: the mechanisms; `hello`: the first line of the EHLO reply;
     `odd`: changes each word of it; `ehlo_after`: seconds before it."""
 
@@ -48,7 +48,7 @@ class Dialogue:
         self.secured = False
 
     def say(self, text):
-        """A reply of one line or more; the hyphens are put in."""
+        """Sends a reply of one or more lines, with the hyphens."""
         lines = text.format(host=self.host, ip=self.connection.getpeername()[0]).split("\n")
         code = lines[0][:3]
         out = "".join(f"{code}{' ' if i == len(lines) - 1 else '-'}{line[4:] if i == 0 else line}\r\n" for i, line in enumerate(lines)).encode()
@@ -167,12 +167,12 @@ class Dialogue:
 
 
 def smtps(server=None, **options):
-    """The same with TLS from the first octet."""
+    """A mail server with implicit TLS."""
     return (server or Smtp()).changed(tls="implicit", **options)
 
 
 def banner(text):
-    """Something else that speaks first: IMAP, POP3, SSH."""
+    """A server of another protocol that speaks first: IMAP, POP3, SSH."""
     def talk(connection, host, scanner=None):
         connection.sendall(text.format(host=host).encode() + b"\r\n")
         while connection.recv(4096):
@@ -185,7 +185,7 @@ IMAP = banner("* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE
 
 
 def http(reply="HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", first=False):
-    """A web server: waits to be spoken to, but for `first`."""
+    """A web server: waits for a request, except with `first`."""
     def talk(connection, host, scanner=None):
         if not first:
             connection.settimeout(PATIENCE)
@@ -225,7 +225,7 @@ def cut(connection, host, scanner=None):
 
 
 def serve(behaviour, connection, host, scanner):
-    """One connection, whatever becomes of it."""
+    """Serves one connection, and ignores its errors."""
     try:
         connection.settimeout(PATIENCE)
         behaviour(connection, host, scanner)

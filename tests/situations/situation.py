@@ -3,16 +3,16 @@
 import re
 from dataclasses import dataclass
 
-# What may never be said, whatever the situation.
+# Advice that is harmful in every situation.
 HARMFUL = (
     r"use the name that the certificate has", r"install the issuer", r"rejectUnauthorized|verify_peer|tls: none|--insecure",
     r"(?<!not )(?<!never )\b(disable|ignore|switch off|turn off)\b[^.;\n]{0,40}\b(certificates?|verification|the check|encryption|STARTTLS)\b",
     r"trust (this|that|its|the) (certificate|issuer|CA)\b",
 )
-YOUR_SERVER = (r"start the (mail )?server|the server's listener|systemctl|your (mail )?server\b",)  # said of a stranger's host
-# Said of a server that may be another's.
+YOUR_SERVER = (r"start the (mail )?server|the server's listener|systemctl|your (mail )?server\b",)  # about a host of others
+# About a server that may belong to others.
 DOUBT = (r"--ca-file", r"under which name", r"renew the certificate", r"copy its certificate", r"whole chain")
-CLOUDS = (r"DigitalOcean|Linode|Scaleway|Hetzner|Railway|Vultr|\bRender\b|Google Cloud|Azure|\bAWS\b",)  # named without a sign of it
+CLOUDS = (r"DigitalOcean|Linode|Scaleway|Hetzner|Railway|Vultr|\bRender\b|Google Cloud|Azure|\bAWS\b",)  # named without evidence
 CAN_SEND = (r"mail can (leave|be sent)|can send mail|can carry mail|can deliver",)
 ALARM = (r"intercept|another server answers|in doubt|scanner|captive|portal|redirected|do not sign in|attacker|stripped|removed or garbled",)
 BLOCKED = (r"\bblocks\b|is blocked\b|lets no|firewall on this|own firewall",)
@@ -27,8 +27,8 @@ def bad_ports(*ports):
 @dataclass
 class Situation:
     """`source`: repository#number or an address; `cause`: names of src/core/diagnosis/cause_table.c, any of which an
-    expert would give; `says`: a pattern that must be there where no cause is named (replies, other commands);
-    `step`: a pattern that the advice must have; `healthy`: mail goes, and nothing is to be alarmed about."""
+    expert would give; `says`: a pattern that the answer must have if no cause is named (replies, other commands);
+    `step`: a pattern that the advice must have; `healthy`: mail leaves, and any alarm is wrong."""
     id: str
     title: str
     source: str
@@ -64,8 +64,8 @@ def harms(situation, text):
 
 
 def mark(situation, text, causes, advice, code):
-    """right: the cause is named and the advice begins with the right step; half: one of the two; nothing; harmful.
-    `causes` and `advice`: the names of the causes and the first steps, as a program gets them."""
+    """Returns right: the cause is named and the advice begins with the right step; half: one of them; nothing; harmful.
+    `causes` and `advice`: the names of the causes and the first steps, from the JSON."""
     if harms(situation, text):
         return "harmful"
 

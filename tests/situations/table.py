@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All situations, in the groups in which they are run."""
+"""All situations, in the groups in which they run."""
 from table_account import ACCOUNT, SERVER
 from table_healthy import HEALTHY
 from table_names import NAMES

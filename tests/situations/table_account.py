@@ -11,7 +11,7 @@ numbers = itertools.count(30)
 
 
 def only(name, server, **options):
-    """A host whose mail ports all behave so."""
+    """Returns a host whose mail ports all behave like this."""
     return Host(name, f"163.172.10.{next(numbers)}", ports={25: server, 587: server, 443: Https(), **options.pop("ports", {})}, **options)
 
 

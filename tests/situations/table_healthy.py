@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Healthy situations that only look unusual: no alarm is right."""
+"""Healthy situations that only look unusual: any alarm is wrong."""
 import ssl
 
 from certificates import LONG, Authority, Certificate, pem

@@ -16,7 +16,7 @@ MANDRILL = Smtp("220 smtp.mandrillapp.com ESMTP", certificate=Certificate(days=(
 
 
 class Anonymous(Certificate):
-    """A server without any cipher that a client of today has."""
+    """A server without any cipher that current clients support."""
 
     def _context(self, host, by):
         context = super()._context(host, by)

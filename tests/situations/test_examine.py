@@ -25,7 +25,7 @@ CONTROLS, WEB = 1, 2
 
 @pytest.fixture
 def examine(tmp_path):
-    """Examines mail.example.com in a world with these ports; the facts."""
+    """Examines mail.example.com in a world with these ports; returns the facts."""
     worlds = []
 
     def run(ports, *more, wanted="587", addresses=(FOUR,), host="mail.example.com", **options):
@@ -99,7 +99,7 @@ def test_what_a_firewall_masks(examine):
 @pytest.mark.parametrize("certificate, state, named, trusted", [
     (Certificate(days=(-9, -1)), C_EXPIRED, YES, YES), (Certificate("other.example.org"), C_OTHER, NO, YES),
     (Certificate("other.example.org", days=(-9, -1)), C_OTHER, NO, YES), (Certificate(by="itself"), C_SELF, YES, NO),
-    (Certificate(by=Authority("O=Fortinet, CN=FGT60F")), C_SELF, YES, NO),  # it brings its own root
+    (Certificate(by=Authority("O=Fortinet, CN=FGT60F")), C_SELF, YES, NO),  # it sends its own root
     (Certificate(by=Authority("O=Fortinet, CN=FGT60F", Authority("O=Fortinet, CN=root"))), C_ISSUER, YES, NO)])
 def test_each_fault_of_a_certificate_is_judged_apart(examine, certificate, state, named, trusted):
     seen = attempt(examine({465: smtps(certificate=certificate)}, "only-target", wanted="465"), 465)

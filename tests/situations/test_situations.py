@@ -19,7 +19,7 @@ def test_the_answers_of_a_group(group, tmp_path):
     written, wrong = marks_written(), []
     for outcome in attempt_all(GROUPS[group]):
         least = written.get(outcome.situation.id, "right")
-        if MARKS.index(outcome.mark) < MARKS.index(least):  # once more: the machine may have been busy
+        if MARKS.index(outcome.mark) < MARKS.index(least):  # again: the machine may have been busy
             outcome = attempt(outcome.situation, tmp_path)
         if MARKS.index(outcome.mark) < MARKS.index(least):
             wrong.append(f"{outcome}\nmarks.txt has: {least}")
@@ -37,7 +37,7 @@ def test_every_situation_is_marked():
 
 
 def test_the_goal():
-    """Nothing harmful, and nine in ten are right. When it passes, this mark goes."""
+    """Nothing is harmful, and nine in ten are right."""
     written = list(marks_written().values())
     assert "harmful" not in written
     assert written.count("right") >= 0.9 * len(SITUATIONS)

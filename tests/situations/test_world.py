@@ -31,7 +31,7 @@ def world(tmp_path):
 
 
 def knock(world, port, address=FOUR, wait=1.5):
-    """What a connection comes to: "open", an error's name, or "silent"; and after how many milliseconds."""
+    """Returns the result of a connect attempt ("open", an error's name, or "silent") and its milliseconds."""
     with inside(world.near):
         door = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     door.settimeout(wait)
@@ -48,7 +48,7 @@ def knock(world, port, address=FOUR, wait=1.5):
 
 
 def talk(world, port, *lines, address=FOUR, tls=False, name="mail.example.com"):
-    """What a server says; with `tls`, from the first octet."""
+    """Returns what a server sends; `tls`: implicit TLS."""
     with inside(world.near):
         connection = socket.socket(socket.AF_INET)
     connection.settimeout(5)
@@ -74,7 +74,7 @@ def test_what_answers_and_what_does_not(world):
     assert {port: knock(it, port)[0] for port in (25, 587, 465, 2525, 2526)} == {25: "open", 587: "open", 465: "open", 2525: "silent", 2526: "ECONNREFUSED"}
     assert knock(it, 587, SIX)[0] == "open" and knock(it, 2525, SIX)[0] == "silent"
     assert knock(it, 25, "93.184.215.15")[0] == "silent" and knock(it, 25, "93.184.215.99")[0] == "silent"
-    assert 14 < knock(it, 587)[1] < 1000  # the way takes its time
+    assert 14 < knock(it, 587)[1] < 1000  # the link has a delay
 
 
 @pytest.mark.parametrize("make, seen", [(drop, "silent"), (refuse, "ECONNREFUSED"), (no_host, "EHOSTUNREACH")])

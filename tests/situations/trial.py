@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tries situations: builds each world, asks the program there as a person does and as a program does, and marks what it says.
+"""Tries situations: builds each world, runs the program there with text and with JSON output, and marks its answer.
 
-trial.py [ID...]   what is said there, and its mark
+trial.py [ID...]   prints the answer and its mark
 trial.py --write   tries all, and writes docs/diagnosis.md and marks.txt"""
 import argparse
 import json
@@ -32,7 +32,7 @@ class Outcome:
     mark: str
 
     def said(self):
-        """The answer in one line: the cause, or else the advice, or all there is."""
+        """Returns the answer in one line: the cause, otherwise the advice, otherwise all of it."""
         lines = [line.strip() for line in self.text.split("\n") if line.strip()]
         for mark in ("cause: ", "also: ", "->"):
             found = [line.removeprefix(mark).strip() for line in lines if line.startswith(mark)]
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def diagnosis_in(value):
-    """The object with causes and steps in the JSON, wherever it stands; {} where there is none."""
+    """Returns the object with causes and steps anywhere in the JSON; {} if there is none."""
     if isinstance(value, dict):
         if isinstance(value.get("causes"), list):
             return value
@@ -79,13 +79,13 @@ def attempt(situation, folder):
 
 
 def attempt_all(situations, side_by_side=6):
-    """In one process, which serves all these worlds."""
+    """Tries these situations in one process, which serves all their worlds."""
     with tempfile.TemporaryDirectory(prefix="mbsit-") as folder, ThreadPoolExecutor(side_by_side) as pool:
         return list(pool.map(lambda situation: attempt(situation, folder), situations))
 
 
 def attempt_numbers(numbers):
-    """Situations by their places in the table, for another process."""
+    """Tries situations by their index in the table, for another process."""
     from table import SITUATIONS
     return [(outcome.text, outcome.code, outcome.causes, outcome.mark) for outcome in attempt_all([SITUATIONS[at] for at in numbers])]
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A world for one situation: a machine in a network namespace, with an /etc, an
-/etc/resolv.conf and a /sys of its own, and the whole internet in another one,
-with a wire between them that takes its time.
+/etc/resolv.conf and a /sys of its own, and the internet in another one, with a
+link between them that has a delay.
 
     World(Host("mail.example.com", "93.184.215.14", ports={587: Smtp()}),
           way=[drop(25)], here=[refuse(465)], ipv6="dead")
 
-`way` is what stands between, `here` the machine's own firewall. Around that
-there is what every world has: Gmail, SendGrid and three public resolvers."""
+`way` is the firewall between them, `here` the machine's own firewall. Every world
+also has Gmail, SendGrid and three public resolvers."""
 import itertools
 import os
 import selectors
@@ -58,7 +58,7 @@ def no_host(*ports, to=None):
 # ---- hosts ----
 
 class Host:
-    """`rest`: what the other ports do: "refused" or "silent". `names`: more names of it. `silent`: ports that its own firewall drops."""
+    """`rest`: the other ports: "refused" or "silent". `names`: further names. `silent`: ports its firewall drops."""
 
     def __init__(self, name, *addresses, ports=None, rest="refused", names=(), silent=()):
         self.name, self.addresses, self.ports, self.rest, self.names, self.silent = name, addresses, ports or {}, rest, names, silent
@@ -76,7 +76,7 @@ def gmail(**change):
 
 
 def internet():
-    """What is there in every world."""
+    """Returns the hosts of every world."""
     mx = Smtp("220 mx.google.com ESMTP d9443c01a7336-2151si - gsmtp", ("SIZE 157286400", "8BITMIME", "ENHANCEDSTATUSCODES", "PIPELINING", "CHUNKING", "SMTPUTF8"), auth=None,
               certificate=Certificate("mx.google.com", "gmail-smtp-in.l.google.com", "*.gmail-smtp-in.l.google.com"))
     web = Https()
@@ -90,12 +90,12 @@ def internet():
 # ---- a world ----
 
 class World:
-    """`dns`: more records; `resolver`: the bad days of the network's resolver (see Names), `resolver_at`: its address;
+    """`dns`: more records; `resolver`: the faults of the network's resolver (see Names), `resolver_at`: its address;
     `resolvers`: of the public ones; `ipv6`: "yes", "none" (no route) or "dead"; `ipv4`: "yes" or "none"; `local`: what
-    listens on the machine itself, {port: behaviour}, on `local_at`; `scanner`: a CA that has issued every certificate on the way;
-    `portal`: {port: behaviour} that answers for everyone; `delay_ms`, `loss`, `hole`: the wire's; `files`: of the
+    listens on the machine itself, {port: behaviour}, on `local_at`; `scanner`: a CA that reissues all certificates in transit;
+    `portal`: {port: behaviour} that answers for every host; `delay_ms`, `loss`, `hole`: the link's; `files`: of the
     machine; `vendor`: by its DMI; `container`: it is one; `environment`; `bundle`: its CA certificates, `bundle_age`
-    days old; `clock`: days that its clock is ahead; `device`, `mtu`: of the default route; `root`: who asks is root."""
+    days old; `clock`: days that its clock is ahead; `device`, `mtu`: of the default route; `root`: run as root."""
 
     def __init__(self, *hosts, way=(), here=(), dns=None, resolver=None, resolver_at=ROUTER, resolvers=None, ipv6="yes", ipv4="yes", local=None,
                  local_at="127.0.0.1", local_name="web01.example.org", scanner=None, portal=None, delay_ms=8, loss=0.0, hole=None, files=(), vendor=None,
@@ -178,14 +178,14 @@ class World:
             lines += [f"add chain inet filter nat {{ type nat hook {nat_hook} priority -100; }}", *(f"add rule inet filter nat {rule}" for rule in nat_rules)]
         subprocess.run(["ip", "netns", "exec", namespace, "nft", "-f", "-"], input="\n".join(lines) + "\n", text=True, check=True, capture_output=True)
 
-    # -- who answers --
+    # -- servers --
 
     def _open(self, address, port, behaviour, host, kind=socket.SOCK_STREAM):
         door = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if ":" in address:
             door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            door.setsockopt(socket.IPPROTO_IPV6, 78, 1)  # IPV6_FREEBIND: its address may be tentative yet
+            door.setsockopt(socket.IPPROTO_IPV6, 78, 1)  # IPV6_FREEBIND: its address may still be tentative
         door.bind((address, port))
         if kind == socket.SOCK_STREAM:
             door.listen(64)
@@ -247,7 +247,7 @@ class World:
     # -- the machine --
 
     def _machine(self):
-        """The files that it has besides, for machine.sh to lay over ours."""
+        """Writes the machine's own files, which machine.sh mounts over ours."""
         layer = self.folder / "layer"
         resolv = self.resolv_conf if self.resolv_conf is not None else f"nameserver {self.resolver_at}\n"
         files = {"etc/resolv.conf": resolv, "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n", "etc/password": "correct-horse\n", **dict(self.files)}
@@ -264,7 +264,8 @@ class World:
             os.utime(file, (then, then))
 
     def run(self, *command, timeout=60, program=PROGRAM):
-        """A command on the machine, where the program is /usr/bin/mailboat (or another one in its place) and a password in /etc/password: what it said, and its exit code."""
+        """Runs a command on the machine, with the program as /usr/bin/mailboat (or another one in its place) and a
+        password in /etc/password; returns its output and its exit code."""
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/home/ada", "LC_ALL": "C.UTF-8", **(self.environment or {})}
         if self.clock:
             environment |= {"LD_PRELOAD": FAKETIME, "FAKETIME": f"{self.clock:+d}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}

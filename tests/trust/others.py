@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Signs messages by the pure core, and has dkimpy (python3-dkim) verify the DKIM signatures and ARC chains.
+"""Signs messages with src/core, and has dkimpy (python3-dkim) verify the DKIM signatures and ARC chains.
 
-Usage: others.py TRUST_JUDGE; exits 77 where dkimpy is not installed.
+Usage: others.py TRUST_JUDGE; exits 77 if dkimpy is not installed.
 """
 import base64
 import json
@@ -35,7 +35,7 @@ def ask(judge, kind, message, selector, **more):
 
 
 def keys():
-    """The records of the tables, which are of these keys."""
+    """Returns the records of the tables, which have these keys."""
     zone = {}
     for case in json.loads((ROOT / "suites" / "trust" / "dkim" / "made.json").read_text())["cases"]:
         if case["name"] == "RSA and Ed25519":

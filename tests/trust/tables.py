@@ -15,7 +15,7 @@ import tables_dmarc
 import tables_lookup
 import tables_spf
 
-# name: what judge.c calls it. belongs(case, table): is this row of a JSON table of that kind? row(case, table): the
+# name: as in judge.c. belongs(case, table): True if this row of a JSON table is of that kind. row(case, table): the
 # inputs for the judge, without kind and zone. differences(expect, verdict, case): a list of sentences.
 Kind = namedtuple("Kind", "name belongs row differences")
 KINDS = [Kind(*kind) for kind in (*tables_arc.KINDS, *tables_authres.KINDS, *tables_dkim.KINDS, *tables_dmarc.KINDS, *tables_lookup.KINDS, *tables_spf.KINDS)]
@@ -99,7 +99,7 @@ def cases_of(file):
 
 
 def files_below(folder):
-    """All tables there are: files of rows, not those that belong to other files."""
+    """Returns all tables: files of rows, without the files that belong to others."""
     found = []
     for file in sorted(folder.rglob("*")):
         if file.suffix == ".json" and '"cases"' in file.read_text():
@@ -111,7 +111,7 @@ def files_below(folder):
 
 
 def judge(program, cases, seed=0):
-    """The verdicts of the pure core, in the order of the cases."""
+    """Returns the verdicts of src/core, in the order of the cases."""
     rows = "".join(json.dumps(case.row) + "\n" for case in cases)
     command = [str(program), *(["--shuffle", str(seed)] if seed else [])]
     done = subprocess.run(command, input=rows.encode(), stdout=subprocess.PIPE, check=True)

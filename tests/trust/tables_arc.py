@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of ARC: rows with a message and a verdict in one word, and the validation suite of valimail."""
+"""The tables of ARC: rows with a message and a one-word verdict, and the validation suite of valimail."""
 import base64
 import re
 

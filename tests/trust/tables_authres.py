@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of Authentication-Results: what a field says, and whether a border server must remove it."""
+"""The tables of Authentication-Results: the results of a field, and whether a border server must remove it."""
 
 
 def parse_belongs(case, table):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of DKIM: rows with a message in them, and lists of message files with results beside them.
+"""The tables of DKIM: rows with a message, and lists of message files with their results.
 
 Gated by README: pass, fail, temperror, or none of these (policy, neutral and
-permerror, which implementations tell apart in different ways).
+permerror, which implementations distinguish differently).
 """
 import base64
 import re
@@ -43,7 +43,7 @@ def row_differences(expect, verdict, case):
     return list_differences(expect, [case.get("accept", [])] * len(expect), verdict)
 
 
-# ---- files: expected.json beside the messages, DNS in a form of each suite ----
+# ---- files: expected.json beside the messages, DNS in the format of each suite ----
 
 def dns_of_lines(text):
     """NAME, space, TXT record: FAKE_DNS.dat, and the head of mail-auth's messages."""

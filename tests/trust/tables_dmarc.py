@@ -56,7 +56,7 @@ def plain_differences(expect, verdict, case):
     for key, value in expect.items():
         if verdict.get(key) not in [value, *(case.get("accept", []) if isinstance(value, bool) else [])]:
             if key == "status" and "accept" in case:
-                continue  # it goes with the other result
+                continue  # part of the other result
             wrong.append(f"{key} {verdict.get(key)!r} instead of {value!r}")
     return wrong
 

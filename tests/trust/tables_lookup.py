@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reverse names, TLS-RPT, MTA-STS. Rows of {"text"} are told apart by what their table expects of valid ones."""
+"""Reverse names, TLS-RPT, MTA-STS. Rows of {"text"} are distinguished by what their table expects of valid rows."""
 
 
 def expects(table, key):
@@ -7,7 +7,7 @@ def expects(table, key):
 
 
 def text_of(key, *signs):
-    """A table of texts is of a kind if a valid row has `key`, or one of the signs is in its title or in a text."""
+    """True if a table of texts is of a kind: a valid row has `key`, or its title or a text has one of the signs."""
     def belongs(case, table):
         if "text" not in case or "zone" in case:
             return False

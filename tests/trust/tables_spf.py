@@ -27,7 +27,7 @@ def differences(expect, verdict, case):
 KINDS = [("spf", belongs, row, differences)]
 
 
-# ---- openspf: zonedata has a list of {TYPE: value} for a name; SPF records count as TXT where there is none ----
+# ---- openspf: zonedata has a list of {TYPE: value} for a name; SPF records count as TXT if there is no TXT record ----
 
 def records_of(entries):
     types, timeout = {}, False
@@ -45,7 +45,7 @@ def records_of(entries):
     spf = types.pop("SPF", [])
     if spf and "TXT" not in types:
         types["TXT"] = spf
-    if timeout:  # of each type without records
+    if timeout:  # for each type without records
         types = {kind: values for kind, values in types.items() if values}
         types["fail"] = "temperror"
     return types
