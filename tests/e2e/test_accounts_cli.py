@@ -15,13 +15,13 @@ import pytest
 from mailboat import PATIENCE, PROGRAM, Mailboat, run, smtp
 
 ADA, PASSWORD = "ada@example.org", "secret-of-ada"
-PASSWORD_OCTETS_MAX = 511  # of crypt(3); one more is refused
+PASSWORD_OCTETS_MAX = 511  # of crypt(3); longer ones are rejected
 NOBODY = 65534
 is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act on another's folder")
 
 
 class Accounts:
-    """Subcommands over one configuration."""
+    """Subcommands with one configuration."""
 
     def __init__(self, folder, domains="[example.org]"):
         self.data = folder / "data"
@@ -104,7 +104,7 @@ def test_a_password_has_its_limits(accounts, tmp_path):
 
 
 class Terminal:
-    """The program on a terminal of its own."""
+    """The program on its own terminal."""
 
     def __init__(self, *arguments):
         self.pid, self.side = pty.fork()
@@ -160,7 +160,7 @@ def test_two_different_passwords_change_nothing(accounts):
 
 
 def test_an_interrupted_question_gives_the_terminal_back(accounts):
-    """A shell stands between, so that the terminal outlives the program."""
+    """The program runs in a shell, so that the terminal outlives the program."""
     pid, side = pty.fork()
     if pid == 0:
         os.execv("/bin/sh", ["sh", "-c", 'trap : INT; "$0" user add ada@example.org --config "$1"; stty -a; echo THE END',
@@ -285,10 +285,10 @@ def test_config_show_keeps_the_password_to_itself(accounts, tmp_path):
     assert "smtp.example.net" in shown and f"{tmp_path}/password" in shown and "very-secret" not in shown
 
 
-# ---- whose the files are ----
+# ---- owners of files ----
 
 def open_way(folder):
-    """Other users may pass through pytest's folders."""
+    """Lets other users enter pytest's folders."""
     for parent in [folder, *folder.parents]:
         if str(parent).startswith("/tmp/"):
             parent.chmod(parent.stat().st_mode | 0o011)
@@ -383,7 +383,7 @@ def test_a_person_s_word_on_the_queue_counts_when_no_server_runs(mailboat):
     assert json.loads(done.stdout) == {"recipients": 2 * (count - 1)} and done.stderr == ""
     assert "The queue is empty." in server.cli("queue", "list").stdout
     assert len({path.stat().st_uid for path in [server.data / "queue", *(server.data / "queue").rglob("*")]}) == 1
-    server.start()  # and a server takes it up again
+    server.start()  # a server then continues with the queue
     server.stop()
 
 

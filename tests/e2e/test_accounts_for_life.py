@@ -18,7 +18,7 @@ PASSWORD = "secret-of-all"
 
 
 class World:
-    """One server for all tests of this file; what leaves goes to `peer`."""
+    """One server for all tests of this file; outgoing mail goes to `peer`."""
 
     def __init__(self, folder, certificates):
         self.peer = Peer()
@@ -30,7 +30,7 @@ class World:
         return self.server.cli("user", *words, **options)
 
     def calm(self):
-        """As after `user add`."""
+        """Restores the accounts to their state after `user add`."""
         for user in (ADA, BOB, EVE):
             self.user("forward", user, "off")
             self.user("vacation", user, "off", check=False)
@@ -44,7 +44,7 @@ class World:
         assert self.server.queue_count() == 0
 
     def left(self, subject):
-        """Recipients far away and texts of what left with this subject."""
+        """Returns remote recipients and texts of outgoing messages with this subject."""
         found = []
         for said, content in list(self.peer.letters):
             message = email.message_from_bytes(content, policy=email.policy.default)
@@ -76,7 +76,7 @@ def test_mail_goes_on_and_a_copy_stays(world):
     world.send("on and here", sender="dan@near.example")
     world.settle()
     (said, message), = world.left("on and here")
-    assert said == ["MAIL FROM:<dan@near.example>", f"RCPT TO:<{FAR}>"]  # bounces go to who wrote it
+    assert said == ["MAIL FROM:<dan@near.example>", f"RCPT TO:<{FAR}>"]  # bounces go to the author
     assert len(world.mine(ADA, "on and here")) == 1
     row, = (r for r in json.loads(world.user("list", "--json").stdout) if r["address"] == ADA)
     assert (row["forward"], row["keeps"], row["away"]) == (FAR, True, False)
@@ -97,7 +97,7 @@ def test_a_circle_loses_nothing_and_ends(world):
     world.user("forward", BOB, EVE, "--no-keep")
     world.user("forward", EVE, ADA, "--no-keep")
     world.send("round")
-    world.user("forward", EVE, "nobody@example.org", "--no-keep")  # a mailbox that is not there
+    world.user("forward", EVE, "nobody@example.org", "--no-keep")  # a mailbox that does not exist
     world.send("nowhere")
     world.settle()
     assert sum(len(world.mine(user, "round")) for user in (ADA, BOB, EVE)) == 1
@@ -114,7 +114,7 @@ def test_forwarding_lets_nobody_send_as_another(world):
     world.user("forward", ADA, FAR, "--no-keep")
     with smtp(world.server, 587, user=ADA, password=PASSWORD) as client:
         client.ehlo()
-        assert client.mail("sales@example.org")[0] == 250  # her alias stays hers
+        assert client.mail("sales@example.org")[0] == 250  # her alias still exists
 
 
 def test_port_25_relays_for_nobody_else(world):
@@ -140,7 +140,7 @@ def test_what_is_wrong_is_said_in_a_line(world, words, code, says):
     assert json.loads(world.user("list", "--json").stdout)[0]["away"] is False
 
 
-# ---- answers ----
+# ---- vacation replies ----
 
 def away(world, *words, user=ADA, text="Ich bin weg.\nGrüße, Ada\n"):
     world.user("vacation", user, "--message", "-", *words, text_input=text)
@@ -152,7 +152,7 @@ def test_a_person_is_answered_once(world):
     world.send("again", sender="uma@far.example")
     world.settle()
     (said, answer), = world.left("Auto: Tee? one")
-    assert said == ["MAIL FROM:<>", "RCPT TO:<uma@far.example>"]  # nothing comes back for it
+    assert said == ["MAIL FROM:<>", "RCPT TO:<uma@far.example>"]  # no bounce for it
     assert answer["From"] == ADA and answer["To"] == "uma@far.example" and answer["Auto-Submitted"] == "auto-replied"
     assert answer["In-Reply-To"] == "<tea@far.example>" and answer["Date"] and answer["Message-ID"].endswith("@mx.example.org>")
     assert answer.get_content().replace("\r\n", "\n") == "Ich bin weg.\nGrüße, Ada\n"
@@ -228,7 +228,7 @@ def test_what_is_forwarded_without_a_copy_is_not_answered(world):
     assert [said[1] for said, _ in world.left("gone on")] == ["RCPT TO:<yuri@far.example>"]
 
 
-# ---- leaving ----
+# ---- removal ----
 
 def test_nothing_leads_to_who_was_removed(world):
     server = world.server
@@ -248,7 +248,7 @@ def test_nothing_leads_to_who_was_removed(world):
 
 
 def test_accounts_of_earlier_versions_are_brought_up_to_date(tmp_path):
-    """As version 2 made them."""
+    """Accounts with the schema of version 2."""
     config = tmp_path / "c.conf"
     config.write_text(f"hostname: mx.example.org\ndata_dir: {tmp_path}/data\ndomains: [example.org]\n")
     (tmp_path / "data").mkdir()
@@ -268,7 +268,7 @@ def test_accounts_of_earlier_versions_are_brought_up_to_date(tmp_path):
 
 
 def test_accounts_in_the_folder_of_before_are_moved_with_what_a_crash_left(mailboat):
-    """As an earlier release had them: root's, in the data directory, here with the journal of a change that was not committed."""
+    """Accounts of an earlier release: owned by root, in the data directory, with an uncommitted change's journal."""
     server = mailboat()
     server.add_user(ADA, PASSWORD)
     server.stop()
@@ -289,7 +289,7 @@ def test_accounts_in_the_folder_of_before_are_moved_with_what_a_crash_left(mailb
         pass
 
 
-# Its pages are in the file already, and the journal takes them back.
+# Its pages are in the file already, and the journal rolls them back.
 CRASH = """
 import sqlite3, sys, time
 db = sqlite3.connect(sys.argv[1], isolation_level=None)

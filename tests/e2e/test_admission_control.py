@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces ne
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 PLAIN = base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
-# Of 300, strangers may have 240; each of the five ports 24 of those in any case, and 120 are open to all.
+# Of 300, unknown clients may have 240; each of the five ports has 24 of those reserved, and 120 are shared.
 SMALL = "limits: {connections: 300, connections_per_client: 20%s}\n"
 
 
@@ -55,7 +55,7 @@ def start(crowd, certificates, tmp_path):
 
 
 def sign_in(crowd, server, source, port=587):
-    """A client of the house; its line, once it has signed in."""
+    """Connects as a known client; returns its line, authenticated."""
     context = ssl.create_default_context(cafile=str(server.ca))
     context.check_hostname = False
     sock = crowd.call(server, port, source)
@@ -73,7 +73,7 @@ def sign_in(crowd, server, source, port=587):
 
 
 def flood(crowd, server, port, networks, each, address="2001:db8:{n:x}:{m:x}::{i:x}"):
-    """Connections from `each` addresses of so many networks, that say nothing."""
+    """Opens silent connections from `each` addresses of several networks."""
     taken = []
     with crowd.inside():
         for n in range(1, networks + 1):
@@ -124,9 +124,9 @@ def everybody_gets_in(crowd, server):
 def test_a_flood_of_silence_keeps_nobody_out(crowd, start, port):
     server = start()
     sign_in(crowd, server, "2001:db8:ffff::1").close()
-    worker = sign_in(crowd, server, "2001:db8:ffff::2")  # in the middle of its message
+    worker = sign_in(crowd, server, "2001:db8:ffff::2")  # in the middle of a message
     assert worker.say(f"MAIL FROM:<{USER}>", f"RCPT TO:<{USER}>", "DATA").startswith("354")
-    other = crowd.line(server, 25, "2001:db8:eeee::1")   # and another server, too
+    other = crowd.line(server, 25, "2001:db8:eeee::1")   # another server, too
     assert other.say("EHLO a", "MAIL FROM:<a@example.net>", f"RCPT TO:<{USER}>").startswith("250")
     taken = flood(crowd, server, port, 20, 20)
     server.wait_log("pressure_begun")
@@ -152,7 +152,7 @@ def test_ten_thousand_from_a_hundred_networks(crowd, start):
 
 
 def test_one_process_with_all_of_the_crowd_makes_room_for_the_other(crowd, start):
-    """A process without an idle stranger accepts the client nevertheless."""
+    """A process without an idle unknown client still accepts the known one."""
     server = start()
     full, other = server.processes()["smtpd"]
     os.kill(other, signal.SIGSTOP)
@@ -181,17 +181,17 @@ def test_thousands_of_addresses_with_one_connection_each(crowd, start):
 def test_a_network_has_so_many_connections(crowd, start, address, most):
     server = start(limits="limits: {connections: 2000, connections_per_client: 20}\n")
     taken = flood(crowd, server, 25, 1, most + 10, address)
-    greetings = sorted(Line(sock).greeting[:3] for sock in taken)  # two processes do not take them in their order
+    greetings = sorted(Line(sock).greeting[:3] for sock in taken)  # two processes do not accept in order
     assert greetings == ["220"] * most + ["421"] * 10
     assert greeted(crowd, server, 25, "2001:db8:2::1") == "220"
-    assert len(server.lines("connection_rejected", "too many connections from this address")) <= 2  # one a process
+    assert len(server.lines("connection_rejected", "too many connections from this address")) <= 2  # one per process
     close_all(taken)
 
 
 def test_a_network_of_ipv4_has_so_many_connections(crowd, start):
     server = start(limits="limits: {connections: 2000, connections_per_client: 20}\n", six=False)
     taken = flood(crowd, server, 25, 1, 90, "198.18.7.{i}")
-    greetings = sorted(Line(sock).greeting[:3] for sock in taken)  # two processes do not take them in their order
+    greetings = sorted(Line(sock).greeting[:3] for sock in taken)  # two processes do not accept in order
     assert greetings == ["220"] * 80 + ["421"] * 10
     assert greeted(crowd, server, 25, "198.18.8.1") == "220"
     close_all(taken)
@@ -224,7 +224,7 @@ def test_a_local_user_leaves_room_for_others(crowd, start):
     assert all('account="uid 60001"' in line for line in server.lines("connection_rejected"))
     other, heard = hold_as(server, 60002, 5)
     assert heard == ["220"] * 5
-    root, heard = hold_as(server, 0, 50)  # it has no such limit
+    root, heard = hold_as(server, 0, 50)  # root has no such limit
     assert heard == ["220"] * 50
     everybody_gets_in(crowd, server)
     for program in (greedy, other, root):
@@ -261,7 +261,7 @@ def test_a_crowd_at_the_web_keeps_nobody_out(crowd, start, in_tls):
     close_all(taken)
 
 
-# ---- how one holds a connection ----
+# ---- ways to hold a connection ----
 
 def start_tls(line):
     assert line.say("EHLO a", "STARTTLS").startswith("220")
@@ -281,7 +281,7 @@ def auth_login(crowd, server, source):
 
 
 def deaf(line):
-    """It asks and asks, and reads nothing."""
+    """Sends requests continuously, and reads nothing."""
     line.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     line.sock.setblocking(False)
     try:
@@ -318,7 +318,7 @@ def test_whoever_holds_a_connection_for_nothing_loses_it_under_pressure(crowd, s
     crowds = []
 
     def all_are_cut():
-        """The flood reconnects repeatedly, to keep up the pressure."""
+        """Reconnects repeatedly, to keep up the load."""
         crowds.append(flood(crowd, server, 25, 10, 13))
         for old in crowds[:-1]:
             close_all(old)
@@ -336,7 +336,7 @@ def test_whoever_holds_a_connection_for_nothing_loses_it_under_pressure(crowd, s
 
 
 def was_cut(sock):
-    """True once the server has hung up; what it said before is read away."""
+    """True once the server has closed the connection; earlier data is discarded."""
     try:
         sock.setblocking(False)
         raw = socket.socket.recv if not isinstance(sock, ssl.SSLSocket) else ssl.SSLSocket.recv
@@ -349,13 +349,13 @@ def was_cut(sock):
         return True
 
 
-# ---- reading out addresses ----
+# ---- address harvesting ----
 
 GUARDED = SMALL % ", unknown_recipients: 10"
 
 
 def guess(line, count, first=0):
-    """Names so many unknown recipients, pipelined; returns the reply codes."""
+    """Sends RCPT for this many unknown recipients, pipelined; returns the reply codes."""
     try:
         line.sock.sendall("".join(f"RCPT TO:<nobody{first + i}@example.org>\r\n" for i in range(count)).encode())
     except OSError:
@@ -374,7 +374,7 @@ def ready(crowd, server, source):
 
 
 def guess_in_parallel(crowd, server, sources, each):
-    """How many were told apart."""
+    """Returns the number of recipients whose existence was revealed."""
     told = []
 
     def one(source, at):
@@ -393,7 +393,7 @@ def guess_in_parallel(crowd, server, sources, each):
 
 
 def assert_few_told(crowd, server, sources, most):
-    """Not one more than the limit, but for what has faded: half of it in an hour."""
+    """Checks that no more than the limit was revealed, except for decay: the count halves in an hour."""
     began = time.monotonic()
     told = guess_in_parallel(crowd, server, sources, 100)
     minutes = (time.monotonic() - began) // 60 + 1
@@ -414,7 +414,7 @@ def test_addresses_are_not_read_out(crowd, start, sources, most):
     blocked = crowd.line(server, 25, sources[0])
     assert blocked.greeting.startswith("421 4.7.0"), blocked.greeting
     assert greeted(crowd, server, 25, "2001:db8:7::1") == "220"
-    sign_in(crowd, server, sources[0]).close()  # the users behind that address still send
+    sign_in(crowd, server, sources[0]).close()  # users at that address can still send
 
 
 def test_addresses_are_not_read_out_from_an_ipv4_network(crowd, start):
@@ -434,7 +434,7 @@ def test_reconnecting_helps_nobody(crowd, start):
         line.close()
         if told >= 13:
             break
-    assert told == 13 and server.lines("client_slowed")  # slower and slower
+    assert told == 13 and server.lines("client_slowed")  # with increasing delay
 
 
 def test_a_blocked_client_learns_nothing_on_what_it_has_open(crowd, start):
@@ -447,7 +447,7 @@ def test_a_blocked_client_learns_nothing_on_what_it_has_open(crowd, start):
 
 
 def test_a_list_with_some_that_are_gone_is_not_slowed(crowd, start):
-    """Every twelfth does not exist, far more than are free; the others get mail."""
+    """One address in twelve does not exist, far more than the free ones; the others get mail."""
     server = start(limits=GUARDED)
     line = crowd.line(server, 25, "2001:db8:1:1::1")
     line.say("EHLO a")
@@ -466,7 +466,7 @@ def give(line, recipient):
 
 
 def test_mail_to_one_address_does_not_pay_for_reading_out_the_others(crowd, start):
-    """Two messages for each guess: the free ones, and four times as many, until it gets slow."""
+    """Two messages for each guess: replies are fast for the free guesses and four times as many, then slow."""
     server = start(limits=GUARDED)
     line = crowd.line(server, 25, "2001:db8:1:1::1")
     line.say("EHLO a")
@@ -483,7 +483,7 @@ def test_mail_to_one_address_does_not_pay_for_reading_out_the_others(crowd, star
 
 
 def test_a_little_mail_from_each_address_does_not_open_a_network(crowd, start):
-    """Each /64 has a good record of its own, and guesses once."""
+    """Each /64 has a good record, and guesses once."""
     server = start(limits=GUARDED)
     for i in range(1, 300):
         line = crowd.line(server, 25, f"2001:db8:1:{i:x}::1")
@@ -499,7 +499,7 @@ def test_a_little_mail_from_each_address_does_not_open_a_network(crowd, start):
 
 
 def test_a_list_that_is_used_every_minute_may_have_some_that_are_gone(crowd, start):
-    """The same ten each time, and one who is there: they are told, and count once."""
+    """The same ten unknown recipients each time, and one that exists: they are revealed, and count once."""
     server = start(limits=GUARDED)
     for _ in range(30):
         line = crowd.line(server, 25, "2001:db8:1:1::1")

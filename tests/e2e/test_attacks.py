@@ -40,7 +40,7 @@ def test_nothing_comes_of_it(attacked, path, pieces):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 def test_an_address_has_so_many_connections_and_no_more(tmp_path):
-    """Over all processes together, and they come back when they are closed."""
+    """The limit is over all processes together, and closed connections are free again."""
     knock = f"""import socket
 doors = [socket.create_connection(({SERVER!r}, port), 20) for port in (25, 2525) for _ in range(6)]
 print(*sorted(door.recv(4).decode().strip() for door in doors))

@@ -15,7 +15,7 @@ USER, PASSWORD = "ada@example.org", "secret-of-ada"
 
 
 class Peer:
-    """A server that says what `talk` makes it say, and keeps the octets it hears."""
+    """A server that `talk` controls; it stores the octets that it receives."""
 
     def __init__(self, talk):
         self.heard, self.over = b"", threading.Event()
@@ -37,7 +37,7 @@ class Peer:
             self.over.set()
 
     def hear(self, octets=0, end=b""):
-        """So many octets, or a line, or lines up to one that is `end`."""
+        """Reads a number of octets, or a line, or lines up to one equal to `end`."""
         got = self.stream.read(octets) if octets else self.stream.readline()
         while end and got and not got.endswith(b"\r\n" + end) and got != end:
             line = self.stream.readline()
@@ -54,7 +54,7 @@ def smarthost(peer, tls="none", extra=""):
 
 @pytest.fixture
 def against(mailboat):
-    """Mailboat with a peer as its smarthost, and a way to send through it."""
+    """Returns a function that starts Mailboat with a peer as its smarthost."""
     peers = []
 
     def start(talk, **options):
@@ -73,7 +73,7 @@ def send(server, content=b"Subject: hello\r\n\r\nhello\r\n", to="bob@elsewhere.n
         client.sendmail(USER, [to], content)
 
 
-# ---- what leaves us ----
+# ---- outgoing mail ----
 
 def taker(*extensions):
     """A server that accepts everything and replies once per command, whatever its content."""
@@ -99,7 +99,7 @@ def taker(*extensions):
 
 
 def commands(heard, end):
-    """The command lines of a session as a reader has them for whom `end` ends DATA, BDAT counted."""
+    """Returns the command lines of a session for a reader to which `end` ends DATA, with BDAT by its size."""
     found = []
     while heard:
         line, _, heard = heard.partition(b"\r\n")
@@ -122,16 +122,16 @@ BODIES = [b"\r\n.\r\n" + SMUGGLED + b".\r\n", b"\r\n..\r\n" + SMUGGLED, b".\r\n"
 @pytest.mark.parametrize("way", ["data", "chunks"])
 def test_what_leaves_is_read_by_all_in_the_same_way(against, way):
     server, peer = against(taker(b"PIPELINING", b"8BITMIME", *([b"CHUNKING"] if way == "chunks" else [])))
-    filler = b"".join(b"%04d " % i + b"x" * 70 + b"\r\n" for i in range(900)) if way == "chunks" else b""  # chunks are for what is large
+    filler = b"".join(b"%04d " % i + b"x" * 70 + b"\r\n" for i in range(900)) if way == "chunks" else b""  # only large messages are sent in chunks
     with smtp(server, 587, user=USER, password=PASSWORD) as client:
-        for body in BODIES:  # by BDAT, which takes it as it is
+        for body in BODIES:  # by BDAT, which accepts it unchanged
             content = b"From: ada@example.org\r\nSubject: tricks\r\n\r\n" + filler + body
             client.ehlo_or_helo_if_needed()
             client.mail(USER)
             client.rcpt("bob@elsewhere.net")
             client.send(b"BDAT %d LAST\r\n" % len(content) + content)
             code, text = client.getreply()
-            assert code == (550 if b"\0" in body else 250), (body, text)  # NUL is refused where it comes in
+            assert code == (550 if b"\0" in body else 250), (body, text)  # NUL is rejected on receipt
     taken = sum(b"\0" not in body for body in BODIES)
     server.wait_log("delivered", "to=bob@elsewhere.net", count=taken)
     assert peer.over.wait(30)
@@ -200,7 +200,7 @@ def test_a_flood_of_replies_ends_the_session_and_nothing_else(against, flood):
     assert memory_kib(server.processes()["relay"][0]) < 30_000
 
 
-# ---- words that act ----
+# ---- injection ----
 
 ACTING = "550 5.1.1 \x1b[31m\x07 \x9b2J \x85X-Evil: yes \u2028id=1 \u202egpj.exe \" level=error event=accepted %0d%0aBcc: evil@example.net"
 

@@ -25,7 +25,7 @@ def b64(octets):
 
 
 class Scram:
-    """The client's side of RFC 5802, by hand."""
+    """The client side of RFC 5802, without a library."""
 
     def __init__(self, user, password, binding=b"", binding_name=None, flag="n"):
         self.password, self.binding = password, binding
@@ -50,7 +50,7 @@ class Scram:
 
 
 def sign_in(client, scram):
-    """The last reply; the server's signature is checked where there is one."""
+    """Returns the last reply; checks the server's signature if there is one."""
     client.ehlo_or_helo_if_needed()
     code, text = client.docmd("AUTH", f"{scram.mechanism} {b64(scram.first())}")
     if code != 334:
@@ -63,12 +63,12 @@ def sign_in(client, scram):
 
 
 def end_point(client):
-    """tls-server-end-point of RFC 5929: the tests' certificates are signed with SHA-256."""
+    """Returns tls-server-end-point of RFC 5929: the tests' certificates are signed with SHA-256."""
     return hashlib.sha256(client.sock.getpeercert(True)).digest()
 
 
 def gsasl(server, *arguments, password=PASSWORD):
-    # The tool knows only sockets that begin in clear: 587 with STARTTLS.
+    # The tool supports no implicit TLS: 587 with STARTTLS.
     return subprocess.run(["gsasl", "--smtp", "--connect", f"127.0.0.1:{server.ports[587]}", "--starttls", "--x509-ca-file", str(server.ca),
                            "--hostname", "localhost", "--authentication-id", USER, "--password", password, *arguments],
                           capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
@@ -140,7 +140,7 @@ def test_accounts_of_before_scram_learn_it_when_they_sign_in(mailboat):
     server.add_user(USER, PASSWORD)
     key = server.cli("key", "add", USER).stdout.strip()
     server.stop()
-    with sqlite3.connect(server.data / "accounts" / "accounts.db") as db:  # as version 1 left it
+    with sqlite3.connect(server.data / "accounts" / "accounts.db") as db:  # as version 1 stored it
         db.executescript("ALTER TABLE user DROP COLUMN scram; ALTER TABLE key DROP COLUMN scram; DROP TABLE secret;"
                          "ALTER TABLE user DROP COLUMN forward; ALTER TABLE user DROP COLUMN keeps; DROP TABLE away; ALTER TABLE user DROP COLUMN quota; PRAGMA user_version = 1;")
     server.start()
@@ -156,7 +156,7 @@ def test_accounts_of_before_scram_learn_it_when_they_sign_in(mailboat):
 
 
 def guess(server, user, password, source=None):
-    """The code that AUTH PLAIN gets."""
+    """Returns the reply code of AUTH PLAIN."""
     context = ssl.create_default_context(cafile=server.ca)
     with smtplib.SMTP_SSL("localhost", server.ports[465], context=context, source_address=source, timeout=30) as client:
         client.ehlo()
@@ -164,7 +164,7 @@ def guess(server, user, password, source=None):
 
 
 def guess_much(server, user, source, count, mechanism="PLAIN"):
-    """Wrong passwords, a few on each connection; the codes that came."""
+    """Sends wrong passwords, a few on each connection; returns the reply codes."""
     context = ssl.create_default_context(cafile=server.ca)
     codes = []
     while len(codes) < count:
@@ -185,7 +185,7 @@ def test_a_guesser_is_locked_and_an_operator_sees_and_undoes_it(mailboat):
     assert "no client or user is locked out" in server.cli("user", "locks").stdout
     assert guess_much(server, USER, "127.0.0.7", 8) == [535] * 6 + [454] * 2  # PLAIN
     assert guess(server, USER, PASSWORD, ("127.0.0.7", 0)) == 454
-    assert guess(server, USER, PASSWORD) == 235  # nobody else is
+    assert guess(server, USER, PASSWORD) == 235  # no other client is locked out
     server.wait_log("auth_locked", f"user={USER}", "client=127.0.0.7")
     locks = json.loads(server.cli("user", "locks", "--json").stdout)
     assert [(lock["user"], lock["client"]) for lock in locks] == [(USER, "127.0.0.7")] and 0 < locks[0]["seconds"] <= 2
@@ -193,13 +193,13 @@ def test_a_guesser_is_locked_and_an_operator_sees_and_undoes_it(mailboat):
     assert "unlocked" in server.cli("user", "unlock", USER).stdout
     assert guess(server, USER, PASSWORD, ("127.0.0.7", 0)) == 235
     server.wait_log("unlocked", f"subject={USER}")
-    assert guess_much(server, "nobody@example.org", "127.0.0.8", 8, "SCRAM") == [535] * 6 + [454] * 2  # the same for who is not there
+    assert guess_much(server, "nobody@example.org", "127.0.0.8", 8, "SCRAM") == [535] * 6 + [454] * 2  # the same for an unknown user
     assert "unlocked" in server.cli("user", "unlock", "127.0.0.8").stdout
     assert server.cli("user", "unlock", check=False).returncode == 64
 
 
 def attack(server, rounds=3):
-    """One guess each from many addresses, until the account is locked for strangers, for longer than a restart takes."""
+    """Guesses once from each of many addresses, until unknown clients are locked out longer than a restart takes."""
     for address in range(51):
         assert guess_much(server, USER, f"127.0.9.{address + 1}", 1, "SCRAM") == [535]
     for address in range(rounds):
@@ -207,7 +207,7 @@ def attack(server, rounds=3):
 
 
 def test_locks_outlive_the_process_that_made_them(mailboat):
-    """Killed or reloaded: who is locked stays locked, and who is known stays known."""
+    """After a kill or a reload, locked clients stay locked, and known clients stay known."""
     server = mailboat()
     server.add_user(USER, PASSWORD)
     assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235
@@ -238,10 +238,10 @@ def test_a_flood_of_guesses_leaves_good_users_unharmed(mailboat):
     assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235
     before = memory_kib(server.processes()["auth"][0])
     attack(server, rounds=1)
-    assert guess(server, USER, PASSWORD, ("127.0.9.1", 0)) == 454  # one of those who guessed waits
+    assert guess(server, USER, PASSWORD, ("127.0.9.1", 0)) == 454  # a client that guessed is locked out
     locks = json.loads(server.cli("user", "locks", "--json").stdout)
     assert [(lock["user"], lock["client"]) for lock in locks] == [(USER, "")]
-    assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235  # its owner does not
+    assert guess(server, USER, PASSWORD, ("127.0.0.5", 0)) == 235  # the owner is not
     assert guess(server, USER, key, ("127.0.0.6", 0)) == 235
     with smtp(server, 465) as client:
         assert sign_in(client, Scram(USER, key))[0] == 235
@@ -263,7 +263,7 @@ def test_the_owner_gets_in_from_a_new_place_while_the_account_is_attacked(mailbo
 
     def come(address, password):
         codes[address] = guess(server, USER, password, (address, 0))
-    assert guess(server, USER, "wrong", ("127.0.8.1", 0)) == 535  # the first newcomer's turn is now
+    assert guess(server, USER, "wrong", ("127.0.8.1", 0)) == 535  # the first new address has its turn
     rest = [threading.Thread(target=come, args=("127.0.8.2", PASSWORD))]
     rest[0].start()
     until(lambda: codes)
@@ -271,7 +271,7 @@ def test_the_owner_gets_in_from_a_new_place_while_the_account_is_attacked(mailbo
     rest = [threading.Thread(target=come, args=(f"127.0.8.{n}", "wrong")) for n in range(3, 20)]
     for one in rest:
         one.start()
-    until(lambda: len(codes) >= 1 + 10)  # no turn in the next minute is left for them
+    until(lambda: len(codes) >= 1 + 10)  # no turns left for them in the next minute
     assert set(codes.values()) == {235, 454}
     assert guess(server, USER, PASSWORD, ("127.0.8.2", 0)) == 235
     server.cli("user", "unlock", USER)
@@ -280,7 +280,7 @@ def test_the_owner_gets_in_from_a_new_place_while_the_account_is_attacked(mailbo
 
 
 def guess_at_once(server, tries):
-    """All of (user, password, source) in the same moment, each on a connection of its own; their codes."""
+    """Tries all (user, password, source) concurrently, each on its own connection; returns the codes."""
     context = ssl.create_default_context(cafile=server.ca)
     clients = [smtplib.SMTP_SSL("localhost", server.ports[465], context=context, source_address=(source, 0), timeout=120)
                for _, _, source in tries]
@@ -295,7 +295,7 @@ def guess_at_once(server, tries):
 
 
 def checked(server, since=0):
-    """Passwords that were looked at, by the slow hash."""
+    """Returns the number of passwords that were checked with the slow hash."""
     return len(server.lines("password_checked", since=since))
 
 
@@ -351,7 +351,7 @@ def test_a_flood_of_strangers_does_not_keep_a_known_user_out(mailboat):
     server.add_user(USER, PASSWORD)
     server.add_user("bob@example.org", "secret-of-bob")
     assert guess(server, "bob@example.org", "secret-of-bob", ("127.0.0.5", 0)) == 235
-    server.cli("user", "passwd", "bob@example.org", "--password-stdin", text_input="a new one\n")  # nothing is remembered of it
+    server.cli("user", "passwd", "bob@example.org", "--password-stdin", text_input="a new one\n")  # no longer in the cache
     since, done = len(server.log), []
     tries = [(f"u{n}@example.org", "wrong", f"127.0.{20 + n % 30}.{n // 30 + 1}") for n in range(300)]
     flood = threading.Thread(target=lambda: done.append(guess_at_once(server, tries)))
@@ -370,7 +370,7 @@ def check_password(server, user, password):
 
 
 def test_who_finds_all_places_at_auth_taken_waits(mailboat):
-    """64 concurrent checks; the next one is not rejected: an attack on Dovecot makes no right password fail."""
+    """64 concurrent checks; the next one is not rejected: an attack on Dovecot makes no correct password fail."""
     server = mailboat()
     server.add_user(USER, PASSWORD)
 
@@ -398,7 +398,7 @@ def test_who_finds_all_places_at_auth_taken_waits(mailboat):
 
 
 def test_a_password_is_the_same_however_it_is_composed(mailboat, tmp_path):
-    """RFC 4013: é is one character, or e with an accent, as keyboards and systems differ."""
+    """RFC 4013: é is one character, or e with a combining accent, depending on keyboard and system."""
     composed, apart = "caf\u00e9 \u00fcber", "cafe\u0301\u00a0u\u0308ber"
     server = mailboat()
     for user, kept in (("one@example.org", composed), ("two@example.org", apart)):
@@ -406,8 +406,8 @@ def test_a_password_is_the_same_however_it_is_composed(mailboat, tmp_path):
         assert [guess(server, user, typed) for typed in (composed, apart, "cafe uber")] == [235, 235, 535]
         assert [check_password(server, user, typed) for typed in (composed, apart, "cafe uber")] == [0, 0, 1]
         with smtp(server, 587) as client:
-            assert sign_in(client, Scram(user, composed))[0] == 235  # the form that clients derive their keys from
-        for typed in (composed, apart):  # as ours does
+            assert sign_in(client, Scram(user, composed))[0] == 235  # the form from which clients derive their keys
+        for typed in (composed, apart):  # as our client does
             (tmp_path / "secret").write_text(typed + "\n")
             run("send", "--host", "localhost", "--port", server.ports[587], "--user", user, "--password-file", tmp_path / "secret", "--from", user, "--to", user,
                 "--ca-file", server.ca, "--subject", "prepared", "--body", "hi")
@@ -426,7 +426,7 @@ def test_send_signs_in_by_scram_and_by_commands(mailboat, tmp_path):
         return run("send", "--host", "localhost", "--port", server.ports[587], "--user", USER, "--to", USER, "--ca-file", server.ca,
                    "--subject", "hello", *arguments, **options)
 
-    send("--password-command", f"cat {tmp_path}/secret", text_input="the text\n")  # standard input stays the letter's
+    send("--password-command", f"cat {tmp_path}/secret", text_input="the text\n")  # standard input is still the message
     server.wait_log("auth_ok", count=1)
     for command, code, words in (("false", 75, "failed (exit code 1)"), ("true", 65, "printed nothing"), ("kill -9 $$", 75, "signal 9"),
                                  ("head -c 9000 /dev/zero | tr '\\0' x", 65, "longer than 8192"), ("echo wrong", 77, "535")):
@@ -439,7 +439,7 @@ def test_send_signs_in_by_scram_and_by_commands(mailboat, tmp_path):
 
 
 class TokenServer(threading.Thread):
-    """A submission server that takes one token, by XOAUTH2 or OAUTHBEARER, and keeps what it heard."""
+    """A submission server that accepts one token, by XOAUTH2 or OAUTHBEARER, and stores what it received."""
 
     def __init__(self, certificates, mechanism, token="t0ken"):
         super().__init__(daemon=True)
@@ -554,7 +554,7 @@ def test_relay_with_a_token_that_a_command_prints(mailboat, certificates, tmp_pa
     token.write_text("t0ken\n")
     server.cli("queue", "retry", "--all")
     server.wait_log("delivered", "to=bob@elsewhere.net")
-    submit(server)  # the token is at hand
+    submit(server)  # the token is available
     server.wait_log("delivered", "to=bob@elsewhere.net", count=2)
     assert len(peer.letters) == 2 and peer.heard[-1] == ("XOAUTH2", f"user={USER}\1auth=Bearer t0ken\1\1")
     assert not any("t0ken" in line or "stale" in line for line in server.log)

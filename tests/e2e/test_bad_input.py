@@ -70,7 +70,7 @@ def test_two_servers_never_share_a_data_folder(mailboat):
     assert code == 75 and "data_dir" in "\n".join(second.log) and str(first.processes()["queue"][0]) in "\n".join(second.log)
     with smtp(first, 587) as client:
         assert client.noop()[0] == 250
-    assert first.cli("send", "--to", "nobody@example.org", check=False, text_input="hi\n").returncode == 69  # its socket is still there
+    assert first.cli("send", "--to", "nobody@example.org", check=False, text_input="hi\n").returncode == 69  # its socket still exists
 
 
 def test_unknown_commands_and_flags():
@@ -93,8 +93,8 @@ def test_an_impossible_address_is_said_at_once():
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
 def test_a_full_disk_refuses_and_recovers(tmp_path, certificates):
-    """The data folder on a small file system of its own, in a mount namespace
-    of the server's own; what fills it is freed again."""
+    """The data directory is a small file system in the server's own mount
+    namespace; the space is freed again."""
     data = tmp_path / "s" / "data"
     data.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", str(data)], check=True)

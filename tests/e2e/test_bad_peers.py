@@ -10,12 +10,12 @@ import pytest
 
 from mailboat import PATIENCE, Mailboat, memory_kib, run, until
 
-ENDLESS = 64 << 20  # octets that a peer would send; not all are read
+ENDLESS = 64 << 20  # octets that a peer sends; the relay must not read all
 
 
 class BadPeer:
-    """`script` by verb (or "greeting", "end"): octets, or a coroutine function
-    of reader and writer, that come in place of the right reply."""
+    """`script` by verb (or "greeting", "end"): octets, or a coroutine function of
+    reader and writer, in place of the correct reply."""
 
     RIGHT = {"greeting": b"220 peer\r\n", "EHLO": b"250 peer\r\n", "DATA": b"354 go\r\n", "end": b"250 taken\r\n", "QUIT": b"221 bye\r\n"}
 
@@ -53,7 +53,7 @@ class BadPeer:
 
 
 class Peers:
-    """Bad peers by name, each on a port of its own."""
+    """Bad peers by name, each on its own port."""
 
     def __init__(self, scripts):
         self.peers = {name: BadPeer(script) for name, script in scripts.items()}
@@ -104,7 +104,7 @@ def then_reset(octets):
 LINES = b"250-and another thing\r\n" * 400
 NOT_SMTP, ENDED = "the server did not reply in SMTP", "the connection was closed"
 
-# Behaviour; result of the mail; step (none for a bounce) and words in the log.
+# Behaviour; result of the message; step (none for a bounce) and words in the log.
 CASES = {
     "endless-ehlo": ({"EHLO": endless(LINES)}, "deferred", "step=ehlo", NOT_SMTP),
     "endless-greeting": ({"greeting": endless(b"220-" + b"w" * 500 + b"\r\n")}, "deferred", "step=greeting", NOT_SMTP),
@@ -137,7 +137,7 @@ NEED_TLS = ("injected", "no-handshake")
 
 @pytest.fixture(scope="module")
 def relayed(tmp_path_factory, certificates):
-    """One relay, and a message to a recipient at each of the peers."""
+    """One relay, and a message to a recipient at each peer."""
     peers = Peers({name: case[0] for name, case in CASES.items()})
     routes = "".join(f"    - {{domain: {name}.test, host: 127.0.0.1, port: {port}, tls: {'encrypt' if name in NEED_TLS else 'may'}}}\n"
                      for name, port in peers.ports.items())
@@ -158,7 +158,7 @@ def test_it_is_logged_once_and_waits_or_comes_back(relayed, name):
     _, fate, step, words = CASES[name]
     line, = server.wait_log(fate, f"to=x@{name}.test")
     assert step in line and words in line, line
-    assert line.isprintable()  # nothing that they send forges a line or moves a cursor
+    assert line.isprintable()  # no reply can forge a log line or move a cursor
     others = [l for l in server.log if f"to=x@{name}.test" in l and l.split(" ", 4)[3] in ("deferred", "bounced", "delivered", "expired")]
     assert others == [line]
     queue_id = next(word for word in line.split() if word.startswith("id=")).removeprefix("id=")
@@ -176,7 +176,7 @@ def test_who_talks_without_end_is_not_listened_to(relayed):
     server, peers = relayed
     for name in ("endless-ehlo", "endless-greeting", "long-lines-mail", "no-crlf", "no-crlf-rcpt"):
         server.wait_log("deferred", f"to=x@{name}.test")
-        assert peers.peers[name].sent < ENDLESS // 2, name  # what the kernel holds, and no more
+        assert peers.peers[name].sent < ENDLESS // 2, name  # only what the kernel buffers
     relay, = server.processes()["relay"]
     assert memory_kib(relay) < 60 * 1024
 

@@ -31,14 +31,14 @@ def test_help_can_be_printed():
 
 
 def left_behind_by(pid):
-    """Servers of a run that were not ended: each has a cgroup of its own."""
+    """Returns the servers of a run that are still running: each has its own cgroup."""
     from servers import cgroup_root
     return list(cgroup_root().glob(f"mailboat-bench-*-{pid}"))
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """The quickest run there is, of Mailboat alone."""
+    """The shortest possible run, of Mailboat only."""
     folder = tmp_path_factory.mktemp("bench")
     bench("--quick", "--servers", "mailboat", "--seconds", 0.01, "--case", "^20 .*4 KiB|^1 connection, 4 KiB, new",
           "--only", "syncs,memory,limits,accept,relay,submission", "--json", folder / "bench.json", "--pages", folder)
@@ -61,7 +61,7 @@ def test_a_run_measures_each_part(measured):
 
 
 def test_each_message_of_a_single_connection_is_synced(measured):
-    """The counter sees what 250 promises."""
+    """The counter sees the sync of each message."""
     assert values(measured)["syncs", "1 connection, 4 KiB, new", "syncs"]["mailboat"][0] >= 1
 
 
@@ -78,7 +78,7 @@ def test_the_page_and_the_plot_are_drawn_again_from_the_figures(measured, tmp_pa
 
 
 def measuring(folder, *kinds):
-    """The parts, with servers of the test's own in place of the list's."""
+    """The parts, with the test's servers in place of SERVERS."""
     import servers
     from figures import Figures
     from loads import Clock, compile_load
@@ -121,7 +121,7 @@ def test_a_peer_that_cannot_start_or_says_nothing_is_named_and_left_out(tmp_path
 
 
 def test_an_interrupted_run_ends_what_it_started(tmp_path):
-    """Nothing is ended by name, and nothing stays."""
+    """No process is ended by name, and none remains."""
     process = subprocess.Popen([str(ROOT / "bench/run"), "--quick", "--servers", "mailboat", "--only", "accept", "--json", str(tmp_path / "bench.json"), "--pages", str(tmp_path)],
                                stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:

@@ -25,7 +25,7 @@ def server(mailboat, peer):
 
 
 def add_users(server, addresses):
-    """As `user add` would, without a slow hash for each."""
+    """Adds users like `user add`, without a slow hash for each."""
     with sqlite3.connect(server.data / "accounts" / "accounts.db") as db:
         db.executemany("INSERT INTO user (address, password, created) VALUES (?, '*', 0)", [(a,) for a in addresses])
     db.close()
@@ -33,7 +33,7 @@ def add_users(server, addresses):
 
 
 def put_alias(server, address, *targets):
-    """An alias that `alias add` rejects and an earlier version accepted."""
+    """Stores an alias that `alias add` rejects and an earlier version accepted."""
     with sqlite3.connect(server.data / "accounts" / "accounts.db") as db:
         db.executemany("INSERT INTO alias (address, target) VALUES (?, ?)", [(address, t) for t in targets])
     db.close()
@@ -41,7 +41,7 @@ def put_alias(server, address, *targets):
 
 
 def announce_change(server):
-    """A change made without auth is noticed with auth's own next change."""
+    """Makes a change through auth, so that a change made without auth is noticed."""
     server.cli("domain", "add", "elsewhere.example")
     server.cli("domain", "remove", "elsewhere.example")
 
@@ -51,7 +51,7 @@ def fill(server, address, targets):
 
 
 def send(server, recipients, port=25, sender="bob@far.example", text=LETTER, rcpt=(), mail=()):
-    """The replies to each RCPT, and to the content."""
+    """Returns the replies to each RCPT, and to the content."""
     user = {"user": ADA, "password": PASSWORD} if port != 25 else {"starttls": False}
     with smtp(server, port, **user) as client:
         client.ehlo()
@@ -157,7 +157,7 @@ def test_a_member_that_is_not_there_is_told_of(server, peer, members):
     report, = reports(server)
     assert report.fates() == {LIST: ("failed", "5.1.1")} and "gone@" not in report.whole.as_string()
     assert [len(server.mail(f"m{i}@example.org")) for i in range(members)] == [1] * members
-    assert send(server, [LIST], sender="") == ([250], 250)  # nobody to tell: the log alone
+    assert send(server, [LIST], sender="") == ([250], 250)  # no sender to report to: log only
     server.wait_log("member_missing", f"alias={LIST}", "to=gone@example.org", count=2)
 
 
@@ -195,7 +195,7 @@ def test_what_changes_between_acceptance_and_expansion(server, peer):
 
 
 def test_a_queue_that_is_killed_in_the_middle_loses_and_repeats_nobody(server):
-    """Into mailboxes, where the same message comes once however often it is delivered."""
+    """Delivery is to mailboxes, which store the same message once however often it is delivered."""
     members = [f"m{i:04}@example.org" for i in range(2500)]
     add_users(server, members)
     fill(server, LIST, members)
@@ -205,11 +205,11 @@ def test_a_queue_that_is_killed_in_the_middle_loses_and_repeats_nobody(server):
         for pid in server.processes().get("queue", []):
             os.kill(pid, signal.SIGKILL)
         until(lambda: server.processes().get("queue"))
-    # A look asks the busy queue for all there is; 2,500 new mailboxes are as many times the disk is waited for.
+    # Each check lists the whole queue while it is busy; 2,500 new mailboxes are 2,500 waits for the disk.
     until(lambda: is_done(server), 8 * PATIENCE, pause=0.5)
     assert is_done(server)
     assert {len(server.mail(m)) for m in members} == {1}
-    # No page was put twice; who is killed right behind a commit does not get to log it.
+    # No page was stored twice; a process killed right after a commit cannot log it.
     assert sum(int(line.split("members=")[1].split()[0]) for line in server.lines("expanded")) <= 2500
 
 
@@ -248,7 +248,7 @@ def test_a_large_list_behind_a_catch_all_a_forwarding_and_sendmail(server, peer)
 
 
 def test_a_report_to_a_list_reaches_it(server, peer):
-    """Its sender's address is an alias of very many."""
+    """The sender's address is an alias with very many members."""
     peer.says = {"nobody@there.net": "550 5.1.1 no"}
     fill(server, LIST, [ADA] + [f"m{i}@there.net" for i in range(150)])
     with smtp(server, 587, user=ADA, password=PASSWORD) as client:
@@ -258,7 +258,7 @@ def test_a_report_to_a_list_reaches_it(server, peer):
 
 
 def test_every_member_may_send_as_the_alias(server):
-    """Also the one after a hundred others, and through another alias."""
+    """Also a member after a hundred others, and a member of a nested alias."""
     fill(server, "inner@example.org", [f"a{i}@there.net" for i in range(150)] + [ADA])
     server.cli("alias", "add", LIST, "inner@example.org", "z@there.net")
     for sender in ("inner@example.org", LIST):
@@ -302,7 +302,7 @@ def test_circles_are_refused(server):
 
 
 def test_an_own_mailbox_and_others(server, peer):
-    """By its own address an alias means the mailbox."""
+    """In an alias, its own address means the mailbox."""
     assert "added 2 targets" in server.cli("alias", "add", ADA, ADA, "bob@there.net").stdout
     assert "added 1 target; 1 existed already" in server.cli("alias", "add", ADA, "bob@there.net", "eve@there.net").stdout
     assert send(server, [ADA]) == ([250], 250)
@@ -311,7 +311,7 @@ def test_an_own_mailbox_and_others(server, peer):
 
 
 def test_what_is_dropped_while_no_server_runs(server, peer):
-    """By the drop folder, which asks auth like everybody else."""
+    """Through the drop directory, whose reader queries auth like the other processes."""
     members = [f"m{i}@there.net" for i in range(150)]
     fill(server, LIST, members)
     put_alias(server, "few@example.org", ADA, "gone@example.org")
@@ -319,5 +319,5 @@ def test_what_is_dropped_while_no_server_runs(server, peer):
     run("sendmail", "-C", server.config, "-f", ADA, LIST, "few@example.org", "m3@there.net", text_input="Subject: dropped\n\nhi\n")
     server.start()
     until(lambda: len(peer.got) >= 150 and len(server.mail(ADA)) >= 2 and is_done(server))
-    assert sorted(peer.got) == sorted(members) and len(server.mail(ADA)) == 2  # the message, and that gone@ did not get it
+    assert sorted(peer.got) == sorted(members) and len(server.mail(ADA)) == 2  # the message, and the report about gone@
     assert reports(server)[0].fates() == {"few@example.org": ("failed", "5.1.1")}

@@ -38,7 +38,7 @@ class Project:
         program.chmod(0o755)
 
     def arrives(self):
-        """The package that the optional target needs."""
+        """Installs the package that the optional target needs."""
         (self.folder / "pc").mkdir(exist_ok=True)
         (self.folder / "pc" / "arrives-later.pc").write_text("Name: arrives-later\nDescription: late\nVersion: 1\n")
         self.installed("some-package 1.0", "libarrives-dev 1.0")
@@ -75,7 +75,7 @@ def test_packages_that_came_bring_their_targets(project):
 
 
 def test_a_target_the_folder_does_not_know_is_looked_for_once_more(project):
-    """The package came, and the list of packages does not tell."""
+    """The package was installed, and the list of packages does not show it."""
     assert project.build("small").returncode == 0
     project.arrives()
     project.installed("some-package 1.0")

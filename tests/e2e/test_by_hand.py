@@ -13,7 +13,7 @@ NOBODY = 65534
 
 
 class Terminal:
-    """A command at a terminal of its own."""
+    """A command on its own terminal."""
 
     def __init__(self, *arguments, **options):
         self.end, theirs = pty.openpty()
@@ -90,7 +90,7 @@ def test_help_is_where_it_is_looked_for(command):
     text = run(command, "--help").stdout
     assert text.startswith(f"usage: mailboat {command}")
     assert run("help", command).stdout == text
-    if command not in ("sendmail", "checkpassword"):  # their arguments are another program's
+    if command not in ("sendmail", "checkpassword"):  # their arguments are defined by other programs
         assert run(command, "-h").stdout == text
 
 

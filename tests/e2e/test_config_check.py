@@ -16,7 +16,7 @@ from mailboat import EC, PROGRAM, ROOT, Mailboat, make_certificate, make_certifi
 
 @pytest.fixture
 def stopped(tmp_path, certificates):
-    """A configuration with certificates of its own; nothing runs."""
+    """A configuration with its own certificates; the server is not running."""
     own = tmp_path / "tls"
     shutil.copytree(certificates, own)
     own.chmod(0o755)
@@ -72,7 +72,7 @@ def missing(server):
     (other_key, "does not belong to"), (other_kind, "does not belong to"), (wrong_order, "own certificate first"), (encrypted, "is encrypted"),
     (no_key, "no private key"), (empty_key, "no private key"), (swapped, "not a PEM certificate"), (missing, "server.key")])
 def test_a_pair_that_cannot_work(stopped, break_it, words):
-    """`config check` and `serve` say the same, with the same exit code, and neither asks for a passphrase."""
+    """`config check` and `serve` print the same error, with the same exit code, and neither asks for a passphrase."""
     break_it(stopped)
     done = check(stopped)
     assert done.returncode == 78 and words in done.stderr and "fine" not in done.stdout, done
@@ -110,7 +110,7 @@ def test_many_reloads_at_once_all_get_an_answer(stopped):
     for call in calls:
         out, err = call.communicate(timeout=60)
         assert (call.returncode, err) == (0, ""), err
-    # one who asks and goes away harms nothing
+    # a client that disconnects early is harmless
     for _ in range(40):
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(stopped.data / "reload.sock"))
@@ -176,7 +176,7 @@ def test_who_holds_a_port(stopped):
             assert f"(process {os.getpid()})" in done.stderr
     assert check(stopped).returncode == 0
     stopped.start()
-    assert check(stopped).returncode == 0  # its own server holds them
+    assert check(stopped).returncode == 0  # its own server is bound to them
 
 
 def test_another_mailboat_s_port(stopped, tmp_path, certificates):
@@ -190,10 +190,10 @@ def test_another_mailboat_s_port(stopped, tmp_path, certificates):
         other.stop()
 
 
-# ---- what a port serves ----
+# ---- the certificate of a port ----
 
 def doctor(server):
-    """The items of this server; the outgoing ports are tried at a port of its own."""
+    """Returns doctor's items about this server; the outgoing ports are tried with a local port."""
     done = server.cli("doctor", "--target", f"127.0.0.1:{server.ports[25]}", "--ca-file", server.ca, "--json", check=False)
     return [(item["what"], item["status"], item["words"]) for item in json.loads(done.stdout)["server"]]
 
@@ -207,7 +207,7 @@ def test_doctor_looks_at_what_the_port_serves(stopped):
     stopped.start()
     assert found(stopped, "certificate", "is valid for 29 more days") and not found(stopped, "certificate", "is not the one")
     make_certificate(stopped.certificates, stopped.certificates, "server", "mx.example.org", expired=True)
-    # the file has expired; the port still serves the one from before
+    # the certificate in the file has expired; the port still serves the previous one
     assert [item[1] for item in found(stopped, "certificate", "is not the one in")] == ["fail"]
     assert not found(stopped, "certificate", "has expired")
     stopped.cli("reload")
@@ -234,7 +234,7 @@ HOOK = ROOT / "packaging" / "certbot-deploy-hook"
 
 @pytest.fixture
 def lineage(stopped, tmp_path):
-    """What certbot has renewed, and the call of the hook."""
+    """Makes the files that certbot has renewed; returns the call of the deploy hook."""
     folder = tmp_path / "live"
     folder.mkdir()
     make_certificate(stopped.certificates, folder, "x", "mx.example.org")
@@ -308,7 +308,7 @@ def test_a_low_port_needs_a_capability(stopped):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to lose")
 @pytest.mark.parametrize("names", [["kill"], ["sys_chroot"], ["dac_override", "fowner", "sys_resource", "setpcap", "net_bind_service", "kill", "sys_chroot"]])
 def test_it_works_with_fewer_capabilities(stopped, names):
-    """With what is missing in the log."""
+    """The log names the missing ones."""
     stopped.wrapper = lacking(*names)
     stopped.start()
     for name in {"kill", "sys_chroot"} & set(names):

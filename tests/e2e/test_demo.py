@@ -26,7 +26,7 @@ DOVECOT = os.path.exists("/usr/sbin/dovecot")
 
 @contextlib.contextmanager
 def demo(*wrapper):
-    """It runs; yields its facts and, at the end, what it told people."""
+    """Runs the demo; yields its facts and, at the end, its output."""
     process = subprocess.Popen([*wrapper, str(PROGRAM), "demo", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     told = []
     try:

@@ -23,7 +23,7 @@ ns   IN A 192.0.2.2
 
 
 class Keys:
-    """A Mailboat on the server of the networks, and the zone that it looks at."""
+    """A Mailboat on the server host, and the zone that it looks at."""
 
     def __init__(self, net, server):
         self.net, self.server = net, server
@@ -37,7 +37,7 @@ class Keys:
         return json.loads(self.run("dkim", *arguments, "--json").stdout)
 
     def one(self, verb, domain):
-        """The keys of a domain by selector; the only one if there is one."""
+        """Returns the keys of a domain by selector; the key itself if there is only one."""
         keys = {key["selector"]: key for key in self.dkim(verb, domain)}
         return next(iter(keys.values())) if len(keys) == 1 else keys
 
@@ -49,7 +49,7 @@ class Keys:
 
 
 def strings(key, ttl=0):
-    """The record as strings for a zone file."""
+    """Returns the record as strings for a zone file."""
     record = key["record"]
     return f"{record['name']}. {ttl} IN TXT " + " ".join(f'"{part}"' for part in record["strings"])
 
@@ -88,7 +88,7 @@ def test_a_domain_is_added_and_its_record_is_shown_three_ways(keys):
     assert "".join(public.splitlines()[1:-1]) == value.partition("p=")[2]
 
 
-WRONG = {  # of a record in DNS: what the key's is made, what is seen, a part of the sentence
+WRONG = {  # faults of a record in DNS: how the key's record is changed, the finding, a part of the sentence
     "missing": (lambda key: "", "missing", "DNS does not have the record; publish it"),
     "cut": (lambda key: text(key, key["record"]["value"][:255]), "cut", "at most 255 characters"),
     "other": (lambda key: text(key, "v=DKIM1; k=ed25519; p=5PQ1FvV5/vd6oVZxFTBmlRhoVOXZB68qXqQdIH+Ywv8="), "other", "replace it with this record"),
@@ -142,7 +142,7 @@ def test_a_record_that_goes_ends_signing_and_a_successor_takes_over(keys):
     both = keys.one("tend", domain)
     assert both["s1"]["state"] == "retired" and both[successor["selector"]]["signs"]
     assert "keep the record until" in both["s1"]["text"]
-    # 14 days later the private key goes, and 30 days after that the rest
+    # 14 days later the private key is removed, and 30 days after that the rest
     state = json.loads(keys.state(old).read_text())
     keys.state(old).write_text(json.dumps({**state, "retired": int(time.time()) - 14 * 86400}))
     assert '"v=DKIM1; p=" until' in keys.one("tend", domain)["s1"]["text"]
@@ -152,7 +152,7 @@ def test_a_record_that_goes_ends_signing_and_a_successor_takes_over(keys):
     assert f"delete {old['record']['name']}" in keys.one("tend", domain)["s1"]["text"]
     keys.publish(strings(successor))
     assert keys.one("tend", domain)["selector"] == successor["selector"]
-    # a person ends the last one; an old one gets a successor by itself
+    # the operator retires the last one; an old one gets a successor automatically
     assert keys.dkim("retire", successor["selector"], domain)[0]["state"] == "retired"
     shop = keys.one("list", "shop.example.test")
     keys.publish(strings(shop))
@@ -186,14 +186,14 @@ def test_faults_of_files_and_of_the_clock_are_sentences(keys):
 
 
 def test_the_server_makes_the_keys_of_its_configuration(keys):
-    for domain in ("example.test", "mx.example.org"):  # those of the tests before
+    for domain in ("example.test", "mx.example.org"):  # of the previous tests
         shutil.rmtree(keys.server.data / "keys" / domain, ignore_errors=True)
     server = keys.server.start()
     server.wait_log("key_state", "domain=example.test", "state=prepared", timeout=90)
-    server.wait_log("key_state", "domain=mx.example.org")  # its own reports
+    server.wait_log("key_state", "domain=mx.example.org")  # for the server's own reports
     assert keys.one("list", "example.test")["state"] == "prepared"
     assert not server.lines("chore_died") and not server.lines("keys_not_tended")
-    done = keys.run("domain", "add", "late.example.test")  # while it runs
+    done = keys.run("domain", "add", "late.example.test")  # while the server runs
     assert "p=" in done.stdout and done.stderr == ""
     assert keys.one("list", "late.example.test")["state"] == "prepared"
     server.stop()

@@ -16,7 +16,7 @@ PLACED = "$ORIGIN example.test.\n$TTL 60\n" + ZONE_HEAD
 
 
 def plant_key(data, domain, selector):
-    """The public half of a key that signs, as the server keeps it."""
+    """Stores the public key of a signing key, as the server does."""
     folder = data / "keys" / domain
     folder.mkdir(parents=True)
     for path in (data, data / "keys"):
@@ -49,7 +49,7 @@ def ask(place, *arguments):
 
 
 def records(place):
-    """The lines that are pasted, those of the address's provider apart; and all that is printed."""
+    """Returns the lines to paste, separately those for the address's provider, and the whole output."""
     printed = ask(place, "example.test")
     assert printed.returncode == 0, printed.stderr
     lines = printed.stdout.splitlines()
@@ -79,10 +79,10 @@ def test_what_is_printed_is_right_once_it_is_pasted(place):
     assert "_submission._tcp.example.test. IN SRV 0 1 587 mx.example.test." in lines
     assert "_submission._tcp.example.test. IN SRV 10 1 2525 mx.example.test." in lines
     assert re.search(r"^_25\._tcp\.mx\.example\.test\. IN TLSA 3 1 1 [0-9a-f]{64}$", text, re.M) and "new key" in text
-    assert 'mx.example.test. IN TXT "v=spf1 a -all"' in lines  # of its reports' sender
+    assert 'mx.example.test. IN TXT "v=spf1 a -all"' in lines  # for the sender of its reports
     assert re.search(r'^s1\._domainkey\.example\.test\. IN TXT "v=DKIM1; k=rsa; p=[^"]{237}" "[^"]{155}"$', text, re.M)
     assert "; 2.2.0.192.in-addr.arpa. IN PTR mx.example.test." in text
-    assert not re.search(r"^_mta-sts", text, re.M) and "MTA-STS: not proposed" in text  # nothing is served
+    assert not re.search(r"^_mta-sts", text, re.M) and "MTA-STS: not proposed" in text  # no policy is served
     publish(place, lines, reverse)
     code, found, ready = check(place)
     for record in found.values():

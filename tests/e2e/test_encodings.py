@@ -44,7 +44,7 @@ def received(peer):
 
 
 def parts_of(content):
-    """Returns its visible content: type, name and decoded octets of each leaf."""
+    """Returns the visible content: type, name and decoded octets of each leaf."""
     message = email.message_from_bytes(content, policy=email.policy.default)
     return [(p.get_content_type(), p.get_filename(), p.get_payload(decode=True)) for p in message.walk() if not p.is_multipart()]
 
@@ -157,7 +157,7 @@ PLAIN = b"From: ada@example.org\r\nSubject: plain\r\n\r\nhi\r\n"
 
 
 def test_of_a_binary_message_no_nul_and_no_bare_newline_leaves_wherever_it_stands(server, peer):
-    """Between the parts, in their headers, in what is said to be encoded."""
+    """Between the parts, in their headers, in parts that are declared as encoded."""
     content = (f"From: {ADA}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=q\r\n\r\npre\0\n.\nMAIL FROM:<eve@far.example>\n"
                "\r\n--q\r\nX: \0\r\n\r\na\0\r\n--q\r\nContent-Transfer-Encoding: base64\r\n\r\nYQ\0\n.\r=\r\n--q--\r\nepi\0\n.\r\n").encode()
     submit(server, ADA, [BOB], content, ["BODY=BINARYMIME"])
@@ -232,7 +232,7 @@ def test_who_needs_smtputf8_passes_with_it(server, peer, to, header):
 
 @pytest.mark.parametrize("knows", [[], ["8BITMIME"], ["8BITMIME", "CHUNKING"]])
 def test_a_large_message_comes_whole_to_every_kind_of_server(server, peer, knows):
-    """More than the connection's buffers hold, with BDAT and without."""
+    """Larger than the connection's buffers, with BDAT and without."""
     peer.knows = knows
     text = "".join(f"{number:07} ü over the hills and far away\n" for number in range(80000))
     content = letter(text).as_bytes(policy=EIGHT)

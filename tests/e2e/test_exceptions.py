@@ -73,7 +73,7 @@ def test_a_source_of_backscatter_is_not_configured(tmp_path, entry, says):
 # ---- old versions of TLS ----
 
 def old_handshake(server, port, source, version=ssl.TLSVersion.TLSv1):
-    """The version that a device which knows no other gets; None if it is refused."""
+    """Returns the negotiated version of a device that supports only this one; None if it is rejected."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")

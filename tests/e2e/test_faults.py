@@ -21,7 +21,7 @@ from mailboat import Mailboat, PATIENCE, PROGRAM, free_port, memory_kib, smtp, u
 from plain_peer import Peer
 
 DAY_S, WEEK_S = 24 * 3600, 7 * 24 * 3600
-LOOK_S, CALM_S = 0.6, 0.25  # for how long processes are looked at, and what they may use then
+LOOK_S, CALM_S = 0.6, 0.25  # observation time, and the CPU time allowed in it
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 
 
@@ -34,7 +34,7 @@ def smarthost(port):
 
 
 class Faulty:
-    """A server with a board of faults."""
+    """A server with fault injection."""
 
     def __init__(self, folder, certificates, **options):
         self.board = Board(folder / "board")
@@ -43,7 +43,7 @@ class Faulty:
         self.server.add_user(USER, PASSWORD)
 
     def send(self, subject, size=1000, to=USER):
-        """The code that the message got at its end, or at the step that refused it."""
+        """Returns the reply code at the end of the message, or at the step that rejected it."""
         body = ("x" * 98 + "\r\n") * (size // 100)
         try:
             with smtplib.SMTP("127.0.0.1", self.server.ports[25], timeout=PATIENCE) as client:
@@ -69,7 +69,7 @@ class Faulty:
         return self.server.processes()[role][0]
 
     def stays_calm(self):
-        """Nothing spins while the fault lasts."""
+        """Checks that no process spins during the fault."""
         used = self.cpu()
         time.sleep(LOOK_S)
         assert self.cpu() - used < CALM_S
@@ -98,7 +98,7 @@ def faulty(tmp_path, certificates):
 @pytest.mark.parametrize("call,path,size", [("fdatasync", "mailboat.db-wal", 1000), ("fdatasync", "mailboat.db-wal", 100_000), ("fdatasync", "content", 100_000),
                                             ("fsync", "content", 100_000)])
 def test_after_a_failed_sync_nothing_is_trusted(faulty, call, path, size):
-    """451, never 250; the affected process ends and its successor starts fresh."""
+    """The reply is 451, never 250; the affected process ends and a new one starts."""
     it = faulty()
     assert it.send("before", size) == 250
     before = it.pid("queue")
@@ -111,7 +111,7 @@ def test_after_a_failed_sync_nothing_is_trusted(faulty, call, path, size):
     assert it.arrived("before") == 1 and it.arrived("after") >= 1
     until(lambda: it.server.queue_count() == 0)
     assert it.server.queue_count() == 0
-    assert not it.server.lines("content_missing")  # of a commit that the log may hold, files stay
+    assert not it.server.lines("content_missing")  # files of a commit that the WAL may contain stay
     assert {text.count(LINE) for text in it.server.mail(USER)} == {size // 100}
 
 
@@ -179,8 +179,8 @@ def test_with_too_few_descriptors_it_says_so_and_ends(faulty, tmp_path, certific
 
 
 def test_a_lost_descriptor_loses_no_content(faulty):
-    """The file of a large content does not reach who needs it: it is tried
-    again, and nothing empty is delivered in its place."""
+    """The descriptor of a large content is lost between processes: delivery is
+    retried, and no empty message is delivered in its place."""
     it = faulty(extra=QUICK)
     for call, role, path, skip, code in (("recvfd", "smtpd", "", 0, 451), ("recvfd", "local", "", 0, 250), ("open", "queue", "content/", 3, 250)):
         with it.board.fail(call, role, path, error=errno.EMFILE, skip=skip, times=1) as rule:
@@ -222,7 +222,7 @@ def another_attempt(it):
 
 
 def test_jumps_of_the_clock_neither_expire_nor_freeze(faulty):
-    """Retried in its usual rhythm, neither bounced nor warned of, while the clock jumps
+    """A message is retried as usual, without a bounce or a warning, while the clock jumps
     a week ahead and two back; also across a restart of the queue process."""
     peer = Peer()
     peer.says = "451 4.2.0 later"
@@ -235,7 +235,7 @@ def test_jumps_of_the_clock_neither_expire_nor_freeze(faulty):
         it.server.wait_log("clock_jumped", " queue ", f"direction={where}", count=len(it.server.lines("clock_jumped", " queue ", f"direction={where}")) + 1)
         os.kill(it.pid("queue"), signal.SIGKILL)
         another_attempt(it)
-        assert len(it.server.lines("clock_jumped", " queue ")) == jumps + 1  # told once, not by each process
+        assert len(it.server.lines("clock_jumped", " queue ")) == jumps + 1  # logged once, not by each process
     assert it.server.lines("expired") == [] and it.server.lines("bounced") == []
     assert not it.server.lines("accepted", "protocol=report")
     peer.says = "250 ok"
@@ -246,7 +246,7 @@ def test_jumps_of_the_clock_neither_expire_nor_freeze(faulty):
 # ---- DNS ----
 
 class Names:
-    """A DNS server that knows one address for every name; while it is gone it is silent, or can say nothing."""
+    """A DNS server with one address for every name; while it is away it is silent, or replies with a failure."""
 
     def __init__(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -304,10 +304,10 @@ def test_a_clock_that_jumps_back_leaves_no_dead_resolver(faulty, certificates):
     assert len(peer.letters) == 1 and it.server.queue_count() == 0
 
 
-# ---- disks: read errors, no room, parts of writes ----
+# ---- disks: read errors, no space, partial writes ----
 
 def test_a_mailbox_folder_that_cannot_be_synced(faulty):
-    """Deferred; then the message is written once more rather than believed, and there is one of it."""
+    """The message is deferred; the next attempt writes it again instead of trusting the file, and there is one copy."""
     it = faulty(extra=QUICK)
     assert it.send("first") == 250 and it.arrived("first") == 1
     with it.board.fail("fsync", "local", "/new$", times=1), it.board.count("write", "local", "/tmp/") as written:
@@ -319,7 +319,7 @@ def test_a_mailbox_folder_that_cannot_be_synced(faulty):
 
 
 def test_what_filled_the_mailbox_in_an_attempt_before_is_not_too_much_in_the_next(faulty):
-    """The first attempt ends between the message and its sync; by the next one it has been counted."""
+    """The first attempt ends between the message and its sync; at the next one its file is already in the count."""
     it = faulty()
     assert it.send("first") == 250 and it.arrived("first") == 1
     size = len(it.server.mail(USER)[0])
@@ -379,7 +379,7 @@ def test_a_full_disk_is_told_once(faulty):
 
 
 def test_parts_of_writes_and_reads_make_whole_messages(faulty):
-    """Short reads and writes everywhere: nothing is missing."""
+    """Reads and writes are short everywhere: no data is missing."""
     it = faulty(extra=QUICK)
     rules = [it.board.fail(call, role, "", error=0, octets_max=700) for role in ("smtpd", "queue", "local", "pickup")
              for call in ("write", "read")]
@@ -428,15 +428,15 @@ def test_a_change_of_the_accounts_whose_writer_dies_is_told_and_not_half_done(fa
 
 
 def waits_at_a_socket(pid):
-    """It has said what it had to, and sleeps until it is answered."""
+    """True if the process has sent its request and waits for the answer."""
     sockets = [fd for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink() and os.readlink(fd).startswith("socket:")]
     return sockets != [] and Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
 
 
-# ---- those who fall silent ----
+# ---- silent clients ----
 
 def is_hung_up(caller):
-    """The server's last words, if any, and the end."""
+    """Reads the server's last reply, if any, and the end of the connection."""
     caller.settimeout(PATIENCE)
     try:
         while caller.recv(65536):
@@ -448,7 +448,7 @@ def is_hung_up(caller):
 
 def test_who_falls_silent_is_waited_for_so_long_and_holds_little(faulty):
     """Half-open connections, a client that sends and never reads, one that stops in the
-    middle of a message, one that begins no TLS: all end at their time, and little is held meanwhile."""
+    middle of a message, one that begins no TLS: each ends at its timeout, and uses little memory until then."""
     it = faulty(extra="processes: {smtpd: 1}\n" + QUICK)
     smtpd = it.pid("smtpd")
     start = b"EHLO me\r\nMAIL FROM:<bob@elsewhere.net>\r\n" + f"RCPT TO:<{USER}>\r\n".encode() + b"DATA\r\n"
@@ -467,7 +467,7 @@ def test_who_falls_silent_is_waited_for_so_long_and_holds_little(faulty):
     assert it.send("beside them") == 250 and it.arrived("beside them") == 1
     assert memory_kib(smtpd) - before < 8_000
     it.stays_calm()
-    for seconds in (60, 11 * 60):  # within the first who speaks no TLS is greeted in clear, and has its time from then
+    for seconds in (60, 11 * 60):  # within the first, the client without TLS gets a plain text greeting, which starts its timeout
         it.board.pass_time(seconds)
         assert it.send("after them") == 250
     assert it.arrived("after them") >= 1
@@ -500,14 +500,14 @@ def test_memory_that_runs_out_ends_one_process_and_loses_nothing(faulty):
             for number in range(3):
                 subject = f"{role} {number}"
                 try:
-                    with smtp(it.server, 587, user=USER, password=PASSWORD):  # auth has something to do as well
+                    with smtp(it.server, 587, user=USER, password=PASSWORD):  # so that auth has work, too
                         code = it.send(subject, 50_000)
                 except (OSError, smtplib.SMTPException):
                     code = 0
                 accepted += [subject] if code == 250 else []
         it.send_until_accepted(f"after {role}")
         accepted.append(f"after {role}")
-        if not SANITIZER and role not in ("pickup", "relay"):  # a sanitizer has its own malloc; those two have nothing to do here
+        if not SANITIZER and role not in ("pickup", "relay"):  # a sanitizer has its own malloc; these two have no work here
             assert rule.failed > 0, role
     for subject in accepted:
         assert it.arrived(subject) >= 1, subject
@@ -516,8 +516,8 @@ def test_memory_that_runs_out_ends_one_process_and_loses_nothing(faulty):
 
 @pytest.mark.skipif(bool(SANITIZER), reason="a sanitizer needs more address space than that")
 def test_under_a_limit_of_memory_the_server_stays(faulty):
-    """Every process may have little; hundreds of messages on their way in want more than
-    one has: it ends, says so and is there again, and what was accepted before arrives."""
+    """Each process has a small limit; hundreds of incoming messages exceed it: the process ends,
+    logs that and is restarted, and the messages accepted before arrive."""
     it = faulty(wrapper=["prlimit", f"--as={66 << 20}"], extra="processes: {smtpd: 1}\n" + QUICK)
     assert it.send("before", 100_000) == 250
     half = (b"EHLO me\r\nMAIL FROM:<bob@elsewhere.net>\r\n" + f"RCPT TO:<{USER}>\r\n".encode() + b"DATA\r\n" + LINE.replace(b"\n", b"\r\n") * 300)

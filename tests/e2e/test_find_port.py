@@ -52,7 +52,7 @@ def middlebox(net, kind, port, *more, cert=None):
 
 
 def send(net, *more, host="mail.example.test", home=None):
-    """Sends a message by the port that works; what was said, and how long it took."""
+    """Sends a message by the port that works; returns the output and the time that it took."""
     started = time.monotonic()
     done = net.cli("send", "--host", host, "--user", "ada@example.test", "--password-file", net.password, "--ca-file", net.ca,
                    "--from", "ada@example.test", "--to", "ada@example.test", "--subject", "by which port", "--body", "hello", *more,
@@ -85,7 +85,7 @@ def test_a_blocked_port_costs_a_moment(net, blocked, winner):
     done = send(net)
     assert done.returncode == 0, done.stderr
     assert f"port {winner} selected" in done.stderr
-    assert done.took < 4  # not a minute; how much it is exactly, make bench measures
+    assert done.took < 4  # not a minute; make bench measures the exact time
 
 
 def test_a_refused_port_costs_nothing(net):
@@ -122,7 +122,7 @@ def test_what_won_is_remembered_on_this_network(net):
     fresh = send(net, "--fresh", home=home)
     assert "587: no answer" in fresh.stderr
     net.clear()
-    net.drop(2525)  # what is remembered fails: the race is right behind it
+    net.drop(2525)  # the remembered port fails: the race follows immediately
     moved = send(net, home=home)
     assert moved.returncode == 0 and "port 587 selected" in moved.stderr
     assert "it worked last time" in send(net, home=home).stderr
@@ -130,7 +130,7 @@ def test_what_won_is_remembered_on_this_network(net):
 
 
 def test_settings_know_what_send_and_ports_saw(net):
-    """A blocked port comes last, with the reason; the one that was used first."""
+    """A blocked port is listed last, with the reason; the used one first."""
     home = net.folder / "settings"
     net.drop(587)
     net.cli("ports", "mail.example.test", "--ca-file", net.ca, "--deadline", "3", home=home)
@@ -152,7 +152,7 @@ def test_silent_ipv6_costs_little(net):
     assert done.took < 4
 
 
-# ---- who stands between ----
+# ---- middleboxes ----
 
 @pytest.mark.parametrize("kind, verdict, state", [
     ("portal", "portal", "intercepted"), ("mask", "stripped", "intercepted"), ("strip", "stripped", "intercepted"),
@@ -169,7 +169,7 @@ def test_a_middlebox_on_587_is_found_out(net, kind, verdict, state):
     assert done.returncode == 0 and "port 2525 selected" in done.stderr, done.stderr
     box.terminate()
     heard = box.stdout.read()
-    assert b"AUTH" not in heard and b"MAIL" not in heard  # nothing is ever said in clear
+    assert b"AUTH" not in heard and b"MAIL" not in heard  # never sent without TLS
 
 
 @pytest.mark.parametrize("kind", ["decline", "refuse", "strip", "mask"])
@@ -210,7 +210,7 @@ def test_when_only_stripped_ports_are_left_nothing_is_sent(net):
 
 @pytest.fixture(scope="module")
 def wrong(world, certificates, tmp_path_factory):
-    """OpenSSL's server with each bad certificate, on a port of its own behind 465."""
+    """OpenSSL's server with each bad certificate, on its own port behind 465."""
     folder = tmp_path_factory.mktemp("wrong")
     make_certificate(certificates, folder, "other", "other.example.test")
     make_certificate(certificates, folder, "expired", "mail.example.test", expired=True)
@@ -268,7 +268,7 @@ def test_names_that_are_not_there(net):
     empty = net.cli("ports", "empty.example.test")
     assert empty.returncode == 68 and "no address" in empty.stderr
     failing = net.cli("ports", "host.elsewhere.invalid-zone.test")
-    assert failing.returncode in (68, 75)  # REFUSED by this server: it could not be found out
+    assert failing.returncode in (68, 75)  # REFUSED by this server: existence unknown
     assert net.cli("ports", "222.501.285.45").returncode == 65
 
 
@@ -304,7 +304,7 @@ def test_interrupted_in_the_middle(net):
     process = net.start(net.client, PROGRAM, "ports", "mail.example.test", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 10
     while not Path(f"/proc/{process.pid}/cmdline").read_bytes().startswith(str(PROGRAM).encode()) and time.monotonic() < deadline:
-        time.sleep(0.01)  # ip exec's into it
+        time.sleep(0.01)  # `ip` executes it
     time.sleep(0.3)  # so that it is in the middle
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 130
@@ -370,7 +370,7 @@ def test_doctor_tells_what_leaves(net):
 
 @pytest.mark.parametrize("via", ["smarthost", "auto", "mx"])
 def test_doctor_does_not_advise_what_is_configured(net, tmp_path, via):
-    """Where 25 is silent and a smarthost delivers, nobody is told to get one."""
+    """If 25 is silent and a smarthost delivers, doctor does not advise to get one."""
     net.drop(25)
     password = tmp_path / "password"
     password.write_text("secret\n")
@@ -444,7 +444,7 @@ def test_the_server_on_this_machine_is_told_to_programs(mailboat):
     assert done.returncode == 75 and "is `mailboat serve` running?" in json.loads(done.stdout)["error"]
 
 
-# ---- servers that others wrote ----
+# ---- servers of other projects ----
 
 @pytest.fixture(scope="module", params=["postfix", "exim"])
 def foreign(request, tmp_path_factory, certificates):
@@ -478,7 +478,7 @@ def test_a_foreign_server_is_reached_too(foreign, blocked, winner):
 # ---- the smarthost ----
 
 def test_a_smarthosts_port_is_found_and_found_again(net, tmp_path, certificates):
-    """A relay on the client's host; its smarthost is the server, whose ports come and go."""
+    """A relay on the client's host; its smarthost is the server, whose ports are opened and closed."""
     password = tmp_path / "password"
     password.write_text("secret-of-ada\n")
     relay = net.mailboat(tmp_path / "relay", certificates, extra="queue: {retry: {first: 1s, max: 1s}}\n",
@@ -504,8 +504,8 @@ def test_a_smarthosts_port_is_found_and_found_again(net, tmp_path, certificates)
 
 
 def test_where_25_is_blocked_the_smarthost_carries(net, tmp_path, certificates):
-    """relay.via: auto: three servers in a row are silent on 25, so all goes by the smarthost, those three messages
-    too: no retry is waited for."""
+    """relay.via: auto: three servers in a row are silent on 25, so all mail is sent through the smarthost, including
+    those three messages, without waiting for a retry."""
     password = tmp_path / "password"
     password.write_text("secret-of-ada\n")
     relay = net.mailboat(tmp_path / "relay", certificates, relay=f"relay:\n  via: auto\n  ca_file: {certificates}/ca.pem\n"
@@ -522,7 +522,7 @@ def test_where_25_is_blocked_the_smarthost_carries(net, tmp_path, certificates):
         for domain in "abc":
             relay.wait_log("delivered", f"to=x@{domain}.example.test", "peer=mail.example.test[192.0.2.2]:587", timeout=40)
         started = time.monotonic()
-        submit("y@a.example.test")  # and what comes next goes there at once
+        submit("y@a.example.test")  # later mail goes there immediately
         relay.wait_log("delivered", "to=y@a.example.test", ":587", timeout=40)
         assert time.monotonic() - started < 5
         assert len(relay.lines("relay_route_changed")) == 1 and not relay.lines("bounced")
@@ -530,10 +530,10 @@ def test_where_25_is_blocked_the_smarthost_carries(net, tmp_path, certificates):
         relay.stop()
 
 
-# ---- the last one: from here on the server refuses this client's passwords for minutes ----
+# ---- last: after this the server rejects this client's passwords for minutes ----
 
 def test_forty_rejected_at_once_keep_the_state_whole(net):
-    """Forty programs write the same state: each tells its own truth, and the file is never torn or lost."""
+    """Forty programs write the same state: each reports its own result, and the file is never corrupt or lost."""
     home = net.folder / "forty"
     wrong = net.folder / "wrong"
     wrong.write_text("not-her-password\n")

@@ -11,7 +11,7 @@ NAMES = ("a", "b", "c")
 
 @pytest.fixture
 def net(tmp_path, certificates):
-    """Servers for a.example, b.example and c.example, each with ada@ and sam@, that know each other."""
+    """Servers for a.example, b.example and c.example, each with ada@ and sam@ and routes to the others."""
     servers = {n: Mailboat(tmp_path / n, certificates, domains=(f"{n}.example",)) for n in NAMES}
     for n, server in servers.items():
         routes = ", ".join(f"{{domain: {o}.example, host: localhost, port: {servers[o].ports[25]}, tls: may}}" for o in NAMES if o != n)
@@ -46,7 +46,7 @@ def copies(net, address):
 
 
 def rest(net):
-    """Nothing is under way anywhere, twice in a row."""
+    """Waits until all queues are empty, twice in a row."""
     until(lambda: all(s.queue_count() == 0 for s in net.values()) and all(s.queue_count() == 0 for s in net.values()))
     assert all(s.queue_count() == 0 for s in net.values())
 
@@ -69,9 +69,9 @@ def test_two_users_who_forward_to_each_other(net, size):
     assert copies(net, "ada@a.example") == 1 and copies(net, "ada@b.example") == 1
     report, = reports(net)
     assert report.fates() == {"ada@a.example": ("failed", "5.4.6")} and "mail loop detected" in " ".join(report.words.split())
-    assert report.whole["From"].endswith("@mx.example.org>")  # the rejected server reports it
+    assert report.whole["From"].endswith("@mx.example.org>")  # the server whose message was rejected reports it
     assert "Delivered-To: ada@a.example" in str(report.returned.as_string())
-    assert [len(net[n].lines("accepted", "protocol=ESMTP", "from=sam@a.example")) for n in "ab"] == [1, 1]  # and it was refused when it came back
+    assert [len(net[n].lines("accepted", "protocol=ESMTP", "from=sam@a.example")) for n in "ab"] == [1, 1]  # rejected when it came back
 
 
 def test_neither_keeps_a_copy(net):
@@ -94,7 +94,7 @@ def test_a_circle_through_three_servers(net):
 
 
 def test_into_the_middle_of_a_way(net):
-    """It comes back not to its recipient but to a forwarder on the path."""
+    """The loop returns not to the recipient but to a forwarder on the path."""
     net["a"].cli("alias", "add", "list@a.example", "ada@a.example", "sam@a.example")
     forward(net, "ada@a.example", "ada@b.example")
     forward(net, "ada@b.example", "ada@a.example")
@@ -119,7 +119,7 @@ def test_an_alias_with_a_member_that_forwards_to_it(net, many):
 
 
 def test_a_catch_all_that_leads_to_itself_elsewhere(net):
-    """It is detected under any of its names."""
+    """The loop is detected under any of the address's names."""
     net["a"].cli("alias", "add", "@a.example", "ada@b.example")
     forward(net, "ada@b.example", "other@a.example")
     send(net, "nobody@a.example", sender="sam@c.example")
@@ -159,7 +159,7 @@ def test_by_sendmail(net):
 
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_forged_trace_stops_the_forwarding_and_is_told(net, keep):
-    """A mailbox without a forwarding does not care; one with it refuses once."""
+    """A mailbox without a forwarding accepts it; one with a forwarding rejects it once."""
     forward(net, "ada@a.example", "ada@b.example", *([] if keep else ["--no-keep"]))
     forged = "Delivered-To: <ADA@A.example>\r\nDelivered-To:\r\n sam@a.example\r\n"
     send(net, "sam@a.example", headers=forged)
@@ -167,7 +167,7 @@ def test_a_forged_trace_stops_the_forwarding_and_is_told(net, keep):
     send(net, "ada@a.example", headers=forged, sender="sam@c.example", code=554)  # a forged sender gets no report
     rest(net)
     assert not reports(net, "sam@c.example") and copies(net, "ada@b.example") == 0 == copies(net, "ada@a.example")
-    with smtp(net["a"], 25, starttls=False) as client:  # beside a recipient without a loop
+    with smtp(net["a"], 25, starttls=False) as client:  # with a recipient without a loop
         client.sendmail("sam@c.example", ["ada@a.example", "sam@a.example"], f"{forged}Subject: both\r\n\r\n")
     net["a"].arrivals("sam@a.example", "both")
     until(lambda: reports(net, "sam@c.example"))
@@ -201,7 +201,7 @@ def test_two_who_forward_to_the_same_place_are_no_circle(net):
 
 
 def test_users_of_one_server_in_a_circle(net):
-    """Nothing goes out, nothing is lost: who keeps has it, and where nobody keeps it stays where it was sent."""
+    """No mail leaves or is lost: users that keep copies get one; if none does, the recipient keeps it."""
     forward(net, "ada@a.example", "sam@a.example")
     forward(net, "sam@a.example", "ada@a.example")
     send(net, "ada@a.example", sender="sam@c.example")

@@ -15,7 +15,7 @@ LETTER = "From: {}\r\nTo: team@us.example\r\nSubject: {}\r\n\r\ntext\r\n"
 
 
 def server_for(folder, certificates, domain, **places):
-    """A server whose mail to other domains goes to the given ports."""
+    """Returns a server whose mail to other domains goes to the given ports."""
     routes = ", ".join(f"{{domain: {name}.example, host: localhost, port: {port}, tls: none}}" for name, port in places.items())
     server = Mailboat(folder, certificates, domains=domain if isinstance(domain, tuple) else (domain,))
     server.relay = f"relay:\n  routes: [{routes}]\n"
@@ -25,7 +25,7 @@ def server_for(folder, certificates, domain, **places):
 
 @pytest.fixture
 def peers():
-    """Two servers of others: the stranger's, and one far behind the next."""
+    """Two servers of others: the original sender's, and one two hops away."""
     both = Peer(), Peer()
     yield both
     for peer in both:
@@ -38,7 +38,7 @@ def give(server, sender, recipient, subject="hello", port=25, **who):
 
 
 def rcpt(server, address, sender=""):
-    """The reply to one RCPT."""
+    """Returns the reply to one RCPT."""
     with smtp(server, 25, starttls=False) as client:
         client.ehlo()
         assert client.mail(sender)[0] == 250
@@ -51,7 +51,7 @@ def sender_of(said):
 
 
 def letters(peer, subject):
-    """Waits for mail of that subject; (sender, recipients, content) of each."""
+    """Waits for mail of that subject; returns (sender, recipients, content) of each."""
     def found():
         return [(sender_of(said), [line[9:-1] for line in said[1:]], content) for said, content in peer.letters
                 if f"Subject: {subject}\r\n".encode() in content]
@@ -78,7 +78,7 @@ def test_from_a_stranger_through_two_forwarders_and_back(tmp_path, certificates,
         assert re.fullmatch(r"SRS1=[a-z2-7]{8}=us\.example==[a-z2-7]{8}=[a-z2-7]{2}=stranger\.example=Anne\.Of\+Gables@next\.example", there)
         us.wait_log("delivered", "to=bob@next.example", 'sent_as="SRS0='), following.wait_log("delivered", 'sent_as="SRS1=')
         own, = us.arrivals("ada@us.example", "hello")
-        assert b"Return-Path: <Anne.Of+Gables@stranger.example>" in own  # the mailbox has it as it came
+        assert b"Return-Path: <Anne.Of+Gables@stranger.example>" in own  # unchanged in the mailbox
 
         # SPF at the next server: right for the rewritten sender, wrong for the original
         kept, = following.arrivals("bob@next.example", "hello")
@@ -91,13 +91,13 @@ def test_from_a_stranger_through_two_forwarders_and_back(tmp_path, certificates,
             done = run("trust", "check", tmp_path / "kept.eml", "--ip", "192.0.2.1", "--from", sender, "--zone", tmp_path / "zone.json", "--json", check=False)
             assert json.loads(done.stdout)["spf"]["result"] == result, done.stdout + done.stderr
 
-        # the last server's bounce, by way of both; servers in between may change the case
+        # the last server's bounce returns through both; servers in between may change the case
         give(following, "", there.upper(), "bounce")
         (back, recipients, content), = letters(stranger, "bounce")
         assert back == "" and recipients[0].lower() == ANNE.lower()
         assert b"Delivered-To: SRS0=" in content and b"Delivered-To: SRS1=" in content
 
-        # and a report of our own, about a copy that was refused
+        # a report of this server, about a copy that was rejected
         far.says = {"carl@far.example": "550 5.1.1 nobody here"}
         give(us, ANNE, "ada@us.example", "refused")
         until(lambda: any(b"Action: failed" in content for said, content in stranger.letters))
@@ -124,7 +124,7 @@ def test_who_is_rewritten_and_what_comes_back(tmp_path, certificates, peers):
         us.cli("alias", "add", "large@us.example", "--from", "-", text_input="".join(f"m{i}@away.example\n" for i in range(120)))
         us.cli("alias", "add", "relayed@us.example", "inside@far.example")
 
-        # the domain of the address that forwards, whatever the way
+        # the domain of the forwarding address, for every kind of forwarding
         for i, (to, domain) in enumerate((("team@us.example", "us"), ("anybody@other.example", "other"), ("team@same.example", "us"), ("large@us.example", "us"))):
             give(us, ANNE, to, f"way {i}")
             for sender, recipients, _ in letters(far, f"way {i}"):
@@ -133,7 +133,7 @@ def test_who_is_rewritten_and_what_comes_back(tmp_path, certificates, peers):
         assert sum(len(r) for _, r, _ in letters(far, "way 3")) == 120
         first = letters(far, "way 0")[0][0]
 
-        # whose sender stays: our own users', our own domain's, the null one, and what goes to a domain that is passed on
+        # unchanged senders: local users, local domains, the null sender, and mail to a relayed domain
         give(us, "ada@us.example", "team@us.example", "own", port=587, user="ada@us.example", password=PASSWORD)
         give(us, "someone@us.example", "team@us.example", "ours")
         give(us, "", "team@us.example", "null")
@@ -141,7 +141,7 @@ def test_who_is_rewritten_and_what_comes_back(tmp_path, certificates, peers):
         give(us, "anne@[192.0.2.1]", "team@us.example", "literal")
         for subject, sender in (("own", "ada@us.example"), ("ours", "someone@us.example"), ("null", ""), ("relayed", ANNE), ("literal", "anne@[192.0.2.1]")):
             assert [found for found, _, _ in letters(far, subject)] == [sender]
-        give(us, "list+bounces=x@stranger.example", "team@us.example", "verp")  # nothing that was cached is for another sender
+        give(us, "list+bounces=x@stranger.example", "team@us.example", "verp")  # no cached result of another sender is used
         (verp, _, _), = letters(far, "verp")
         assert verp.endswith("=stranger.example=list+bounces=x@us.example")
 
@@ -159,7 +159,7 @@ def test_who_is_rewritten_and_what_comes_back(tmp_path, certificates, peers):
         assert rcpt(us, first, "eve@evil.example").startswith("550 5.1.1 <") and "only bounces" in rcpt(us, first, "eve@evil.example")
         assert rcpt(us, f"{local}@elsewhere.example").startswith("550 5.7.1")
 
-        # it is shown, and survives a restart and the end of the rewriting
+        # the key is shown, and survives a restart and the end of the rewriting
         far.says = {"x1@away.example": "450 4.2.0 later"}
         give(us, ANNE, "team@us.example", "later")
         deferred, = us.wait_log("deferred", "x1@away.example")
@@ -182,7 +182,7 @@ def test_who_is_rewritten_and_what_comes_back(tmp_path, certificates, peers):
         give(us, "", first, "bounce")
         assert letters(stranger, "bounce")[0][:2] == ("", [ANNE])
 
-        # another key: the old one's bounces come back while it is kept
+        # a new key: bounces to the old key's addresses are accepted while that is kept
         key, old = us.data / "accounts/srs.key", us.data / "accounts/srs.key.old"
         us.stop()
         key.rename(old)

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(shutil.which("dovecot", path="/usr/sbin:/usr/bin
 
 
 def certificate(folder, ca, host):
-    """One of the tests' CA for this host."""
+    """Makes a certificate of the tests' CA for this host."""
     make_certificate(ca, folder, host, host)
     return folder / f"{host}.pem", folder / f"{host}.key"
 
@@ -47,7 +47,7 @@ def server(net, folder, ca, where, domain, more=""):
 
 @pytest.fixture(scope="module")
 def circle(tmp_path_factory, certificates):
-    """(net, Ada's server, Bob's server), each with its Dovecot."""
+    """Returns (net, Ada's server, Bob's server), each with its Dovecot."""
     folder = tmp_path_factory.mktemp("c")
     password = folder / "password"
     password.write_text(PASSWORD + "\n")
@@ -123,7 +123,7 @@ POP3 = """
 
 
 def reads(net, it, user, subject, program=IMAP):
-    """How many messages of that subject the user sees, from the other host."""
+    """Returns how many messages of that subject the user sees, from the other host."""
     other = net.server if it.wrapper[-1] == net.client else net.client
     done = net.run(sys.executable, "-c", textwrap.dedent(program), it.host, user, PASSWORD, net.ca, subject, where=other)
     assert done.returncode == 0, done.stderr
@@ -131,7 +131,7 @@ def reads(net, it, user, subject, program=IMAP):
 
 
 def goes_round(circle, tmp_path, subject):
-    """Ada to Bob and back; what `send` said of the port."""
+    """Sends from Ada to Bob and back; returns what `send` printed about the port."""
     net, ada, bob = circle
     said = send(net, ada, ADA, BOB, subject, tmp_path)
     until(lambda: reads(net, bob, BOB, subject) == 1)
