@@ -22,7 +22,7 @@ ILLEGAL_PARAMETER, PROTOCOL_VERSION = 47, 70
 
 
 class Doors:
-    """A server with each of its ports, by the kind of its key."""
+    """A server with all its ports, with a key of one kind."""
 
     def __init__(self, folder, kind):
         folder.chmod(0o755)
@@ -34,7 +34,7 @@ class Doors:
         self.server.add_user(USER, PASSWORD)
 
     def knock(self, door):
-        """A connection on which the server awaits a ClientHello."""
+        """Returns a connection on which the server waits for a ClientHello."""
         how, _, port = door.partition(" ")
         number = self.web_port if how == "web" else self.server.ports[int(port)]
         connection = socket.create_connection(("127.0.0.1", number), PATIENCE)
@@ -49,14 +49,14 @@ class Doors:
         return connection
 
     def say(self, door, more=b"", **options):
-        """The first record of the answer: its type and content; None where there is none."""
+        """Returns the first record of the answer, its type and content; None without an answer."""
         octets = hello(more=more + (ALPN_SMTP if door == "web smtp" else b""), **options)
         for _ in range(5):
             with self.knock(door) as connection:
                 connection.sendall(octets)
                 answer = answer_of(connection)
             if door not in ("implicit 587", "implicit 2525") or (answer is not None and answer[0] in (ALERT, HANDSHAKE)):
-                break  # else it may have been greeted in clear, where this machine was too busy to say the ClientHello in time
+                break  # otherwise the greeting may have come first: this machine was too busy to send the ClientHello in time
         return answer
 
 
@@ -79,13 +79,13 @@ def one(tmp_path_factory):
     made.server.stop()
 
 
-# ---- what is spoken ----
+# ---- supported versions and suites ----
 
 @pytest.mark.parametrize("door", DOORS)
 def test_elliptic_groups_are_spoken(doors, door):
     for group in ("x25519", "secp256r1", "secp384r1"):
         assert is_taken(doors.say(door, groups=(group,))), group
-        certificates = ("secp256r1",) if doors.kind == "ecdsa" else ()  # in TLS 1.2 the list is of their curves, too
+        certificates = ("secp256r1",) if doors.kind == "ecdsa" else ()  # in TLS 1.2 the list also applies to their curves
         assert is_taken(doors.say(door, groups=(group, *certificates), versions=(), suites=(0xC02B, 0xC02F))), group
 
 
@@ -95,12 +95,12 @@ def test_no_other_group_is(doors, door):
         shares = (group,) if group in SHARES else (share(GROUPS[group], b"\4" + b"x" * 132),)
         assert is_refused(doors.say(door, groups=(group,), shares=shares)), group
         assert is_refused(doors.say(door, groups=(group,), shares=())), group
-    # whoever prefers a large one gets a small one, after being asked for its share
+    # a client that prefers a large group gets a small one, after a HelloRetryRequest for its share
     answer = doors.say(door, groups=("ffdhe8192", "x25519"), shares=("ffdhe8192",))
     assert answer[0] == HANDSHAKE and not is_taken(answer)
 
 
-# RFC 9325 4.1, 4.2; of each kind those that libraries knew
+# RFC 9325 4.1, 4.2; of each kind the suites that libraries supported
 NOT_SPOKEN = {
     "DHE": (0x009E, 0x009F, 0x0033, 0x0039, 0x0067, 0x006B, 0xCCAA), "RSA": (0x009C, 0x009D, 0x002F, 0x0035, 0x003C, 0x003D),
     "anonymous": (0x0034, 0x00A6, 0xC018, 0xC019), "NULL": (0x0001, 0x0002, 0x003B, 0xC006, 0xC010),
@@ -136,7 +136,7 @@ def test_no_version_before_1_2(doors, door):
         assert is_refused(doors.say(door, groups=("secp256r1",), versions=(version,), suites=every)), hex(version)
 
 
-# ---- ClientHellos that are made to cost ----
+# ---- expensive ClientHellos ----
 
 @pytest.mark.parametrize("door", DOORS)
 def test_so_many_groups_and_shares(one, door):
@@ -146,7 +146,7 @@ def test_so_many_groups_and_shares(one, door):
         ids = [GROUPS["x25519"], *range(0x4000, 0x4000 + groups - 1)]
         return one.say(door, groups=ids, shares=[share(ids[-1], b"x")] * shares + ["x25519"])
     assert is_taken(many(200, 50))
-    if in_smtpd:  # at the limit, and one past it
+    if in_smtpd:  # at the limit, and one above it
         assert is_taken(many((512 - 2) // 2, 1)) and many((512 - 2) // 2 + 1, 1)[1][1] == ILLEGAL_PARAMETER
         assert is_taken(many(10, (8192 - 2 - 36) // 5)) and many(10, (8192 - 2 - 36) // 5 + 1)[1][1] == ILLEGAL_PARAMETER
     assert is_refused(many(16000, 6000))  # OpenSSL would compare a hundred million numbers
@@ -168,7 +168,7 @@ def test_a_client_hello_in_pieces(one, door):
 
 @pytest.mark.parametrize("door", DOORS)
 def test_a_second_client_hello_is_as_good_as_the_first(one, door):
-    """After a HelloRetryRequest."""
+    """The second one follows a HelloRetryRequest."""
     more = ALPN_SMTP if door == "web smtp" else b""
     with one.knock(door) as connection:
         connection.sendall(hello(shares=(), more=more))
@@ -177,12 +177,12 @@ def test_a_second_client_hello_is_as_good_as_the_first(one, door):
         kinds = set()
         while (answer := answer_of(connection)) is not None:
             kinds.add(answer[0])
-        assert kinds <= {CHANGE_CIPHER_SPEC, ALERT}  # and it ends
+        assert kinds <= {CHANGE_CIPHER_SPEC, ALERT}  # and the connection ends
 
 
 @pytest.mark.parametrize("door", DOORS[:6])
 def test_others_are_served_all_the_while(one, door):
-    """Forty that are in their handshakes, at every step."""
+    """Forty other clients are in their handshakes, at every step."""
     crowd = []
     try:
         for i in range(40):
@@ -198,7 +198,7 @@ def test_others_are_served_all_the_while(one, door):
             connection.close()
 
 
-# ---- so much for each address ----
+# ---- limit per address ----
 
 FLOOD = """
 import socket, sys
@@ -223,7 +223,7 @@ with socket.create_connection(({server!r}, {port}), 20) as plain, context.wrap_s
 @pytest.mark.parametrize("port,words", [(465, b"EHLO x\r\n"), (8443, b"GET / HTTP/1.0\r\n\r\n")])
 @pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 def test_an_address_waits_when_its_handshakes_have_cost_too_much(tmp_path, port, words):
-    """Over all processes; the others do not."""
+    """The limit is over all processes; other addresses do not wait."""
     certificates = tmp_path / "tls"
     certificates.mkdir()
     make_certificates(certificates, kind=RSA)

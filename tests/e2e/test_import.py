@@ -89,7 +89,7 @@ def test_a_postfix_and_a_dovecot_move_in(mailboat, old_server):
     server = mailboat()
     told = take_over(server, old_server, "--dry-run")
     assert told["done"] is False and rows(server, "user") == [] and rows(server, "alias") == []
-    # what Postfix says of its own files
+    # Postfix's own reading of its files
     assert postfix("postconf", "-c", old_server, "-xh", "mydestination") == "mail.example.org, example.org, second.example, localhost.example.org, localhost"
     assert names(told["domains"], "name") == {"mail.example.org", "second.example", "virt.example", "old.example", "boxes.example"}
     aliases = {(a["address"], a["target"]) for a in told["aliases"] if a["action"] == "add"}
@@ -112,14 +112,14 @@ def test_a_postfix_and_a_dovecot_move_in(mailboat, old_server):
     assert told["done"] is True
     again = take_over(server, old_server)
     assert all(entry["action"] == "exists" for kind in ("domains", "users", "aliases") for entry in again[kind])
-    # people sign in with what they had
+    # users sign in with their previous passwords
     for scheme in KEPT + ("PLAIN",):
         with smtp(server, 587, user=f"{scheme.lower()}@example.org", password=f"secret of {scheme}"):
             pass
     for password in ("secret of ARGON2ID", "*", ""):
         with smtp(server, 587) as client, pytest.raises(smtplib.SMTPAuthenticationError):
             client.login("argon2id@example.org", password)
-    # and mail arrives
+    # mail arrives
     with smtp(server, 25) as client:
         client.sendmail("sam@there.net", ["info@virt.example", "ada@old.example", "argon2id@example.org", "postmaster@mail.example.org"], "Subject: moved\r\n\r\nhi\r\n")
         for gone in ("junk@example.org", "ghost@old.example", "lost2@second.example"):
@@ -188,7 +188,7 @@ def test_a_hash_is_taken_as_a_hash_where_the_command_says_so(mailboat):
         assert server.cli("user", "passwd", "ada@example.org", "--password-stdin", text_input=stored + "\n", check=False).returncode == 65
 
 
-# ---- domains that are another one ----
+# ---- alias domains ----
 
 def test_a_domain_is_another_one(mailboat):
     server = mailboat()
@@ -205,7 +205,7 @@ def test_a_domain_is_another_one(mailboat):
         assert client.rcpt("ghost@old.example")[0] == 550 and client.rcpt("ghost@older.example")[0] == 550
         assert client.rcpt("postmaster@older.example")[0] == 250
     assert server.arrivals("ada@example.org", "one") and server.arrivals("ada@example.org", "two")
-    with smtp(server, 587, user="bob@example.org", password="secret") as client:  # may send as it there, too; not as ada, nor as bob@old.example, whose mail ada gets
+    with smtp(server, 587, user="bob@example.org", password="secret") as client:  # users may send there only as addresses whose mail they get; ada gets that of bob@old.example
         assert client.mail("bob@older.example")[0] == 550 and client.mail("ada@old.example")[0] == 550
     with smtp(server, 587, user="ada@example.org", password="secret") as client:
         for sender in ("ada@old.example", "ada+x@older.example", "bob@old.example"):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What follows from the findings of mail authentication: the Junk folder, explain, queue show, trust log.
-The findings are written into the held queue, so that neither DNS nor a forger is needed."""
+"""The effects of mail authentication results: the Junk folder, explain, queue show, trust log.
+The results are written into the held queue, so that neither DNS nor a forger is needed."""
 import json
 import shutil
 import sqlite3
@@ -18,7 +18,7 @@ STORY = "SPF fail (-all); DKIM none; DMARC fail; policy quarantine, from _dmarc.
 
 
 def judge(server, disposition, proposed, finding):
-    """Gives all queued messages these findings, as the store has them."""
+    """Gives all queued messages these results, as the store has them."""
     code = disposition | proposed << 2 | finding << 8
     with sqlite3.connect(server.data / "queue" / "mailboat.db") as db:
         db.execute("UPDATE message SET flags = flags | ?, author = 'bank.example', story = ?", (code << 16, STORY))
@@ -26,7 +26,7 @@ def judge(server, disposition, proposed, finding):
 
 
 def queue_judged(server, subject, *findings):
-    """A message for ada waits, judged so; returns its id."""
+    """Queues a message for ada with these results; returns its id."""
     server.stop()
     server.extra = server.extra.replace("hold: false", "hold: true")
     server.start()
@@ -71,7 +71,7 @@ def test_a_quarantined_message_is_in_the_junk_folder(mailboxes, deliver, folder)
     assert any(line.endswith(folder) for line in listed) and len(special) == 1 and special[0].endswith(folder)
     maildir = server.data / "mail" / "example.org" / "ada" / "Maildir"
     assert (maildir / f".{folder}" / "maildirfolder").exists()
-    # another message is where it always was
+    # another message is in the inbox as before
     boxes.send(ADA, subject="hello")
     until(lambda: len(boxes.inbox()) == 1)
     assert len(folder_of(boxes, folder)) == 1

@@ -17,7 +17,7 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two u
 
 
 def in_parallel(count, act):
-    """Runs all concurrently; returns their results."""
+    """Runs all concurrently; returns the results."""
     gate, results = threading.Barrier(count), []
 
     def one(n):
@@ -32,7 +32,7 @@ def in_parallel(count, act):
 
 
 def give(client, recipients=(USER,), text=MESSAGE):
-    """The codes of MAIL, DATA and the message's end; as far as it got."""
+    """Returns the codes of MAIL, DATA and the message's end, up to the first rejection."""
     codes = [client.docmd("MAIL", f"FROM:<{USER}>")[0]]
     for recipient in recipients if codes == [250] else ():
         client.docmd("RCPT", f"TO:<{recipient}>")
@@ -62,7 +62,7 @@ def test_recipients_are_counted_before_the_message_is_taken(mailboat):
     others = [f"b{n}@elsewhere.invalid" for n in range(300)]
     assert give(client, others) == [250, 550]  # never, in any hour
     assert give(client, others[:6]) == [250, 354, 250]
-    assert give(client, others[:5]) == [250, 450]  # not now
+    assert give(client, others[:5]) == [250, 450]  # not in this hour
     assert give(client, others[:4]) == [250, 354, 250]
     code, text = client.docmd("MAIL", f"FROM:<{USER}>")
     assert code == 450 and text.startswith(b"4.7.1") and b" min" in text
@@ -83,7 +83,7 @@ def test_what_was_not_sent_is_given_back(mailboat):
         return client, codes[0] if codes[0] != 250 else codes[2]
     first, code = begin()
     assert code == 354
-    assert begin()[1] == 450  # it is taken while it is being given
+    assert begin()[1] == 450  # counted while the message is being sent
     first.close()
 
     held = []
@@ -93,7 +93,7 @@ def test_what_was_not_sent_is_given_back(mailboat):
         held.append(client)
         return code == 354
     until(is_held)
-    os.kill(server.processes()["smtpd"][0], 9)  # with what it had under way
+    os.kill(server.processes()["smtpd"][0], 9)  # with a transaction in progress
 
     def is_sent():
         try:
@@ -167,7 +167,7 @@ def test_forty_local_programs_at_once_send_no_more(tmp_path, certificates):
 
 @only_root
 def test_what_is_dropped_counts_and_waits(tmp_path, certificates):
-    """Nothing is lost, others' files pass by, and a restart of the auth process frees nothing."""
+    """No message is lost, files of other users overtake, and a restart of the auth process resets no count."""
     server = make(tmp_path, certificates, extra=LOCAL + HOLD)
     try:
         server.stop()
@@ -184,7 +184,7 @@ def test_what_is_dropped_counts_and_waits(tmp_path, certificates):
         server.wait_log("accepted", f'"uid {NOBODY - 1}"', count=2)
         assert len(server.lines("drop_delayed")) == 1 and len(drops(server)) == 7
         server.stop()
-        server.start()  # the whole server: counters start again
+        server.start()  # a restart of the whole server resets the counters
         server.wait_log("accepted", f'"uid {NOBODY}"', count=5)
     finally:
         server.stop()
@@ -200,7 +200,7 @@ def test_nobody_poses_as_the_owner_of_an_account(tmp_path, certificates):
         for author in (f"Boss <{USER}>", "bob@example.org", f"shop@example.org, {USER}\nSender: shop@example.org", f"shop@example.org\nSender: {USER}"):
             done = server.programs.send("-i", "-f", "shop@example.org", USER, message=f"From: {author}\nSubject: x\n\n", check=69)
             assert "5.7.1" in done.stderr, done.stderr
-        # What web sites and cron send as: addresses that are no account, of ours and of others, aliases, its own name, nobody.
+        # Senders of web sites and cron: addresses without an account, local and remote, aliases, the user's own name, none.
         for sender in ("shop@example.org", "visitor@example.net", "nobody@example.org", "root@example.org", "postmaster@example.org", "<>"):
             server.programs.send("-i", "-f", sender, USER, message="Subject: x\n\n")
         server.programs.send("-i", USER, message="Subject: x\n\n")
@@ -237,7 +237,7 @@ def test_the_configuration_says_who_sends_as_whom(tmp_path, certificates):
 @only_root
 @pytest.mark.parametrize("state", ["running", "stopped"])
 def test_cron_of_debian_writes_as_root_for_every_user(tmp_path, certificates, state):
-    """It runs sendmail as the job's user: also where root has an account, and where that user has senders of its own."""
+    """cron runs sendmail as the job's user: also if root has an account, and if that user has its own senders."""
     server = make(tmp_path, certificates, extra=f"submission: {{local: {{users: [{{user: {NOBODY}, senders: [shop@example.org]}}]}}}}\n" + HOLD)
     try:
         server.cli("alias", "remove", "root@example.org", USER)

@@ -29,7 +29,7 @@ def sure(is_true, **options):
 
 
 class Mailboxes:
-    """A server whose mailboxes Dovecot serves, on free ports."""
+    """A server whose mailboxes Dovecot serves on free ports."""
 
     def __init__(self, mailboat, folder, deliver="lmtp", extra="", local="", lmtp=None):
         self.process = None
@@ -54,7 +54,7 @@ class Mailboxes:
     def stop(self):
         if self.process is None:
             return
-        os.killpg(self.process.pid, signal.SIGKILL)  # it takes its time when it is asked
+        os.killpg(self.process.pid, signal.SIGKILL)  # a regular stop is slow
         self.process.wait()
         self.process = None
 
@@ -86,7 +86,7 @@ class Mailboxes:
 
 @pytest.fixture
 def mailboat(tmp_path_factory, certificates):
-    """As everywhere, but in folders with short names: Dovecot's sockets lie there."""
+    """Like the shared fixture, in folders with short names: Dovecot's sockets are there."""
     made = []
 
     def make(**options):
@@ -175,13 +175,13 @@ def test_while_dovecot_is_down_mail_waits_and_nothing_bounces(mailboxes):
     seen = boxes.server.cli("doctor", check=False).stdout
     assert "LMTP server" in seen and "mail is deferred until one listens" in seen and "start Dovecot: mailboat mailboxes setup --start" in seen
     boxes.start()
-    until(lambda: len(boxes.inbox()) == 1, patience=2 * PATIENCE)  # asked again every 15 seconds, by itself
+    until(lambda: len(boxes.inbox()) == 1, patience=2 * PATIENCE)  # retried every 15 seconds
     assert [b"Subject: late" in m for m in boxes.inbox()] == [True]
     assert not boxes.server.lines("bounced")
 
 
 def test_a_full_mailbox_is_the_fate_of_one_recipient(mailboxes):
-    """Each recipient has a reply of its own."""
+    """Each recipient has its own reply."""
     boxes = mailboxes(lmtp="")
     boxes.server.cli("user", "quota", ADA, "64KiB")
     boxes.send(ADA, subject="the first", text=("x" * 70 + "\r\n") * 700)
@@ -191,7 +191,7 @@ def test_a_full_mailbox_is_the_fate_of_one_recipient(mailboxes):
     sure(lambda: len(boxes.inbox(BOB)) == 2)
     assert any(b"Subject: the second" in m for m in boxes.inbox(BOB)) and any(b"5.2.2" in m and b"multipart/report" in m for m in boxes.inbox(BOB))
     assert len(boxes.inbox(ADA)) == 1
-    with boxes.imap() as client:  # and what a mail program stores counts too
+    with boxes.imap() as client:  # messages stored by a mail program count, too
         assert client.append("Sent", None, None, b"Subject: x\r\n\r\n" + b"z" * 30000)[0] == "NO"
 
 
@@ -263,11 +263,11 @@ def test_guesses_count_whichever_way_they_come(mailboxes):
     for _ in range(3):
         refused(smtp, boxes.server, 465, user=ADA, password="wrong")
         refused(boxes.imap, password="wrong")
-    refused(boxes.imap)  # the right one
+    refused(boxes.imap)  # the correct password
     boxes.server.wait_log("auth_locked", f"user={ADA}", "client=127.0.0.1")
     boxes.server.cli("user", "unlock", ADA)
     assert boxes.imap().login
-    boxes.server.stop()  # readers continue, by the accounts alone
+    boxes.server.stop()  # IMAP and POP3 continue, with the accounts only
     refused(boxes.imap, password="wrong")
     assert boxes.imap().login
 
@@ -351,13 +351,13 @@ def test_it_is_started_reloaded_and_stopped(mailboat, tmp_path_factory):
         imaplib.IMAP4_SSL("127.0.0.1", port, timeout=PATIENCE)
 
 
-# ---- another LMTP server: replies a recipient ----
+# ---- another LMTP server: replies per recipient ----
 
 CARL = "carl@example.org"
 
 
 class Picky(socketserver.StreamRequestHandler):
-    """Bob's mailbox is full for now, Carl's for good, Eve's is gone."""
+    """Bob's mailbox is full temporarily, Carl's permanently, Eve's does not exist."""
 
     def handle(self):
         replies, to = {BOB: b"452 4.2.2 quota exceeded", CARL: b"552 5.2.2 quota exceeded", "eve@example.org": b"550 5.1.1 gone"}, []
@@ -386,7 +386,7 @@ def test_each_recipient_has_a_reply_of_its_own(mailboat, tmp_path):
         if str(parent).startswith("/tmp/"):
             os.chmod(parent, parent.stat().st_mode | 0o011)
     with socketserver.ThreadingUnixStreamServer(str(path), Picky) as peer:
-        peer.block_on_close = False  # connections are kept a moment for more
+        peer.block_on_close = False  # connections stay open for a moment
         os.chmod(path, 0o666)
         threading.Thread(target=peer.serve_forever, daemon=True).start()
         server = mailboat(extra=f"mailboxes: {{deliver: lmtp, lmtp: \"unix:{path}\"}}\n")
@@ -402,7 +402,7 @@ def test_each_recipient_has_a_reply_of_its_own(mailboat, tmp_path):
 
 
 class Unwilling(socketserver.StreamRequestHandler):
-    """Refuses LHLO; `said` is what the client sends after that, until it hangs up."""
+    """Rejects LHLO; `said` is what the client sends after that, until it closes the connection."""
     said = []
 
     def handle(self):

@@ -23,8 +23,8 @@ SELF = {
 }
 NOBODY = {"link4": ["169.254.169.254"], "link6": ["fe80::1"], "many4": ["224.0.0.1"], "many6": ["ff02::1"],
           "reserved": ["240.0.0.1"], "all": ["255.255.255.255"]}
-DEAD = "192.0.2.5"  # refuses
-UNROUTED = "198.18"  # no route leads there
+DEAD = "192.0.2.5"  # refuses connections
+UNROUTED = "198.18"  # has no route
 
 
 def addresses(name, of):
@@ -32,7 +32,7 @@ def addresses(name, of):
 
 
 def many(domain, preferences, good):
-    """Hosts of these preferences; the number `good` is there, the others refuse."""
+    """Returns hosts with these preferences; number `good` works, the others refuse connections."""
     hosts = [f"h{i}.{domain}" for i in range(len(preferences))]
     return "".join(f"{domain} IN MX {p} {hosts[i]}\n" + addresses(hosts[i], [SERVER if i == good else DEAD])
                    for i, p in enumerate(preferences))
@@ -73,7 +73,7 @@ inside IN MX 10 inside
     for length in (11, 12):
         text += "".join(f"c{i}.chain{length} IN CNAME c{i + 1}.chain{length}\n" for i in range(length))
         text += addresses(f"c{length}.chain{length}", [SERVER]) + f"chain{length} IN MX 10 c0.chain{length}\n"
-    for domain, texts in (("sts", 0), ("texts", 1000)):  # a policy's host at this machine; its record among others
+    for domain, texts in (("sts", 0), ("texts", 1000)):  # a policy host at this machine; its record among others
         text += f"{domain} IN MX 10 mail\n" + addresses(f"mta-sts.{domain}", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
         text += "".join(f'_mta-sts.{domain} IN TXT "text {i}"\n' for i in range(texts))
         text += f'_mta-sts.{domain} IN TXT "v=STSv1; id=1;"\n'
@@ -101,7 +101,7 @@ def sink(net, where, address, port):
 
 @pytest.fixture(scope="module")
 def server(net, tmp_path_factory):
-    """Mailboat on the client, which takes mail at every address of that machine."""
+    """Mailboat on the client, which listens on every address of that machine."""
     made = net.mailboat(tmp_path_factory.mktemp("relay"), net.certificates,
                         extra="queue: {retry: {first: 2s, max: 2s}}\n")
     made.domains, made.wrapper = ("here.test",), ["ip", "netns", "exec", net.client]
@@ -136,10 +136,10 @@ def test_a_name_with_an_underscore_is_a_name(net, server, domain, host):
     goes_to(net, server, domain, host)
 
 
-# ---- mail that would come back ----
+# ---- mail that would loop ----
 
 def test_this_machine_is_not_called(net, server):
-    """Nothing is connected to, and no answer of our own is bounced."""
+    """No connection is made, and the bounce is not caused by a reply of this server itself."""
     domains = [*SELF, "best", "named", "zeroes"]
     literals = ("127.0.0.1", "IPv6:::1", CLIENT)
     submit(net, server, *(f"x@{d}.example.test" for d in domains), *(f"x@[{l}]" for l in literals))
@@ -160,7 +160,7 @@ def test_no_server_is_sought_where_none_can_be(net, server):
 
 @pytest.mark.parametrize("domain", ["sts", "texts"])
 def test_no_policy_is_fetched_from_this_machine(net, server, domain):
-    """And the domain's record is seen among a thousand others."""
+    """The domain's record is found among a thousand others."""
     goes_to(net, server, domain, "mail.example.test")
     server.wait_log("sts_fetch_failed", f"domain={domain}.example.test", "the policy host has no usable address")
 
@@ -168,7 +168,7 @@ def test_no_policy_is_fetched_from_this_machine(net, server, domain):
 def test_the_next_address_and_the_next_host_are_called(net, server):
     goes_to(net, server, "mixed", "mail.example.test")
     goes_to(net, server, "half", "half.example.test")
-    goes_to(net, server, "inside", "inside.example.test", "10.9.9.9")  # private, and not ours
+    goes_to(net, server, "inside", "inside.example.test", "10.9.9.9")  # private, and not this machine's
 
 
 def test_where_we_are_a_backup_only_better_servers_are_called(net, server):
@@ -180,7 +180,7 @@ def test_where_we_are_a_backup_only_better_servers_are_called(net, server):
 
 
 def test_an_address_that_comes_is_ours_from_then_on(net, server):
-    """And no longer once it has gone."""
+    """Once the address is removed, it is remote again."""
     def bounces():
         submit(net, server, "x@comes.example.test")
         return server.lines("bounced", "to=x@comes.example.test", "mail loops back to this server")
@@ -199,7 +199,7 @@ def test_an_address_that_comes_is_ours_from_then_on(net, server):
 
 
 def test_what_the_configuration_says_is_called(net, tmp_path):
-    """A route to loopback; and where we listen elsewhere, an address of this machine is another server's."""
+    """A route to loopback; and an address of this machine where this server does not listen is another server's."""
     routes = (("l127", "host: 127.0.0.1, port: 25"), ("l0", "host: localhost"),
               ("b", "host: _dc-mx.0123abcd.cloud.example.test"))
     made = Mailboat(tmp_path / "relay", net.certificates, domains=("here.test",),
@@ -214,7 +214,7 @@ def test_what_the_configuration_says_is_called(net, tmp_path):
         server.wait_log("bounced", "to=x@l127b.example.test", "5.4.6", timeout=30)
 
 
-# ---- more than anybody needs ----
+# ---- large numbers ----
 
 def test_all_of_fifty_servers_are_tried(net, server):
     goes_to(net, server, "h17", "h16.h17.example.test")
@@ -234,7 +234,7 @@ def test_one_of_too_many_is_not_reached_and_nothing_stalls(net, server):
 
 
 def test_of_a_thousand_equals_later_attempts_reach_others(net, server):
-    """Twenty of a thousand are there, the others not even in DNS; each attempt asks for fifty of them, and none
+    """Twenty of a thousand work, the others are not even in DNS; each attempt looks up fifty of them, and none
     bounces the message."""
     submit(net, server, "x@equals.example.test")
     server.wait_log("delivered", "to=x@equals.example.test", timeout=120)

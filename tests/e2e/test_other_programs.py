@@ -30,7 +30,7 @@ def lasting_peer():
 
 @pytest.fixture(scope="module")
 def lasting_server(tmp_path_factory, certificates, lasting_peer):
-    """For the tests that only send away: each waits for its own message."""
+    """A server for the tests that only send outgoing mail: each waits for its own message."""
     server = Mailboat(tmp_path_factory.mktemp("lasting"), certificates, relay=away_to(lasting_peer.port)).start()
     server.add_user(ADA, PASSWORD)
     yield server
@@ -39,7 +39,7 @@ def lasting_server(tmp_path_factory, certificates, lasting_peer):
 
 @pytest.fixture
 def away(lasting_peer):
-    """The server that they send to, which has nothing yet."""
+    """The server that they send to, without messages."""
     lasting_peer.letters.clear()
     return lasting_peer
 
@@ -181,7 +181,7 @@ def test_a_mailbox_is_told_for_whom_a_message_was(server, original, said):
         ["Return-Path", "X-Original-To", "Delivered-To"] if said else ["Return-Path", "Delivered-To", "Received"])
 
 
-# ---- what the log tells of clients that cannot be served ----
+# ---- the log of clients that cannot be served ----
 
 @pytest.mark.parametrize("version, said", [(ssl.TLSVersion.TLSv1, "TLS 1.0"), (ssl.TLSVersion.TLSv1_1, "TLS 1.1")])
 @pytest.mark.parametrize("port", [25, 465, 587])
@@ -205,7 +205,7 @@ def test_bare_newlines_name_the_key_that_mends_them(server, port, said):
     client.mail(ADA), client.rcpt(ADA), client.docmd("DATA")
     client.send(f"From: {ADA}\r\n\r\na\nb\r\n.\r\n".encode())
     assert client.getreply()[0] == 550
-    client.close()  # the server does too
+    client.close()  # the server closes it, too
     (line,) = server.wait_log("reply_rejected", "bare CR or LF; lines", f"port={server.ports[port]}")
     assert said in line and (port != 25 or "submission." not in line)
 

@@ -118,4 +118,4 @@ def test_bare_newlines_are_refused_and_never_end_the_message(shared_server):
             client.send(b"Subject: x\r\n\r\nfirst" + smuggled + b"MAIL FROM:<evil@elsewhere.net>\r\n.\r\n")
             code, text = client.getreply()
             assert code == 550 and b"5.6.0" in text, smuggled
-            assert client.getreply()[0] == 421  # and nothing more is heard
+            assert client.getreply()[0] == 421  # no further command is read

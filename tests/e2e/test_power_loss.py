@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power loss below a whole server, on a disk that forgets what was not synced (tests/power). The same tool
+"""Power loss below a whole server, on a disk that loses unsynced data (tests/power). tests/power-loss
 makes the longer runs."""
 import os
 import signal
@@ -42,7 +42,7 @@ def server(tmp_path, certificates, disk):
 
 
 def die(server, disk, seed=0):
-    """As the machine does."""
+    """Ends all processes, as a power loss does."""
     server.process.kill()
     disk.cut()
     until(lambda: server.log[-1:] == ["(end of log)"])
@@ -58,13 +58,13 @@ def test_nothing_accepted_is_lost_and_nothing_comes_twice_without_a_reason():
 
 @pytest.mark.parametrize("about", ["files", "folders"])
 def test_mail_is_lost_on_a_disk_that_lies(about):
-    """The test of the test: what is not synced must be missed."""
+    """Tests the test: unsynced mail must be found missing."""
     done = power_loss("--crashes", 10, "--messages", 500, "--lie", about)
     assert done.returncode == 1 and "messages accepted" in done.stdout
 
 
 def test_an_account_that_was_added_stays(server, disk):
-    """Its row, and the names of the folders above the file: the last change of all is its own."""
+    """Its row and the names of the folders above the file are synced: the account is the last change of all."""
     for address in ("ada@example.org", "eve@example.org"):
         server.add_user(address, "secret")
         disk.cut()
@@ -73,7 +73,7 @@ def test_an_account_that_was_added_stays(server, disk):
 
 
 def test_a_server_starts_whenever_the_power_failed_at_its_birth(server, disk):
-    """Its own certificate is whole or not there, and what it made for its processes is theirs:
+    """Its own certificate is complete or missing, and the folders that it made belong to its processes:
     a large message needs a file in a folder of the queue's."""
     server.add_user("ada@example.org", "secret")
     lines = server.config.read_text().splitlines(keepends=True)
@@ -112,7 +112,7 @@ def test_what_was_dropped_and_taken_in_does_not_come_back(server, disk):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has processes of other users")
 def test_nothing_is_dropped_where_the_server_could_not_read_it(server, disk):
-    """Root's sendmail, into a folder that was made and is not the server's yet."""
+    """Root's sendmail, with a drop directory that was created but is not owned by the server yet."""
     server.add_user("ada@example.org", "secret")
     drop = server.data / "drop"
     os.chown(drop, 0, 0)

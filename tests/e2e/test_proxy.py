@@ -18,7 +18,7 @@ SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 
 class Proxied(Mailboat):
-    """Each listener is behind the balancers of `proxy`."""
+    """A server whose listeners are all behind the load balancers of `proxy`."""
     proxy = "127.0.0.1"
 
     def write_config(self):
@@ -51,7 +51,7 @@ LOCAL = SIGNATURE + b"\x20\0\0\0"
 
 @contextlib.contextmanager
 def connected(server, port, header, ca=None):
-    """An SMTP client behind the header, with TLS on 465."""
+    """Returns an SMTP client after the PROXY header, with TLS on 465."""
     raw = socket.create_connection(("127.0.0.1", server.ports[port]), timeout=30)
     raw.sendall(header)
     context = ssl.create_default_context(cafile=server.ca)
@@ -96,7 +96,7 @@ def test_a_header_in_single_octets_and_with_what_follows(server):
             assert raw.recv(1000).startswith(b"220 ")
             raw.sendall(b"QUIT\r\n")
             assert raw.recv(1000).startswith(b"221 ")
-        # and all in one, which no client should do: nothing of it is lost
+        # everything in one segment, which no client should do: no data is lost
         with socket.create_connection(("127.0.0.1", server.ports[25]), timeout=30) as raw:
             raw.sendall(header + b"EHLO x\r\nQUIT\r\n")
             until_closed = b"".join(iter(lambda: raw.recv(1000), b""))
@@ -138,7 +138,7 @@ def test_many_that_say_nothing_or_leave(server):
 
 
 def test_limits_and_guessing_know_the_client(server, tmp_path):
-    """Wrong passwords of one client lock that client, and no other behind the same balancer."""
+    """Wrong passwords of one client lock out that client, and no other behind the same load balancer."""
     def tries(client, password):
         raw = socket.create_connection(("127.0.0.1", server.ports[587]), timeout=30)
         raw.sendall(v1(client))
@@ -204,7 +204,7 @@ def test_a_list_that_is_none(tmp_path, certificates, value):
 @pytest.mark.skipif(shutil.which("haproxy", path="/usr/sbin:/usr/bin") is None, reason="haproxy is not installed")
 @pytest.mark.parametrize("option", ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c,unique-id"])
 def test_haproxy(server, tmp_path, option):
-    """All four ports, with its health checks; the client is 127.0.0.7."""
+    """All four ports behind haproxy, with its health checks; the client is 127.0.0.7."""
     fronts = {port: free_port() for port in server.ports}
     file = tmp_path / "haproxy.cfg"
     file.write_text("defaults\n mode tcp\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n" + "".join(

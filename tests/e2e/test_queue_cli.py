@@ -52,7 +52,7 @@ def ids(server, *filters):
 
 @pytest.fixture
 def three_waiting(mailboat):
-    """ada to bob and carl, ada to carl, eve to bob; nothing is tried."""
+    """Three waiting messages: ada to bob and carl, ada to carl, eve to bob; without attempts."""
     server = people(mailboat(extra=HELD))
     send(server, ADA, "bob@there.net", "carl@far.org")
     send(server, ADA, "carl@far.org")
@@ -93,7 +93,7 @@ def test_a_word_counts_for_the_recipients_that_were_meant(three_waiting, served)
         server.stop()
     both, second, third = ids(server)
     assert ask(server, "queue", "hold", "--domain", "far.org") == {"recipients": 2}
-    assert ask(server, "queue", "hold", "--domain", "far.org") == {"recipients": 0}  # they are
+    assert ask(server, "queue", "hold", "--domain", "far.org") == {"recipients": 0}  # they are held already
     assert [m["state"] for m in ask(server, "queue", "list")] == ["ready", "held", "ready"]
     assert [(r["address"], r["held"]) for r in ask(server, "queue", "show", both)["recipients"]] == [("bob@there.net", False), ("carl@far.org", True)]
     assert "(held)" in server.cli("queue", "list", "--sender", ADA).stdout
@@ -226,7 +226,7 @@ def test_what_is_gone_is_to_be_found_in_the_log(mailboat):
         assert server.cli("explain", *arguments, check=False).returncode == code
 
 
-# ---- what is under way ----
+# ---- deliveries in progress ----
 
 def test_what_is_under_way_is_seen(mailboat, peer):
     peer.tls, peer.stop_at_data = None, True
@@ -252,7 +252,7 @@ def test_what_is_under_way_is_seen(mailboat, peer):
     assert interrupt(watch) == 130
 
 
-# ---- as Postfix has it ----
+# ---- Postfix's output ----
 
 def postfix_list(server, *filters):
     return [json.loads(line) for line in server.cli("queue", "list", "--postfix-json", *filters).stdout.splitlines()]
@@ -298,7 +298,7 @@ def test_watch_prints_a_line_a_second_and_outlives_a_reload(mailboat):
     assert "delivered -/s" in lines[0] and "delivered 0.0/s" in lines[1]
     server.process.send_signal(signal.SIGHUP)
     server.wait_log("reloaded")
-    for line in watch.stdout:  # the successor counts from zero
+    for line in watch.stdout:  # the new process counts from zero
         if "delivered -/s" in line:
             break
     assert "in progress" in watch.stdout.readline()

@@ -20,7 +20,7 @@ LONG = "451 4.7.1 Your host is listed on blocklist.example; please see https://b
 
 
 def on_a_terminal(server, *arguments, columns=80, **environment):
-    """What the command writes to a terminal of this width."""
+    """Returns the output of the command on a terminal of this width."""
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
@@ -44,7 +44,7 @@ def without_ages(sentence):
 
 
 def assert_one_answer(server):
-    """list, show and explain agree on each message; returns the states."""
+    """Checks that list, show and explain agree on each message; returns the states."""
     states = []
     for listed in ask(server, "queue", "list"):
         shown, = ask(server, "queue", "show", listed["id"])["recipients"]
@@ -169,7 +169,7 @@ def test_tables_fit_the_terminal_and_keep_the_reason(refused_at_length, columns)
         assert all(len(line) <= columns for line in plain.splitlines()), plain
         assert "".join(LONG.split()) in "".join(plain.split()), plain
     wide = {**os.environ, "COLUMNS": str(columns)}
-    assert any(LONG in line for line in run("sendmail", "-bp", "-C", server.config, env=wide).stdout.splitlines())  # programs read it by lines
+    assert any(LONG in line for line in run("sendmail", "-bp", "-C", server.config, env=wide).stdout.splitlines())  # programs read it line by line
     assert LONG in server.cli("queue", "list", env={k: v for k, v in os.environ.items() if k != "COLUMNS"}).stdout
 
 
@@ -198,7 +198,7 @@ def test_watch_keeps_the_reason_on_a_narrow_terminal(refused_at_length, columns)
     watch.terminate()
     watch.wait()
     os.close(terminal)
-    frame = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", seen.decode()).replace("^C ends it.", "\r\n")  # more than one, maybe
+    frame = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", seen.decode()).replace("^C ends it.", "\r\n")  # possibly several frames
     assert all(len(line) <= columns for line in frame.replace("\r", "").splitlines()), frame
 
 

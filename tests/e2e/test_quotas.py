@@ -28,7 +28,7 @@ def mailboat(short_mailboat):  # noqa: F811
 
 
 class World:
-    """One server for what Mailboat delivers itself."""
+    """One server for the mail that Mailboat delivers itself."""
 
     def __init__(self, folder, certificates):
         self.server = Mailboat(folder, certificates).start()
@@ -36,7 +36,7 @@ class World:
         self.server.add_user(BOB, PASSWORD)
 
     def user(self):
-        """A new one for each test, with an empty mailbox."""
+        """Adds a new user for each test, with an empty mailbox."""
         self.count += 1
         address = f"u{self.count}@example.org"
         self.server.add_user(address, PASSWORD)
@@ -70,7 +70,7 @@ class World:
 
 
 def fill(octets):
-    """Lines of 70 letters, about so much."""
+    """Returns text of about this size, in lines of 70 letters."""
     return ("x" * 70 + "\r\n") * (octets // 71) + "x" * (octets % 71) + "\r\n"
 
 
@@ -81,7 +81,7 @@ def world(tmp_path_factory, certificates):
     world.server.stop()
 
 
-# ---- what people type ----
+# ---- user input ----
 
 def test_it_is_set_shown_and_taken_back(world):
     ada = world.user()
@@ -134,11 +134,11 @@ def test_what_fits_to_the_octet_comes_and_one_octet_more_does_not(world):
     world.send(ada, octets=4000)
     size = world.holds(ada)
     world.quota(ada, str(2 * size))
-    world.send(ada, octets=4001)  # one past the limit
+    world.send(ada, octets=4001)  # one above the limit
     assert world.server.lines("bounced", f"to={ada}", "status=5.2.2") and len(world.files(ada)) == 1
     world.send(ada, octets=4000)  # exactly
     assert list((world.server.maildir(ada) / "tmp").iterdir()) == []
-    assert world.subjects(ada).count("hello") == 2 and world.holds(ada) > 2 * size  # and the warning beyond it
+    assert world.subjects(ada).count("hello") == 2 and world.holds(ada) > 2 * size  # with the warning, which exceeds it
     assert world.quota(ada)["percent"] >= 100
 
 
@@ -167,13 +167,13 @@ def test_what_is_changed_counts_at_once(world):
     assert world.subjects(ada) == ["hello"]
 
 
-# ---- who is full is refused at RCPT ----
+# ---- full mailboxes are rejected at RCPT ----
 
 BELIEVED_S = 5 * 60
 
 
 class Full:
-    """A server whose ADA has a mailbox without room; time passes at a word."""
+    """A server whose user ADA has a full mailbox; the test controls the time."""
 
     def __init__(self, mailboat, folder):  # noqa: F811
         self.board = Board(folder / "board")
@@ -246,7 +246,7 @@ def test_room_is_believed_at_once(full):
     full.send(ADA)
     full.empty()
     assert full.says(ADA).startswith("552 ")
-    full.send("postmaster@example.org")  # which comes into the same mailbox
+    full.send("postmaster@example.org")  # delivered to the same mailbox
     assert full.says(ADA).startswith("250 ") and len(full.server.mail(ADA)) == 1
     full.send(ADA, octets=19400)
     full.send(ADA)
@@ -258,7 +258,7 @@ def test_room_is_believed_at_once(full):
     assert full.says(ADA).startswith("552 ")
     full.server.process.send_signal(signal.SIGHUP)
     full.server.wait_log("reloaded")
-    assert full.says(ADA).startswith("250 ")  # the configuration may have given more room
+    assert full.says(ADA).startswith("250 ")  # the configuration may have a larger quota
 
 
 def test_what_is_deleted_makes_room_within_seconds(full):
@@ -298,7 +298,7 @@ def test_a_maildirsize_that_cannot_be_right_is_made_anew(world, damage):
 
 
 def test_mail_that_went_makes_room_though_nobody_noted_it(world):
-    """As after a crash between the message and its line, or another program's hand."""
+    """As after a crash between the message and its line, or after a change by another program."""
     ada = world.user()
     world.quota(ada, "20KiB")
     for _ in range(3):
@@ -307,7 +307,7 @@ def test_mail_that_went_makes_room_though_nobody_noted_it(world):
         path.unlink()
     for _ in range(3):
         world.send(ada, octets=4000)
-    assert world.subjects(ada) == 3 * ["hello"] and not world.server.lines("bounced", f"to={ada}")  # nor is anybody warned for nothing
+    assert world.subjects(ada) == 3 * ["hello"] and not world.server.lines("bounced", f"to={ada}")  # and no user is warned without reason
     assert world.noted(ada)[1] == world.holds(ada)
 
 
@@ -316,7 +316,7 @@ def test_all_folders_count(world):
     world.send(ada)
     sent = world.server.maildir(ada) / ".Sent" / "cur"
     sent.mkdir(parents=True)
-    (sent / "1.x.host,S=900:2,S").write_bytes(b"y" * 10)  # its name says how large it is
+    (sent / "1.x.host,S=900:2,S").write_bytes(b"y" * 10)  # its name contains its size
     (sent / "2.x.host:2,S").write_bytes(b"y" * 1000)
     assert world.quota(ada, "1MiB")["octets"] == world.holds(ada) + 1900
 
@@ -371,7 +371,7 @@ def test_the_user_is_warned_once_for_each_mark_and_again_after_it_was_below(worl
     assert f"The mailbox {ada} uses 28 KiB of its quota of 35 KiB (80% full)." in text and "returned to their senders as\nundeliverable" in text and "empty the trash" in text and "postmaster@example.org" in text
     for path in [*world.files(ada), world.server.maildir(ada) / "maildirsize"]:
         path.unlink()
-    world.quota(ada, str(100 * size // 20 + 1))  # another one: else it would be believed full for a while
+    world.quota(ada, str(100 * size // 20 + 1))  # a new quota: otherwise it would count as full for a while
     for _ in range(4):
         world.send(ada, octets=7100)
     assert warnings(world, ada) == ["Your mailbox is 81% full"]
@@ -389,7 +389,7 @@ def test_one_message_may_pass_both_marks_and_the_warning_comes_into_a_full_mailb
 
 
 def test_doctor_names_those_that_are_nearly_full_and_no_more_than_a_few(mailboat):
-    server = mailboat(domains=())  # whose DNS it would ask for
+    server = mailboat(domains=())  # without a domain whose DNS it would look up
     server.cli("domain", "add", "example.org")
     for user in (ADA, BOB):
         server.add_user(user, PASSWORD)
@@ -405,12 +405,12 @@ def test_doctor_names_those_that_are_nearly_full_and_no_more_than_a_few(mailboat
     assert list(seen) == [f"mailbox of {ADA}"] and seen[f"mailbox of {ADA}"]["status"] == "warn"
     assert "% full" in seen[f"mailbox of {ADA}"]["words"] and f"mailboat user quota {ADA} SIZE" in seen[f"mailbox of {ADA}"]["hint"]
     users = [f"u{i}@example.org" for i in range(7)]
-    for octets, user in zip([949, *6 * [950]], users):  # under the mark, and at it
+    for octets, user in zip([949, *6 * [950]], users):  # below the threshold, and at it
         server.add_user(user, PASSWORD)
         server.cli("user", "quota", user, "1000")
         server.maildir(user).mkdir(parents=True)
         (server.maildir(user) / "maildirsize").write_text(f"1000S\n{octets} 1\n")
-    seen = named()  # five by name, the others by number
+    seen = named()  # five by name, the others as a number
     assert list(seen) == [f"mailbox of {user}" for user in (ADA, *users[1:5])] + ["mailboxes"] and seen["mailboxes"]["words"] == "2 more are nearly full"
 
 
@@ -445,7 +445,7 @@ def test_imap_shows_the_quota_and_both_count_together(mailboxes, deliver):  # no
     boxes.send(ADA, subject="now it fits", text=fill(40000))
     sure(lambda: any(b"now it fits" in m for m in boxes.inbox()))
     assert f"STORAGE {-(-counted() // 1024)} 100" in shown()
-    for word, seen in (("200KiB", " 200)"), ("300KiB", " 300)")):  # at once, also twice in a second
+    for word, seen in (("200KiB", " 200)"), ("300KiB", " 300)")):  # immediately, also twice in a second
         server.cli("user", "quota", ADA, word)
         sure(lambda: seen in shown())
     server.cli("user", "quota", ADA, "off")
@@ -462,7 +462,7 @@ def test_warnings_come_whoever_fills_the_mailbox(mailboxes, deliver):  # noqa: F
 
     def warned():
         return [email.message_from_bytes(m, policy=email.policy.default)["Subject"] for m in boxes.inbox() if b"Subject: Your mailbox is" in m]
-    assert boxes.inbox() == []  # it is made
+    assert boxes.inbox() == []  # creates the mailbox
     with boxes.imap() as client:
         assert client.append("Sent", None, None, f"Subject: sent\r\n\r\n{fill(82000)}".encode())[0] == "OK"
         assert client.append("Sent", None, None, b"Subject: small\r\n\r\nx\r\n")[0] == "OK"
@@ -477,10 +477,10 @@ def test_warnings_come_whoever_fills_the_mailbox(mailboxes, deliver):  # noqa: F
 def test_who_is_full_is_refused_at_rcpt_with_dovecots_lmtp_too(mailboxes):  # noqa: F811
     boxes = mailboxes(deliver="lmtp")
     boxes.server.cli("user", "quota", ADA, "100KiB")
-    assert boxes.inbox() == []  # it is made
+    assert boxes.inbox() == []  # creates the mailbox
     boxes.send(ADA, text=fill(50000))
     boxes.send(ADA, subject="too large", text=fill(60000), sender=BOB)
-    boxes.server.wait_log("bounced", f"to={ADA}", "status=5.2.2")  # which says nothing of small ones
+    boxes.server.wait_log("bounced", f"to={ADA}", "status=5.2.2")  # which does not apply to small messages
     boxes.send(ADA, text=fill(50500))  # a message that fits is delivered; the warning exceeds the limit
     sure(lambda: len(boxes.inbox()) >= 3)
     boxes.send(ADA, subject="a word", sender=BOB)
@@ -501,7 +501,7 @@ def test_who_is_full_is_refused_at_rcpt_with_dovecots_lmtp_too(mailboxes):  # no
     sure(is_taken)
 
 
-# ---- accounts of before ----
+# ---- accounts of earlier versions ----
 
 def test_accounts_of_version_3_are_brought_up_to_date(tmp_path):
     config = tmp_path / "c.conf"
