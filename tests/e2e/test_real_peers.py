@@ -26,9 +26,9 @@ def start_in(kind):
     return lambda folder, certificates, namespace: kind(folder, "example.test", certificates, namespace)
 
 
-# What starts it, how it tells that BDAT brought a message (it has no BDAT: nothing), whether its TLS works, and its
-# word for an international address. Debian 12's OpenSMTPD was written for an older OpenSSL: with this one it does not find
-# its own private key, of whatever kind, in the midst of each handshake ("EVP lib", "missing private key").
+# How it starts, how it shows that a message came by BDAT (without BDAT: nothing), whether its TLS works, and its
+# reply to an international address. Debian 12's OpenSMTPD is for an older OpenSSL: with this one it does not find
+# its own private key, of any kind, during each handshake ("EVP lib", "missing private key").
 PEERS = {"postfix": (start_postfix, "bdat=", True, True), "exim": (start_in(Exim), " K ", True, True), "opensmtpd": (start_in(OpenSmtpd), None, False, False)}
 
 
@@ -66,7 +66,7 @@ def send(relay, subject, body, *to):
 
 
 def arrived(relay, subject, count):
-    """Waits until the peer has so many letters of that subject in its mailboxes."""
+    """Waits until the peer has this many messages of that subject in its mailboxes."""
     def found():
         letters = [email.message_from_bytes(text, policy=email.policy.default) for text in relay.peer.mail()]
         return [letter for letter in letters if letter["Subject"] == subject]
@@ -104,7 +104,7 @@ def test_a_large_message_comes_whole(world, tmp_path):
 
 def test_an_international_address(world):
     send(world, "international", BODY, "bób@example.test")
-    if not world.international:  # RFC 6531 3.2: who does not offer SMTPUTF8 does not get it
+    if not world.international:  # RFC 6531 3.2: a server that does not offer SMTPUTF8 does not get it
         world.wait_log("bounced", "bób@example.test", "5.6.7")
         return
     world.wait_log("delivered", "bób@example.test")
@@ -112,7 +112,7 @@ def test_an_international_address(world):
 
 
 def test_where_tls_breaks_it_goes_in_clear_unless_it_must_not(world):
-    """RFC 7435: a server whose TLS fails gets its mail in clear, on a second connection; where somebody said `encrypt` it waits."""
+    """RFC 7435: mail for a server whose TLS fails is sent without TLS, on a second connection; with `encrypt` it waits."""
     send(world, "for clara", BODY, "clara@example.test")
     line, = world.wait_log("delivered", "to=clara@example.test")
     assert ("TLSv1" in line) == world.tls_works and "peer=mail.example.test[192.0.2.2]:25" in line, line

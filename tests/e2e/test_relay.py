@@ -52,7 +52,7 @@ def test_into_a_real_postfix(mailboat, tmp_path, certificates):
         send(server, "bob@elsewhere.net", body="first\r\n..\r\n.\r\n" + large * 2000)
         server.wait_log("delivered", "to=bob@elsewhere.net")
         letter = None
-        for _ in range(100):  # Postfix has it; its own delivery follows
+        for _ in range(100):  # Postfix has accepted it; its own delivery follows
             if postfix.mail():
                 letter = postfix.mail()[0]
                 break

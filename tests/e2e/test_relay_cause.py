@@ -13,7 +13,7 @@ from mailboat import Mailboat, make_certificate
 from networks import networks
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
-ADDRESSES = ["93.184.215.20", "142.250.102.27", "52.98.16.211"]  # in these namespaces alone: an address of documentation would be the cause
+ADDRESSES = ["93.184.215.20", "142.250.102.27", "52.98.16.211"]  # only in these namespaces: a documentation address would itself be the cause
 ZONE = """$ORIGIN example.test.
 $TTL 60
 @ IN SOA ns hostmaster 1 60 60 60 60
@@ -24,7 +24,7 @@ ns IN A 192.0.2.2
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory, certificates):
-    """Mailboat on the client, which relays to three hosts on the other side, whose port 25 a firewall decides."""
+    """Mailboat on the client, which relays to three hosts on the other side; a firewall controls their port 25."""
     with networks(tmp_path_factory.mktemp("net")) as net:
         net.change_zone(ZONE)
         subprocess.run(["ip", "-n", net.client, "route", "add", "default", "via", "192.0.2.2"], check=True)
@@ -92,7 +92,7 @@ BAD_TLS = {
 
 @pytest.mark.parametrize("kind", BAD_TLS)
 def test_what_is_wrong_with_tls_is_the_cause(world, tmp_path, certificates, kind):
-    """Where the configuration demands a verified server, the reason says what is wrong with it."""
+    """If the configuration requires a verified server, the reason names the TLS problem."""
     wrong, cause = BAD_TLS[kind]
     world.clear()
     if wrong is None:
@@ -108,7 +108,7 @@ def test_what_is_wrong_with_tls_is_the_cause(world, tmp_path, certificates, kind
         world.wait_port(25, address=ADDRESSES[0])
         line = server.wait_log("deferred", send(server, 0))[0]
         assert "; cause: " in line and cause in line.partition("; cause: ")[2], line
-        assert not (tmp_path / "log").exists()  # nothing left in spite of it
+        assert not (tmp_path / "log").exists()  # no message was sent
     finally:
         server.stop()
         peer.terminate()

@@ -24,7 +24,7 @@ def server(mailboat, peer):
 
 
 def submit(server, recipients, text=LETTER, sender=ADA, mail=(), rcpt=()):
-    """The queue id."""
+    """Submits a message; returns its queue id."""
     with smtp(server, 587, user=ADA, password=PASSWORD) as client:
         client.ehlo()
         assert client.mail(sender, list(mail))[0] == 250
@@ -60,7 +60,7 @@ def test_a_failure_says_who_said_what(server, peer):
     peer.says = {"bob@there.net": "550 5.1.1 no such user", "carl@there.net": "550 5.7.1 not you"}
     queue_id = submit(server, ["bob@there.net", "carl@there.net", "dora@there.net"], mail=["ENVID=QQ+2B1"], rcpt=["ORCPT=rfc822;first+2Bone@x.example"])
     report, = reports(server)
-    assert report.fates() == {"bob@there.net": ("failed", "5.1.1"), "carl@there.net": ("failed", "5.7.1")}  # dora has it
+    assert report.fates() == {"bob@there.net": ("failed", "5.1.1"), "carl@there.net": ("failed", "5.7.1")}  # dora got it
     assert report.whole["From"].startswith("Mail Delivery System <") and report.whole["To"] == ADA and report.whole["Auto-Submitted"] == "auto-replied"
     assert b"Return-Path: <>" in [m for m in server.mail(ADA) if b"multipart/report" in m][0]
     assert report.message["Reporting-MTA"] == "dns; mx.example.org" and report.message["Original-Envelope-Id"] == "QQ+1"
@@ -89,7 +89,7 @@ def test_a_full_mailbox_comes_back_at_once_in_the_servers_words(server, peer):
 def test_too_many_recipients_have_transactions_of_their_own(server, peer, full, knows):
     peer.takes, peer.full, peer.knows = 2, full, knows
     everybody = [f"user{i}@there.net" for i in range(7)]
-    text = LETTER + ("z" * 70 + "\r\n") * 3000  # several runs of content, and chunks where it takes them
+    text = LETTER + ("z" * 70 + "\r\n") * 3000  # several blocks of content, and chunks if the server supports them
     submit(server, everybody, text=text)
     until(lambda: server.queue_count() == 0)
     assert peer.got == everybody and len(peer.letters) == 4
@@ -198,7 +198,7 @@ def ask_on_25(server, recipients, sender):
 
 
 def ways_in(server):
-    """A mailbox, an alias of several, a small and a large one that lead away, and a forwarding."""
+    """A mailbox, an alias of several, a small and a large alias to remote addresses, and a forwarding."""
     server.cli("alias", "add", "team@example.org", "bob@example.org", "carl@example.org")
     server.cli("alias", "add", "away@example.org", "dora@there.net")
     server.cli("alias", "add", "large@example.org", "--from", "-", text_input="\n".join(f"m{i}@there.net" for i in range(150)))
@@ -211,7 +211,7 @@ def test_a_stranger_s_sender_is_not_told_of_success(server, peer):
     assert not ask_on_25(server, ways_in(server), ADA)
     server.wait_log("bounced", "to=m7@there.net")
     until(lambda: len(peer.got) == 151 and server.queue_count() == 0)
-    report, = reports(server)  # a failure stays one
+    report, = reports(server)  # a failure is still one
     assert report.fates() == {"m7@there.net": ("failed", "5.1.1")}
     assert not [r for said, _ in peer.letters for r in said if "SUCCESS" in r]
 
@@ -227,7 +227,7 @@ def test_the_configuration_may_have_all_told(mailboat, peer):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes what belongs to another user")
 def test_paths_and_users_of_this_machine_are_not_the_senders_business(server, peer):
-    """Why a mailbox cannot be written is in the queue and the log; the sender reads what it means."""
+    """The queue and the log have the cause why a mailbox cannot be written; the sender's report has its meaning."""
     with smtp(server, 25, starttls=False) as client:
         client.sendmail("dora@there.net", ["bob@example.org"], "Subject: first\r\n\r\nhi\r\n")
     server.arrivals("bob@example.org", "first")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has process
 
 
 def snapshot(folder):
-    """All that could be seen to change: names, kinds, owners, modes, times of change, contents."""
+    """Returns everything that could change visibly: names, kinds, owners, modes, change times, contents."""
     found = {}
     for path in [folder, *sorted(folder.rglob("*"))]:
         facts = path.lstat()
@@ -30,7 +30,7 @@ def snapshot(folder):
 
 
 class Outside:
-    """Files of root's beside the data directory, on the same file system."""
+    """Files of root beside the data directory, on the same file system."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -63,7 +63,7 @@ COMMANDS = [("user", "list"), ("user", "quota", ADA), ("user", "quota", ADA, "1G
 
 
 def run_all(server, room):
-    """The subcommands of an administrator that look into a room: each ends, whatever it says, and says it in a line."""
+    """Runs an administrator's subcommands that read this directory: each must exit, with at most two lines of error."""
     rooms = {"relay": COMMANDS[:1], "queue": [c for c in COMMANDS if c[0] == "queue"], "mail": [*COMMANDS[:3], COMMANDS[-1]], "drop": COMMANDS[:1]}
     for command in rooms[room]:
         done = server.cli(*command, check=False, timeout=30)
@@ -77,7 +77,7 @@ def run_all(server, room):
 
 
 def begin(server):
-    """Ready, or ended: True, or what it said until then."""
+    """Starts the server; returns True when it is ready, or its error if it has exited."""
     server.start(wait=False)
     with server.changed:
         assert server.changed.wait_for(lambda: server.lines("ready") or server.log[-1:] == ["(end of log)"], 30), server.log
@@ -104,7 +104,7 @@ def used(tmp_path_factory, certificates):
 
 @pytest.fixture
 def stopped(tmp_path, certificates, used):
-    """A copy of it, and what must not change."""
+    """A copy of that directory, and the files that must not change."""
     server = Mailboat(tmp_path / "server", certificates)
     server.write_config()
     subprocess.run(["cp", "-a", used, server.data], check=True)
@@ -113,7 +113,7 @@ def stopped(tmp_path, certificates, used):
 
 
 def plant(server, place, kind, out):
-    """As the owner of the folder could have done it."""
+    """Plants a file as the owner of the folder could."""
     path = server.data / place
     owner = path.parent.stat() if path.parent.exists() else None
     if path.is_symlink() or path.is_file() or path.exists() and not path.is_dir():
@@ -165,11 +165,11 @@ def test_the_accounts_are_a_file(stopped):
     out.is_untouched()
 
 
-# ---- whose the data directory is ----
+# ---- owner of the data directory ----
 
 @pytest.fixture
 def refused(tmp_path, certificates):
-    """serve, config check and a subcommand that writes say the same line."""
+    """Checks that serve, config check and a subcommand that writes print the same line."""
     def check(data, *words, code=77):
         server = Mailboat(tmp_path / "server", certificates)
         server.data = data
@@ -222,7 +222,7 @@ def test_an_administrator_s_link_is_followed_and_another_s_is_not(tmp_path, cert
     server.add_user(ADA, PASSWORD)
     server.stop()
     assert (real / "data" / "accounts" / "accounts.db").is_file()
-    mail = other_folder(tmp_path / "mail-disk")  # as is done where mail has a disk of its own
+    mail = other_folder(tmp_path / "mail-disk")  # as on a machine with a separate disk for mail
     (real / "data" / "mail").rename(real / "data" / "mail-before")
     (real / "data" / "mail").symlink_to(mail)
     server.start()
@@ -283,7 +283,7 @@ def test_without_root_one_s_own_directory_is_fine(tmp_path, certificates):
     assert done.returncode == 77 and f"{server.data}/queue belongs to user {EVE + 1}" in done.stderr and "chown -R" in done.stderr
 
 
-# ---- folders of other numbers ----
+# ---- folders with other user numbers ----
 
 def owners(folder):
     return {path.lstat().st_uid for path in [folder, *folder.rglob("*")]}
@@ -333,7 +333,7 @@ def test_what_is_not_the_former_owner_s_is_not_handed_over(stopped, kind):
 
 @pytest.mark.parametrize("owner", [0, 5000000])
 def test_a_folder_of_a_number_that_never_stood_in_is_refused_with_the_fix(stopped, owner):
-    """A backup that root has put back, a volume of another machine's user: an administrator knows, not the server."""
+    """A backup restored by root, a volume of another machine's user: only an administrator can decide."""
     server, out = stopped
     give(server.data / "mail", owner)
     assert f"chown -R {90160 + 5}:{90160 + 5} {server.data}/mail" in begin(server)
@@ -343,14 +343,14 @@ def test_a_folder_of_a_number_that_never_stood_in_is_refused_with_the_fix(stoppe
 
 
 def test_what_belongs_to_another_inside_is_named_at_the_start_and_by_the_delivery(stopped):
-    """Mailboxes of a machine with other user numbers, below a folder that has the right one."""
+    """Mailboxes of a machine with other user numbers, below a folder with the right one."""
     server, out = stopped
     user = (server.data / "mail").stat().st_uid
     home = server.data / "mail" / "example.org"
     give(home, EVE)
     lock = server.data / "queue" / "lock"
     os.lchown(lock, EVE, EVE)
-    assert f"cannot open {lock}: Permission denied" in begin(server)  # a process that cannot work without
+    assert f"cannot open {lock}: Permission denied" in begin(server)  # a process that needs the file
     queue = (server.data / "queue").stat().st_uid
     assert server.lines("owner_mismatch", f"path={lock} ", f"chown -R {queue}:{queue} {server.data}/queue")
     os.lchown(lock, queue, queue)
@@ -391,7 +391,7 @@ CALLS = ("open,openat,openat2,creat,chown,lchown,fchownat,chmod,fchmodat,?fchmod
 
 
 def joined(trace):
-    """strace parts a call into two lines where another process calls meanwhile."""
+    """Joins calls that strace splits into two lines when another process makes a call in between."""
     begun = {}
     for line in trace:
         pid, _, rest = line.partition(" ")
@@ -403,7 +403,8 @@ def joined(trace):
 
 
 def calls_of_root(trace):
-    """(call, arguments) of the processes whose effective user is root. strace -f -y writes `PID call(arguments) = result`."""
+    """Returns (call, arguments) of processes that run as root (effective user). strace -f -y writes
+    `PID call(arguments) = result`."""
     lines = [m.groups() for m in (re.match(r"(\d+) +(\w+)\((.*)\) += (.*)", line) for line in joined(trace)) if m]
     parent = {result.split()[0]: pid for pid, call, _, result in lines if call in ("clone", "clone3", "fork", "vfork") and result.split()[0].isdigit()}
     user = {}
@@ -418,7 +419,7 @@ def calls_of_root(trace):
 
 
 def wrong_with(call, arguments, data):
-    """None, or why a call of root's is not safe below the data directory."""
+    """Returns None, or why a call by root is not safe below the data directory."""
     at = re.match(r"(\d+|AT_FDCWD)(?:<([^>]*)>)?, ", arguments)
     names = re.findall(r'"((?:[^"\\]|\\.)*)"', arguments)
     if call == "bind":
@@ -430,7 +431,7 @@ def wrong_with(call, arguments, data):
         if absolute:
             inner = name[len(str(data)):].strip("/")
             if inner == "" and call in ("open", "openat") and "O_WRONLY" not in arguments and "O_CREAT" not in arguments:
-                continue  # the directory itself is root's
+                continue  # the directory itself belongs to root
             if inner == "dovecot/run/master.pid" and "O_NOFOLLOW" in arguments and "O_RDONLY" in arguments:
                 continue
             return "a path"
@@ -515,7 +516,7 @@ def test_every_call_of_root_s_below_the_data_directory_goes_by_descriptor(tmp_pa
     finally:
         subprocess.run(["pkill", "-KILL", "-P", str(server.process.pid)])
         server.stop(signal.SIGKILL)
-    give(server.data / "mail", 61840 + 5)  # and a folder that changes hands
+    give(server.data / "mail", 61840 + 5)  # a folder that changes its owner
     server.wrapper = traced.wrapper()
     server.start()
     supervisor = int(subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True).stdout.split()[0])
@@ -526,10 +527,10 @@ def test_every_call_of_root_s_below_the_data_directory_goes_by_descriptor(tmp_pa
     traced.check(server.data)
 
 
-# ---- what root leaves behind elsewhere ----
+# ---- files that root leaves elsewhere ----
 
 def test_known_ports_are_not_kept_in_another_s_home(tmp_path):
-    """sudo may keep HOME: `mailboat ports` as root would write where another user's link leads."""
+    """sudo may keep HOME: `mailboat ports` as root would write to the target of another user's link."""
     out = Outside(tmp_path / "outside")
     home = other_folder(tmp_path / "home", owner=EVE)
     state = other_folder(home / ".local" / "state")

@@ -31,7 +31,7 @@ def net(tmp_path_factory):
 
 @pytest.fixture
 def relay(net, tmp_path):
-    """Mailboat on the client's host with these lines of `relay:`."""
+    """Starts Mailboat on the client's host with these lines of `relay:`."""
     running = []
 
     def start(lines, extra="queue: {retry: {first: 2s, max: 2s}}\n"):
@@ -69,7 +69,7 @@ def test_the_most_exact_route_leads(net, relay):
     server.wait_log("delivered", "to=x@b.example.test", "peer=mx.b.example.test[192.0.2.3]:25")
     server.wait_log("delivered", "to=x@c.example.test", "peer=192.0.2.2[192.0.2.2]:2627")
     server.wait_log("delivered", "to=x@deep.down.example.test", "peer=192.0.2.2[192.0.2.2]:2627")
-    for domain in ("strict", "by"):  # the sink has no TLS: these wait, and do not go in clear
+    for domain in ("strict", "by"):  # the sink has no TLS: these wait, and are not sent without TLS
         server.wait_log("deferred", f"to=x@{domain}.example.test", "[192.0.2.2]:262")
         assert not server.lines("delivered", f"to=x@{domain}.example.test")
     assert not server.lines("bounced")
@@ -82,7 +82,7 @@ def test_a_destination_gets_its_messages_at_its_rate(net, relay):
     submit(net, server, "y@b.example.test")
     times = sorted(moment(line) for line in server.wait_log("delivered", "to=x@a.example.test", count=5))
     assert all(0.4 < later - before < 2 for before, later in zip(times[1:], times[2:])), times
-    assert moment(server.wait_log("delivered", "to=y@b.example.test")[0]) < times[-1]  # a destination without a rate does not wait for them
+    assert moment(server.wait_log("delivered", "to=y@b.example.test")[0]) < times[-1]  # a destination without a rate limit does not wait for them
 
 
 def test_a_silent_address_costs_a_moment(net, relay):

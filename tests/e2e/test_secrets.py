@@ -26,7 +26,7 @@ DATA_OF_OTHERS = {"[vvar]", "[vvar_vclock]", "[vsyscall]", "[vdso]"}
 
 
 def memory(pid):
-    """Everything that a process can read of itself, region by region."""
+    """Yields all readable memory of a process, region by region."""
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as octets:
         for line in maps:
             where, rights, _, _, inode, *name = line.split(maxsplit=5)
@@ -45,7 +45,7 @@ def pids_of(server):
 
 
 def found(server, secrets):
-    """Secret -> the roles in whose memory it is."""
+    """Returns secret -> the roles in whose memory it is."""
     where = {name: set() for name in secrets}
     for role, pids in pids_of(server).items():
         for pid in pids:
@@ -58,7 +58,7 @@ def found(server, secrets):
 
 
 def check(server, secrets, moment):
-    """Each secret is nowhere else than where it may be, and where it must be it is."""
+    """Checks that each secret is only where it may be, and is where it must be."""
     where = found(server, {name: octets for name, (octets, _, _) in secrets.items()})
     for name, (_, may, must) in secrets.items():
         assert where[name] <= may, f"{moment}: {name} is in the memory of {sorted(where[name] - may)}"
@@ -66,14 +66,14 @@ def check(server, secrets, moment):
 
 
 def private_number(key):
-    """The secret number of a key on P-256, as octets."""
+    """Returns the private number of a key on P-256, as octets."""
     text = subprocess.run(["openssl", "ec", "-in", str(key), "-noout", "-text"], capture_output=True, text=True, check=True).stdout
     digits = re.search(r"priv:\s*((?:\s*[0-9a-f]{2}:?)+)", text).group(1)
     return bytes.fromhex(re.sub(r"[^0-9a-f]", "", digits))[-32:]
 
 
 def secrets_of_key(key, may, must):
-    """As OpenSSL keeps it, as it is written, and as the file has it."""
+    """Returns the key's secrets: as OpenSSL stores it in memory, as it is written, and as in the file."""
     number = private_number(key)
     lines = Path(key).read_text().splitlines()
     return {"the TLS key, turned around": (number[::-1], may, must), "the TLS key": (number, may, set()), "the TLS key's file": (lines[1].encode(), may, set())}
@@ -119,10 +119,10 @@ def kill_and_wait(server, role):
     fresh = lambda: (now := server.processes().get(role, [])) and not before & set(now)
     until(fresh)
     assert fresh()
-    server.cli("queue", "stats")  # the server works
+    server.cli("queue", "stats")  # the server still works
 
 
-# The processes with the smarthost's password: with each option only relay, once it was needed.
+# The processes with the smarthost's password: with each option only relay, after its first use.
 WAYS = {"password_file": "mark-of-the-password-file", "password_command": "mark-printed-as-a-password", "token_command": "mark-printed-as-a-token"}
 
 
@@ -149,7 +149,7 @@ def test_a_secret_lies_in_one_process(mailboat, certificates, tmp_path, way):
     server.add_user(USER, PASSWORD)
     key = server.cli("key", "add", USER, "--name", "phone").stdout.split()
     check(server, known | secrets_of_accounts(server), "after user add")
-    with sqlite3.connect(server.data / "accounts" / "accounts.db") as accounts:  # as of before there was SCRAM
+    with sqlite3.connect(server.data / "accounts" / "accounts.db") as accounts:  # as before SCRAM was supported
         accounts.execute("UPDATE user SET scram = NULL")
     sign_in(server)
     server.wait_log("scram_verifier_stored")
@@ -211,7 +211,7 @@ def test_a_password_file_is_checked_and_not_kept(mailboat, certificates, tmp_pat
     assert "first-password" not in server.cli("config", "show").stdout
 
 
-# ---- what can still be named ----
+# ---- files that can still be opened ----
 
 def roots(server):
     return {role: {os.readlink(f"/proc/{pid}/root") for pid in pids} for role, pids in server.processes().items()}
@@ -255,7 +255,7 @@ def test_without_the_capability_it_is_said_and_all_else_holds(mailboat):
 
 
 def test_no_open_folder_leads_out_of_a_root(mailboat):
-    """openat() of ".." goes up from a folder that is open, as far as the root directory, if that is above it."""
+    """openat() of ".." from an open folder reaches the parent folders, up to the root directory if that is above it."""
     server = mailboat(extra=f"web: {{address: 127.0.0.1, port: {free_port()}}}\n")
     for role, pids in server.processes().items():
         for pid in pids:
@@ -283,7 +283,7 @@ def board(tmp_path):
 
 @pytest.mark.parametrize("role", ["smtpd", "auth", "queue", "local"])
 def test_a_forbidden_call_ends_a_process_and_the_log_names_it(mailboat, board, role):
-    """Each time it is started again, and mail goes on."""
+    """It is restarted each time, and mail is still delivered."""
     server = mailboat(environment=board.environment(), limits="processes: {smtpd: 1}\n")
     server.may_break_the_sandbox = True
     server.add_user(USER, PASSWORD)
@@ -303,7 +303,7 @@ def test_a_forbidden_call_ends_a_process_and_the_log_names_it(mailboat, board, r
 
 
 def test_a_certificate_that_nobody_knows_ends_no_process(mailboat, certificates, tmp_path):
-    """OpenSSL looks for its issuer in a folder, by its hash: any server that mail goes to can make it."""
+    """OpenSSL looks up the issuer in a folder by its hash: any server that receives mail can cause that."""
     peer = Peer(certificates)
     peer.knows = ["AUTH PLAIN"]
     secret = tmp_path / "secret"

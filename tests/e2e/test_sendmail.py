@@ -94,7 +94,7 @@ def drops(server):
     return sorted(p.name for p in (server.data / "drop").iterdir())
 
 
-# ---- the calls that programs make ----
+# ---- calls by programs ----
 
 CALLS = {
     "php": (["-t", "-i"], "nobody@example.org", True),
@@ -316,7 +316,7 @@ BAD = ["", "a b@example.org", "@example.org", "bob@", "bob@@example.org", "bob@e
 
 @pytest.mark.parametrize("state", ["running", "stopped"])
 def test_one_bad_recipient_does_not_stop_the_message(server, state):
-    """On the command line and in the header: the good ones get it, and the bad ones are told."""
+    """On the command line and in the header: the valid recipients get it, and the invalid ones are reported."""
     if state == "stopped":
         server.stop()
     for number, bad in enumerate(BAD):
@@ -339,7 +339,7 @@ def test_one_bad_recipient_does_not_stop_the_message(server, state):
 
 @pytest.mark.parametrize("state", ["running", "stopped"])
 def test_dots_that_the_standard_forbids_are_passed_on(server, state):
-    """Some providers gave out such addresses; one in their own domain is an alias' or nobody's."""
+    """Some providers assigned such addresses; one in a local domain is an alias or does not exist."""
     server.cli("alias", "add", "a..b@example.org", USER)
     if state == "stopped":
         server.stop()
@@ -532,7 +532,7 @@ def test_secrets_of_the_configuration_are_not_needed_to_send(running, tmp_path):
 
 @is_root
 def test_it_works_without_a_place_for_temporary_files(running):
-    """All that is mounted at /tmp is for reading alone, for this one call."""
+    """Everything mounted at /tmp is read-only, for this call only."""
     call = f"mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp && ! touch /tmp/writable 2>/dev/null && exec {running.programs.sendmail} -C {running.config} -i {USER}"
     done = subprocess.run(["unshare", "--mount", "sh", "-c", call], input="Subject: no tmp\n\n", capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -594,7 +594,7 @@ def test_the_subcommand_is_the_same(running):
 
 @pytest.mark.parametrize("running", [True, False])
 def test_nul_in_what_a_program_says_is_kept(server, running):
-    """Encoded: what cron's jobs print is mail all the same."""
+    """The output of cron jobs is mail despite NUL; it is encoded."""
     if not running:
         server.stop()
     server.programs.send("-t", message=NUL_BODY)

@@ -17,7 +17,7 @@ PORTS = [587, 465, 2525]
 
 @pytest.fixture(scope="module")
 def at_localhost(shared_server, tmp_path_factory):
-    """The server's configuration under the name that its certificate and this machine have."""
+    """Returns the server's configuration with the host name of its certificate and this machine."""
     config = tmp_path_factory.mktemp("settings") / "mailboat.conf"
     config.write_text(shared_server.config.read_text().replace("hostname: mx.example.org", "hostname: localhost"))
     return config
@@ -87,7 +87,7 @@ def test_pasted_into_django(shared_server, at_localhost, tmp_path, port):
 
 @pytest.mark.parametrize("port", PORTS)
 def test_pasted_into_rails_mail(shared_server, at_localhost, tmp_path, port):
-    """Action Mailer hands these settings to the gem mail as they are."""
+    """Action Mailer passes these settings to the gem mail unchanged."""
     file = tmp_path / "pasted.rb"
     file.write_text("require 'mail'\nrequire 'ostruct'\nconfig = OpenStruct.new(action_mailer: OpenStruct.new)\n" +
                     text_for(at_localhost, shared_server, "rails", port) +
@@ -126,7 +126,7 @@ def test_pasted_into_wordpress(shared_server, at_localhost, tmp_path, port):
 
 
 def test_wordpress_through_sendmail(shared_server, tmp_path):
-    """Without any plugin wp_mail() uses PHP's mail(), and that the drop-in sendmail."""
+    """Without a plugin wp_mail() uses PHP's mail(), which uses the drop-in sendmail."""
     program = re.sub(r"add_action\('phpmailer_init'.*?\n\}\);\n", "", WORDPRESS, flags=re.S).replace("WPMS_MAIL_FROM", f"'{USER}'")
     (tmp_path / "send.php").write_text(program % {"root": unpacked("wordpress", "wordpress"), "user": USER, "subject": "wordpress by sendmail", "settings": ""})
     done(["php", "-d", "display_errors=stderr", "-d", f"sendmail_path={PROGRAM} sendmail -C {shared_server.config} -t -i", tmp_path / "send.php"])
@@ -167,7 +167,7 @@ def test_the_ports_are_those_of_the_listeners_without_25(shared_server, at_local
 
 
 def test_without_a_configuration_the_provider_is_known(tmp_path):
-    """No server is configured on the machine: the table tells, and 443 is no line to paste."""
+    """No server is configured on the machine: the settings are from the table, without a line for 443."""
     def ask(*arguments, state=tmp_path):
         return subprocess.run([str(PROGRAM), "settings", *arguments], capture_output=True, text=True, timeout=60,
                               env={**os.environ, "XDG_STATE_HOME": str(state)})
@@ -180,7 +180,7 @@ def test_without_a_configuration_the_provider_is_known(tmp_path):
 
 
 def test_an_address_of_a_provider_needs_no_dns_and_no_configuration(at_localhost, tmp_path):
-    for more in ([], ["--config", at_localhost]):  # a server here does not make gmail.com its own
+    for more in ([], ["--config", at_localhost]):  # a local server does not make gmail.com local
         facts = json.loads(run("settings", "me@gmail.com", "--json", *more, env={**os.environ, "XDG_STATE_HOME": str(tmp_path)}).stdout)
         assert (facts["host"], facts["user"]) == ("smtp.gmail.com", "me@gmail.com") and {p["port"] for p in facts["ports"]} == {587, 465}
 

@@ -79,7 +79,7 @@ def test_sessions_end_within_a_second_on_each_port(server, what):
 
 @pytest.mark.parametrize("what", ["disable", "remove", "passwd"])
 def test_the_next_message_is_refused_at_once(server, what):
-    """Without waiting for the server to notice."""
+    """Without waiting until the server has noticed the change."""
     clients = [smtp(server, 587, user=USER, password=PASSWORD) for _ in range(4)]
     change(server, what)
     for client in clients:
@@ -152,7 +152,7 @@ def test_what_changes_for_others_ends_nothing(server):
     for n in range(5):
         server.add_user(f"u{n}@example.org", "secret")
     server.cli("user", "disable", "bob@example.org")
-    time.sleep(1.5)  # nothing must come
+    time.sleep(1.5)  # no reply must come
     assert all(goes_on(client) for client in clients) and not server.lines("signed_out")
     clients[0].sendmail(USER, [USER], MESSAGE)
 
@@ -167,7 +167,7 @@ def test_it_ends_while_auth_is_restarted(server):
 
 
 def test_sessions_of_a_process_that_is_drained_end_too(server):
-    """A reload that takes the domain away changes no account; the old smtpd asks each time."""
+    """A reload that removes the domain changes no account; the old smtpd queries auth each time."""
     server.cli("domain", "add", "other.example")
     client = smtp(server, 465, user=USER, password=PASSWORD)
     server.domains = ["other.example"]
@@ -179,7 +179,7 @@ def test_sessions_of_a_process_that_is_drained_end_too(server):
         code, text = client.docmd("MAIL", f"FROM:<{USER}>")
         if code == 250:
             client.docmd("RSET")
-            time.sleep(0.3)  # a session may say 200 commands
+            time.sleep(0.3)  # a session may send 200 commands
         return code == 421 and SIGNED_OUT in text
     until(is_out)
     server.wait_log("signed_out", f"account={USER}")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outgoing mail is signed (DKIM) in the form in which the next server gets it, and verified here by verifiers that
-others wrote: dkimpy, Mail::DKIM and OpenDKIM where they are installed, and by `mailboat trust check`."""
+"""Outgoing mail is signed (DKIM) in the form in which the next server gets it, and verified here by verifiers of other
+projects, dkimpy, Mail::DKIM and OpenDKIM where they are installed, and by `mailboat trust check`."""
 import base64
 import email
 import email.policy
@@ -28,7 +28,7 @@ MODERN = ["8BITMIME", "SIZE 100000000", "PIPELINING", "SMTPUTF8"]
 
 
 class Keys:
-    """Keys in a server's folder, and the zone that shows them."""
+    """Keys in a server's folder, and the zone that publishes them."""
 
     def __init__(self, server):
         self.server, self.zone = server, {}
@@ -113,7 +113,7 @@ def letters(peer, count=1):
 
 
 def signature_of(content):
-    """The tags of the first field, which must be a signature."""
+    """Returns the tags of the first field, which must be a signature."""
     assert content.startswith(b"DKIM-Signature: "), content[:200]
     value = re.match(rb"DKIM-Signature:((?:[^\r]|\r\n[ \t])*)", content).group(1).decode()
     return dict(tag.strip().split("=", 1) for tag in re.sub(r"\s+", "", value).split(";"))
@@ -194,7 +194,7 @@ FORMS = {"plain": (simple(), [], MODERN), "eight": (letter().as_bytes(policy=EIG
 
 
 def test_a_signature_is_of_what_each_server_gets(mailboat):
-    """Converted for servers that lack extensions, with line ends mended and lines shortened: it verifies as it came."""
+    """Converted for servers without extensions, with line ends fixed and lines shortened: it verifies as received."""
     peers = {name: Peer() for name in FORMS}
     domains = {name: name.replace(" ", "-") + ".there.net" for name in FORMS}
     routes = "".join(f"    - {{domain: {domains[name]}, host: localhost, port: {one.port}}}\n" for name, one in peers.items())
@@ -209,7 +209,7 @@ def test_a_signature_is_of_what_each_server_gets(mailboat):
         (_, got), = letters(one)
         signature_of(got)
         try:
-            if name == "binary":  # what programs read as files has its line ends mended: theirs is another body
+            if name == "binary":  # the verifiers' files have fixed line ends: a different body
                 assert signature_of(got)["bh"] == relaxed_digest(got.split(b"\r\n\r\n", 1)[1])
             else:
                 verify(server, got)
@@ -228,23 +228,23 @@ def relaxed_digest(body):
 
 
 def test_who_is_signed_for_and_who_is_not(signing, peer):
-    """Strangers who claim our domain, other domains of our users, our own reports."""
+    """Unauthenticated senders that claim a local domain, other domains of local users, this server's reports."""
     signing.cli("user", "forward", ADA, "carol@there.net")
     forged = simple("forged")
     submit(signing, forged, [ADA], sender="x@elsewhere.net", port=25, user=None)
     (_, got), = letters(peer)
     assert b"Subject: forged" in got and b"DKIM-Signature" not in got
-    # the next server refuses what is forwarded: the report to its sender is ours, and signed by the domain above this host
+    # the next server rejects forwarded mail: this server reports that to the sender, signed by the domain above this host
     peer.says = {"carol@there.net": "550 5.1.1 no"}
     submit(signing, simple("again"), [ADA], sender="x@elsewhere.net", port=25, user=None)
     (_, report) = letters(peer, 2)[1]
     assert b"mailer-daemon@mx.example.org" in report and signature_of(report)["d"] == "example.org"
     verify(signing, report)
-    # what users forward of each other was submitted here
+    # forwarded mail between local users was submitted here
     peer.says = "250 ok"
     submit(signing, simple("of ada"), [ADA])
     verify(signing, letters(peer, 3)[2][1])
-    # several authors of different domains: no domain is responsible alone
+    # authors of different domains: no single domain is responsible
     since = len(signing.log)
     with smtp(signing, 587, user=ADA, password=PASSWORD) as client:
         client.ehlo()
@@ -269,7 +269,7 @@ def test_one_signature_for_all_recipients_and_both_algorithms(signing, peer):
 
 
 def test_a_key_that_cannot_be_used_defers_and_none_does_not(signing, peer):
-    """Mail of a domain is never sent unsigned because its key is broken; of one without a key it is."""
+    """Mail of a domain is never sent unsigned because its key is broken; mail of a domain without a key is."""
     signing.keys.add("example.org", pem="not a key\n")
     since = len(signing.log)
     reload(signing)

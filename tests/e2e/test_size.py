@@ -32,15 +32,15 @@ def test_ten_thousand_idle_connections_are_small(mailboat):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     count = min(9900, hard - 500)
-    server = mailboat(limits="limits: {connections: 30000}\n")  # that all of them are strangers on one port is no pressure
-    for s in open_idle(server, 25, 50):  # warm
+    server = mailboat(limits="limits: {connections: 30000}\n")  # this many unknown clients on one port are below it
+    for s in open_idle(server, 25, 50):  # warm up
         s.close()
     before = total_kib(server)
     idle = open_idle(server, 25, count)
     each = (total_kib(server) - before) / count
     print(f"{count} idle connections: {each:.1f} KiB each")
     assert each <= 12
-    with smtp(server, 25) as client:  # and there is room for one more
+    with smtp(server, 25) as client:  # another connection is still accepted
         assert client.noop()[0] == 250
     for s in idle:
         s.close()
@@ -78,7 +78,7 @@ def test_a_large_message_passes_in_little_memory(mailboat):
 
 
 def test_ten_thousand_deliveries_are_under_way_at_once(mailboat):
-    """Ten thousand servers that take the connection and say nothing; mail for others passes them."""
+    """Ten thousand servers accept the connection and stay silent; mail for other servers is not delayed."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     count = min(10000, hard - 1000)

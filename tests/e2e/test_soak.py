@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bench/soak in short: all kinds of clients at once for some seconds, with a
-reload in the middle; a crowd of connections; some thousand messages waiting.
+"""A short bench/soak: all kinds of clients concurrently for some seconds, with a
+reload in the middle; many connections; some thousand messages waiting.
 docs/load.md has the long runs."""
 import sys
 

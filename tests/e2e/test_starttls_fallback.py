@@ -24,9 +24,9 @@ def reset(connection):
 
 
 class Peer(socketserver.ThreadingTCPServer):
-    """Offers STARTTLS; `after(connection, peer)` has the connection once 220
-    is due. `said` are the lines of each connection in clear, `letters` the
-    messages: "clear" or "tls", `ended` how many connections are over."""
+    """Offers STARTTLS; `after(connection, peer)` gets the connection when 220
+    is due. `said` has the plain text lines of each connection, `letters` the
+    messages, "clear" or "tls", `ended` the number of ended connections."""
     allow_reuse_address = daemon_threads = True
     block_on_close = False
 
@@ -80,12 +80,12 @@ class Session(socketserver.BaseRequestHandler):
 
 
 def says(octets, end=None):
-    """220 and more in one segment, or each of several in its own."""
+    """Sends 220 and more in one segment, or each of several in its own."""
     def after(connection, peer):
         for piece in octets if isinstance(octets, list) else [octets]:
             connection.sendall(piece)
             if isinstance(octets, list):
-                time.sleep(0.1)  # a segment of its own: nothing tells when the other side has read one
+                time.sleep(0.1)  # its own segment: no event shows when the other side has read one
         (end or swallow)(connection)
     return after
 
@@ -98,7 +98,7 @@ def swallow(connection):
 
 
 def after_hello(octets, end=None):
-    """220, then these in answer to the ClientHello."""
+    """Sends 220, then these in answer to the ClientHello."""
     def after(connection, peer):
         connection.sendall(b"220 go\r\n")
         connection.recv(4096)
@@ -131,7 +131,7 @@ def read_then(end):
 
 
 def first_time(broken):
-    """Once so, then as it should be."""
+    """Behaves like this once, then correctly."""
     def after(connection, peer):
         if len(peer.said) == 1:
             return broken(connection, peer)
@@ -139,7 +139,7 @@ def first_time(broken):
     return after
 
 
-# No TLS comes about: once more, then in clear.
+# TLS cannot be established: one retry, then without TLS.
 BROKEN = {
     "closes": says(b"220 go\r\n", close),
     "resets": says(b"220 go\r\n", reset),
@@ -156,7 +156,7 @@ BROKEN = {
     "resets-at-ehlo": lambda c, p: secured(c, p, read_then(reset)),
     "closes-after-handshake": lambda c, p: secured(c, p, close),
 }
-# Somebody puts clear text behind 220: never in clear. (NO STARTTLS, Poddebniak et al. 2021; CVE-2021-38371.)
+# Plain text injected after 220: never without TLS. (NO STARTTLS, Poddebniak et al. 2021; CVE-2021-38371.)
 INJECTED = {
     "same-segment": says(b"220 go\r\n250 ok\r\n"),
     "whole-dialogue": says(b"220 go\r\n250-peer\r\n250 AUTH PLAIN\r\n250 ok\r\n250 ok\r\n354 go\r\n250 taken\r\n"),
@@ -269,7 +269,7 @@ def test_one_that_fails_once_gets_the_message_under_tls(tmp_path, certificates):
 
 
 def test_silence_is_waited_for_once(tmp_path, certificates):
-    """The first message waits for the handshake (30 s), the second does not; where TLS is demanded it waits, and for less time."""
+    """The first message waits for the handshake (30 s), the second does not; if TLS is required it waits, but less."""
     board, waits = Board(tmp_path / "board"), threading.Event()
 
     def say_nothing(connection):
@@ -286,7 +286,7 @@ def test_silence_is_waited_for_once(tmp_path, certificates):
         line = world.server.wait_log("delivered", "to=x@silent.test")[0]
         assert ' tls="without TLS: the host did not answer STARTTLS: timed out' in line, line
         assert len(peer.said) == 2
-        board.pass_time(3)  # the connection is kept for so long
+        board.pass_time(3)  # the connection is kept for this time
         until(lambda: peer.ended == 2)
         world.send("silent")
         until(lambda: len(world.server.lines("delivered", "to=x@silent.test")) == 2)

@@ -13,7 +13,7 @@ def test_after_a_clean_stop_a_copy_of_the_database_alone_is_whole(mailboat, tmp_
     for n in range(5):
         with smtplib.SMTP("127.0.0.1", server.ports[25], timeout=30) as client:
             client.sendmail("bob@elsewhere.net", [USER], f"Subject: {n}\r\n\r\nhi\r\n")
-    server.cli("reload")  # a successor takes over what the first queue process closed
+    server.cli("reload")  # a new process takes over what the first queue process closed
     with smtplib.SMTP("127.0.0.1", server.ports[25], timeout=30) as client:
         client.sendmail("bob@elsewhere.net", [USER], "Subject: 5\r\n\r\nhi\r\n")
     assert server.stop() == 0

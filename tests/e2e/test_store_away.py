@@ -37,7 +37,7 @@ def asked(server, folder):
              "list --domain": ["queue", "list", "--domain", "there.net"], "postfix": ["queue", "list", "--postfix-json"],
              "show": ["queue", "show", server.id], "stats": ["queue", "stats"], "explain": ["explain", server.id],
              "retry": ["queue", "retry", server.id], "hold": ["queue", "hold", "--all"], "remove": ["queue", "remove", "--domain", "there.net"]}
-    # those that write are the store's one writer: one after the other
+    # commands that write must be the store's only writer: one after the other
     with concurrent.futures.ThreadPoolExecutor() as pool:
         done = {name: pool.submit(server.cli, *arguments, check=False) for name, arguments in calls.items() if name not in ("retry", "hold", "remove")}
         done["mailq"] = pool.submit(subprocess.run, [mailq, "-C", server.config], capture_output=True, text=True, check=False)

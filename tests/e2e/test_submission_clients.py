@@ -215,9 +215,9 @@ def test_client_mailboat_send_html(shared_server, tmp_path):
 
 
 def test_tls_sessions_are_resumed_by_whichever_process(shared_server):
-    """Tickets of one smtpd process are understood by the others."""
+    """All smtpd processes accept each other's session tickets."""
     context = ssl.create_default_context(cafile=shared_server.ca)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2  # there the ticket comes with the handshake
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # there the ticket is part of the handshake
     session, resumed = None, 0
     for _ in range(20):
         raw = socket.create_connection(("localhost", shared_server.ports[465]), PATIENCE)

@@ -21,7 +21,7 @@ def server(shared_server):
 
 
 def submit(server, text, port=587, sender=USER):
-    """The delivered message, parsed: the one whose queue id the server said."""
+    """Returns the delivered message, parsed: the one with the queue id of the server's reply."""
     with smtp(server, port, user=USER, password=PASSWORD) as client:
         client.ehlo_or_helo_if_needed()
         assert client.mail(sender)[0] == client.rcpt(USER)[0] == 250
@@ -50,7 +50,7 @@ def test_blind_copies_do_not_travel(server):
                                     f"=?utf-8?q?Ad=C3=A4?= <{USER}>"])
 def test_the_accounts_own_addresses(server, author):
     got = submit(server, f"From: {author}\nSubject: x\n\nhi\n")
-    assert len(got["From"].addresses) == 1  # another parser reads the same
+    assert len(got["From"].addresses) == 1  # another parser agrees
     assert got["From"].addresses[0].addr_spec in author
 
 
@@ -105,13 +105,13 @@ def test_limits_an_hour(mailboat):
     server.add_user(USER, PASSWORD)
     server.add_user("bob@example.org", "secret-of-bob")
     for _ in range(3):
-        with smtp(server, 587, user=USER, password=PASSWORD) as client:  # whichever process answers
+        with smtp(server, 587, user=USER, password=PASSWORD) as client:  # any process may answer
             client.sendmail(USER, [USER], "Subject: x\r\n\r\nhi\r\n")
     for _ in range(4):
         with smtp(server, 465, user=USER, password=PASSWORD) as client:
             code, text = client.mail(USER)
             assert code == 450 and text.startswith(b"4.7.1") and b" min" in text
-    assert len(server.lines("account_rate_limited", f"account={USER}")) == 1  # an operator hears of it, once
+    assert len(server.lines("account_rate_limited", f"account={USER}")) == 1  # logged once, for the operator
     with smtp(server, 587, user="bob@example.org", password="secret-of-bob") as client:
         client.sendmail("bob@example.org", ["bob@example.org"], "Subject: x\r\n\r\nothers go on\r\n")
 

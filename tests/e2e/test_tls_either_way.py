@@ -30,7 +30,7 @@ def told(server, log_from, **fields):
     return server.wait_log("tls_mode_mismatch", *(f"{name}={value}" for name, value in fields.items()), since=log_from)
 
 
-# ---- TLS from the first byte where STARTTLS is the custom ----
+# ---- implicit TLS on STARTTLS ports ----
 
 @pytest.mark.parametrize("port", [587, 2525])
 def test_smtplib_with_ssl(server, port):
@@ -81,7 +81,7 @@ def test_php_with_ssl(server, port):
 
 
 def client_hello(server):
-    """The first octets of a TLS client, and what it needs to go on."""
+    """Returns the first octets of a TLS client, and the state that it needs to continue."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = ssl.create_default_context(cafile=server.ca).wrap_bio(incoming, outgoing, server_hostname="localhost")
     with pytest.raises(ssl.SSLWantReadError):
@@ -94,8 +94,8 @@ def test_a_client_hello_in_pieces(server):
     with socket.create_connection(("localhost", server.ports[587]), PATIENCE) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.sendall(hello[:1])
-        client.settimeout(0.7)  # longer than anybody is looked at
-        with pytest.raises(TimeoutError):  # no greeting in clear
+        client.settimeout(0.7)  # longer than TLS detection waits
+        with pytest.raises(TimeoutError):  # no plain text greeting
             client.recv(1)
         client.settimeout(PATIENCE)
         client.sendall(hello[1:100])
@@ -122,7 +122,7 @@ def greeting_ms(server, port):
 
 
 def say_hello_late(server, port):
-    """A client that is greeted in clear while it still prepares its ClientHello."""
+    """Connects as a client that gets a plain text greeting while it still prepares its ClientHello."""
     hello = client_hello(server)[3]
     with socket.create_connection(("localhost", server.ports[port]), PATIENCE) as client:
         assert client.recv(4) == b"220 "
@@ -130,7 +130,7 @@ def say_hello_late(server, port):
         try:
             while client.recv(1000):
                 pass
-        except ConnectionResetError:  # octets were left unread
+        except ConnectionResetError:  # unread octets remained
             pass
 
 
@@ -139,12 +139,12 @@ def test_an_address_teaches_how_long_it_is_looked_at(mailboat):
     unknown = [greeting_ms(server, 587) for _ in range(5)]
     patient = [greeting_ms(server, 587) for _ in range(5)]
     assert min(unknown) >= 95 and min(patient) < 50 < min(unknown)
-    assert min(greeting_ms(server, 2525) for _ in range(3)) >= 95  # each port by itself
+    assert min(greeting_ms(server, 2525) for _ in range(3)) >= 95  # each port separately
     since = len(server.log)
     say_hello_late(server, 2525)
     server.wait_log("connection_rejected", f"port={server.ports[2525]}", since=since)
     told(server, since, port=server.ports[2525], client_tls="implicit")
-    assert greeting_ms(server, 2525) >= 190  # it took 100 ms and was too late: twice that
+    assert greeting_ms(server, 2525) >= 190  # the client came after the 100 ms: twice that time
     with smtplib.SMTP_SSL("localhost", server.ports[2525], context=ssl.create_default_context(cafile=server.ca), timeout=PATIENCE) as client:
         assert client.noop()[0] == 250
     assert min(greeting_ms(server, 587) for _ in range(3)) < 50
@@ -168,7 +168,7 @@ def test_who_is_looked_at_is_told_that_the_server_goes(mailboat):
     assert lines.startswith(b"220 ") and b"\r\n421 4.3.2 " in lines
 
 
-# ---- clear text where TLS comes first ----
+# ---- plain text on implicit TLS ports ----
 
 def test_smtplib_with_starttls_on_465(server):
     since = len(server.log)
@@ -198,7 +198,7 @@ def test_curl_with_starttls_on_465(server, tmp_path):
 def test_on_465_in_clear_only_starttls_leads_on(server):
     with socket.create_connection(("localhost", server.ports[465]), PATIENCE) as client:
         lines = client.makefile("rwb", buffering=0)
-        lines.write(b"EHLO me.example\r\n")  # it speaks first: no need to wait for it
+        lines.write(b"EHLO me.example\r\n")  # the client speaks first: the server need not wait
         assert lines.readline().startswith(b"220 ")
         features = []
         while not features or features[-1][3:4] == b"-":
@@ -208,7 +208,7 @@ def test_on_465_in_clear_only_starttls_leads_on(server):
             lines.write(command + b"\r\n")
             reply = lines.readline()
             assert reply.startswith(b"530 5.7.0 ") and b"SSL/TLS" in reply
-        lines.write(b"STARTTLS\r\nNOOP\r\n")  # injected behind STARTTLS: never carried out
+        lines.write(b"STARTTLS\r\nNOOP\r\n")  # injected after STARTTLS: never executed
         assert lines.readline().startswith(b"220 ")
         context = ssl.create_default_context(cafile=server.ca)
         with context.wrap_socket(client, server_hostname="localhost") as secured:

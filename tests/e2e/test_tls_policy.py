@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces ne
 HERE = Path(__file__).parent
 NSD_PORT, STRIPPED_PORT = 5353, 5354
 
-# Its address, the certificate it shows, and what it offers.
+# Peer -> its address, its certificate, and what it offers.
 PEERS = {
     "good": ("192.0.2.11", "good"),
     "expired": ("192.0.2.12", "expired"),
@@ -78,7 +78,7 @@ def zones(found):
         signed += f"{name} IN MX 10 mx-{name}\nmx-{name} IN A {PEERS[peer][0]}\n"
         signed += "".join(f"_25._tcp.mx-{name} IN TLSA {record.format(**found)}\n" for record in records)
     signed += "alias IN MX 10 mx-alias\nmx-alias IN CNAME mx-ta\n"
-    for name, record in (("left", "3 1 1 {key}"), ("left-wrong", "3 1 1 " + "ab" * 32)):  # signed aliases into a zone that is not
+    for name, record in (("left", "3 1 1 {key}"), ("left-wrong", "3 1 1 " + "ab" * 32)):  # signed aliases into an unsigned zone
         signed += f"{name} IN MX 10 mx-{name}\nmx-{name} IN CNAME mx-needs-tls.plain.test.\n_25._tcp.mx-{name} IN TLSA {record.format(**found)}\n"
     signed += "left-none IN MX 10 mx-left-none\nmx-left-none IN CNAME mx-needs-tls.plain.test.\n"
     plain = "$ORIGIN plain.test.\n" + head
@@ -86,12 +86,12 @@ def zones(found):
         plain += f"{name} IN MX 10 mx-{name}\nmx-{name} IN A {PEERS[peer][0]}\n"
         if policy or name == "moved":
             plain += f'_mta-sts.{name} IN TXT "v=STSv1; id=1{name.replace("-", "")};"\nmta-sts.{name} IN A {SERVER}\n'
-    plain += "_25._tcp.mx-needs-tls IN TLSA 3 1 1 " + "ab" * 32 + "\n"  # without DNSSEC: says nothing
+    plain += "_25._tcp.mx-needs-tls IN TLSA 3 1 1 " + "ab" * 32 + "\n"  # without DNSSEC: has no effect
     return signed, plain
 
 
 def serve_zones(net, found):
-    """nsd with a signed zone and one that is not; the file of its trust anchor."""
+    """Starts nsd with a signed and an unsigned zone; returns the file of its trust anchor."""
     folder = net.folder / "zones"
     folder.mkdir()
     signed, plain = zones(found)
@@ -100,11 +100,11 @@ def serve_zones(net, found):
     key = subprocess.run(["ldns-keygen", "-a", "ECDSAP256SHA256", "-k", "signed.test"], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
     subprocess.run(["ldns-signzone", "-n", "signed.test", key], cwd=folder, check=True, capture_output=True)
     text = (folder / "signed.test.signed").read_text()
-    # One signature that does not fit: over the TLSA records of the domain "broken".
+    # One invalid signature: over the TLSA records of the domain "broken".
     text = re.sub(r"(_25\._tcp\.mx-broken\.signed\.test\.\s+\d+\s+IN\s+TLSA\s+3 1 1 )\w\w", r"\g<1>00", text)
     (folder / "signed.test.signed").write_text(text)
     start_nsd(net, folder, NSD_PORT, ("signed.test", "signed.test.signed"), ("plain.test", "plain.test"))
-    # The same names without their signatures, as a resolver leaves them that strips DNSSEC.
+    # The same names without signatures, as from a resolver that strips DNSSEC.
     (folder / "elsewhere").write_text(plain.replace("plain.test.", "elsewhere.example."))
     start_nsd(net, folder, STRIPPED_PORT, ("signed.test", "signed.test"), ("elsewhere.example", "elsewhere"))
     return folder / f"{key}.key"
@@ -218,9 +218,9 @@ def test_dane(relay, net):
     assert "certificate=valid" in line and "DNSSEC" in line
     delivered(server, net, "ta.signed.test", "good", "dane")
     before = len(taken(net, "good"))
-    delivered(server, net, "alias.signed.test", "good", "dane")  # the records are where the alias leads (RFC 7672 2.2.2)
+    delivered(server, net, "alias.signed.test", "good", "dane")  # the records are at the alias's target (RFC 7672 2.2.2)
     assert " mx-ta.signed.test " in taken(net, "good")[before]
-    delivered(server, net, "old.signed.test", "expired", "dane")  # with DANE-EE dates do not count (RFC 7671 5.1)
+    delivered(server, net, "old.signed.test", "expired", "dane")  # DANE-EE ignores dates (RFC 7671 5.1)
     assert "tlsa-mismatch" not in line
 
 
@@ -228,7 +228,7 @@ def test_dane_that_does_not_fit_waits(relay, net):
     server = relay()
     line = waits(server, net, "wrong.signed.test", "good", "dane", "matches none of its TLSA records")
     waits(server, net, "wrong-ta.signed.test", "good", "dane", "certificate")
-    waits(server, net, "ta-other.signed.test", "other", "dane", "another name")  # with DANE-TA the name counts
+    waits(server, net, "ta-other.signed.test", "other", "dane", "another name")  # DANE-TA checks the name
     waits(server, net, "stripped.signed.test", "stripped", "dane", "STARTTLS")
     waits(server, net, "broken.signed.test", "good", "dane", "DNSSEC validation failed")
     queue_id = re.search(r" id=(\w+)", line).group(1)
@@ -236,7 +236,7 @@ def test_dane_that_does_not_fit_waits(relay, net):
 
 
 def test_an_alias_that_leads_out_of_the_signed_zone(relay, net):
-    """RFC 7672 2.2.2: the records below its own name count, those where it leads do not."""
+    """RFC 7672 2.2.2: the records below its own name count, those at its target do not."""
     server = relay()
     delivered(server, net, "left.signed.test", "good", "dane")
     waits(server, net, "left-wrong.signed.test", "good", "dane", "matches none of its TLSA records")
@@ -259,7 +259,7 @@ def test_where_dnssec_is_stripped_all_resolves_and_nothing_is_dane(relay, net):
     server = relay(port=STRIPPED_PORT)
     delivered(server, net, "wrong.signed.test", "good", "may")
     server.stop()
-    server = relay(port=STRIPPED_PORT, anchor=False)  # with the keys of the root zone, of which this resolver knows nothing
+    server = relay(port=STRIPPED_PORT, anchor=False)  # with the root zone's keys, which this resolver does not have
     delivered(server, net, "unpublished.elsewhere.example", "stripped", "may", how="clear")
     server.stop()
     server = relay(dnssec=", dnssec: off", anchor=False)
@@ -282,7 +282,7 @@ def test_sts(relay, net):
     asked = (net.web / "asked").read_text().count("mta-sts.enforce.plain.test")
     assert asked == 1
     server.stop()
-    # Over a restart the policy is kept, and holds where the web server is gone.
+    # The policy is kept over a restart, and applies although the web server is gone.
     policy = net.web / "mta-sts.enforce.plain.test"
     text = policy.read_text()
     policy.unlink()
@@ -309,7 +309,7 @@ def test_sts_testing_and_policies_that_are_none(relay, net):
     server = relay()
     delivered(server, net, "testing.plain.test", "stripped", "sts-testing", how="clear")
     server.wait_log("sts_testing_failed", "domain=testing.plain.test", "no TLS")
-    delivered(server, net, "moved.plain.test", "stripped", "may", how="clear")  # no redirect is followed
+    delivered(server, net, "moved.plain.test", "stripped", "may", how="clear")  # redirects are not followed
     server.wait_log("sts_fetch_failed", "domain=moved.plain.test", "302")
     delivered(server, net, "garbage.plain.test", "stripped", "may", how="clear")
     server.wait_log("sts_fetch_failed", "domain=garbage.plain.test", "not an MTA-STS policy")

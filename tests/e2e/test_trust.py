@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`mailboat trust check`: a message judged by SPF, DKIM and DMARC, with a zone file in the place of DNS."""
+"""`mailboat trust check`: a message judged by SPF, DKIM and DMARC, with a zone file instead of DNS."""
 import json
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def test_all_of_it_as_json(judge):
 
 @pytest.mark.parametrize("ends", ["\r\n", "\n"])
 def test_signatures_that_others_made(judge, ends):
-    """Each case of the table, as a file of any system."""
+    """Each case of the table, in a file with either line ending."""
     for case in json.loads((TABLES / "dkim/made.json").read_text())["cases"]:
         if "message" not in case or "accept" in case or case["message"].replace("\r\n", "").count("\n"):
             continue
@@ -64,7 +64,7 @@ def test_signatures_that_others_made(judge, ends):
 
 
 def test_chains_that_others_sealed(judge):
-    """ARC: whole and broken chains; a trusted sealer that found DMARC passing spares what it broke."""
+    """ARC: valid and broken chains; a DMARC pass found by a trusted sealer outweighs a signature that it broke."""
     results = {"none": "none", "pass": "pass", "fail": "fail"}
     for case in json.loads((TABLES / "arc/made.json").read_text())["cases"]:
         if "message" not in case or "key" in case:
@@ -109,7 +109,7 @@ def test_no_message(tmp_path):
 
 
 def test_very_many_other_records_hide_no_spf(tmp_path):
-    """Three times the records that an answer may have: the one that counts is found."""
+    """Three times the records that an answer may have: the SPF record is found."""
     noise = "\n".join(f'big TXT "{i:02x}"' for i in range(3 * 512))
     server = NameServer(tmp_path, f'big TXT "v=spf1 ip4:192.0.2.1 -all"\n_dmarc.big TXT "v=DMARC1; p=reject"\n{noise}')
     try:

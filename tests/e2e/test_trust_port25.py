@@ -29,7 +29,7 @@ PROXIED = "proxy: [127.0.0.1], role: mx"
 
 
 class Judging(Mailboat):
-    """The listener for other servers is behind a load balancer."""
+    """A server whose listener for other servers is behind a load balancer."""
 
     def write_config(self):
         super().write_config()
@@ -76,7 +76,7 @@ def send(server, ip, sender, text):
 
 
 def field_of(server, subject):
-    """The first field of the message that has arrived, unfolded."""
+    """Returns the first field of the delivered message, unfolded."""
     text = server.arrivals("ada@example.org", subject)[0].decode().replace("\r\n", "\n")
     lines = [line for line in text.split("\n") if not line.startswith(("Return-Path:", "Delivered-To:"))]
     field = [lines[0]]
@@ -141,7 +141,7 @@ def test_a_policy_that_dns_cannot_decide_is_tried_again(server):
 
 
 def test_judgements_are_told(server):
-    """Accepted and rejected mail is in the log of judgements."""
+    """The trust log has accepted and rejected mail."""
     send(server, FORGER, "a@elsewhere.test", letter("a@bank.test", "told-forged"))
     send(server, FORGER, "a@elsewhere.test", letter("a@shop.test", "told-junk"))
     until(lambda: "bank.test" in (log := server.cli("trust", "log").stdout) and "shop.test" in log)
@@ -176,7 +176,7 @@ def test_users_are_not_judged(server):
 
 
 def test_forty_at_once_and_none_is_lost_when_trust_dies(server):
-    """Each is accepted, also those whose judge is killed meanwhile; those are not judged, and say so."""
+    """Each message is accepted, also if its trust process is killed; such messages are not judged, and record that."""
     since = len(server.log)
     with concurrent.futures.ThreadPoolExecutor(40) as pool:
         work = [pool.submit(send, server, HONEST, "a@bank.test", letter("a@bank.test", f"many-{i}")) for i in range(200)]
@@ -210,7 +210,7 @@ def test_a_stopped_judge_delays_and_loses_nothing(server):
 
 
 def test_a_reload_answers_what_was_asked(server):
-    """A message whose body comes after the reload gets the answer of the process that has its header."""
+    """A message whose body comes after the reload is judged by the process that has its header."""
     it = client(server, HONEST)
     it.ehlo("x")
     it.mail("a@bank.test")

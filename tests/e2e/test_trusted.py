@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that cannot sign in: submission.trusted, and the hints where it is not set."""
+"""Programs that cannot sign in: submission.trusted, and the hints if it is not set."""
 import json
 import smtplib
 import socket

@@ -12,7 +12,7 @@ from plain_peer import away_to
 
 ADA, BOB, PASSWORD = "ada@example.org", "bob@there.net", "secret-of-ada"
 
-# As the first release made it, and what each later one added.
+# The schema of the first release, and the additions of each later one.
 FIRST = """
 CREATE TABLE message(id INTEGER PRIMARY KEY, arrived_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, size INTEGER NOT NULL, flags INTEGER NOT NULL,
  sender TEXT, envid TEXT, account TEXT, client_address TEXT, client_helo TEXT, protocol TEXT, tls TEXT, port INTEGER NOT NULL, content BLOB);
@@ -47,7 +47,7 @@ def columns(database, table):
 
 
 def put_prefixes_into_contents(folder, rows):
-    """Rows of message, as dictionaries: their prefix goes in front of the content, of its file too."""
+    """Moves the prefix of each message row (a dictionary) in front of its content, also in its file."""
     for row in rows:
         prefix = (row["prefix"] or "").encode()
         if row["content"] is not None:
@@ -58,7 +58,7 @@ def put_prefixes_into_contents(folder, rows):
 
 
 def turn_back(folder, version):
-    """Makes the queue what the release with that schema would have left."""
+    """Turns the queue into what the release with that schema would have left."""
     today, old = folder / "mailboat.db", folder / "old.db"
     owner = today.stat()
     with sqlite3.connect(today) as now, sqlite3.connect(old) as before:

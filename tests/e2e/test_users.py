@@ -16,7 +16,7 @@ is_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes users an
 
 
 def roles():
-    """Those of the program, without the supervisor and the subcommands."""
+    """Returns the roles of the program, without the supervisor and the subcommands."""
     text = (ROOT / "src/ipc/ipc_message.h").read_text()
     names = re.findall(r'^    ROLE\(\w+, "(\w+)"\)', text, re.M)
     assert names[0] == "supervisor" and names[-1] == "cli" and len(names) > 5
@@ -113,7 +113,7 @@ def packages():
 
 @is_root
 def test_the_package_makes_its_users(tmp_path, packages):
-    """Unpacked, configured by its own script, in a root of its own."""
+    """The package is unpacked and configured by its own script in its own root directory."""
     root = empty_root(tmp_path / "root")
     subprocess.run(["dpkg-deb", "-x", packages[0], root], check=True)
     subprocess.run(["dpkg-deb", "-e", packages[0], tmp_path / "control"], check=True)
@@ -124,7 +124,7 @@ def test_the_package_makes_its_users(tmp_path, packages):
 
 @is_root
 def test_a_package_is_installed_upgraded_removed_and_purged(tmp_path, packages):
-    """By dpkg in a root of its own, without systemd: mail, configuration and users stay, programs and links do not."""
+    """By dpkg in its own root, without systemd: mail, configuration and users stay, programs and links are removed."""
     root, server, client = empty_root(tmp_path / "root"), *packages
     for folder in ("info", "updates", "triggers"):
         (root / "var/lib/dpkg" / folder).mkdir(parents=True)
@@ -141,7 +141,7 @@ def test_a_package_is_installed_upgraded_removed_and_purged(tmp_path, packages):
 
     dpkg("-i", client)
     assert (root / "usr/bin/mailboat").exists() and not (root / "usr/sbin").exists() and not (root / "usr/lib/systemd").exists()
-    dpkg("-i", server)  # takes the place of the client
+    dpkg("-i", server)  # replaces the client package
     assert not installed("mailboat-client").startswith("installed") and (root / "usr/sbin/sendmail").is_symlink()
     check_made(root)
     (root / "var/lib/mailboat").mkdir(parents=True)
@@ -173,7 +173,7 @@ def test_missing_users_are_told_in_one_line_with_the_fix(tmp_path, certificates)
     assert "systemd-sysusers" in line
     numbers = [int(number) for number in re.findall(r"number (\d+)", line)]
     assert len(set(numbers)) == len(roles())
-    for number in numbers:  # neither systemd's, nor Debian's, nor a container's
+    for number in numbers:  # outside the ranges of systemd, Debian and containers
         assert 65536 <= number < 100000
         with pytest.raises(KeyError):
             pwd.getpwuid(number)
@@ -188,7 +188,7 @@ def test_missing_users_are_told_in_one_line_with_the_fix(tmp_path, certificates)
 
 
 def with_users(tmp_path, lines, *command, **options):
-    """A command that sees these users besides its own: in a mount namespace with a passwd and a group of its own."""
+    """Returns a command that also sees these users: in a mount namespace with its own passwd and group."""
     passwd, group = tmp_path / "passwd", tmp_path / "group"
     passwd.write_text(open("/etc/passwd").read() + "".join(f"{name}:x:{uid}:{gid}::/nonexistent:/usr/sbin/nologin\n" for name, uid, gid in lines))
     group.write_text(open("/etc/group").read() + "".join(f"{name}:x:{gid}:\n" for name, uid, gid in lines))
@@ -228,7 +228,7 @@ def test_what_the_user_database_says_is_taken_or_refused(tmp_path, certificates,
 
 @is_root
 def test_users_that_are_made_later_get_the_folders_at_the_next_start(tmp_path, certificates):
-    """And a reload in between refuses nothing and changes nothing."""
+    """A reload in between rejects nothing and changes nothing."""
     server = Mailboat(tmp_path / "server", certificates, extra="user: x\n")
     server.start()
     server.stop()

@@ -15,7 +15,7 @@ RULE = re.compile(r'\{OPTION_(\w+), "([\w-]+)", [^,]+, &?[\w.>-]+\}')
 
 
 def tables():
-    """command -> ({verb: (arguments, flags)}, {flag: takes a value})"""
+    """Returns command -> ({verb: (arguments, flags)}, {flag: takes a value})."""
     found = {}
     for file in sorted(SOURCES.rglob("*.c")):
         text = file.read_text()
@@ -45,7 +45,7 @@ def refused(*words):
 
 
 def fitting(arguments):
-    """As many words as the verb must have."""
+    """Returns as many words as the verb requires."""
     return [f"word{i}@example.org" for i, word in enumerate(arguments) if not word.startswith("[")]
 
 
@@ -91,7 +91,7 @@ def test_help_and_manual_have_each_verb_and_flag(command):
     text = subprocess.run([str(PROGRAM), command, "--help"], capture_output=True, text=True, check=True).stdout
     manual = (SOURCES.parents[1] / "man/mailboat.1").read_text().replace("\\-", "-")
     for verb in verbs:
-        if (command, verb) != ("mailboxes", "warn"):  # Dovecot's alone
+        if (command, verb) != ("mailboxes", "warn"):  # only called by Dovecot
             assert re.search(rf"\b{verb}\b", text), verb
             assert re.search(rf"\b{verb}\b", manual), verb
     for flag in flags:

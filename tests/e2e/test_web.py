@@ -26,7 +26,7 @@ ADA = "ada@example.org"
 
 
 class Drip(threading.Thread):
-    """A client that sends its header an octet a second; runs beside the other tests, as it takes its time."""
+    """A client that sends its header at one octet per second; runs in parallel with the other tests, as it is slow."""
 
     def __init__(self, web, secured):
         super().__init__(daemon=True)
@@ -133,8 +133,8 @@ def test_a_page_for_people(web):
     text = body.decode()
     assert "<title>Mail settings for example.org</title>" in text and f"<code>{web.server.ports[465]}</code></td><td>SSL/TLS" in text and "<script" not in text
     assert "<html lang=" in text and "form-action 'self'" in headers["Content-Security-Policy"]
-    assert not re.search(r"(src|href)=|url\(|@import", text)  # nothing comes from elsewhere
-    assert "<form" not in text  # Apple's profile, which there is only with a server to read from
+    assert not re.search(r"(src|href)=|url\(|@import", text)  # no external resources
+    assert "<form" not in text  # Apple's profile, which requires a server to read mail from
 
 
 def test_the_servers_own_name_has_a_page(web):
@@ -142,7 +142,7 @@ def test_the_servers_own_name_has_a_page(web):
         status, body, _ = web.ask("/", Host=host)
         text = body.decode()
         assert status == 200 and "<title>Mail server mx.example.org</title>" in text and f"<code>{web.server.ports[465]}</code></td><td>SSL/TLS" in text
-    assert web.ask("/mail/config-v1.1.xml", Host="mx.example.org")[0] == 404  # it is of no domain
+    assert web.ask("/mail/config-v1.1.xml", Host="mx.example.org")[0] == 404  # a host name, not a mail domain
     assert web.ask("/", Host="mx2.example.org")[0] == 404
 
 
@@ -173,12 +173,12 @@ def test_hostile_clients_are_bounded(web):
     try:
         assert web.ask("/autodiscover/autodiscover.xml", "POST", "x" * 100000)[0] == 413
     except (ConnectionResetError, BrokenPipeError):
-        pass  # it does not hear the rest
+        pass  # the server does not read the rest
     with socket.create_connection(("127.0.0.1", web.port), PATIENCE) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\nHost: example.org\r\nX: " + b"y" * 20000)
         assert ended(raw) in (b"", b"413", b"414", b"431")
     many = [socket.create_connection(("127.0.0.1", web.port), PATIENCE) for _ in range(30)]
-    assert any(ended(s) == b"" for s in many[20:])  # more than it holds of one client
+    assert any(ended(s) == b"" for s in many[20:])  # more than the limit per client
     for s in many:
         s.close()
     until(lambda: answers(web))
@@ -193,7 +193,7 @@ def answers(web):
 
 
 def ended(connection):
-    """The code that was answered; nothing where it only hung up."""
+    """Returns the status code of the answer; empty if the server only closed the connection."""
     try:
         return (connection.recv(1000).split(b" ") + [b"", b""])[1]
     except ConnectionResetError:
@@ -238,7 +238,7 @@ def test_all_others_get_the_web(web, protocols):
 
 
 class Handshake:
-    """TLS whose octets we carry ourselves, in the pieces that we like."""
+    """A TLS client that sends its octets in pieces of the test's choice."""
 
     def __init__(self, web, context):
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -277,22 +277,22 @@ def test_a_hello_in_pieces_is_understood(web, cut):
         hello = h.hello() if cut == "octets" else records_of(h.hello(), 50)
         for i in range(0, len(hello), 7 if cut != "records" else len(hello)):
             h.socket.sendall(hello[i:i + (7 if cut != "records" else len(hello))])
-            time.sleep(0.002)  # so that they come as pieces
+            time.sleep(0.002)  # so that they arrive as separate pieces
         h.until(lambda: h.tls.do_handshake() or True)
         assert h.tls.selected_alpn_protocol() == "smtp"
         assert h.until(lambda: h.tls.read(100)).startswith(b"220 ")
 
 
 def test_who_says_nothing_holds_little(web):
-    """Half a hello, no hello, and none at all: as many as one client may have, and not for long."""
+    """Half a ClientHello, no ClientHello, and silence: limited in number per client, and in time."""
     half = Handshake(web, mail_context(web, "smtp"))
     half.socket.sendall(half.hello()[:60])
     clear = socket.create_connection(("127.0.0.1", web.tls_port), PATIENCE)
     clear.sendall(b"GET / HTTP/1.0\r\n\r\n")
     assert ended(clear) in (b"", b"400")
     silent = [socket.create_connection(("127.0.0.1", web.tls_port), PATIENCE) for _ in range(25)]
-    assert any(ended(s) == b"" for s in silent[19:])  # at once: they are too many
-    assert ended(half.socket) == b""  # and in the end each
+    assert any(ended(s) == b"" for s in silent[19:])  # immediately: above the limit
+    assert ended(half.socket) == b""  # the others end at their timeout
     for s in (half.socket, clear, *silent):
         s.close()
     until(lambda: secured_answers(web))
@@ -362,14 +362,14 @@ def test_send_leaves_by_443_when_all_else_is_shut(clear_net):
     assert done.returncode == 0 and "port 443 selected" in done.stderr, done.stderr
     net.server_of_mail.wait_log("accepted", "port=443 ")
     assert "port 443 selected: it worked last time on this network, and it works" in send_out(net, home=home).stderr  # remembered
-    assert send_out(net, "--ports", "587,2525,465", "--deadline", "2").returncode == 69  # only where it may
+    assert send_out(net, "--ports", "587,2525,465", "--deadline", "2").returncode == 69  # only if 443 is allowed
     net.clear()
     net.refuse(587, 2525)
     assert "port 465 selected" in send_out(net).stderr
 
 
 def test_a_smarthost_is_reached_by_443(clear_net, tmp_path, certificates):
-    """A relay on the client's host, where only the web's ports lead out."""
+    """A relay on the client's host, where only the web ports are open."""
     net = clear_net
     relay = net.mailboat(tmp_path / "relay", certificates,
                          relay=f"relay:\n  via: smarthost\n  ca_file: {net.ca}\n  smarthost: {{host: mail.example.test, user: ada@auto.example.test, password_file: {net.password}}}\n")
@@ -412,7 +412,7 @@ def test_a_port_is_published_while_it_answers(clear_net):
     net.refuse(2525)
     look_again("port_not_published", "port=2525")
     assert published() == [587, 465]
-    net.refuse(587, 465)  # none answers: nothing is known, and all stay
+    net.refuse(587, 465)  # no port answers: nothing is known, and all stay
     look_again("port_check_inconclusive")
     assert published() == [587, 465, 2525]
 
@@ -430,7 +430,7 @@ def test_mta_sts_is_proposed_once_its_policy_is_served(clear_net):
     try:
         printed = ask().stdout
         assert "MTA-STS: not proposed" in printed and "mta-sts.auto.example.test. IN CNAME mail.example.test." in printed and "_mta-sts" not in printed
-        assert row('_mta-sts IN TXT "v=STSv1; id=1"\n')["fault"] == "sts_not_served"  # announced, and not there
+        assert row('_mta-sts IN TXT "v=STSv1; id=1"\n')["fault"] == "sts_not_served"  # announced, but not served
         assert row(host)["verdict"] == "missing"
         record, = re.findall(r'^_mta-sts\.auto\.example\.test\. IN TXT "v=STSv1; id=[0-9a-f]{16}"$', ask().stdout, re.M)
         assert row(host, record + "\n")["verdict"] == "right"
@@ -442,30 +442,30 @@ def test_mta_sts_is_proposed_once_its_policy_is_served(clear_net):
 
 
 def test_ports_reads_it_back(clear_net):
-    """`mailboat ports ada@...` finds the server by what it publishes itself."""
+    """`mailboat ports ada@...` finds the server through the settings that it publishes."""
     done = clear_net.cli("ports", "ada@auto.example.test", "--ca-file", clear_net.ca, "--json")
     facts = json.loads(done.stdout)
     assert facts[0]["host"] == "mail.example.test" and facts[0]["use"] == 587, done.stdout + done.stderr
     assert facts[0]["source"] == "the settings that auto.example.test publishes"
 
 
-# ---- at last ----
+# ---- last ----
 
 def test_who_drips_is_hung_up_on(web):
     for drip in web.drips:
         drip.join(3 * PATIENCE)
-        assert drip.took is not None and drip.took >= 10  # longer than silence is borne, and not for ever
+        assert drip.took is not None and drip.took >= 10  # longer than the idle timeout, but limited
 
 
 def test_apples_profile_is_signed_and_names_the_ports(web, tmp_path):
-    """With IMAP, which is told of after a reload."""
+    """With IMAP, which is announced after a reload."""
     (web.server.data / "dovecot").mkdir()
     (web.server.data / "dovecot" / "dovecot.conf").write_text("")
     since = len(web.server.log)
     web.server.process.send_signal(signal.SIGHUP)
     web.server.wait_log("reloaded", since=since)
     assert web.ask("/mail/apple.mobileconfig?emailaddress=%3Cx%3E@example.org")[0] == 200  # as text, not as markup: fuzz_published
-    action, = re.findall(r'<form action="([^"]+)"', web.ask("/", Host="mail.example.org")[1].decode())  # as the page for people asks
+    action, = re.findall(r'<form action="([^"]+)"', web.ask("/", Host="mail.example.org")[1].decode())  # as the page for users requests it
     status, body, headers = web.ask(f"{action}?emailaddress={urllib.parse.quote(ADA, safe='')}")
     assert status == 200 and headers["Content-Type"] == "application/x-apple-aspen-config"
     (tmp_path / "signed").write_bytes(body)
@@ -497,7 +497,7 @@ onload = () => {
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_the_page_fits_phones(web, tmp_path, width):
-    """A browser lays it out: nothing is wider than the window, one tap marks each value, and text stands out (WCAG 2.1 AA)."""
+    """In a browser nothing is wider than the window, one tap selects each value, text has contrast (WCAG 2.1 AA)."""
     text = web.ask("/", Host="mail.example.org")[1].decode().replace("mx.example.org", "a-long-name-of-a-mail-server.department.example.org")
     (tmp_path / "look.html").write_text(LOOK % (width, html.escape(text)))
     said = subprocess.run(["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile", "--window-size=1400,900",

@@ -15,7 +15,7 @@ from networks import networks
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
-# Answers each question with RCODE 5, or with nothing.
+# Answers each question with RCODE 5, or not at all.
 RESOLVER = """
 import socket, sys
 door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -30,7 +30,7 @@ SILENT, REFUSES, NOBODY = "192.0.2.53", "192.0.2.54", "192.0.2.55"
 
 
 class Machine:
-    """A machine with a route, a resolver that is silent, and one that refuses."""
+    """A machine with a route, a silent resolver, and one that answers REFUSED."""
 
     def __init__(self):
         self.name = f"mbd-{uuid.uuid4().hex[:6]}"
