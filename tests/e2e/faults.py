@@ -54,7 +54,7 @@ class Board:
         self.free = [HEAD + i * RULE.size for i in range(RULES)]
 
     def environment(self):
-        """For Mailboat(environment=...). A sanitizer's library comes first."""
+        """Returns the value for Mailboat(environment=...). A sanitizer's library comes first."""
         return {"LD_PRELOAD": f"{SANITIZER}:{SHIM}" if SANITIZER else str(SHIM), "FAULTS_BOARD": str(self.path)}
 
     def fail(self, call, role="", path="", error=errno.EIO, skip=0, times=0, octets_max=0):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bench/run does what its description says. The figures themselves are not checked: no time decides
-anything."""
+"""bench/run does what its description says. The figures themselves are not checked: no test depends on a
+time."""
 import json
 import os
 import re

@@ -205,7 +205,8 @@ def test_a_domain_is_another_one(mailboat):
         assert client.rcpt("ghost@old.example")[0] == 550 and client.rcpt("ghost@older.example")[0] == 550
         assert client.rcpt("postmaster@older.example")[0] == 250
     assert server.arrivals("ada@example.org", "one") and server.arrivals("ada@example.org", "two")
-    with smtp(server, 587, user="bob@example.org", password="secret") as client:  # users may send there only as addresses whose mail they get; ada gets that of bob@old.example
+    # users may send there only as addresses whose mail they get; ada gets that of bob@old.example
+    with smtp(server, 587, user="bob@example.org", password="secret") as client:
         assert client.mail("bob@older.example")[0] == 550 and client.mail("ada@old.example")[0] == 550
     with smtp(server, 587, user="ada@example.org", password="secret") as client:
         for sender in ("ada@old.example", "ada+x@older.example", "bob@old.example"):

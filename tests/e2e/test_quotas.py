@@ -186,7 +186,7 @@ class Full:
         self.send(ADA, octets=19900)  # with the warning it is over its limit
 
     def says(self, address, port=25):
-        """Returns the reply to RCPT, from a stranger or from Bob."""
+        """Returns the reply to RCPT, from another server or from Bob."""
         signed_in = {"user": BOB, "password": PASSWORD} if port == 587 else {"starttls": False}
         with smtp(self.server, port, **signed_in) as client:
             client.ehlo()

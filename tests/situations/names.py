@@ -31,7 +31,7 @@ def data_of(kind, value):
 
 
 class Names:
-    """`records`: {"name A": [values]}; `special`: {name or "*": "nxdomain", "servfail", "refused", "timeout", or addresses that it lies}."""
+    """`records`: {"name A": [values]}; `special`: {name or "*": "nxdomain", "servfail", "refused", "timeout", or false addresses}."""
 
     def __init__(self, records, special=None):
         self.records, self.special = records, special or {}
