@@ -291,7 +291,8 @@ static void show(const struct passed_on_world *world)
     struct bytes content = bytes_from(buffer_bytes(&world->content), world->top.length);
     fprintf(file, "%zu %zu\n", world->stored.length, content.length);
     fwrite(buffer_text(&world->stored), 1, world->stored.length, file);
-    fwrite(content.at, 1, content.length, file);
+    if (content.length > 0)
+        fwrite(content.at, 1, content.length, file);
     fclose(file);
 }
 

@@ -165,6 +165,9 @@ static void change_entry(const struct slots *slots, struct harvest_change *chang
         if (write(slots, slot, change, word, state_of(slot)))
             return;
     }
+    /* Given up: another process is between its two words, and the state, which is first, tells. */
+    change->after = harvest_entry_read(slots, change->mark, change->minute);
+    change->news = HARVEST_NOTHING_NEW;
 }
 
 enum harvest_news harvest_entry_refused(const struct slots *slots, uint64_t mark, uint32_t free,

@@ -104,7 +104,7 @@ static bool is_of_policy(const struct dns_fact_key *key)
     return key->type == DNS_CNAME || (key->prefix != NULL && strcmp(key->prefix, DMARC_PREFIX) == 0);
 }
 
-/* What is too much is the sender's doing, so it is as if nothing were there, and no temporary failure, which
+/* Too much is the sender's doing, so it is as if nothing were there, and no temporary failure, which
  * would have the message accepted. */
 static bool recall(void *context, struct dns_fact_key key, struct dns_answer *answer)
 {
