@@ -227,6 +227,8 @@ class Mailboat:
                 name = Path(f"/proc/{child}/comm").read_text().strip()
             except FileNotFoundError:  # it has ended
                 continue
+            if name in ("mailboat", "mailboat-chore"):  # runs now and then, and ends; or it has no name yet
+                continue
             roles.setdefault(name.split("/")[-1].removeprefix("mailboat-").split("-")[0], []).append(int(child))
         return roles
 

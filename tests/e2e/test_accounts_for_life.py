@@ -3,6 +3,7 @@
 import email
 import email.policy
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -76,7 +77,8 @@ def test_mail_goes_on_and_a_copy_stays(world):
     world.send("on and here", sender="dan@near.example")
     world.settle()
     (said, message), = world.left("on and here")
-    assert said == ["MAIL FROM:<dan@near.example>", f"RCPT TO:<{FAR}>"]  # bounces go to the author
+    assert re.fullmatch(r"MAIL FROM:<SRS0=\w{8}=\w\w=near\.example=dan@example\.org>", said[0])  # bounces lead to the author
+    assert said[1:] == [f"RCPT TO:<{FAR}>"]
     assert len(world.mine(ADA, "on and here")) == 1
     row, = (r for r in json.loads(world.user("list", "--json").stdout) if r["address"] == ADA)
     assert (row["forward"], row["keeps"], row["away"]) == (FAR, True, False)
@@ -281,7 +283,7 @@ def test_accounts_in_the_folder_of_before_are_moved_with_what_a_crash_left(mailb
     writer.wait()
     shutil.rmtree(new)
     server.start()
-    assert sorted(p.name for p in new.iterdir()) == ["accounts.db", "lock"] and not list(old.glob("accounts.db*"))
+    assert sorted(p.name for p in new.iterdir()) == ["accounts.db", "lock", "srs.key"] and not list(old.glob("accounts.db*"))
     assert {(p.stat().st_uid, p.stat().st_mode & 0o777) for p in new.iterdir()} == {(new.stat().st_uid, 0o600)}
     row, = json.loads(server.cli("user", "list", "--json").stdout)
     assert row["address"] == ADA and not row["disabled"]

@@ -3,6 +3,7 @@
 needs."""
 import email
 import email.policy
+import re
 import smtplib
 import ssl
 
@@ -64,7 +65,12 @@ def test_long_and_dotted_senders_arrive_with_their_sender(server, peer, sender):
     server.cli("user", "forward", ADA, BOB)
     with smtp(server, 25, starttls=False) as client:
         client.sendmail(sender, [ADA], "Subject: x\r\n\r\nhi\r\n")
-    assert received(peer)[0][0].split(" SIZE")[0] == f"MAIL FROM:<{sender}>"
+    said = received(peer)[0][0].split(" SIZE")[0]
+    if len(sender) > 300:  # too long for another form
+        assert said == f"MAIL FROM:<{sender}>"
+    else:
+        local, domain = sender.rsplit("@", 1)
+        assert re.fullmatch(rf"MAIL FROM:<SRS0=\w{{8}}=\w\w={re.escape(domain)}={re.escape(local)}@example\.org>", said)
 
 
 # ---- authors ----

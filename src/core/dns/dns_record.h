@@ -11,7 +11,7 @@
 
 /* Of one answer: what is beyond is left out, and the answer says so (dns_answer.cut). */
 enum dns_record_limit {
-    DNS_RECORDS_MAX = 512,
+    DNS_RECORDS_MAX = 4096,             /* a domain may have a thousand servers */
     DNS_RECORDS_OCTETS_MAX = 64 * 1024, /* of their names and data */
 };
 

@@ -366,13 +366,15 @@ static void on_record(void *owner, const struct dns_answer *found)
 
 static void ask_next(struct inquiry *inquiry, enum inquiry_step step)
 {
-    static const enum dns_type types[] = {
-        [INQUIRY_RECORD] = DNS_TXT, [INQUIRY_SIX] = DNS_AAAA, [INQUIRY_FOUR] = DNS_A};
+    static const enum dns_type types[] = {[INQUIRY_SIX] = DNS_AAAA, [INQUIRY_FOUR] = DNS_A};
     char name[sizeof inquiry->domain + 16];
     inquiry->step = step;
     snprintf(name, sizeof name, "%smta-sts.%s", step == INQUIRY_RECORD ? "_" : "", inquiry->domain);
-    dns_ask(inquiry->policies->dns, &inquiry->dns, bytes_of_text(name), types[step],
-            step == INQUIRY_RECORD ? on_record : on_address, inquiry);
+    if (step == INQUIRY_RECORD) /* other TXT does not count (RFC 8461 3.1) */
+        dns_ask_text(inquiry->policies->dns, &inquiry->dns, bytes_of_text(name), "v=STSv1", on_record,
+                     inquiry);
+    else
+        dns_ask(inquiry->policies->dns, &inquiry->dns, bytes_of_text(name), types[step], on_address, inquiry);
 }
 
 /* ---- questions ---- */
