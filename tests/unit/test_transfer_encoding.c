@@ -137,6 +137,17 @@ static void long_lines_become_short_ones(void **state)
         }
 }
 
+/* An empty part in base64 keeps the line end before its boundary. */
+static void empty_base64_stays(void **state)
+{
+    static const char part[] = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+                               "--b\r\nContent-Transfer-Encoding: base64\r\n\r\n\r\n--b--\r\n";
+    struct buffer out = {0};
+    shorten(&out, bytes_of_text(part), SIZE_MAX);
+    assert_string_equal(buffer_text(&out), part);
+    buffer_free(&out);
+}
+
 /* At the limit nothing changes, nor where a signature would break. */
 static void other_lines_stay(void **state)
 {
@@ -169,6 +180,7 @@ int main(void)
         cmocka_unit_test(binary_content_leaves_without_nul),
         cmocka_unit_test(what_says_nothing_passes_where_it_is_not_binary),
         cmocka_unit_test(long_lines_become_short_ones),
+        cmocka_unit_test(empty_base64_stays),
         cmocka_unit_test(other_lines_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

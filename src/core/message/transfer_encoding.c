@@ -391,8 +391,7 @@ static bool meets_boundary(struct transfer_encoding *transfer_encoding, struct b
         if (i == 0)
             return false;
     while (!is_boundary(&transfer_encoding->boundaries[--i], line, &last));
-    if (transfer_encoding->state == TRANSFER_ENCODING_HEADER) /* it was not a header: no empty line ended it
-                                                               */
+    if (transfer_encoding->state == TRANSFER_ENCODING_HEADER) /* no empty line ended it: not a header */
         buffer_add(out, buffer_bytes(&transfer_encoding->header));
     else
         end_part(transfer_encoding, out);
@@ -433,7 +432,10 @@ static void add_line(struct transfer_encoding *transfer_encoding, struct buffer 
     switch (transfer_encoding->state) {
     case TRANSFER_ENCODING_HEADER: add_to_header(transfer_encoding, out, text, begins, ends); break;
     case TRANSFER_ENCODING_TEXT: quote(transfer_encoding, out, text, ends); break;
-    case TRANSFER_ENCODING_BASE64_LINES: wrap_base64(transfer_encoding, out, text); break;
+    case TRANSFER_ENCODING_BASE64_LINES:
+        wrap_base64(transfer_encoding, out, text);
+        transfer_encoding->newline = ends; /* empty content keeps the line end before its boundary */
+        break;
     case TRANSFER_ENCODING_QUOTED_LINES: split_quoted(transfer_encoding, out, text, begins, ends); break;
     case TRANSFER_ENCODING_OCTETS:
         if (transfer_encoding->newline)
