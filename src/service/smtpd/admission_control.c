@@ -57,7 +57,7 @@ static bool measure(struct smtpd *smtpd)
                                         .port_count = admission->port_count};
     admission->process_count = 1;
     for (size_t i = 0; i < METRICS_SLOTS; i++) {
-        if (atomic_load_explicit(&metrics->connections[i], memory_order_relaxed) == 0)
+        if (atomic_load_explicit(&metrics->counted[i], memory_order_relaxed) == 0)
             continue;
         add_row(&admission->all, admission, metrics->ports[i]);
         admission->process_count += i != smtpd->child->number;

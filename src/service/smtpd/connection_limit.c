@@ -70,6 +70,8 @@ static void slots_of(const struct smtpd *smtpd, const struct counted_network *ne
     slots[1] = (mark >> 32) % METRICS_CLIENTS;
 }
 
+/* Each process counts its client before it looks at the rows of the others, in one order for all of them:
+ * of two that admit at the same moment at least one sees both. */
 static uint64_t connections_of(const struct smtpd *smtpd, const struct counted_network *network)
 {
     struct shared_metrics *metrics = smtpd->metrics;
@@ -77,11 +79,9 @@ static uint64_t connections_of(const struct smtpd *smtpd, const struct counted_n
     size_t slots[2];
     slots_of(smtpd, network, slots);
     for (size_t i = 0; i < METRICS_SLOTS; i++) {
-        if (i == smtpd->child->number ||
-            atomic_load_explicit(&metrics->connections[i], memory_order_relaxed) == 0)
+        if (i == smtpd->child->number || metrics->counted[i] == 0)
             continue;
-        uint32_t one = atomic_load_explicit(&metrics->clients[i][slots[0]], memory_order_relaxed);
-        uint32_t other = atomic_load_explicit(&metrics->clients[i][slots[1]], memory_order_relaxed);
+        uint32_t one = metrics->clients[i][slots[0]], other = metrics->clients[i][slots[1]];
         all += one < other ? one : other;
     }
     return all;
@@ -99,12 +99,17 @@ bool connection_limit_is_exceeded(const struct smtpd *smtpd, const struct counte
 
 static void count(const struct smtpd *smtpd, struct counted_network *network, int more)
 {
-    _Atomic uint32_t *row = smtpd->metrics->clients[smtpd->child->number];
+    _Atomic uint32_t *row = smtpd->metrics->clients[smtpd->child->number],
+                     *counted = &smtpd->metrics->counted[smtpd->child->number];
     size_t slots[2];
     slots_of(smtpd, network, slots);
     network->connections += (uint32_t)more;
+    if (more > 0)
+        *counted += 1;
     for (size_t i = 0; i < 2; i++) /* no other process writes this row */
         row[slots[i]] += (uint32_t)more;
+    if (more < 0)
+        *counted -= 1;
 }
 
 /* ---- networks of a client ---- */

@@ -23,8 +23,9 @@ enum {
     METRICS_DEFERRALS = 65536
 };
 struct shared_metrics {
-    _Atomic uint32_t connections[METRICS_SLOTS];
-    /* connections by address: see smtpd/connection_limit.c */
+    /* Connections by address: see smtpd/connection_limit.c. `counted` grows before and shrinks after the
+     * row of `clients`: where it is 0, the process has no client and its rows need no reading. */
+    _Atomic uint32_t counted[METRICS_SLOTS];
     _Atomic uint32_t clients[METRICS_SLOTS][METRICS_CLIENTS];
     struct metrics_port {
         /* the port, or the constant for the local socket; 0 ends the list */

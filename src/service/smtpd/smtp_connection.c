@@ -137,7 +137,7 @@ void smtp_connection_start(struct listener *listener, const struct accepted_conn
     if (connection->next != NULL)
         connection->next->previous = connection;
     smtpd->connections = connection;
-    smtpd->metrics->connections[smtpd->child->number] = (uint32_t)++smtpd->connection_count;
+    smtpd->connection_count++;
     admission_control_enter(connection, known);
     conn_start(&connection->conn, smtpd->child->loop, accepted->descriptor, &smtp_connection_events,
                connection);
@@ -189,7 +189,7 @@ void smtp_connection_end(struct smtp_connection *connection)
         smtpd->connections = connection->next;
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
-    smtpd->metrics->connections[smtpd->child->number] = (uint32_t)--smtpd->connection_count;
+    smtpd->connection_count--;
     connection->stage = SMTP_ENDED;
     loop_release(smtpd->child->loop, &connection->released, smtp_connection_free, connection);
     smtp_connection_check(connection);

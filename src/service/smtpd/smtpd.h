@@ -158,7 +158,7 @@ struct smtp_connection {
 
 struct smtpd {
     struct child *child;
-    struct shared_metrics *metrics;            /* its own row is connections[child->number] */
+    struct shared_metrics *metrics;            /* its own row is counted[child->number] */
     const struct over_quota_table *over_quota; /* written by local */
     struct listener *listeners;
     size_t listener_count;
