@@ -150,6 +150,19 @@ def test_an_address_teaches_how_long_it_is_looked_at(mailboat):
     assert min(greeting_ms(server, 587) for _ in range(3)) < 50
 
 
+def test_who_signed_in_is_greeted_at_once_until_one_starts_tls(mailboat):
+    server = mailboat()
+    server.add_user(USER, "secret-of-ada")
+    smtp(server, 587, user="ada@example.org", password="secret-of-ada").quit()
+    since = len(server.log)
+    assert min(greeting_ms(server, 587) for _ in range(3)) < 50
+    say_hello_late(server, 587)  # greeted before it could start TLS: lost, and the last one that is
+    server.wait_log("connection_rejected", f"port={server.ports[587]}", since=since)
+    for _ in range(3):
+        with smtplib.SMTP_SSL("localhost", server.ports[587], context=ssl.create_default_context(cafile=server.ca), timeout=PATIENCE) as client:
+            assert client.noop()[0] == 250
+
+
 def test_on_25_nobody_is_looked_at(server):
     assert min(greeting_ms(server, 25) for _ in range(3)) < 50
     since = len(server.log)

@@ -2,6 +2,7 @@
 /* listener: accepts connections, and rejects those over a limit. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -150,11 +151,44 @@ static bool accept_one(struct listener *listener)
     return true;
 }
 
+/* ---- a share for each process ---- */
+
+void listener_publish_count(const struct smtpd *smtpd)
+{
+    uint32_t told = smtpd->draining ? 0 : 1 + (uint32_t)smtpd->connection_count;
+    atomic_store_explicit(&smtpd->metrics->accepting[smtpd->child->number], told, memory_order_relaxed);
+}
+
+/* True if another process that accepts has clearly fewer connections. */
+static bool is_ahead(const struct smtpd *smtpd)
+{
+    size_t own = smtpd->connection_count, least = own;
+    for (size_t i = 0; i < METRICS_SLOTS && own > 0; i++) {
+        uint32_t told = atomic_load_explicit(&smtpd->metrics->accepting[i], memory_order_relaxed);
+        if (told > 0 && told - 1 < least)
+            least = told - 1;
+    }
+    return own > least + least / 8;
+}
+
+/* All smtpd processes wait at the same sockets, and the kernel wakes whichever comes first: the one that
+ * just ran, mostly. The one that is ahead leaves its sockets alone for a moment; who still waits then is
+ * accepted, since the other process may be busy. */
+static bool yields(struct smtpd *smtpd)
+{
+    uint64_t now_ms = clock_now_ms();
+    if (now_ms - smtpd->yielded_ms <= (uint64_t)2 * LISTENER_YIELD_MS || !is_ahead(smtpd))
+        return false;
+    smtpd->yielded_ms = now_ms;
+    listener_pause_all(smtpd, LISTENER_YIELD_MS);
+    return true;
+}
+
 static void listener_ready(void *owner, bool readable, bool writable)
 {
     struct listener *listener = owner;
     for (int i = 0; i < ACCEPTS_A_TURN_MAX; i++)
-        if (!accept_one(listener))
+        if (yields(listener->smtpd) || !accept_one(listener))
             break;
 }
 
@@ -181,6 +215,8 @@ void listener_reopen_all(void *owner)
 
 void listener_close_all(struct smtpd *smtpd)
 {
+    smtpd->draining = true;
+    listener_publish_count(smtpd);
     timer_cancel(&smtpd->reopen);
     proxy_intake_end_all(smtpd);
     for (size_t i = 0; i < smtpd->listener_count; i++) {

@@ -138,17 +138,17 @@ void smtp_connection_start(struct listener *listener, const struct accepted_conn
         connection->next->previous = connection;
     smtpd->connections = connection;
     smtpd->connection_count++;
+    listener_publish_count(smtpd);
     admission_control_enter(connection, known);
     conn_start(&connection->conn, smtpd->child->loop, accepted->descriptor, &smtp_connection_events,
                connection);
     log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", accepted->address),
               LOG_U64("port", listener->port));
-    if (listener->either_way) {
+    uint32_t wait_ms = listener->either_way ? tls_sniff_wait_ms(listener, accepted, known) : 0;
+    connection->since_ms = clock_now_ms();
+    if (wait_ms > 0) {
         connection->stage = SMTP_SNIFFING;
-        connection->since_ms = clock_now_ms();
-        conn_set_timeout(
-            &connection->conn,
-            tls_sniff_wait_ms(listener, accepted->address, connection_limit_factor(accepted->network) == 0));
+        conn_set_timeout(&connection->conn, wait_ms);
         conn_await_first(&connection->conn);
         return;
     }
@@ -190,6 +190,7 @@ void smtp_connection_end(struct smtp_connection *connection)
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
     smtpd->connection_count--;
+    listener_publish_count(smtpd);
     connection->stage = SMTP_ENDED;
     loop_release(smtpd->child->loop, &connection->released, smtp_connection_free, connection);
     smtp_connection_check(connection);

@@ -32,19 +32,21 @@
 
 enum {
     ACCEPTS_A_TURN_MAX = 8, /* per listener: leaves clients for the other smtpd processes */
+    /* so long a process with more connections than another leaves new clients to that one */
+    LISTENER_YIELD_MS = 2,
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
     CLOSE_TIMEOUT_MS = 10 * 1000,   /* for the client to read the last reply */
     REPLIES_UNSENT_MAX = 16 * 1024, /* octets; beyond them commands wait until the client reads replies */
     /* How long to wait for the client's first octet before the greeting without TLS: */
     /* where STARTTLS is usual; PHP takes 30 to 50 until its ClientHello */
     TLS_SNIFF_WAIT_MS = 100,
-    TLS_SNIFF_WAIT_PATIENT_MS = 50, /* for an address whose clients wait for the greeting */
-    TLS_SNIFF_WAIT_LOOPBACK_MS = 3, /* the same for local programs, which send often */
+    TLS_SNIFF_WAIT_LOOPBACK_MS = 3, /* at least, for local programs, where one started TLS at once */
     TLS_SNIFF_WAIT_MAX_MS = 500,    /* for an address whose ClientHello came late */
     /* on an implicit TLS port: a silent client expects a greeting, or its ClientHello was lost, which is
      * retransmitted after 1 and 3 s */
     TLS_SNIFF_WAIT_IMPLICIT_MS = 4 * 1000,
-    /* sessions that waited for the greeting until an address counts as patient */
+    /* sessions that waited for the greeting until an address counts as patient; where an account has
+     * signed in lately, one is enough */
     TLS_SNIFF_PATIENT_SESSIONS = 5,
     TLS_HISTORY_H = 7 * 24,     /* hours until a history expires */
     CREDENTIALS_LOOK_MS = 250,  /* time within which sessions notice a change of the accounts */
@@ -180,6 +182,7 @@ struct smtpd {
     struct log_throttle accepting, handshaking, proxying;
     struct handshakes handshakes;
     struct timer reopen;  /* listeners that were closed temporarily */
+    uint64_t yielded_ms;  /* it last left new clients to another process */
     struct timer drained; /* end of draining */
     bool draining;
     uint64_t seed;
@@ -193,6 +196,8 @@ void listener_take_over(struct listener *listener, int descriptor);
 void listener_admit(struct listener *listener, struct accepted_connection *accepted);
 void listener_pause_all(struct smtpd *smtpd, uint64_t reopen_ms); /* temporarily */
 void listener_reopen_all(void *smtpd);
+/* Tells the other smtpd processes how many connections this one has. */
+void listener_publish_count(const struct smtpd *smtpd);
 void listener_close_all(struct smtpd *smtpd); /* permanently */
 
 /* ---- known_clients.c: addresses with authenticated clients ---- */
@@ -200,8 +205,10 @@ bool known_clients_has(const struct smtpd *smtpd, const struct counted_network *
 void known_clients_add(struct smtpd *smtpd, const struct counted_network *network);
 
 /* ---- tls_sniff.c: TLS detection where STARTTLS is usual ---- */
-/* Returns how long to wait for a client from `address` before the greeting without TLS. */
-uint32_t tls_sniff_wait_ms(const struct listener *listener, struct bytes address, bool loopback);
+/* How long to wait for this client before the greeting without TLS; 0: it is greeted at once. `known`: an
+ * account has signed in from its address lately. */
+uint32_t tls_sniff_wait_ms(const struct listener *listener, const struct accepted_connection *accepted,
+                           bool known);
 /* Records its ClientHello, so long after it was accepted, in time or not. */
 void tls_sniff_record_early(const struct listener *listener, struct bytes address, uint64_t after_ms);
 /* Records that it waited for the greeting. */

@@ -3,10 +3,11 @@
  * tls_sniff: TLS detection on ports where STARTTLS is usual. A client configured for implicit TLS sends
  * its ClientHello immediately, or after a moment (PHP reads its CA certificates first). If the greeting is
  * sent before it arrives, the connection is lost; so the server first waits for an octet. The wait is
- * learned per address and port: longer where a ClientHello came late, short on this machine if clients
- * wait for the greeting. The table is shared by all smtpd processes, has a fixed size, and expires.
+ * learned per address and port: none where all clients so far waited for the greeting, longer where a
+ * ClientHello came late. The table is shared by all smtpd processes, has a fixed size, and expires.
  */
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 #include "base/slots.h"
 #include "io/clock.h"
@@ -99,14 +100,24 @@ void tls_sniff_record_wait(const struct listener *listener, struct bytes address
     remember(listener, address, history);
 }
 
-uint32_t tls_sniff_wait_ms(const struct listener *listener, struct bytes address, bool loopback)
+/* True if the client has sent something already. */
+static bool has_spoken(const struct accepted_connection *accepted)
+{
+    char first;
+    return recv(accepted->descriptor, &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+uint32_t tls_sniff_wait_ms(const struct listener *listener, const struct accepted_connection *accepted,
+                           bool known)
 {
     if (listener->policy.tls == TLS_IMPLICIT)
         return TLS_SNIFF_WAIT_IMPLICIT_MS;
-    struct tls_history history = recall(listener, address);
-    uint32_t wait_ms = history.patient < TLS_SNIFF_PATIENT_SESSIONS ? TLS_SNIFF_WAIT_MS
-                       : loopback                                   ? TLS_SNIFF_WAIT_LOOPBACK_MS
-                                                                    : TLS_SNIFF_WAIT_PATIENT_MS;
+    struct tls_history history = recall(listener, accepted->address);
+    bool patient = history.patient >= (known ? 1 : TLS_SNIFF_PATIENT_SESSIONS);
+    if (patient && history.late_ms == 0)
+        return has_spoken(accepted) ? TLS_SNIFF_WAIT_MS : 0;
+    bool loopback = connection_limit_factor(accepted->network) == 0;
+    uint32_t wait_ms = patient && loopback ? TLS_SNIFF_WAIT_LOOPBACK_MS : TLS_SNIFF_WAIT_MS;
     while (wait_ms < TLS_SNIFF_WAIT_MAX_MS && wait_ms < 2 * history.late_ms)
         wait_ms *= 2; /* few lengths: see loop_common_timeout() */
     return wait_ms < TLS_SNIFF_WAIT_MAX_MS ? wait_ms : TLS_SNIFF_WAIT_MAX_MS;
