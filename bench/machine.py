@@ -5,11 +5,13 @@ import os
 import platform
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from mailboat import ROOT
 from servers import SERVERS
 
+BUSY_QUIET, QUIET_WAIT_S = 0.05, 180  # of the processors' time, before the start
 CLIENTS = {"curl": ["curl", "--version"], "msmtp": ["msmtp", "--version"], "Python": ["python3", "--version"], "PHP": ["php", "--version"], "node": ["node", "--version"]}
 
 
@@ -43,7 +45,25 @@ def versions(names):
     return found
 
 
-def about(folder, options):
+def busy(seconds=3):
+    """Returns the share of the processors' time that went into anything at all, others' machines included."""
+    def times():
+        fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        return sum(fields), fields[3] + fields[4]
+    (whole, idle), _ = times(), time.sleep(seconds)
+    whole_after, idle_after = times()
+    return 1 - (idle_after - idle) / max(whole_after - whole, 1)
+
+
+def wait_until_quiet(say):
+    """Waits at most QUIET_WAIT_S until nothing else runs, and returns how busy the machine is then."""
+    deadline = time.monotonic() + QUIET_WAIT_S
+    while (share := busy()) > BUSY_QUIET and time.monotonic() < deadline:
+        say(f"{share:.0%} busy: waiting until the machine is quiet")
+    return share
+
+
+def about(folder, options, busy_before):
     clients = {name: found.group(0) for name, command in CLIENTS.items() if (found := re.search(r"\d+(\.\d+)+", output(*command)))}
     return {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"), "machine": machine(folder), "clients": clients,
-            "load_before": os.getloadavg()[0], "seconds": options.seconds, "quick": options.quick, "command": options.command}
+            "busy_before": busy_before, "seconds": options.seconds, "quick": options.quick, "command": options.command}

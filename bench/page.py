@@ -3,12 +3,12 @@
 reading order."""
 from figures import AGREE
 from loads import SLOW, smtp_source
+from machine import BUSY_QUIET
 from parts import (ACCEPT_CASES, IDLE_CONNECTIONS, IDLE_WARM, LATENCY_CASES, OPENED_SYNCED, RELAY_CASE, RELAY_COLD, RELAY_CONNECTIONS, RELAY_FEWEST,
                    RELAY_SECONDS, SUBMISSION_CASES, SUBMISSION_COLD, SUBMISSION_CONNECTIONS, SYNC_CASES)
 from servers import SERVERS
 
 OURS, BESIDE, CEILING = "mailboat", "postfix", "nothing-stored"
-LOAD_QUIET = 0.5  # load average of the machine before the start
 FAILOVER_CASES = ("open", "587 dropped", "587 and 2525 dropped")
 
 
@@ -171,8 +171,8 @@ def doubts(figures):
     """Returns the reasons why this page must not replace an earlier one, as sentences."""
     about = figures.about
     found = []
-    if about["load_before"] > LOAD_QUIET:
-        found.append(f"The machine was not quiet (load {about['load_before']:.1f} before the start): read ratios, not figures.")
+    if about["busy_before"] > BUSY_QUIET:
+        found.append(f"The machine was not quiet ({about['busy_before']:.0%} busy before the start): read ratios, not figures.")
     if about.get("cut_short"):
         found.append("The time was over in the middle of a run: what is empty below was not reached.")
     if figures.doubtful():

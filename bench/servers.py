@@ -151,7 +151,7 @@ class Server:
 
 class OurServer(Server):
     name, title, modes = "mailboat", "Mailboat", ("accept", "relay", "submission")
-    settings = "`queue.hold: true` for accept and submission, so that it keeps what it took; a smarthost without TLS for relay; AUTH PLAIN for submission"
+    settings = "`queue.hold: true` for accept and submission, so that it keeps what it took; a smarthost without TLS for relay; AUTH PLAIN for submission; mail authentication off (`trust.mode`), which no other has either"
     held = "queue: {hold: true}\n"
 
     @classmethod

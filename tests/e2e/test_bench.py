@@ -139,7 +139,7 @@ def test_who_said_250_without_a_sync_is_named_so():
     from page import page, title_of
     from plot import svg
     figures = Figures()
-    figures.about = {"date": "2000-01-01", "machine": {"processor": "one", "kernel": "Linux"}, "versions": {}, "clients": {}, "load_before": 0, "seconds": 1,
+    figures.about = {"date": "2000-01-01", "machine": {"processor": "one", "kernel": "Linux"}, "versions": {}, "clients": {}, "busy_before": 0, "seconds": 1,
                      "quick": False, "command": "bench/run"}
     for server, syncs in (("mailboat", 1), ("postfix", 0), ("opensmtpd", 0), ("nothing-stored", 0)):
         figures.add("syncs", "1 connection, 4 KiB, new", "syncs", "a message", server, syncs)
