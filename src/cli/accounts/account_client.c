@@ -7,11 +7,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "cli/control_client.h"
 #include "run/data_dir.h"
 #include "run/sandbox.h"
 #include "run/subprocess.h"
 #include "service/auth/account_store.h"
+#include "service/control_client.h"
 #include "service/services.h"
 #include "store/queue/store_lock.h"
 

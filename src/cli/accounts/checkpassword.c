@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 #include "cli/accounts/account_client.h"
-#include "cli/control_client.h"
 #include "cli/options.h"
 #include "core/server/server_session.h"
 #include "io/saslprep.h"
 #include "run/subprocess.h"
 #include "service/auth/account_store.h"
+#include "service/control_client.h"
 #include "service/local/maildir.h"
 
 extern const struct command checkpassword_command;

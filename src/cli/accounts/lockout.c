@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <sysexits.h>
 
-#include "cli/control_client.h"
 #include "cli/options.h"
+#include "service/control_client.h"
 
 static bool open_auth(const struct command *command, const char *config_file, struct config *config,
                       struct control_client *control, int *exit_code)

@@ -8,9 +8,9 @@
 #define MAILBOAT_CLI_QUEUE_QUEUE_H
 
 #include "cli/command.h"
-#include "cli/control_client.h"
 #include "config/config.h"
 #include "core/text/selection.h"
+#include "service/control_client.h"
 #include "store/queue/store.h"
 #include "store/store_open.h"
 

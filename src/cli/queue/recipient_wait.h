@@ -6,10 +6,10 @@
 #ifndef MAILBOAT_CLI_QUEUE_RECIPIENT_WAIT_H
 #define MAILBOAT_CLI_QUEUE_RECIPIENT_WAIT_H
 
-#include "cli/control_client.h"
 #include "config/config.h"
 #include "core/queue/schedule.h"
 #include "core/text/selection.h"
+#include "service/control_client.h"
 #include "store/queue/store.h"
 
 /* The queue at one moment. */

@@ -4,8 +4,8 @@
  * sockets. control_client_open(), requests, control_client_close(). Failures are reported in `error`: 69
  * if no server runs, 77 without permission, 75 if it did not answer.
  */
-#ifndef MAILBOAT_CLI_CONTROL_CLIENT_H
-#define MAILBOAT_CLI_CONTROL_CLIENT_H
+#ifndef MAILBOAT_SERVICE_CONTROL_CLIENT_H
+#define MAILBOAT_SERVICE_CONTROL_CLIENT_H
 
 #include "base/error.h"
 #include "ipc/channel.h"

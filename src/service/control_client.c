@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/control_client.h"
+#include "service/control_client.h"
 
 #include <errno.h>
 #include <poll.h>
