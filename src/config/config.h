@@ -42,8 +42,9 @@ enum {
     CONFIG_RELAY_RECIPIENTS_MAX = 1000000, /* of a domain */
     CONFIG_RELAY_FILE_MAX = 64 << 20,      /* octets of a file of them */
     CONFIG_LOCAL_PART_MAX = 320,
-    CONFIG_JUNK_FOLDER_MAX = 64, /* octets of its name */
-    CONFIG_KEYS_MAX = 128,       /* rows of config_keys */
+    CONFIG_JUNK_FOLDER_MAX = 64,  /* octets of its name */
+    CONFIG_REPORT_FROM_MAX = 254, /* octets */
+    CONFIG_KEYS_MAX = 128,        /* rows of config_keys */
 };
 
 /* A domain whose mail is passed on to its own server. */
@@ -173,7 +174,14 @@ struct config {
         const char **forwarders;
         size_t forwarder_count;
         const char *junk_folder; /* its name for IMAP; in the Maildir it is ".Junk" */
-    } trust;                     /* mail from other servers, on port 25 */
+        struct {
+            const char **send; /* "tls", "dmarc": the kinds that are sent; default: none */
+            size_t send_count;
+            const char *from;     /* their author; NULL: postmaster at the hostname */
+            const char **exclude; /* domains that get none, in lower case A-label form */
+            size_t exclude_count;
+        } reports; /* to other domains */
+    } trust;       /* mail from other servers, on port 25 */
     struct {
         const char **algorithms; /* "rsa", "ed25519": of the keys of each domain; default rsa */
         size_t algorithm_count;
@@ -222,6 +230,10 @@ enum config_relayed {
 };
 enum config_relayed config_relayed(const struct config *config, struct bytes canonical);
 
+/* True if reports of this kind ("tls", "dmarc") are sent to other domains. */
+bool config_sends_reports(const struct config *config, const char *kind);
+/* True if the domain gets none. */
+bool config_excludes_reports(const struct config *config, struct bytes domain);
 /* True if a client is one of trust.forwarders: by its address, or by `name`, its own name that leads back to
  * the address (iprev), empty if it has none. "*.example.net" has all names below. */
 bool config_is_forwarder(const struct config *config, const struct route_address *client, struct bytes name);

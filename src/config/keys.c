@@ -162,6 +162,14 @@ const struct config_key config_keys[] = {
      "\"*.mx.example.net\"]"},
     {"trust.junk_folder", KEY_TEXT, AT(trust.junk_folder), 0, 0, NULL, "Junk",
      "folder of a mailbox for mail that its sender's policy puts in quarantine"},
+    {"trust.reports.send", KEY_LIST, AT(trust.reports.send), 0, 2, NULL, "[]",
+     "reports that other domains get once a day, if they ask for them in DNS: tls (on the TLS of mail sent "
+     "to "
+     "them)"},
+    {"trust.reports.from", KEY_TEXT, AT(trust.reports.from), 0, 0, NULL, NULL,
+     "address in From of these reports; default: postmaster at the hostname"},
+    {"trust.reports.exclude", KEY_LIST, AT(trust.reports.exclude), 0, 1000, NULL, "[]",
+     "domains that get no reports: [example.net]"},
     {"dkim.algorithms", KEY_LIST, AT(dkim.algorithms), 0, DKIM_ALGORITHMS, NULL, "[rsa]",
      "algorithms of the DKIM keys of each domain: rsa, and ed25519 as a second; [] makes no keys"},
     {"dkim.selector", KEY_TEXT, AT(dkim.selector), 0, 0, NULL, "auto",

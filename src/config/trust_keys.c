@@ -90,9 +90,70 @@ static bool check_junk_folder(const struct config_reader *reader)
                             name, CONFIG_JUNK_FOLDER_MAX);
 }
 
+/* ---- reports to other domains ---- */
+
+static bool check_report_kinds(const struct config_reader *reader)
+{
+    struct config *config = reader->config;
+    for (size_t i = 0; i < config->trust.reports.send_count; i++) {
+        const char *kind = config->trust.reports.send[i];
+        if (strcmp(kind, "tls") != 0)
+            return config_read_fail(reader, config_read_said_at(reader, "trust.reports.send"),
+                                    "trust.reports.send: '%.80s' is not a kind of report; use [tls], or []",
+                                    kind);
+    }
+    return true;
+}
+
+/* It is written into the header of each report, and has to be signed for. */
+static bool check_report_author(const struct config_reader *reader)
+{
+    const char *from = reader->config->trust.reports.from;
+    struct bytes text = bytes_of_text(from);
+    size_t at = bytes_find_last(text, '@');
+    return from == NULL ||
+           (at != SIZE_MAX && at > 0 && text.length <= CONFIG_REPORT_FROM_MAX && bytes_is_ascii(text) &&
+            !bytes_has_control(text) && strpbrk(from, " <>\"(),:;[\\]") == NULL &&
+            bytes_find(text, '@') == at && is_domain(bytes_from(text, at + 1))) ||
+           config_read_fail(reader, config_read_said_at(reader, "trust.reports.from"),
+                            "trust.reports.from: '%.80s' is not an address; use noreply@reports.example.org",
+                            from);
+}
+
+static bool check_excluded(const struct config_reader *reader)
+{
+    struct config *config = reader->config;
+    for (size_t i = 0; i < config->trust.reports.exclude_count; i++) {
+        const char *text = config->trust.reports.exclude[i];
+        if (!is_domain(bytes_of_text(text)))
+            return config_read_fail(
+                reader, config_read_said_at(reader, "trust.reports.exclude"),
+                "trust.reports.exclude: '%.80s' is not a domain; use example.net, in ASCII", text);
+        config->trust.reports.exclude[i] = lowered(&config->arena, text);
+    }
+    return true;
+}
+
 bool config_complete_trust(const struct config_reader *reader)
 {
-    return check_sealers(reader) && check_forwarders(reader) && check_junk_folder(reader);
+    return check_sealers(reader) && check_forwarders(reader) && check_junk_folder(reader) &&
+           check_report_kinds(reader) && check_report_author(reader) && check_excluded(reader);
+}
+
+bool config_sends_reports(const struct config *config, const char *kind)
+{
+    for (size_t i = 0; i < config->trust.reports.send_count; i++)
+        if (strcmp(config->trust.reports.send[i], kind) == 0)
+            return true;
+    return false;
+}
+
+bool config_excludes_reports(const struct config *config, struct bytes domain)
+{
+    for (size_t i = 0; i < config->trust.reports.exclude_count; i++)
+        if (dns_name_equal(bytes_of_text(config->trust.reports.exclude[i]), domain))
+            return true;
+    return false;
 }
 
 static bool is_named(struct bytes pattern, struct bytes name)

@@ -99,6 +99,7 @@ enum ipc_kind {
     IPC_CONTROL,
     IPC_CONTROL_ANSWER,
     IPC_CHOOSE, /* the same for some recipients; CONTROL_ANSWER follows */
+    IPC_REPORT, /* a report for another domain; CONTROL_ANSWER follows */
     IPC_STATUS,
     IPC_STATUS_ANSWER,
     /* a subcommand to auth through its control socket, PASSWORD too */
@@ -333,6 +334,7 @@ struct ipc_deliver {
     struct bytes destination; /* its destination name: core/route/plan.h */
     uint32_t hop;             /* enum next_hop of the destination */
     uint8_t author;           /* enum message_author */
+    uint8_t any_tls;          /* 1: the domain's policy on TLS does not stop it (RFC 8460 5.3.1) */
     struct envelope envelope; /* with only this delivery's recipients */
     /* header fields to prepend to the content: Delivered-To of forwarders, then this server's */
     struct bytes prefix;
@@ -376,6 +378,23 @@ struct ipc_choose {
     uint32_t verb;
     struct chosen *chosen;
     size_t chosen_count;
+};
+
+/* A report that this server sends to another domain, or a question about those of a day. The answer's count
+ * is 1 if it was taken, or if the day is done; else 0, and the text says why. */
+enum report_step {
+    REPORT_STEP_ASK,    /* are all of the day's sent? */
+    REPORT_STEP_GIVE,   /* send this one */
+    REPORT_STEP_FINISH, /* all of the day's are sent */
+    REPORT_STEPS
+};
+enum { REPORT_CONTENT_MAX = 1024 * 1024 }; /* octets of one */
+struct ipc_report {
+    uint64_t request;
+    uint32_t step;
+    uint32_t kind, day;           /* enum report_kind; days since the epoch */
+    struct bytes domain, address; /* that it is about; of its reader */
+    struct bytes content;         /* the whole message */
 };
 
 /* An active destination, or one that was deferred recently. */
@@ -534,6 +553,7 @@ union ipc_message {
     struct ipc_account_changed account_changed;
     struct ipc_account_list account_list;
     struct ipc_account_rows account_rows;
+    struct ipc_report report;
     struct ipc_status status;
     struct ipc_status_answer status_answer;
 };

@@ -196,7 +196,9 @@ static enum message_author author_of(const struct origin *origin)
 {
     switch (origin->kind) {
     case ORIGIN_REPORT:
-    case ORIGIN_VACATION: return AUTHOR_SERVER;
+    case ORIGIN_VACATION:
+    case ORIGIN_TLS_REPORT:
+    case ORIGIN_DMARC_REPORT: return AUTHOR_SERVER;
     case ORIGIN_LOCAL: return AUTHOR_SUBMITTED;
     case ORIGIN_UNKNOWN:
     case ORIGIN_NETWORK:
@@ -217,6 +219,7 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
                                     .destination = delivery->active->scheduled.name,
                                     .hop = delivery->active->hop,
                                     .author = (uint8_t)author_of(&delivery->message.origin),
+                                    .any_tls = delivery->message.origin.kind == ORIGIN_TLS_REPORT,
                                     .envelope = delivery->message.envelope,
                                     .content = content,
                                     .in_file = delivery->message.large,

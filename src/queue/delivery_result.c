@@ -109,7 +109,9 @@ bool delivery_result_accept_own(struct queue *queue, uint64_t id, const struct e
                      .recipient_count = 1},
         .origin = {.kind = kind,
                    .client_address = BYTES("local"),
-                   .protocol = kind == ORIGIN_REPORT ? BYTES("report") : BYTES("answer")}};
+                   .protocol = kind == ORIGIN_VACATION ? BYTES("answer") : BYTES("report")}};
+    if (kind == ORIGIN_TLS_REPORT || kind == ORIGIN_DMARC_REPORT)
+        own.expires_ms = now_ms + REPORT_EXPIRES_MS;
     struct bytes destination = DESTINATION_LOOKUP;
     if (!store_accept(queue->store, &own, &destination, now_ms, 0))
         return false;
@@ -304,6 +306,8 @@ static bool decide(struct queue *queue, const struct queue_delivery *d, size_t i
     }
     *settled = (struct store_result){.number = r->number, .fate = STORE_FINISHED};
     events_add(queue, &event, now_ms);
+    if (event.kind == EVENT_BOUNCED)
+        report_queue_bounced(queue, d, &event, now_ms);
     if (event.mailbox && r->recipient.away)
         vacation_queue_consider(queue, &d->message, r);
     /* RFC 3461 5.2.2: `relayed` is reported only if the next server sends no reports */

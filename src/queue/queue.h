@@ -129,6 +129,13 @@ enum {
  * mail_event_encode() writes them, to the judgements of the batch; others are ignored. */
 void queue_judged(struct queue *queue, struct bytes events, uint64_t now_ms);
 
+enum { REPORT_EXPIRES_MS = 24 * 3600 * 1000 }; /* after a day, a report to another domain is given up */
+/* Takes a report for another domain, or an answer about a day (core/trust/report_ledger.h). Returns 1 if it
+ * is in the batch or the answer is yes; else 0, with *why, a clause, unless NULL. Not while a batch is being
+ * committed. */
+size_t report_queue_take(struct queue *queue, const struct ipc_report *report, uint64_t now_ms,
+                         const char **why);
+
 /* Starts to commit the batch. Until queue_commit_done() is true no message may be accepted and no vacation
  * answer given; results of deliveries and operator actions may come. */
 void queue_commit_start(struct queue *queue, uint64_t now_ms);

@@ -160,6 +160,13 @@ void delivery_result_unanswered(struct queue *queue, struct queue_delivery *deli
 /* Adds a page of members to the batch. */
 void expansion_apply(struct queue *queue, struct queue_delivery *delivery, uint64_t now_ms);
 
+/* ---- report_queue.c ---- */
+
+/* After a recipient was refused for good: if it was to get a report of this server on TLS or DMARC, its
+ * address gets none for a while. */
+void report_queue_bounced(struct queue *queue, const struct queue_delivery *delivery,
+                          const struct mail_event *event, uint64_t now_ms);
+
 /* ---- vacation_queue.c ---- */
 
 /* After delivery to a user with a vacation reply: queues a reply if one is due. */

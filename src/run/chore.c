@@ -31,8 +31,13 @@ static _Noreturn void do_work(const struct chore *chore)
     if (!children_leave(chore->children) || close_range(3, ~0U, 0) != 0 ||
         prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         _exit(CHORE_MINUTES_MAX);
-    uint32_t minutes = chore->service->tend(config);
-    _exit(minutes < CHORE_MINUTES_MAX ? (int)minutes : CHORE_MINUTES_MAX);
+    uint32_t minutes = CHORE_MINUTES_MAX;
+    for (size_t i = 0; chore->services[i] != NULL; i++) {
+        uint32_t next = chore->services[i]->tend == NULL ? CHORE_MINUTES_MAX
+                                                         : chore->services[i]->tend(config);
+        minutes = next < minutes ? next : minutes;
+    }
+    _exit((int)minutes);
 }
 
 static void begin(void *owner)
@@ -76,7 +81,7 @@ bool chore_ended(struct chore *chore, pid_t pid, int status)
 
 void chore_stop(struct chore *chore)
 {
-    if (chore->service == NULL)
+    if (!chore->has_work)
         return;
     timer_cancel(&chore->due);
     limit_passed(chore); /* its files survive a crash */
@@ -108,13 +113,12 @@ bool chore_has_news(struct chore *chore, const struct service *service, size_t p
 void chore_start(struct chore *chore, const struct children *children, service_list *services,
                  const struct folder *data)
 {
-    *chore = (struct chore){.children = children};
+    *chore = (struct chore){.children = children, .services = services};
     for (size_t i = 0; services[i] != NULL; i++) {
         chore_has_news(chore, services[i], i, data);
-        if (services[i]->tend != NULL && chore->service == NULL)
-            chore->service = services[i];
+        chore->has_work = chore->has_work || services[i]->tend != NULL;
     }
-    if (chore->service == NULL)
+    if (!chore->has_work)
         return;
     timer_start(&chore->due, children->loop, begin, chore);
     timer_start(&chore->limit, children->loop, limit_passed, chore);

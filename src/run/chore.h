@@ -27,13 +27,14 @@ struct chore_file {
 
 struct chore {
     const struct children *children;
-    const struct service *service; /* whose work it is; NULL: none has one */
+    const struct service *const *services; /* whose work it is: the rows with `tend` */
+    bool has_work;                         /* one of them has */
     struct timer due, limit;
     pid_t pid;                                      /* 0: not running */
     struct chore_file followed[CHORE_FOLLOWED_MAX]; /* by place in the list of services */
 };
 
-/* Begins with the first row that has work. `data`: the data directory. */
+/* The work of all rows that have some is done in one process, in their order. `data`: the data directory. */
 void chore_start(struct chore *chore, const struct children *children, service_list *services,
                  const struct folder *data);
 /* True if the process was the work. */

@@ -11,7 +11,7 @@
  *                                     list them; closed (0700) until
  *                                     the first pickup process opens
  *                                     it
- *   DATA/relay/      0700  relay      mta-sts
+ *   DATA/relay/      0700  relay      mta-sts, tls-sessions
  *   DATA/accounts/   0700  auth       accounts.db, lock, srs.key
  *   DATA/quotas/     0750  auth       users; readable by local (service.shown_folder)
  *   DATA/keys/       0711  the starting user; tls/ (0700) has the self-signed certificate, DOMAIN/ the

@@ -68,7 +68,7 @@ struct service {
     /* Before the start and each reload, privileged, in a short-lived process (subprocess.h). May be NULL. */
     bool (*prepare)(const struct config *config, struct error *error);
     /* Now and then, privileged, in a short-lived process (chore.h): returns the minutes until the next time,
-     * from 1. One row has it. May be NULL. */
+     * from 1. May be NULL. */
     uint32_t (*tend)(const struct config *config);
     /* A file in the data directory: when it is replaced, a successor takes over (not if overlapping). NULL:
      * none. */

@@ -7,10 +7,8 @@
 #include <sysexits.h>
 
 #include "dial/key_lookup.h"
-#include "io/loop.h"
-#include "run/sandbox.h"
 #include "run/subprocess.h"
-#include "run/users.h"
+#include "service/dns_worker.h"
 
 /* One of the looks that are under way. */
 struct looking {
@@ -24,8 +22,7 @@ struct key_looks {
     const struct config *config;
     struct looked_key *keys;
     size_t count, begun, done;
-    struct loop loop;
-    struct dns *dns;
+    struct dns_worker worker;
     struct timer limit;
     struct looking looking[KEY_LOOKS_AT_ONCE];
 };
@@ -54,14 +51,15 @@ static void begin_next(void *owner)
     struct key_looks *looks = looking->of;
     key_lookup_end(&looking->lookup);
     if (looks->done == looks->count)
-        loop_stop(&looks->loop);
+        loop_stop(&looks->worker.loop);
     if (looks->begun == looks->count)
         return;
     looking->at = looks->begun++;
     const struct looked_key *key = &looks->keys[looking->at];
     const struct key_record record = {bytes_of_text(key->domain), bytes_of_text(key->selector),
                                       key->algorithm, key->public_key};
-    key_lookup_start(&looking->lookup, &looks->loop, looks->dns, &record, NULL, on_looked, looking);
+    key_lookup_start(&looking->lookup, &looks->worker.loop, looks->worker.dns, &record, NULL, on_looked,
+                     looking);
 }
 
 static void limit_passed(void *owner)
@@ -71,45 +69,21 @@ static void limit_passed(void *owner)
 
 static void look_at_all(struct key_looks *looks)
 {
-    timer_start(&looks->limit, &looks->loop, limit_passed, &looks->loop);
+    timer_start(&looks->limit, &looks->worker.loop, limit_passed, &looks->worker.loop);
     timer_set(&looks->limit, KEY_LOOKS_MS);
     for (size_t i = 0; i < KEY_LOOKS_AT_ONCE; i++) {
         struct looking *looking = &looks->looking[i];
         looking->of = looks;
-        timer_start(&looking->next, &looks->loop, begin_next, looking);
+        timer_start(&looking->next, &looks->worker.loop, begin_next, looking);
         timer_set(&looking->next, 0);
     }
-    loop_run(&looks->loop);
-}
-
-static struct dns *open_dns(const struct config *config, struct error *error)
-{
-    const char **servers = config->resolver.servers;
-    size_t count = config->resolver.server_count;
-    if (config->resolver.dnssec == DNSSEC_OFF)
-        return dns_open(servers, count, error);
-    return dns_open_validating(servers, count, config->resolver.trust_anchor,
-                               config->resolver.dnssec == DNSSEC_REQUIRED, error);
-}
-
-/* The process asks DNS as relay does, as its user. */
-static bool give_up_privileges(const struct config *config, struct error *error)
-{
-    static struct sandbox_paths paths = {.call_family = 0};
-    return sandbox_leave_files(&paths, config->data_dir, error) &&
-           users_become(users_of(PROCESS_RELAY, config->user), error) &&
-           sandbox_apply("keys", SANDBOX_CALLS_OUT | SANDBOX_HAS_THREADS | SANDBOX_MAKES_PAIRS, &paths,
-                         error);
+    loop_run(&looks->worker.loop);
 }
 
 static bool work(void *owner, struct buffer *out, struct error *error)
 {
     struct key_looks *looks = owner;
-    looks->dns = open_dns(looks->config, error);
-    if (looks->dns == NULL || !give_up_privileges(looks->config, error) || !loop_start(&looks->loop, error))
-        return false;
-    dns_be_patient(looks->dns);
-    if (!dns_start(looks->dns, &looks->loop, error))
+    if (!dns_worker_start(&looks->worker, looks->config, "keys", error))
         return false;
     look_at_all(looks);
     for (size_t i = 0; i < looks->count; i++) {

@@ -29,7 +29,7 @@ static struct store_message full_message(struct ground *ground, size_t content_l
                                                .long_lines = true,
                                                .recipients = recipients,
                                                .recipient_count = 2},
-                                  .origin = {.kind = ORIGIN_VACATION, /* the last of them */
+                                  .origin = {.kind = ORIGIN_DMARC_REPORT, /* the last of them */
                                              .account = BYTES("ada@example.org"),
                                              .client_address = BYTES("2001:db8::1"),
                                              .client_helo = BYTES("laptop"),
@@ -62,7 +62,7 @@ static void a_message_is_read_back_octet_for_octet(void **state)
     assert_same(got.origin.client_helo, put.origin.client_helo);
     assert_same(got.origin.protocol, put.origin.protocol);
     assert_same(got.origin.tls, put.origin.tls);
-    assert_true(got.origin.port == 587 && got.origin.kind == ORIGIN_VACATION);
+    assert_true(got.origin.port == 587 && got.origin.kind == ORIGIN_DMARC_REPORT);
 }
 
 static void recipients_are_read_back_whole(void **state)

@@ -3,6 +3,7 @@
 configuration. Two hosts in network namespaces, with a peer for each problem. Mail that must not be sent
 without TLS waits, and its state says why."""
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mailboat import Mailboat, make_certificate, make_certificates
+from mailboat import PROGRAM, Mailboat, make_certificate, make_certificates, until
 from networks import SERVER, networks
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
@@ -58,6 +59,16 @@ PLAIN = {
     "unpublished": ("stripped", None),
     "needs-tls": ("good", None),
 }
+# Domain -> where it wants reports on TLS.
+REPORTED = {
+    "enforce": "bob@example.org,https://reports.plain.test/",
+    "expired": "bob@example.org",
+    "unlisted": "bob@example.org",
+    "testing": "bob@example.org",
+    "untrusted": "bob@example.org",
+    "stripped": "tls@stripped.plain.test",
+    "garbage": "https://reports.plain.test/",
+}
 
 
 def digests(certificates):
@@ -86,6 +97,8 @@ def zones(found):
         plain += f"{name} IN MX 10 mx-{name}\nmx-{name} IN A {PEERS[peer][0]}\n"
         if policy or name == "moved":
             plain += f'_mta-sts.{name} IN TXT "v=STSv1; id=1{name.replace("-", "")};"\nmta-sts.{name} IN A {SERVER}\n'
+    for name, address in REPORTED.items():
+        plain += f'_smtp._tls.{name} IN TXT "v=TLSRPTv1; rua=mailto:{address}"\n'
     plain += "_25._tcp.mx-needs-tls IN TLSA 3 1 1 " + "ab" * 32 + "\n"  # without DNSSEC: has no effect
     return signed, plain
 
@@ -171,10 +184,10 @@ def relay(net, tmp_path, certificates):
     """Starts a Mailboat on the client that relays to the server's peers."""
     running = []
 
-    def start(tls="", dnssec="", anchor=True, port=NSD_PORT):
+    def start(tls="", dnssec="", anchor=True, port=NSD_PORT, extra=""):
         resolver = f"resolver: {{servers: ['{SERVER}:{port}']{dnssec}" + (f", trust_anchor: {net.anchor}" if anchor else "") + "}\n"
         server = Mailboat(tmp_path / "server", certificates, wrapper=["ip", "netns", "exec", net.client],
-                          relay=f"relay: {{ca_file: {certificates}/ca.pem{tls}}}\n", extra=resolver)
+                          relay=f"relay: {{ca_file: {certificates}/ca.pem{tls}}}\n", extra=resolver + extra)
         running.append(server)
         return server.start()
 
@@ -367,3 +380,75 @@ def test_sessions_are_resumed(relay, net):
     line = server.wait_log("delivered", "to=eve@ta.signed.test")[0]
     assert " resumed" in line and "certificate=valid" in line, line
     assert " resumed " in taken(net, "good")[before]
+
+
+# ---- reports on TLS ----
+
+def send_reports(net, server, counted):
+    """Hands, in the network of the server, the reports of all days that have sessions to the queue (the test may run at midnight)."""
+    days = {int(line.split()[2]) for line in counted.read_text().splitlines()}
+    sent = []
+    for day in sorted(days):
+        date = time.strftime("%Y-%m-%d", time.gmtime(day * 86400))
+        sent += json.loads(net.run(PROGRAM, "reports", "send", "--day", date, "--json", "--config", server.config, check=True).stdout)
+    return sent
+
+
+def read_reports(server, files):
+    """Returns {domain: {(policy, result): sessions}}; the successes have the result None."""
+    found = {}
+    for report in json.loads(server.cli("reports", "read", *map(str, files), "--json").stdout):
+        for policy in report["policies"]:
+            rows = found.setdefault(policy["domain"], {})
+            for result, sessions in [(None, policy["successes"])] + [(d["type"], d["sessions"]) for d in policy["details"]]:
+                rows[policy["type"], result] = rows.get((policy["type"], result), 0) + sessions
+    return {domain: {kind: count for kind, count in rows.items() if count} for domain, rows in found.items()}
+
+
+def test_reports_on_tls(relay, net):
+    """What relay saw survives a restart, and goes once to the domains that ask for it."""
+    reports = {"extra": "trust: {mode: off, reports: {send: [tls]}}\n"}
+    server = relay(**reports)
+    server.add_user("bob@example.org", "secret")
+    delivered(server, net, "enforce.plain.test", "good", "sts")
+    waits(server, net, "expired.plain.test", "expired", "sts", "expired")
+    waits(server, net, "unlisted.plain.test", "good", "sts", "the policy does not list the host")
+    waits(server, net, "stripped.plain.test", "stripped", "sts", "STARTTLS")
+    waits(server, net, "wrong.signed.test", "good", "dane", "matches none of its TLSA records")
+    delivered(server, net, "testing.plain.test", "stripped", "sts-testing", how="clear")
+    delivered(server, net, "garbage.plain.test", "stripped", "may", how="clear")
+    delivered(server, net, "untrusted.plain.test", "stripped", "may", how="clear")
+    server.stop()
+    server = relay(**reports)
+    send(server, "eve@enforce.plain.test")
+    server.wait_log("delivered", "to=eve@enforce.plain.test")
+    server.stop()  # writes what is new
+    server = relay(**reports)
+    counted = server.data / "relay" / "tls-sessions"
+    assert counted.stat().st_mode & 0o777 == 0o600 and " wrong.signed.test " in counted.read_text()
+    before = len(taken(net, "stripped"))
+    sent = send_reports(net, server, counted)
+    assert {report["domain"] for report in sent if report["queued"]} == {f"{name}.plain.test" for name in REPORTED if name != "garbage"}, sent
+    # Its own policy does not stop the report that tells of it.
+    server.wait_log("delivered", "to=tls@stripped.plain.test", "tls_policy=may")
+    assert taken(net, "stripped")[before].startswith("clear ")
+    local = [report for report in sent if report["queued"] and report["to"] == "bob@example.org"]
+    until(lambda: len(server.mail("bob@example.org")) >= len(local))
+    files = sorted((server.maildir("bob@example.org") / "new").iterdir())
+    found = read_reports(server, files)
+    assert set(found) == {f"{name}.plain.test" for name, to in REPORTED.items() if to.startswith("bob@")}
+    assert found["enforce.plain.test"] == {("sts", None): 2}
+    assert found["expired.plain.test"] == {("sts", "certificate-expired"): 1}
+    assert found["unlisted.plain.test"] == {("sts", "validation-failure"): 1}
+    assert found["testing.plain.test"] == {("sts", "starttls-not-supported"): 1}
+    assert found["untrusted.plain.test"] == {("no-policy-found", "starttls-not-supported"): 1, ("sts", "sts-policy-fetch-error"): 1}
+    text = files[0].read_text()
+    assert "TLS-Report-Domain: " in text and "Return-Path: <>" in text and "From: <postmaster@" in text
+    again = send_reports(net, server, counted)
+    assert len(again) == len(sent) and not any(report["queued"] for report in again)
+    assert "stripped.plain.test" in str(again) and " stripped.plain.test " in counted.read_text()
+    failed = server.cli("reports", "send", "--day", "2026-02-30", check=False)
+    assert failed.returncode == 64 and "is not a day that has begun" in failed.stderr
+    server.stop()
+    failed = server.cli("reports", "send", check=False)
+    assert failed.returncode == 69 and "no server is running" in failed.stderr

@@ -314,6 +314,38 @@ static void mail_authentication_has_its_defaults(void **state)
     REFUSED(BASE "trust:\n  arc_trusted: [\"*.example.net\"]\n", 3, "*.example.net", "domain");
 }
 
+static void reports_to_others_are_off(void **state)
+{
+    char text[400], from[CONFIG_REPORT_FROM_MAX + 2];
+    assert_true(parse(BASE) && !config_sends_reports(&config, "tls") && config.trust.reports.from == NULL);
+    config_free(&config);
+    assert_true(parse(BASE "trust: {reports: {send: [tls], from: a@Reports.example.org, exclude: "
+                           "[Example.NET]}}\n"));
+    assert_true(config_sends_reports(&config, "tls") && !config_sends_reports(&config, "dmarc"));
+    assert_string_equal(config.trust.reports.from, "a@Reports.example.org");
+    assert_true(config_excludes_reports(&config, BYTES("example.net")) &&
+                !config_excludes_reports(&config, BYTES("a.example.net")));
+    config_free(&config);
+    REFUSED(BASE "trust:\n  reports: {send: [arf]}\n", 3, "arf", "use [tls]");
+    REFUSED(BASE "trust:\n  reports: {exclude: [\"*.a.test\"]}\n", 3, "*.a.test", "domain");
+    static const char *const wrong[] = {"a",       "@b.test",         "a@b",        "a@b@c.test",
+                                        "a b@c.d", "<a@b.test>",      "a,b@c.test", "a@[192.0.2.1]",
+                                        "a@",      "b\xC3\xBC@c.test"};
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
+        snprintf(text, sizeof text, BASE "trust: {reports: {from: \"%s\"}}\n", wrong[i]);
+        REFUSED(text, 2, wrong[i], "is not an address");
+    }
+    memset(from, 'a', sizeof from);
+    memcpy(from + CONFIG_REPORT_FROM_MAX - 7, "@b.test", 8);
+    snprintf(text, sizeof text, BASE "trust: {reports: {from: %s}}\n", from);
+    assert_true(parse(text));
+    config_free(&config);
+    memset(from, 'a', sizeof from);
+    memcpy(from + CONFIG_REPORT_FROM_MAX - 6, "@b.test", 8);
+    snprintf(text, sizeof text, BASE "trust: {reports: {from: %s}}\n", from);
+    REFUSED(text, 2, "aaa", "is not an address");
+}
+
 static void the_junk_folder_has_a_name_of_its_own(void **state)
 {
     char text[160], name[CONFIG_JUNK_FOLDER_MAX + 2] = "";
@@ -557,6 +589,7 @@ int main(void)
         cmocka_unit_test(limits_hold_at_them_and_one_past),
         cmocka_unit_test(what_contradicts_itself_is_refused),
         cmocka_unit_test(mail_authentication_has_its_defaults),
+        cmocka_unit_test(reports_to_others_are_off),
         cmocka_unit_test(the_junk_folder_has_a_name_of_its_own),
         cmocka_unit_test(forwarders_are_addresses_networks_and_names),
         cmocka_unit_test(broken_yaml_is_told_with_its_line),

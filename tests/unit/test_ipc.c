@@ -62,7 +62,7 @@ static struct ipc_submit submission(size_t recipients, struct recipient *room, s
                      .size = content.length,
                      .recipients = room,
                      .recipient_count = recipients},
-        .origin = {.kind = ORIGIN_VACATION,
+        .origin = {.kind = ORIGIN_DMARC_REPORT,
                    .client_address = BYTES("192.0.2.1"),
                    .port = 587,
                    .protocol = BYTES("ESMTPSA")},
@@ -86,7 +86,7 @@ static void a_submission_arrives_whole(void **state)
     assert_true(bytes_is(heard.submit.envelope.recipients[2].forwarder, "carl@example.org"));
     assert_true(bytes_is(heard.submit.envelope.recipients[1].sent_as, "SRS0=a=b@example.org"));
     assert_int_equal(heard.submit.origin.port, 587);
-    assert_int_equal(heard.submit.origin.kind, ORIGIN_VACATION);
+    assert_int_equal(heard.submit.origin.kind, ORIGIN_DMARC_REPORT);
     assert_true(bytes_is(heard.submit.prefix, "Received: from there\r\n"));
     assert_true(bytes_is(heard.submit.content, "Subject: hi\r\n\r\nhi\r\n"));
     assert_int_equal(heard.submit.trust.disposition, DISPOSITION_JUNK);

@@ -35,6 +35,11 @@ static void print_origin(const struct origin *o)
         fputs("a delivery report of this server", stdout);
         return;
     }
+    if (o->kind == ORIGIN_TLS_REPORT || o->kind == ORIGIN_DMARC_REPORT) {
+        printf("a report of this server to another domain, on %s",
+               o->kind == ORIGIN_TLS_REPORT ? "TLS" : "DMARC");
+        return;
+    }
     if (o->port != 0)
         printf("on port %u ", (unsigned)o->port);
     if (o->kind == ORIGIN_LOCAL || o->kind == ORIGIN_VACATION) {

@@ -31,6 +31,7 @@ static bool may_sign(const struct config *config, const char *domain)
 static bool was_submitted(const struct origin *origin)
 {
     return origin->kind == ORIGIN_LOCAL || origin->kind == ORIGIN_REPORT || origin->kind == ORIGIN_VACATION ||
+           origin->kind == ORIGIN_TLS_REPORT || origin->kind == ORIGIN_DMARC_REPORT ||
            origin->account.length > 0;
 }
 

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "cli/options.h"
+#include "cli/trust/reports_send.h"
 #include "core/trust/report_mail.h"
 #include "io/report_json.h"
 #include "io/report_xml.h"
@@ -26,6 +27,7 @@ enum {
 
 struct reports_wish {
     bool json;
+    const char *config, *day; /* of `send` */
 };
 
 struct reports_read {
@@ -259,12 +261,19 @@ static int read_all(const struct verb_call *call)
     return exit_code;
 }
 
+static int send_all(const struct verb_call *call)
+{
+    const struct reports_wish *wish = call->wish;
+    return reports_send(&reports_command, wish->config, wish->day, wish->json);
+}
+
 static int run(int argc, char **argv)
 {
-    static const struct command_verb verbs[] = {{"read", "FILE...", "json", read_all}, {.name = NULL}};
+    static const struct command_verb verbs[] = {
+        {"read", "FILE...", "json", read_all}, {"send", "", "json day", send_all}, {.name = NULL}};
     struct reports_wish wish = {0};
-    const char *config = NULL; /* as everywhere; it is not needed */
-    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &config},
+    const struct option_rule rules[] = {{OPTION_TEXT, "config", 'c', &wish.config},
+                                        {OPTION_TEXT, "day", 0, &wish.day},
                                         {OPTION_FLAG, "json", 0, &wish.json},
                                         {OPTION_END, NULL, 0, NULL}};
     return options_run_verb(&reports_command, argc, argv, rules, verbs, &wish);
@@ -274,6 +283,7 @@ const struct command reports_command = {
     .name = "reports",
     .summary = "read what other servers report: who sends as a domain, and TLS failures",
     .help = "usage: mailboat reports read FILE... [--json]\n"
+            "       mailboat reports send [--day DAY] [--json]\n"
             "\n"
             "Reads reports that other servers sent: DMARC aggregate reports (RFC 9990, and the\n"
             "form before it) and TLS reports (RFC 8460). FILE is the whole message, or the\n"
@@ -285,6 +295,12 @@ const struct command reports_command = {
             "and archives inside of archives are refused. One file that cannot be read does not\n"
             "stop the others.\n"
             "\n"
+            "send hands the reports of a day that other domains want to the running server, without\n"
+            "waiting for their time: those that trust.reports.send names. A report that was sent\n"
+            "before is not sent again.\n"
+            "\n"
+            "  -c, --config FILE   configuration; default /etc/mailboat/mailboat.conf\n"
+            "      --day DAY       2026-11-30 (UTC); default: yesterday\n"
             "      --json   print JSON: one object for each report, with all rows\n"
             "\n"
             "exit codes: 0 all were read; 65 one is not a report, damaged or too large; 66 no file\n"

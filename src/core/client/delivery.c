@@ -73,6 +73,7 @@ static void begin(struct delivery *delivery, const struct envelope *envelope)
                                               .enhanced = BYTES("4.4.1"),
                                               .text = BYTES("no server could be reached")};
     delivery->last_host = bytes_none();
+    delivery->refused_count = 0;
 }
 
 void delivery_start(struct delivery *delivery, const struct delivery_options *options,
@@ -150,6 +151,9 @@ static void refuse_host(struct delivery *delivery)
         delivery->last.outcome = OUTCOME_FAILED;
         delivery->last.enhanced = BYTES("5.7.30");
     }
+    if (delivery->refused_count < DELIVERY_REFUSED_MAX)
+        delivery->refused[delivery->refused_count++] = (struct delivery_refused){delivery->host,
+                                                                                 delivery->tls.policy.level};
     delivery->any_unfit = delivery->any_unfit || delivery->tls.policy.final;
     delivery->any_other = delivery->any_other || !delivery->tls.policy.final;
     delivery->stage = DELIVERY_ROUTING;

@@ -19,6 +19,7 @@
 enum delivery_limit {
     DELIVERY_MESSAGES_MAX = 100, /* per connection */
     CONNECT_TIMEOUT_MS = 30 * 1000,
+    DELIVERY_REFUSED_MAX = 16,     /* hosts of a message, ruled out by their TLS policy, that are told */
     HANDSHAKE_AGAIN_MS = 5 * 1000, /* for a host that was silent in its last one, if TLS is required */
 };
 
@@ -123,6 +124,12 @@ struct delivery {
     unsigned tls_tries;        /* with the address */
     struct bytes clear_reason; /* why there is no TLS where it was possible; in tls.arena */
     bool signed_in_refused;    /* authentication failed: no further address is tried */
+    /* hosts that the current message did not contact because of their TLS policy, and where that is from */
+    struct delivery_refused {
+        struct bytes host; /* lives as long as the route */
+        enum tls_level level;
+    } refused[DELIVERY_REFUSED_MAX];
+    size_t refused_count;
     bool any_unfit, any_other; /* hosts failed because of REQUIRETLS; for another reason */
 };
 

@@ -148,7 +148,8 @@ static const struct event_kind_facts kinds[] = {
 struct mail_event mail_event_of_message(enum event_kind kind, uint64_t id, const struct envelope *envelope,
                                         const struct origin *origin)
 {
-    bool report = origin->kind == ORIGIN_REPORT || origin->kind == ORIGIN_VACATION;
+    bool report = origin->kind == ORIGIN_REPORT || origin->kind == ORIGIN_VACATION ||
+                  origin->kind == ORIGIN_TLS_REPORT || origin->kind == ORIGIN_DMARC_REPORT;
     assert(kind == EVENT_RECEIVED || kind == EVENT_NOT_STORED);
     return (struct mail_event){.kind = kind,
                                .message = id,

@@ -36,6 +36,33 @@ void date_add_day(struct buffer *out, uint64_t epoch_ms)
     buffer_add_format(out, "%u %s %u", day_of_month, months[month - 1], (unsigned)year);
 }
 
+void date_add_iso_day(struct buffer *out, uint64_t epoch_ms)
+{
+    uint64_t year;
+    unsigned month, day_of_month;
+    civil_date(epoch_ms / 1000 / DAY_S, &year, &month, &day_of_month);
+    buffer_add_format(out, "%04u-%02u-%02u", (unsigned)year, month, day_of_month);
+}
+
+bool date_read_iso_day(struct bytes text, uint32_t *day)
+{
+    enum { FIRST_YEAR = 1970, LAST_YEAR = 2199 };
+    uint64_t year, month, day_of_month, found_year;
+    unsigned found_month, found_day;
+    if (text.length != 10 || text.at[4] != '-' || text.at[7] != '-' ||
+        !bytes_to_u64(bytes_first(text, 4), LAST_YEAR, &year) || year < FIRST_YEAR ||
+        !bytes_to_u64(bytes_of(text.at + 5, 2), 12, &month) || month == 0 ||
+        !bytes_to_u64(bytes_from(text, 8), 31, &day_of_month) || day_of_month == 0)
+        return false;
+    uint64_t of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day_of_month - 1;
+    uint64_t from_march = month > 2 ? year : year - 1;
+    uint64_t found = 365 * from_march + from_march / 4 - from_march / 100 + from_march / 400 + of_year -
+                     719468;
+    civil_date(found, &found_year, &found_month, &found_day);
+    *day = (uint32_t)found;
+    return found_year == year && found_month == month && found_day == day_of_month;
+}
+
 void date_add(struct buffer *out, uint64_t epoch_ms)
 {
     static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};

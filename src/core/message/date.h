@@ -11,5 +11,9 @@ void date_add(struct buffer *out, uint64_t epoch_ms);
 void date_add_month(struct buffer *out, uint64_t epoch_ms);
 /* "23 Nov 2026" */
 void date_add_day(struct buffer *out, uint64_t epoch_ms);
+/* "2026-11-23" (RFC 3339 full-date) */
+void date_add_iso_day(struct buffer *out, uint64_t epoch_ms);
+/* Reads the same: *day is in days since the epoch. False for what is not a day from 1970 to 2199. */
+bool date_read_iso_day(struct bytes text, uint32_t *day);
 
 #endif

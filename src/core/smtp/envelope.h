@@ -73,11 +73,13 @@ struct envelope {
 
 /* How a message arrived. These numbers are stored on disk. */
 enum origin_kind {
-    ORIGIN_UNKNOWN = 0,  /* stored by an earlier version */
-    ORIGIN_NETWORK = 1,  /* a client at one of the ports */
-    ORIGIN_LOCAL = 2,    /* a local program, by the socket or the drop directory */
-    ORIGIN_REPORT = 3,   /* a delivery report of this server */
-    ORIGIN_VACATION = 4, /* a vacation reply of this server */
+    ORIGIN_UNKNOWN = 0,      /* stored by an earlier version */
+    ORIGIN_NETWORK = 1,      /* a client at one of the ports */
+    ORIGIN_LOCAL = 2,        /* a local program, by the socket or the drop directory */
+    ORIGIN_REPORT = 3,       /* a delivery report of this server */
+    ORIGIN_VACATION = 4,     /* a vacation reply of this server */
+    ORIGIN_TLS_REPORT = 5,   /* a report of this server to another domain, on its TLS */
+    ORIGIN_DMARC_REPORT = 6, /* the same, on mail that claims to be from it */
     ORIGIN_KINDS
 };
 

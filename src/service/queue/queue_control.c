@@ -2,6 +2,7 @@
 /* queue_control: requests of subcommands to the running queue. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,8 +25,18 @@ bool queue_control_open(struct queue_control *control, const char *folder, struc
     return control->listener >= 0;
 }
 
+static void drop_report(struct queue_control_client *client)
+{
+    if (client->waiting == NULL)
+        return;
+    arena_clear(&client->waiting->arena);
+    free(client->waiting);
+    client->waiting = NULL;
+}
+
 static void hang_up(struct queue_control_client *client)
 {
+    drop_report(client);
     watch_stop(&client->watch);
     channel_close(&client->channel);
     client->connected = false;
@@ -37,6 +48,8 @@ static void answer(struct queue_control_client *client, bool ok, uint64_t count,
     struct ipc_control_answer said = {
         .request = client->request, .ok = ok, .count = count, .text = bytes_of_text(text)};
     client->asked = client->done = client->all = false;
+    client->why = NULL;
+    drop_report(client);
     if (!channel_send(&client->channel, IPC_CONTROL_ANSWER, &said, -1))
         hang_up(client);
     else
@@ -91,6 +104,22 @@ static void choose(struct queue_control_client *client, const struct ipc_choose 
     timer_set(client->control->wake, 0);
 }
 
+/* No message may be added while a batch is being committed: it waits for the turn's end. */
+static void take_report(struct queue_control_client *client, const struct ipc_report *asked)
+{
+    struct waiting_report *waiting = memory_new(sizeof *waiting);
+    waiting->report = *asked;
+    waiting->report.domain = arena_copy(&waiting->arena, asked->domain);
+    waiting->report.address = arena_copy(&waiting->arena, asked->address);
+    waiting->report.content = arena_copy(&waiting->arena, asked->content);
+    client->waiting = waiting;
+    client->request = asked->request;
+    client->asked = true;
+    client->done = client->all = client->next_batch = false;
+    client->count = 0;
+    timer_set(client->control->wake, 0);
+}
+
 static void send_status(struct queue_control_client *client, const struct ipc_status *asked)
 {
     struct ipc_status_answer said = {.request = asked->request};
@@ -109,6 +138,8 @@ static void hear(struct queue_control_client *client, enum ipc_kind kind, const 
         ask(client, &message->control);
     else if (kind == IPC_CHOOSE)
         choose(client, &message->choose);
+    else if (kind == IPC_REPORT)
+        take_report(client, &message->report);
     else
         send_status(client, &message->status);
 }
@@ -206,7 +237,7 @@ void queue_control_committed(struct queue_control *control, enum store_verdict v
                    : verdict == STORE_UNREACHABLE ? "the store cannot be reached; try again later"
                                                   : "the queue cannot be written; see the log");
         else if (client->done)
-            answer(client, true, client->count, "");
+            answer(client, true, client->count, client->why != NULL ? client->why : "");
     }
 }
 
@@ -215,7 +246,14 @@ bool queue_control_walk(struct queue_control *control, uint64_t now_ms)
     bool more = false;
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct queue_control_client *client = &control->clients[i];
-        if (!client->connected || !client->asked || !client->all || client->done)
+        if (!client->connected || !client->asked || client->done)
+            continue;
+        if (client->waiting != NULL) {
+            client->count = report_queue_take(control->queue, &client->waiting->report, now_ms, &client->why);
+            client->done = more = true;
+            continue;
+        }
+        if (!client->all)
             continue;
         client->count += queue_control_some(control->queue, client->verb, &client->after, now_ms);
         client->done = client->after == 0;

@@ -291,7 +291,8 @@ static void turn(struct queue_process *p)
     bool more = false;
     for (int transport = 0; transport < SCHEDULE_TRANSPORTS && !p->draining; transport++)
         more = start_some(p, (enum schedule_transport)transport, now_ms) || more;
-    set_wake(p, more || queue_control_walk(&p->control, now_ms) || queue_has_kept_results(&p->queue) ||
+    more = queue_control_walk(&p->control, now_ms) || more;
+    set_wake(p, more || queue_has_kept_results(&p->queue) ||
                     (verdict == STORE_DONE && store_is_changed(p->store)));
     leave_if_done(p);
 }

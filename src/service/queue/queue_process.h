@@ -14,6 +14,12 @@
 
 enum { CONTROL_CLIENTS_MAX = 16 };
 
+/* A report that waits until a batch may be changed; it owns its texts. */
+struct waiting_report {
+    struct arena arena;
+    struct ipc_report report;
+};
+
 /* A connected subcommand. */
 struct queue_control_client {
     struct channel channel;
@@ -26,6 +32,8 @@ struct queue_control_client {
     bool next_batch; /* a commit was in progress when it asked: the next one answers */
     uint64_t request, after, count;
     enum control_verb verb;
+    struct waiting_report *waiting; /* its request is this; NULL: another */
+    const char *why;                /* the answer's text */
 };
 
 struct queue_control {

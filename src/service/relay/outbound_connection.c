@@ -159,6 +159,7 @@ static void on_tls(void *owner)
     struct outbound_connection *connection = owner;
     outbound_check(connection);
     connection->peer.tls = conn_tls_result(&connection->peer.conn);
+    tls_counts_secured(connection);
     connection->stage = OUTBOUND_TALKING;
     if (connection->peer.tls_first)
         delivery_connected(&connection->delivery);
@@ -377,6 +378,7 @@ static void sign_message(struct outbound_connection *connection, struct content_
                                              .file = message->file,
                                              .size = message->envelope.size};
     struct signature_result result;
+    tls_counts_clear(connection);
     connection->signature.owner = connection;
     connection->stage = OUTBOUND_AWAITS_SIGNATURE;
     if (signatures_get(&connection->relay->signatures, &wanted, form, &connection->signature, &result))
@@ -407,6 +409,7 @@ static void on_sts(void *owner, const struct sts_policy *policy)
 static void finish_message(struct outbound_connection *connection, const struct delivery_action *action)
 {
     const struct delivery_result *first = &action->results[0];
+    tls_counts_refused(connection);
     if (relay_route_has_other(connection) ||
         smarthost_has_failed(connection, action->results, action->result_count)) {
         hang_up(connection);
@@ -456,6 +459,7 @@ static void act(struct outbound_connection *connection, const struct delivery_ac
             conn_write(&connection->peer.conn, BYTES("QUIT\r\n"));
             conn_flush(&connection->peer.conn);
         }
+        tls_counts_closing(connection);
         hang_up(connection);
         break;
     case DELIVERY_NOTHING: break;
@@ -500,7 +504,7 @@ static void rest(struct outbound_connection *connection)
         connection->stage = OUTBOUND_IDLE;
         relay_add_idle(connection->relay, connection);
         timer_set(&connection->idle_timer, OUTBOUND_IDLE_MS);
-        if (connection->relay->draining)
+        if (connection->relay->draining || connection->message.any_tls)
             outbound_quit(connection);
     }
 }

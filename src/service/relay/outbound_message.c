@@ -50,6 +50,7 @@ void outbound_message_take(struct outbound_message *message, struct channel *fro
                                          .id = deliver->id,
                                          .from = from,
                                          .author = (enum message_author)deliver->author,
+                                         .any_tls = deliver->any_tls != 0,
                                          .file = content,
                                          .began_ms = clock_now_ms()};
     message->envelope = copy_envelope(&message->arena, &deliver->envelope);

@@ -8,10 +8,12 @@
 
 #include "config/secret_file.h"
 #include "core/port/port_order.h"
+#include "core/trust/report_message.h"
 #include "io/clock.h"
 #include "io/https.h"
 #include "io/log.h"
 #include "io/random.h"
+#include "service/report_sending.h"
 #include "service/services.h"
 
 static struct relay here; /* one per process */
@@ -76,6 +78,8 @@ struct delivery_options relay_options(const struct outbound_connection *connecti
         options.port = config->relay.port;
         options.tls = CLIENT_TLS_OPPORTUNISTIC;
         options.wish = config_tls_wish(config, destination);
+        if (connection->message.any_tls && options.wish == WISH_AUTO) /* RFC 8460 5.3.1 */
+            options.wish = WISH_MAY;
     }
     return options;
 }
@@ -309,6 +313,12 @@ static bool relay_open(struct child *child, struct error *error)
 static bool relay_open_own(struct child *child, struct error *error)
 {
     struct relay *relay = child->service_data;
+    struct error fault = {0};
+    bool reports = config_sends_reports(child->config, report_kind_name(REPORT_KIND_TLS));
+    if (!tls_counts_open(&relay->tls_counts, reports, &relay->folder, &fault)) {
+        log_event(LOG_EVENT_ERROR, "tls_counts_write_failed", LOG_TEXT("error", fault.text));
+        relay->tls_counts.counts_sessions = false;
+    }
     return sts_policies_open(&relay->policies, &relay->folder, error);
 }
 
@@ -319,6 +329,7 @@ static bool relay_start(struct child *child, struct error *error)
     timer_start(&relay->clock_look, child->loop, look_again, relay);
     signatures_start(&relay->signatures, child, random_u64(), outbound_signed);
     relay_route_start(relay);
+    tls_counts_start(&relay->tls_counts, child->loop);
     return dns_start(relay->dns, child->loop, error) &&
            sts_policies_start(&relay->policies, child->loop, relay->dns, buffer_bytes(&relay->authorities),
                               error);
@@ -374,6 +385,12 @@ static void begin_anew(struct relay *relay)
     relay_drain(relay->child, false);
 }
 
+static void relay_end(struct child *child)
+{
+    struct relay *relay = child->service_data;
+    tls_counts_end(&relay->tls_counts);
+}
+
 static void relay_supervisor(struct child *child, enum ipc_kind kind, const union ipc_message *message)
 {
     if (kind == IPC_SECRET_ANSWER)
@@ -396,6 +413,7 @@ const struct service relay_service = {
     .folder = "relay",
     .resolves = true,
     .command = relay_command,
+    .tend = report_sending_chore,
     .open = relay_open,
     .open_own = relay_open_own,
     .start = relay_start,
@@ -403,5 +421,6 @@ const struct service relay_service = {
     .on_peer = relay_peer,
     .on_peer_lost = relay_peer_lost,
     .on_drain = relay_drain,
+    .on_end = relay_end,
     .on_supervisor = relay_supervisor,
 };

@@ -7,8 +7,9 @@
  * not configured, while connections wait for it. sts_policies.c caches the MTA-STS policies of other
  * domains, fetch.c downloads them; port_self_check.c tests this server's own ports, own_addresses.c lists
  * the addresses of this machine; signatures.c has the messages signed, of which signature_digest.c hashes
- * the contents; relay_cause.c says why a server was not reached; smarthost_secret.c has the
- * supervisor run the command that prints the smarthost's password or token.
+ * the contents; tls_counts.c counts sessions for reports on TLS; relay_cause.c says why a server was not
+ * reached; smarthost_secret.c has the supervisor run the command that prints the smarthost's password or
+ * token.
  */
 #ifndef MAILBOAT_SERVICE_RELAY_RELAY_H
 #define MAILBOAT_SERVICE_RELAY_RELAY_H
@@ -24,6 +25,7 @@
 #include "run/child.h"
 #include "service/relay/signatures.h"
 #include "service/relay/sts_policies.h"
+#include "service/relay/tls_counts.h"
 
 enum relay_limit {
     OUTBOUND_PACE_OCTETS = 64 * 1024, /* of content that the peer must accept per timeout */
@@ -65,6 +67,7 @@ struct relay {
     struct tls_context tls;
     struct dns *dns;
     struct sts_policies policies;            /* MTA-STS */
+    struct tls_counts tls_counts;            /* sessions, for reports on TLS */
     struct signatures signatures;            /* DKIM */
     struct tls_fallback fallback;            /* hosts that were silent during TLS */
     struct buffer authorities;               /* PEM: CA certificates for fetching MTA-STS policies */
@@ -125,6 +128,7 @@ struct outbound_message {
     struct arena arena;
     struct envelope envelope;
     enum message_author author;
+    bool any_tls;         /* as in struct ipc_deliver */
     struct bytes front;   /* header fields to prepend */
     struct bytes content; /* inline */
     int file;             /* or in this file */
@@ -142,6 +146,7 @@ struct outbound_peer {
     struct conn_peer asked;          /* TLS requirements for it */
     char name[DOMAIN_MAX + 1];       /* host name for the certificate check */
     bool tls_first;                  /* implicit TLS */
+    bool counted;                    /* the connection, by tls_counts.c */
     struct tls_result tls;           /* zeroes before the handshake */
     /* of the last attempt, for relay_cause.c: */
     struct route_address tried;

@@ -52,13 +52,15 @@ void relay_cause_begin(struct outbound_connection *connection, const struct rout
 {
     connection->peer.tried = *address;
     connection->peer.reach = REACH_UNKNOWN;
-    connection->peer.tls_failed = false;
+    connection->peer.tls_failed = connection->peer.counted = false;
 }
 
 void relay_cause_lost(struct outbound_connection *connection, bool in_tls)
 {
     struct outbound_peer *peer = &connection->peer;
     peer->tls_failed = in_tls;
+    if (in_tls)
+        tls_counts_failed(connection);
     if (in_tls && peer->conn.loop != NULL)
         conn_evidence_take(&peer->conn, peer->name, &peer->evidence);
 }

@@ -21,6 +21,7 @@ static const char file_name[] = "mta-sts", fresh_name[] = "mta-sts.new";
 struct policy_kept {
     struct buffer line;
     uint64_t checked_ms, failed_ms; /* by the wall clock; 0: never */
+    enum sts_policies_fault fault;  /* of the last failure */
 };
 
 /* A lookup for a domain, and the questions waiting for it. */
@@ -243,9 +244,11 @@ static void answer_with_kept(struct inquiry *inquiry)
     answer(inquiry, alive ? &kept.policy : NULL);
 }
 
-static void fail(struct inquiry *inquiry, const char *why)
+static void fail(struct inquiry *inquiry, enum sts_policies_fault fault, const char *why)
 {
-    entry_of(inquiry->policies, bytes_of_text(inquiry->domain))->failed_ms = clock_epoch_ms();
+    struct policy_kept *entry = entry_of(inquiry->policies, bytes_of_text(inquiry->domain));
+    entry->failed_ms = clock_epoch_ms();
+    entry->fault = fault;
     log_event(LOG_EVENT_WARN, "sts_fetch_failed", LOG_TEXT("domain", inquiry->domain),
               LOG_TEXT("reason", why));
     answer_with_kept(inquiry);
@@ -279,9 +282,9 @@ static void on_file(void *owner, const struct fetch *fetch)
     struct inquiry *inquiry = owner;
     struct sts_policy policy;
     if (!fetch->fine) {
-        fail(inquiry, fetch->error.text);
+        fail(inquiry, STS_FAULT_FETCH, fetch->error.text);
     } else if (!sts_read_policy(buffer_bytes(&fetch->body), &policy)) {
-        fail(inquiry, "the file is not an MTA-STS policy");
+        fail(inquiry, STS_FAULT_INVALID, "the file is not an MTA-STS policy");
     } else {
         keep(inquiry, &policy);
         answer(inquiry, &policy);
@@ -317,7 +320,7 @@ static void on_address(void *owner, const struct dns_answer *found)
         return;
     }
     if (!inquiry->any_address) {
-        fail(inquiry, "the policy host has no usable address, or its DNS lookup failed");
+        fail(inquiry, STS_FAULT_FETCH, "the policy host has no usable address, or its DNS lookup failed");
         return;
     }
     inquiry->step = INQUIRY_FILE;
@@ -427,6 +430,14 @@ void sts_policies_ask(struct sts_policies *policies, struct sts_policies_questio
     inquiry->questions = question;
     if (fresh)
         ask_next(inquiry, INQUIRY_RECORD);
+}
+
+enum sts_policies_fault sts_policies_fault_of(const struct sts_policies *policies, struct bytes domain)
+{
+    char name[DOMAIN_NAME_MAX + 1];
+    const struct policy_kept *entry = name_of(domain, name) ? map_get(&policies->kept, bytes_of_text(name))
+                                                            : NULL;
+    return failed_recently(entry, clock_epoch_ms()) ? entry->fault : STS_FAULT_NONE;
 }
 
 void sts_policies_cancel(struct sts_policies_question *question)

@@ -37,6 +37,9 @@ struct sts_policies {
     bool file_failed; /* logged once */
 };
 
+/* Why no policy of a domain could be had lately, though DNS announces one. */
+enum sts_policies_fault { STS_FAULT_NONE, STS_FAULT_FETCH, STS_FAULT_INVALID };
+
 struct sts_policies_question {
     /* NULL: no policy; valid during the call */
     void (*on_answer)(void *owner, const struct sts_policy *policy);
@@ -57,6 +60,8 @@ bool sts_policies_start(struct sts_policies *policies, struct loop *loop, struct
 void sts_policies_ask(struct sts_policies *policies, struct sts_policies_question *question,
                       struct bytes domain, void (*on_answer)(void *owner, const struct sts_policy *policy),
                       void *owner);
+/* Returns why a domain's policy could not be had, in the last STS_POLICIES_FAILED_MS. */
+enum sts_policies_fault sts_policies_fault_of(const struct sts_policies *policies, struct bytes domain);
 void sts_policies_cancel(struct sts_policies_question *question);
 
 #endif
