@@ -114,7 +114,8 @@ def serve_zones(net, found):
     subprocess.run(["ldns-signzone", "-n", "signed.test", key], cwd=folder, check=True, capture_output=True)
     text = (folder / "signed.test.signed").read_text()
     # One invalid signature: over the TLSA records of the domain "broken".
-    text = re.sub(r"(_25\._tcp\.mx-broken\.signed\.test\.\s+\d+\s+IN\s+TLSA\s+3 1 1 )\w\w", r"\g<1>00", text)
+    text = re.sub(r"(_25\._tcp\.mx-broken\.signed\.test\.\s+\d+\s+IN\s+TLSA\s+3 1 1 )(\w\w)",
+                  lambda found: found.group(1) + ("ff" if found.group(2) == "00" else "00"), text)
     (folder / "signed.test.signed").write_text(text)
     start_nsd(net, folder, NSD_PORT, ("signed.test", "signed.test.signed"), ("plain.test", "plain.test"))
     # The same names without signatures, as from a resolver that strips DNSSEC.
