@@ -159,28 +159,36 @@ void listener_publish_count(const struct smtpd *smtpd)
     atomic_store_explicit(&smtpd->metrics->accepting[smtpd->child->number], told, memory_order_relaxed);
 }
 
-/* True if another process that accepts has clearly fewer connections. */
-static bool is_ahead(const struct smtpd *smtpd)
+/* Returns the smallest number of connections that a process has which accepts. */
+static size_t least_connections(const struct smtpd *smtpd)
 {
-    size_t own = smtpd->connection_count, least = own;
-    for (size_t i = 0; i < METRICS_SLOTS && own > 0; i++) {
+    size_t least = smtpd->connection_count;
+    for (size_t i = 0; i < METRICS_SLOTS && least > 0; i++) {
         uint32_t told = atomic_load_explicit(&smtpd->metrics->accepting[i], memory_order_relaxed);
         if (told > 0 && told - 1 < least)
             least = told - 1;
     }
-    return own > least + least / 8;
+    return least;
 }
 
 /* All smtpd processes wait at the same sockets, and the kernel wakes whichever comes first: the one that
- * just ran, mostly. The one that is ahead leaves its sockets alone for a moment; who still waits then is
- * accepted, since the other process may be busy. */
+ * just ran, mostly. The one that is clearly ahead leaves its sockets alone for a moment, and accepts the
+ * next client that still waits then. Where the others accept nobody, each wait is twice as long as the last;
+ * after a few it accepts many without one, since they are busy. */
 static bool yields(struct smtpd *smtpd)
 {
-    uint64_t now_ms = clock_now_ms();
-    if (now_ms - smtpd->yielded_ms <= (uint64_t)2 * LISTENER_YIELD_MS || !is_ahead(smtpd))
+    struct listener_turns *turns = &smtpd->turns;
+    if (turns->accepts > 0) {
+        turns->accepts--;
         return false;
-    smtpd->yielded_ms = now_ms;
-    listener_pause_all(smtpd, LISTENER_YIELD_MS);
+    }
+    size_t least = least_connections(smtpd);
+    if (smtpd->connection_count <= least + least / 8)
+        return false;
+    turns->in_vain = least > turns->least ? 0 : (turns->in_vain + 1) % LISTENER_YIELDS_MAX;
+    turns->least = least;
+    turns->accepts = turns->in_vain + 1 == LISTENER_YIELDS_MAX ? LISTENER_ACCEPTS_BUSY : 1;
+    listener_pause_all(smtpd, (uint64_t)LISTENER_YIELD_MS << turns->in_vain);
     return true;
 }
 

@@ -32,8 +32,11 @@
 
 enum {
     ACCEPTS_A_TURN_MAX = 8, /* per listener: leaves clients for the other smtpd processes */
-    /* so long a process with more connections than another leaves new clients to that one */
+    /* So long a process with more connections than another leaves new clients to that one, and doubles it so
+     * many times if that one accepts nobody; then it accepts so many without waiting. */
     LISTENER_YIELD_MS = 2,
+    LISTENER_YIELDS_MAX = 5,
+    LISTENER_ACCEPTS_BUSY = 64,
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
     CLOSE_TIMEOUT_MS = 10 * 1000,   /* for the client to read the last reply */
     REPLIES_UNSENT_MAX = 16 * 1024, /* octets; beyond them commands wait until the client reads replies */
@@ -181,8 +184,12 @@ struct smtpd {
     size_t proxy_intake_count;
     struct log_throttle accepting, handshaking, proxying;
     struct handshakes handshakes;
-    struct timer reopen;  /* listeners that were closed temporarily */
-    uint64_t yielded_ms;  /* it last left new clients to another process */
+    struct timer reopen; /* listeners that were closed temporarily */
+    struct listener_turns {
+        uint32_t accepts; /* clients that are accepted without looking at the other processes */
+        uint32_t in_vain; /* waits after which the others had accepted nobody */
+        size_t least;     /* connections of the one that had fewest, at the last wait */
+    } turns;
     struct timer drained; /* end of draining */
     bool draining;
     uint64_t seed;
