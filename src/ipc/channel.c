@@ -13,7 +13,8 @@
 
 #include "ipc/attached.h"
 
-enum { MORE_FOLLOWS = 1, LAST_FRAGMENT = 0 }; /* first octet of a packet */
+/* set of these: first octet of a packet; 0: a whole message */
+enum { MORE_FOLLOWS = 1, CONTINUES = 2, PACKET_FLAGS = MORE_FOLLOWS | CONTINUES };
 /* octets reserved before a secret is encoded: reallocation would leave a copy */
 enum { SECRET_SIZE = 32 * 1024 };
 
@@ -62,6 +63,7 @@ void channel_close(struct channel *channel)
     }
     channel->waiting_last = NULL;
     channel->waiting_octets = 0;
+    channel->is_partial = false;
     buffer_free(&channel->scratch);
     buffer_free(&channel->partial);
     arena_clear(&channel->arena);
@@ -119,10 +121,10 @@ static bool send_scratch(struct channel *channel, bool is_secret, int attached)
 {
     struct bytes left = buffer_bytes(&channel->scratch);
     assert(left.length <= IPC_MESSAGE_MAX);
-    while (left.length > 0) {
+    for (bool first = true; left.length > 0; first = false) {
         struct bytes fragment = bytes_first(left, CHANNEL_FRAGMENT_MAX - 1);
         left = bytes_from(left, fragment.length);
-        char flag = left.length > 0 ? MORE_FOLLOWS : LAST_FRAGMENT;
+        char flag = (char)((left.length > 0 ? MORE_FOLLOWS : 0) | (first ? 0 : CONTINUES));
         int with = left.length > 0 ? -1 : attached; /* the last fragment carries the descriptor */
         int sent = channel->waiting_first != NULL ? 0
                                                   : packet_send(channel->descriptor, flag, fragment, with);
@@ -166,6 +168,11 @@ bool channel_wants_write(const struct channel *channel)
 bool channel_is_full(const struct channel *channel)
 {
     return channel->waiting_octets >= CHANNEL_WAITING_MAX;
+}
+
+bool channel_is_partial(const struct channel *channel)
+{
+    return channel->is_partial;
 }
 
 bool channel_flush(struct channel *channel)
@@ -227,12 +234,15 @@ static bool next_whole(struct channel *channel, char packet[CHANNEL_FRAGMENT_MAX
         *news = got < 0 && errno == EAGAIN ? CHANNEL_EMPTY : CHANNEL_CLOSED;
         if (got <= 0 || channel->partial.length + (size_t)got > IPC_MESSAGE_MAX)
             return false;
+        bool continues = (packet[0] & CONTINUES) != 0, more = (packet[0] & MORE_FOLLOWS) != 0;
+        if ((packet[0] & ~PACKET_FLAGS) != 0 || continues != channel->is_partial)
+            return false;
         *whole = bytes_of(packet + 1, (size_t)got - 1);
-        bool fragments = packet[0] == MORE_FOLLOWS || channel->partial.length > 0;
-        if (fragments)
+        if (continues || more)
             buffer_add(&channel->partial, *whole);
-        if (packet[0] != MORE_FOLLOWS) {
-            if (fragments) {
+        channel->is_partial = more;
+        if (!more) {
+            if (continues) {
                 *whole = arena_copy(&channel->arena, buffer_bytes(&channel->partial));
                 buffer_free(&channel->partial);
             }

@@ -6,6 +6,12 @@
  * Messages larger than a packet are sent in fragments. Packets that the socket does not accept wait in the
  * channel; channel_is_full() tells the owner to pause (back-pressure) until it has drained. The owner
  * watches `descriptor` for reading, and for writing while channel_wants_write().
+ *
+ * The owner of an end can change: a process that is replaced leaves its end to its successor, which reads and
+ * writes on. That works only between two messages, so the process first finishes those that it has begun to
+ * read or to write (run/child.h). If it could not, the successor gets the rest of a message: fragments are
+ * marked, so the rest is never taken for a message, and the channel counts as closed. The same holds for an
+ * answer that a process left unfinished and its successor follows with another one.
  */
 #ifndef MAILBOAT_IPC_CHANNEL_H
 #define MAILBOAT_IPC_CHANNEL_H
@@ -26,6 +32,7 @@ struct channel {
     uint32_t peer_number;
     struct buffer scratch; /* the message being encoded */
     struct buffer partial; /* fragments of an incomplete message */
+    bool is_partial;       /* the first fragment has been read, and the last has not */
     struct channel_packet *waiting_first, *waiting_last;
     size_t waiting_octets;
     struct arena arena; /* of the last received message */
@@ -45,6 +52,8 @@ void channel_close(struct channel *channel);
 bool channel_send(struct channel *channel, enum ipc_kind kind, const void *message, int attached);
 bool channel_wants_write(const struct channel *channel);
 bool channel_is_full(const struct channel *channel);
+/* True between the first and the last fragment of a message that is being received. */
+bool channel_is_partial(const struct channel *channel);
 /* Sends waiting packets until the socket is full; false if it is broken. */
 bool channel_flush(struct channel *channel);
 
@@ -56,8 +65,9 @@ bool channel_wait_writable(struct channel *channel, int timeout_ms);
 
 enum channel_news { CHANNEL_MESSAGE, CHANNEL_EMPTY, CHANNEL_CLOSED };
 /* Returns the next message. Its texts live until the next call. `attached` gets its descriptor (owned by
- * the caller), or -1. Malformed or forbidden messages count as CHANNEL_CLOSED, and so does a message with
- * a descriptor that it must not carry, or with more than one; these are closed. */
+ * the caller), or -1. Malformed or forbidden messages count as CHANNEL_CLOSED, and so do a message with a
+ * descriptor that it must not carry, or with more than one (these are closed), and a fragment that does not
+ * follow the one before it. */
 enum channel_news channel_receive(struct channel *channel, enum ipc_kind *kind, union ipc_message *message,
                                   int *attached);
 

@@ -24,10 +24,11 @@ static const struct ipc_kind_row {
     bool is_secret;
     bool is_answer; /* never starts an exchange: needs no channel of its own */
 } kinds[IPC_KINDS] = {
-    [IPC_PEER] = {"peer", FROM(SUPERVISOR), ~0u, FIELDS(AT(U32, peer, role), AT(U32, peer, number)),
+    [IPC_PEER] = {"peer", FROM(SUPERVISOR), ~0u,
+                  FIELDS(AT(U32, peer, role), AT(U32, peer, number), AT(U64, peer, link)),
                   .carries = CARRIES_CHANNEL},
     [IPC_PEER_LOST] = {"peer-lost", ~0u, FROM(SUPERVISOR),
-                       FIELDS(AT(U32, peer, role), AT(U32, peer, number))},
+                       FIELDS(AT(U32, peer, role), AT(U32, peer, number), AT(U64, peer, link))},
     [IPC_DRAIN] = {"drain", FROM(SUPERVISOR), ~0u, FIELDS(AT(U8, drain, quick))},
     [IPC_READY] = {"ready", ~0u, FROM(SUPERVISOR), FIELDS(AT(U8, nothing, unused))},
     [IPC_PASSWORD] = {"password", FROM(SMTPD) | FROM(CLI), FROM(AUTH),

@@ -44,10 +44,11 @@ enum {
 
 enum ipc_kind {
     /* supervisor and its children */
-    IPC_PEER,      /* + descriptor: a fresh channel to a process */
-    IPC_PEER_LOST, /* the child had no free descriptor for it: requests another one later */
-    IPC_DRAIN,     /* finish work in progress, then exit 0 */
-    IPC_READY,     /* the child is sandboxed and running */
+    IPC_PEER, /* + descriptor: a fresh channel to a process */
+    /* the child had no free descriptor for it, or cannot use it any more: another one follows later */
+    IPC_PEER_LOST,
+    IPC_DRAIN, /* finish work in progress, then exit 0 */
+    IPC_READY, /* the child is sandboxed and running */
     IPC_SECRET,
     IPC_SECRET_ANSWER, /* relay: output of the smarthost's password or token command */
     /* smtpd to auth; pickup and queue resolve recipients there too */
@@ -116,8 +117,9 @@ enum ipc_kind {
 
 struct ipc_peer {
     uint32_t role;
-    uint32_t number;
-}; /* number distinguishes smtpd processes */
+    uint32_t number; /* distinguishes smtpd processes */
+    uint64_t link;   /* number of the channel, given by the supervisor */
+};
 /* 1: the server stops; 0: a successor follows, sessions may continue */
 struct ipc_drain {
     uint8_t quick;

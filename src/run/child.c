@@ -24,6 +24,7 @@ enum {
 /* A channel and its place in the loop. */
 struct child_peer_channel {
     struct channel channel;
+    uint64_t link; /* its number at the supervisor */
     struct watch watch;
     struct child *child;
     bool lost; /* on_peer_lost was called; freed at the end of the turn */
@@ -35,7 +36,10 @@ struct child_wiring {
     struct child_peer_channel *peers;
     struct timer turn;  /* on_turn, after all channels were read */
     struct timer sweep; /* frees lost channels */
+    struct timer rest;  /* while leaving: no question is partial any more, or CHILD_REST_MS have passed */
     bool deaf;          /* questions are left for the successor */
+    bool leaving;       /* only questions that were read in part are read on */
+    bool quick;         /* of the last IPC_DRAIN */
     int exit_code;
 };
 
@@ -77,9 +81,53 @@ struct channel *child_next_peer(struct child *child, enum process_role role)
     return &found->channel;
 }
 
+/* The supervisor has a copy of the answerer's end, and the asker would wait for answers until it is closed.
+ */
+static void report_lost(const struct child_peer_channel *peer)
+{
+    const struct ipc_peer lost = {
+        .role = peer->channel.peer, .number = peer->channel.peer_number, .link = peer->link};
+    child_send_supervisor(peer->child, IPC_PEER_LOST, &lost);
+}
+
+static bool asks_us(const struct child_peer_channel *peer)
+{
+    return ipc_asks(peer->channel.peer, peer->child->service->role);
+}
+
+static bool is_partial(const struct child_peer_channel *peer)
+{
+    return !peer->lost && asks_us(peer) && channel_is_partial(&peer->channel);
+}
+
+bool child_reads_partial(const struct child *child)
+{
+    const struct child_peer_channel *peer = child->wiring->peers;
+    while (peer != NULL && !is_partial(peer))
+        peer = peer->next;
+    return peer != NULL;
+}
+
+/* A question is whole that was read in part, or its channel is lost. */
+static void partial_is_over(struct child *child)
+{
+    if (child->wiring->leaving && !child_reads_partial(child))
+        timer_soon(&child->wiring->rest);
+}
+
+static void on_rest(void *owner)
+{
+    struct child *child = owner;
+    if (child_reads_partial(child))
+        loop_stop(child->loop);
+    else
+        child->service->on_drain(child, child->wiring->quick);
+}
+
 static void lose(struct child_peer_channel *peer)
 {
     struct child *child = peer->child;
+    bool was_partial = is_partial(peer);
     if (peer->lost)
         return;
     peer->lost = true;
@@ -88,9 +136,12 @@ static void lose(struct child_peer_channel *peer)
         child_exit(child, EX_OSERR);
         return;
     }
+    report_lost(peer);
     if (child->service->on_peer_lost != NULL)
         child->service->on_peer_lost(child, &peer->channel);
     timer_soon(&child->wiring->sweep);
+    if (was_partial)
+        partial_is_over(child);
 }
 
 static struct child_peer_channel *peer_of(struct channel *channel)
@@ -133,18 +184,32 @@ bool child_send_supervisor(struct child *child, enum ipc_kind kind, const void *
     return child_send(child, &child->wiring->control.channel, kind, message, -1);
 }
 
-void child_exit(struct child *child, int code)
+static void begin_leaving(struct child *child)
 {
-    child->wiring->exit_code = code;
-    loop_stop(child->loop);
+    struct child_wiring *wiring = child->wiring;
+    wiring->leaving = true;
+    timer_set(&wiring->rest, CHILD_REST_MS);
+    for (struct child_peer_channel *peer = wiring->peers; peer != NULL; peer = peer->next)
+        if (is_partial(peer))
+            watch_again(peer); /* it may have been deaf */
 }
 
-static void add_peer(struct child *child, enum process_role role, uint32_t number, int descriptor);
+void child_exit(struct child *child, int code)
+{
+    struct child_wiring *wiring = child->wiring;
+    wiring->exit_code = code;
+    if (code != EX_OK || !child_reads_partial(child))
+        loop_stop(child->loop);
+    else if (!wiring->leaving)
+        begin_leaving(child);
+}
+
+static void add_peer(struct child *child, const struct ipc_peer *about, int descriptor);
 
 static void on_control(struct child *child, enum ipc_kind kind, union ipc_message *message, int attached)
 {
     if (kind == IPC_PEER && attached >= 0 && message->peer.role < PROCESS_CLI) {
-        add_peer(child, (enum process_role)message->peer.role, message->peer.number, attached);
+        add_peer(child, &message->peer, attached);
         return;
     }
     if (attached >= 0)
@@ -152,15 +217,11 @@ static void on_control(struct child *child, enum ipc_kind kind, union ipc_messag
     if (kind == IPC_PEER) {
         child_send_supervisor(child, IPC_PEER_LOST, &message->peer);
     } else if (kind == IPC_DRAIN) {
+        child->wiring->quick = message->drain.quick != 0;
         child->service->on_drain(child, message->drain.quick != 0);
     } else if (child->service->on_supervisor != NULL) {
         child->service->on_supervisor(child, kind, message);
     }
-}
-
-static bool asks_us(const struct child_peer_channel *peer)
-{
-    return ipc_asks(peer->channel.peer, peer->child->service->role);
 }
 
 void child_deafen(struct child *child)
@@ -176,6 +237,13 @@ void child_hear(struct child *child)
             watch_change(&peer->watch, true, channel_wants_write(&peer->channel));
 }
 
+/* True if the next message is left for later, or for the successor. */
+static bool leaves_unread(const struct child_peer_channel *peer)
+{
+    const struct child_wiring *wiring = peer->child->wiring;
+    return peer != &wiring->control && asks_us(peer) && (wiring->leaving ? !is_partial(peer) : wiring->deaf);
+}
+
 static void peer_ready(void *owner, bool readable, bool writable)
 {
     struct child_peer_channel *peer = owner;
@@ -188,7 +256,7 @@ static void peer_ready(void *owner, bool readable, bool writable)
     if (writable && !is_control && child->service->on_turn != NULL)
         timer_soon(&child->wiring->turn); /* capacity is available again */
     for (int i = 0; readable && i < MESSAGES_A_TURN_MAX && !peer->lost; i++) {
-        if (child->wiring->deaf && !is_control && asks_us(peer)) {
+        if (leaves_unread(peer)) {
             watch_change(&peer->watch, false, channel_wants_write(&peer->channel));
             return;
         }
@@ -209,6 +277,8 @@ static void peer_ready(void *owner, bool readable, bool writable)
         child->service->on_message(child, &peer->channel, kind, &message, attached);
         if (child->service->on_turn != NULL)
             timer_soon(&child->wiring->turn);
+        if (asks_us(peer))
+            partial_is_over(child);
     }
     watch_again(peer);
 }
@@ -219,10 +289,12 @@ static void watch_peer(struct child *child, struct child_peer_channel *peer)
     watch_start(&peer->watch, child->loop, peer->channel.descriptor, true, false, peer_ready, peer);
 }
 
-static void add_peer(struct child *child, enum process_role role, uint32_t number, int descriptor)
+static void add_peer(struct child *child, const struct ipc_peer *about, int descriptor)
 {
     struct child_peer_channel *peer = memory_new(sizeof *peer);
-    channel_start(&peer->channel, descriptor, child->service->role, role, number);
+    channel_start(&peer->channel, descriptor, child->service->role, (enum process_role)about->role,
+                  about->number);
+    peer->link = about->link;
     peer->next = child->wiring->peers;
     child->wiring->peers = peer;
     watch_peer(child, peer);
@@ -342,6 +414,7 @@ static bool begin(struct child *child, int control, struct error *error)
     watch_peer(child, &wiring->control);
     timer_start(&wiring->turn, child->loop, turn_is_over, child);
     timer_start(&wiring->sweep, child->loop, sweep_lost, child);
+    timer_start(&wiring->rest, child->loop, on_rest, child);
     return child->service->start(child, error);
 }
 
@@ -358,6 +431,25 @@ static int code_or_leaks(int code)
 }
 #endif
 
+static void send_waiting(struct child_peer_channel *peer)
+{
+    while (!peer->lost && channel_wants_write(&peer->channel) &&
+           channel_wait_writable(&peer->channel, LAST_WORDS_MS) && channel_flush(&peer->channel))
+        continue;
+}
+
+/* The last messages must be sent before the process ends. What its successor cannot go on with is given up.
+ */
+static void say_last_words(struct child_wiring *wiring)
+{
+    for (struct child_peer_channel *peer = wiring->peers; peer != NULL; peer = peer->next) {
+        send_waiting(peer);
+        if (is_partial(peer) || (!peer->lost && channel_wants_write(&peer->channel)))
+            report_lost(peer);
+    }
+    send_waiting(&wiring->control);
+}
+
 int child_run(struct child *child, int control)
 {
     struct loop loop = {0};
@@ -371,11 +463,7 @@ int child_run(struct child *child, int control)
     }
     child_send(child, &wiring.control.channel, IPC_READY, &(struct ipc_nothing){0}, -1);
     loop_run(&loop);
-    /* The last messages must be sent before the process ends. */
-    for (struct child_peer_channel *peer = wiring.peers; peer != NULL; peer = peer->next)
-        while (!peer->lost && channel_wants_write(&peer->channel) &&
-               channel_wait_writable(&peer->channel, LAST_WORDS_MS) && channel_flush(&peer->channel))
-            continue;
+    say_last_words(&wiring);
     if (child->service->on_end != NULL && wiring.exit_code == EX_OK)
         child->service->on_end(child);
     return code_or_leaks(wiring.exit_code);

@@ -8,6 +8,13 @@
  * (opens the role's own folders), enters the sandbox (sandbox.h), calls service->start, sends READY and
  * runs the loop. Both open functions list in child->paths the files that must stay accessible. Channels to
  * peers come and go: a restarted peer gets a fresh one.
+ *
+ * A process that is drained leaves the channels on which it answers to its successor, which reads on where it
+ * stopped: never within a message (ipc/channel.h). So child_exit() first waits until the messages that were
+ * read in part are whole; they are handled, then service->on_drain is called again. No other message is begun
+ * meanwhile. A sender that does not send the rest in time, and one that does not read the answers, lose their
+ * channel (IPC_PEER_LOST), as if the process had died: their open questions fail, and they get a fresh
+ * channel. So does a peer that sent something malformed.
  */
 #ifndef MAILBOAT_RUN_CHILD_H
 #define MAILBOAT_RUN_CHILD_H
@@ -16,7 +23,10 @@
 #include "run/service.h"
 #include "run/users.h"
 
-enum { DESCRIPTORS_BESIDE = 512 }; /* reserved per process besides its connections */
+enum {
+    DESCRIPTORS_BESIDE = 512, /* reserved per process besides its connections */
+    CHILD_REST_MS = 5000,     /* an ending process waits so long for the rest of messages */
+};
 
 struct child {
     const struct service *service;
@@ -61,7 +71,10 @@ void child_hear(struct child *child);
 /* During open, for services that later use whole paths only below the data directory: makes it the root
  * directory, with child->config->data_dir empty. Does nothing if the root cannot be changed. */
 bool child_enter_data_dir(struct child *child, struct error *error);
-/* Ends the loop; the process exits with `code`. */
+/* True if a question was read in part. The rest follows, or the peer is lost. */
+bool child_reads_partial(const struct child *child);
+/* Ends the loop; the process exits with `code`. With EX_OK, after a drain, questions that were read in part
+ * come first, and then another call of service->on_drain. */
 void child_exit(struct child *child, int code);
 
 /* Runs the whole lifecycle in a freshly forked process: open, drop, sandbox, start, run. `control` is the

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "io/clock.h"
 #include "io/log.h"
@@ -205,9 +206,24 @@ static void restart_later(struct supervised *child, int status)
     child->stage = CHILD_WAITING;
 }
 
+/* Channels that it could not leave in order to its successor. */
+static void hear_last_words(struct supervised *child)
+{
+    enum ipc_kind kind;
+    union ipc_message message;
+    int attached;
+    while (channel_receive(&child->control, &kind, &message, &attached) == CHANNEL_MESSAGE) {
+        if (attached >= 0)
+            close(attached);
+        if (kind == IPC_PEER_LOST)
+            children_link_lost(child, &message.peer);
+    }
+}
+
 static void ended(struct children *children, struct supervised *child, int status)
 {
     bool drained = child->stage == CHILD_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    hear_last_words(child);
     watch_stop(&child->watch);
     channel_close(&child->control);
     shared_memory_forget(&children->shared, child->service->shares, SERVICE_SHARES_MAX, child->number);

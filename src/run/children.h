@@ -4,7 +4,8 @@
  *
  * A child starts, sends READY, and ends: because it was drained (its successor continues with the same
  * channels, so that no question is lost) or because it died (its peers lose their channels and get fresh
- * ones with the successor).
+ * ones with the successor). A child that cannot go on with a channel reports it (IPC_PEER_LOST), also with
+ * its last words: the channel is then given up, so that its other end closes, and a fresh one is made.
  */
 #ifndef MAILBOAT_RUN_CHILDREN_H
 #define MAILBOAT_RUN_CHILDREN_H
@@ -52,6 +53,7 @@ struct supervised {
  * its successor. */
 struct child_link {
     struct child_link *next;
+    uint64_t number; /* of all links that were ever made */
     struct supervised *asker, *answerer;
     int kept;
 };
@@ -59,6 +61,7 @@ struct child_link {
 struct children {
     struct supervised *first;
     struct child_link *links;
+    uint64_t last_link;
     struct timer rejoin; /* retries channels that could not be made */
     struct loop *loop;
     const struct config *config;
@@ -110,8 +113,8 @@ void children_control_ready(void *owner, bool readable, bool writable);
 void children_join(struct children *children, struct supervised *child);
 /* Retries that for all children. */
 void children_rejoin(void *owner);
-/* Handles an end that the child did not receive: a fresh channel follows, once it may have a free
- * descriptor. */
+/* Handles an end that the child did not receive, or cannot use any more: a fresh channel follows after
+ * REJOIN_MS, when the child may have a free descriptor. Does nothing if the channel is gone already. */
 void children_link_lost(struct supervised *child, const struct ipc_peer *peer);
 /* Closes a dead child's channels; its peers see their ends close. The channels on which it answers are
  * kept for a successor. */

@@ -7,9 +7,9 @@
 #include "io/log.h"
 #include "run/children.h"
 
-static void send_peer(struct supervised *whom, const struct supervised *about, int descriptor)
+static void send_peer(struct supervised *whom, const struct supervised *about, uint64_t link, int descriptor)
 {
-    struct ipc_peer peer = {.role = about->service->role, .number = about->number};
+    struct ipc_peer peer = {.role = about->service->role, .number = about->number, .link = link};
     channel_send(&whom->control, IPC_PEER, &peer, descriptor);
     watch_change(&whom->watch, true, channel_wants_write(&whom->control));
 }
@@ -26,10 +26,10 @@ static void link_new(struct children *children, struct supervised *asker, struct
     }
     log_throttle_recovered(&children->joining, clock_now_ms());
     struct child_link *link = memory_new(sizeof *link);
-    *link = (struct child_link){children->links, asker, answerer, ends[1]};
+    *link = (struct child_link){children->links, ++children->last_link, asker, answerer, ends[1]};
     children->links = link;
-    send_peer(asker, answerer, ends[0]);
-    send_peer(answerer, asker, ends[1]);
+    send_peer(asker, answerer, link->number, ends[0]);
+    send_peer(answerer, asker, link->number, ends[1]);
     close(ends[0]);
 }
 
@@ -62,10 +62,11 @@ static bool linked(const struct children *children, const struct supervised *ask
     return false;
 }
 
-void children_join(struct children *children, struct supervised *child)
+static void join_generation(struct children *children, struct supervised *child, bool current)
 {
     for (struct supervised *other = children->first; other != NULL; other = other->next) {
-        if (!children_is_alive(other) || other == child)
+        if (!children_is_alive(other) || other == child ||
+            (other->generation == children->generation) != current)
             continue;
         /* A draining process gets no channel to new peers. */
         if (other->stage == CHILD_DRAINING && !other->service->asks_to_the_end)
@@ -76,6 +77,13 @@ void children_join(struct children *children, struct supervised *child)
         if (ipc_asks(other->service->role, child->service->role) && !linked(children, other, child))
             link_new(children, other, child);
     }
+}
+
+/* A child asks the peer that it got last: one of the current generation, if there is one. */
+void children_join(struct children *children, struct supervised *child)
+{
+    join_generation(children, child, false);
+    join_generation(children, child, true);
 }
 
 void children_rejoin(void *owner)
@@ -91,18 +99,16 @@ void children_link_lost(struct supervised *child, const struct ipc_peer *peer)
     struct children *children = child->children;
     for (struct child_link *link = children->links, *next; link != NULL; link = next) {
         next = link->next;
-        const struct supervised *other = link->asker == child      ? link->answerer
-                                         : link->answerer == child ? link->asker
-                                                                   : NULL;
-        if (other != NULL && other->service->role == peer->role && other->number == peer->number)
-            link_remove(children, link);
+        if (link->number != peer->link || (link->asker != child && link->answerer != child))
+            continue;
+        link_remove(children, link);
+        timer_set(&children->rejoin, REJOIN_MS);
     }
-    timer_set(&children->rejoin, REJOIN_MS);
 }
 
 void children_inherit_links(struct children *children, struct supervised *child)
 {
     for (struct child_link *link = children->links; link != NULL; link = link->next)
         if (link->answerer == child)
-            send_peer(child, link->asker, link->kept);
+            send_peer(child, link->asker, link->number, link->kept);
 }

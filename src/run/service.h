@@ -90,7 +90,8 @@ struct service {
     void (*on_peer_lost)(struct child *child, struct channel *peer);
     /* Finish, then call child_exit(0). `quick`: the server stops, so idle sessions end now; otherwise a
      * successor follows: sessions of overlapping services may continue, the others call child_deafen()
-     * once they read no more questions: the successor then reads those left in the channels. */
+     * once they read no more questions: the successor then reads those left in the channels. It can be
+     * called again: when the server stops meanwhile, and after the rest of a question has arrived. */
     void (*on_drain)(struct child *child, bool quick);
     /* The process ends in order: closes what it has on disk. May be NULL. */
     void (*on_end)(struct child *child);

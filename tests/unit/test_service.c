@@ -7,25 +7,11 @@
  * smtpd does. They use roles that ask each other in the table of ipc/.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "io/log.h"
 #include "io/watch.h"
 #include "run/child.h"
-#include "run/supervisor.h"
-#include "unit.h"
+#include "toy_ground.h"
 
-enum { PATIENCE_MS = 30 * 1000, SESSIONS = 2 };
+enum { SESSIONS = 2 };
 
 /* ---- what they share ---- */
 
@@ -100,11 +86,9 @@ struct asker {
 static bool asker_open(struct child *child, struct error *error)
 {
     static struct asker asker;
-    char path[256];
     child->service_data = &asker;
-    snprintf(path, sizeof path, "%s/fifo", child->config->data_dir);
-    asker.fifo = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    return asker.fifo >= 0 || error_set_errno(error, 1, "%s", path);
+    asker.fifo = toy_fifo(child->config->data_dir);
+    return asker.fifo >= 0 || error_set_errno(error, 1, "the FIFO");
 }
 
 static void ask(struct child *child)
@@ -190,108 +174,9 @@ static const struct service sessions = {
 
 static service_list toys[] = {&answerer, &asker, &sessions, NULL};
 
-/* ---- the server ---- */
-
-static struct {
-    char folder[64], config[96];
-    pid_t supervisor;
-    int output;
-    struct buffer log;
-} server = {.folder = "/tmp/mailboat-toys-XXXXXX", .output = -1};
-
-static uint16_t free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int made = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool bound = bind(made, (struct sockaddr *)&address, sizeof address) == 0 &&
-                 getsockname(made, (struct sockaddr *)&address, &length) == 0;
-    close(made);
-    return bound ? ntohs(address.sin_port) : 0;
-}
-
 static int set_up(void **state)
 {
-    char path[96];
-    int ends[2];
-    if (mkdtemp(server.folder) == NULL || chmod(server.folder, 0755) != 0 || pipe2(ends, O_CLOEXEC) != 0)
-        return -1;
-    snprintf(path, sizeof path, "%s/fifo", server.folder);
-    snprintf(server.config, sizeof server.config, "%s/toys.conf", server.folder);
-    FILE *config = fopen(server.config, "w");
-    if (config == NULL || mkfifo(path, 0600) != 0)
-        return -1;
-    fprintf(config,
-            "hostname: toys.example\ndata_dir: %s\nlisteners:\n  - {address: 127.0.0.1, port: %u, role: "
-            "submission}\n",
-            server.folder, (unsigned)free_port());
-    fclose(config);
-    server.supervisor = fork();
-    if (server.supervisor == 0) {
-        struct error error = {0};
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        dup2(ends[1], STDERR_FILENO);
-        int code = supervisor_run(toys, server.config, &error);
-        dprintf(STDERR_FILENO, "%s\n", error.text);
-        _exit(code);
-    }
-    close(ends[1]);
-    server.output = ends[0];
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    int above = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (server.supervisor > 0) {
-        kill(server.supervisor, SIGKILL);
-        waitpid(server.supervisor, NULL, 0);
-    }
-    folder_remove(above, strrchr(server.folder, '/') + 1);
-    close(above);
-    close(server.output);
-    buffer_free(&server.log);
-    return 0;
-}
-
-/* Counts log lines of this process (NULL: any) that contain both texts. */
-static unsigned lines(const char *process, const char *event, const char *part)
-{
-    unsigned count = 0;
-    char *log = strdup(buffer_text(&server.log)), *at = log, head[128];
-    snprintf(head, sizeof head, " %s %s", process, event);
-    for (char *line; (line = strsep(&at, "\n")) != NULL;)
-        count += strstr(line, head) != NULL && strstr(line, part) != NULL;
-    free(log);
-    return count;
-}
-
-static bool read_log(void)
-{
-    char octets[4096];
-    struct pollfd waiting = {.fd = server.output, .events = POLLIN};
-    ssize_t got = poll(&waiting, 1, PATIENCE_MS) == 1 ? read(server.output, octets, sizeof octets) : 0;
-    if (got > 0)
-        buffer_add(&server.log, bytes_of(octets, (size_t)got));
-    return got > 0;
-}
-
-static void wait_for(unsigned count, const char *process, const char *event, const char *part)
-{
-    while (lines(process, event, part) < count)
-        if (!read_log())
-            fail_msg("%u of %u lines '%s %s ...%s' in the log:\n%s", lines(process, event, part), count,
-                     process, event, part, buffer_text(&server.log));
-    assert_int_equal(lines(process, event, part), count);
-}
-
-static void make_relay_break_sandbox(void)
-{
-    char path[96];
-    snprintf(path, sizeof path, "%s/fifo", server.folder);
-    int fifo = open(path, O_RDWR | O_CLOEXEC); /* it does not block where nobody reads */
-    assert_int_equal(write(fifo, "?", 1), 1);
-    close(fifo);
+    return toys_start(toys);
 }
 
 /* ---- the tests, one life ---- */
@@ -315,7 +200,7 @@ static void each_row_is_started_as_its_user(void **state)
 
 static void a_process_that_breaks_its_sandbox_ends_and_is_restarted(void **state)
 {
-    make_relay_break_sandbox();
+    tell('?');
     wait_for(1, "supervisor", "process_died", "role=relay");
     wait_for(1, "supervisor", "process_died", "call=socket");
     wait_for(1, "relay", "toy_started", "lives=2"); /* what it kept outlived it */
@@ -333,19 +218,15 @@ static void a_reload_replaces_each(void **state)
     wait_for(1, "smtpd", "toy_started", "number=3"); /* beside the old ones */
     wait_for(1, "smtpd", "toy_drained", "number=0 quick=false");
     wait_for(1, "smtpd", "toy_drained", "number=1 quick=false");
-    make_relay_break_sandbox();
+    tell('?');
     wait_for(2, "web", "toy_answered", "");
     wait_for(1, "web", "toy_answered", "asked=3");
 }
 
 static void a_file_that_changes_replaces_its_follower_alone(void **state)
 {
-    char path[96];
     unsigned others = lines("relay", "toy_started", "");
-    snprintf(path, sizeof path, "%s/version", server.folder);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fclose(file);
+    replace_file("version");
     wait_for(3, "web", "toy_started", "");
     assert_int_equal(lines("relay", "toy_started", ""), others);
 }
@@ -376,5 +257,5 @@ int main(void)
         cmocka_unit_test(a_file_that_changes_replaces_its_follower_alone),
         cmocka_unit_test(askers_end_before_those_who_answer),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, toys_stop);
 }

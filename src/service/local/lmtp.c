@@ -482,12 +482,19 @@ void lmtp_allow(const struct config *config, struct sandbox_paths *paths)
     paths->call_port = config->mailboxes.lmtp_at.port;
 }
 
+static void drain_limit_passed(void *owner)
+{
+    struct lmtp *lmtp = owner;
+    child_exit(lmtp->child, EX_OK); /* deliveries without an answer are tried again */
+}
+
 void lmtp_start(struct lmtp *lmtp, struct child *child, struct over_quota_list *over_quota_list)
 {
     *lmtp = (struct lmtp){
         .child = child, .over_quota_list = over_quota_list, .place = child->config->mailboxes.lmtp};
     lmtp->address_length = lmtp_address(child->config, &lmtp->address);
     lmtp->waiting_end = &lmtp->waiting;
+    timer_start(&lmtp->drained, child->loop, drain_limit_passed, lmtp);
 }
 
 /* Starts or reuses a connection for waiting messages. */
@@ -533,16 +540,9 @@ void lmtp_peer_lost(struct lmtp *lmtp, const struct channel *peer)
             connection->message->from = NULL;
 }
 
-static void drain_limit_passed(void *owner)
-{
-    struct lmtp *lmtp = owner;
-    child_exit(lmtp->child, EX_OK); /* deliveries without an answer are tried again */
-}
-
 void lmtp_drain(struct lmtp *lmtp)
 {
     lmtp->draining = true;
-    timer_start(&lmtp->drained, lmtp->child->loop, drain_limit_passed, lmtp);
     timer_set(&lmtp->drained, LMTP_DRAIN_MS);
     leave_if_done(lmtp);
 }

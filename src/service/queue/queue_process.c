@@ -381,6 +381,14 @@ static bool queue_process_open_own(struct child *child, struct error *error)
     return p->store != NULL && queue_control_open(&p->control, folder, error);
 }
 
+/* Deliveries without a result are tried again by the successor. */
+static void drain_limit_passed(void *owner)
+{
+    struct queue_process *p = owner;
+    turn(p); /* pending answers are sent */
+    child_exit(p->child, EX_OK);
+}
+
 static bool queue_process_start(struct child *child, struct error *error)
 {
     struct queue_process *p = child->service_data;
@@ -390,17 +398,10 @@ static bool queue_process_start(struct child *child, struct error *error)
         return false;
     queue_start(&p->queue, p->store, &options, random_u64(), queue_clock_now_ms(&p->queue_clock));
     timer_start(&p->wake, child->loop, woken, p);
+    timer_start(&p->drain_limit, child->loop, drain_limit_passed, p);
     queue_control_start(&p->control, child->loop, &p->queue, &p->queue_clock, &p->wake);
     set_wake(p, true); /* reads the clock's record */
     return true;
-}
-
-/* Deliveries without a result are tried again by the successor. */
-static void drain_limit_passed(void *owner)
-{
-    struct queue_process *p = owner;
-    turn(p); /* pending answers are sent */
-    child_exit(p->child, EX_OK);
 }
 
 static void queue_process_drain(struct child *child, bool quick)
@@ -408,7 +409,6 @@ static void queue_process_drain(struct child *child, bool quick)
     struct queue_process *p = child->service_data;
     p->draining = true;
     queue_control_close(&p->control);
-    timer_start(&p->drain_limit, child->loop, drain_limit_passed, p);
     timer_set(&p->drain_limit, DRAIN_LIMIT_MS);
     timer_set(&p->wake, 0);
 }

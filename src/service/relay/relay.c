@@ -322,11 +322,19 @@ static bool relay_open_own(struct child *child, struct error *error)
     return sts_policies_open(&relay->policies, &relay->folder, error);
 }
 
+/* The successor of queue or relay retries the deliveries aborted here. */
+static void drain_limit_passed(void *owner)
+{
+    struct relay *relay = owner;
+    child_exit(relay->child, relay->anew ? EX_TEMPFAIL : EX_OK);
+}
+
 static bool relay_start(struct child *child, struct error *error)
 {
     struct relay *relay = child->service_data;
     relay->wall_ahead_ms = (int64_t)clock_epoch_ms() - (int64_t)clock_boot_ms();
     timer_start(&relay->clock_look, child->loop, look_again, relay);
+    timer_start(&relay->drained, child->loop, drain_limit_passed, relay);
     signatures_start(&relay->signatures, child, random_u64(), outbound_signed);
     relay_route_start(relay);
     tls_counts_start(&relay->tls_counts, child->loop);
@@ -341,13 +349,6 @@ void relay_leave_if_done(struct relay *relay)
         child_exit(relay->child, relay->anew ? EX_TEMPFAIL : EX_OK);
 }
 
-/* The successor of queue or relay retries the deliveries aborted here. */
-static void drain_limit_passed(void *owner)
-{
-    struct relay *relay = owner;
-    child_exit(relay->child, relay->anew ? EX_TEMPFAIL : EX_OK);
-}
-
 static void relay_drain(struct child *child, bool quick)
 {
     struct relay *relay = child->service_data;
@@ -355,7 +356,6 @@ static void relay_drain(struct child *child, bool quick)
     smarthost_stop(relay);
     port_self_check_stop(relay);
     child_deafen(child);
-    timer_start(&relay->drained, child->loop, drain_limit_passed, relay);
     timer_set(&relay->drained, RELAY_DRAIN_MS);
     for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
          connection = next) {

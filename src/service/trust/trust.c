@@ -35,13 +35,19 @@ void trust_leave_if_done(struct trust *trust)
 static void leave_now(void *owner)
 {
     struct trust *trust = owner;
-    if (trust->open == 0)
+    if (trust->open > 0)
+        return;
+    if (child_reads_partial(trust->child)) /* its body comes to this process too */
+        timer_set(&trust->leave, TRUST_LINGER_MS);
+    else
         child_exit(trust->child, 0);
 }
 
 static void drain_limit_passed(void *owner)
 {
     struct trust *trust = owner;
+    while (trust->first != NULL)
+        trust_question_give_up(trust->first);
     child_exit(trust->child, 0);
 }
 

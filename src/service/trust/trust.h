@@ -77,6 +77,8 @@ bool trust_question_start(struct trust *trust, struct channel *asker, const stru
 struct trust_question *trust_question_find(struct trust *trust, const struct channel *asker,
                                            uint64_t request);
 void trust_question_give_body(struct trust_question *question, struct bytes digests);
+/* Ends it with the answer that nothing was judged. */
+void trust_question_give_up(struct trust_question *question);
 /* Ends it without an answer. */
 void trust_question_drop(struct trust_question *question);
 /* Answers a question that is not judged. */

@@ -183,7 +183,7 @@ static void on_done(void *owner)
 
 /* ---- life ---- */
 
-static void give_up(struct trust_question *question)
+void trust_question_give_up(struct trust_question *question)
 {
     trust_refuse(question->trust, question->asker, question->request);
     leave(question);
@@ -191,7 +191,7 @@ static void give_up(struct trust_question *question)
 
 static void body_took_too_long(void *owner)
 {
-    give_up(owner);
+    trust_question_give_up(owner);
 }
 
 static struct judgement_question asked_of(const struct trust *trust, const struct ipc_trust *asked,
@@ -252,7 +252,7 @@ void trust_question_give_body(struct trust_question *question, struct bytes dige
     if (question->body_is_known)
         return;
     if (!trust_digests_read(digests, facts, question->judgement.body_count)) {
-        give_up(question);
+        trust_question_give_up(question);
         return;
     }
     question->body_is_known = true;
