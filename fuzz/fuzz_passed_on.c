@@ -65,8 +65,9 @@ static void take(struct passed_on_world *world, struct server_session *session)
     }
 }
 
-/* The client's octets: fuzzed recipients, one a line, then an empty one, then the content. */
-static void add_client(struct passed_on_world *world, struct buffer *out, struct bytes input)
+/* The client's octets: fuzzed recipients, one a line, then an empty one, then the content. Returns how many
+ * come before the reply to DATA; all of them with chunks. */
+static size_t add_client(struct passed_on_world *world, struct buffer *out, struct bytes input)
 {
     static const char *const bodies[] = {"", " BODY=8BITMIME", " BODY=BINARYMIME", " SMTPUTF8"};
     unsigned body = choose(&world->choices, 4);
@@ -77,9 +78,10 @@ static void add_client(struct passed_on_world *world, struct buffer *out, struct
         buffer_add_format(out, "RCPT TO:<%.*s>\r\n", BYTES_ARG(line));
     if (!chunks) {
         buffer_add_text(out, "DATA\r\n");
+        size_t turn = out->length;
         buffer_add(out, input);
         buffer_add_text(out, "\r\n.\r\n");
-        return;
+        return turn;
     }
     for (unsigned cuts = 0; cuts < CUTS_MAX && input.length > 0; cuts++) {
         struct bytes piece = cuts + 1 == CUTS_MAX ? input
@@ -89,6 +91,7 @@ static void add_client(struct passed_on_world *world, struct buffer *out, struct
         input = bytes_from(input, piece.length);
     }
     buffer_add_text(out, "BDAT 0 LAST\r\n");
+    return out->length;
 }
 
 static void accept_message(struct passed_on_world *world, struct bytes input)
@@ -101,11 +104,12 @@ static void accept_message(struct passed_on_world *world, struct bytes input)
     struct server_session session;
     struct buffer said = {0};
     size_t used = 0, step;
-    add_client(world, &said, input);
+    size_t turn = add_client(world, &said, input);
     server_session_start(&session, &policy, BYTES("192.0.2.1"), 25, bytes_none(), bytes_none());
     do {
         take(world, &session);
-        step = server_session_feed(&session, bytes_from(buffer_bytes(&said), used));
+        struct bytes heard = bytes_first(buffer_bytes(&said), used < turn ? turn : said.length);
+        step = server_session_feed(&session, bytes_from(heard, used));
         used += step;
     } while (step > 0);
     take(world, &session);

@@ -114,6 +114,8 @@ static void take_action(struct server_session_world *world, const struct server_
         world->content_begun = true;
         buffer_clear(&world->stored);
         server_session_stamp(&world->session, 1795435200000u, BYTES("1@mx.example.org"));
+        if (action->awaits_turn && choose(&world->choices, 16) == 15)
+            INSIST(server_session_heard_content(&world->session) == (world->policy.role == ROLE_MX));
         break;
     case SERVER_CONTENT:
         INSIST(world->content_begun && action->bytes.length > 0);

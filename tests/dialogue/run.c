@@ -20,9 +20,9 @@
  *   ! helo NAME         the client's name there
  *   ! idle | busy        may the connection be closed without a loss?
  *
- * Keys: role (mx, submission, local), tls (none, starttls, implicit), port,
- * trust (judged), account, size, recipients, success (all), fix (yes), limits (yes), header (judged),
- * expected (yes: TLS was, and the client speaks in clear).
+ * Keys: early (yes: the client's first line is there before the greeting), role (mx, submission, local), tls
+ * (none, starttls, implicit), port, trust (judged), account, size, recipients, success (all), fix (yes),
+ * limits (yes), header (judged), expected (yes: TLS was, and the client speaks in clear).
  */
 #include "core/server/server_session.h"
 #include "script.h"
@@ -60,6 +60,16 @@ static void start(struct play *play, struct script *script)
                          (uint32_t)script_number(script, "port", 25),
                          play->policy.tls == TLS_IMPLICIT ? BYTES("TLSv1.3 X") : bytes_none(),
                          script_value(script, "account", ""));
+}
+
+/* The client has sent its first line before the greeting. */
+static void start_early(struct play *play, const struct script *script)
+{
+    for (size_t i = script->next; i < script->count && !script_is_title(&script->lines[i]); i++)
+        if (bytes_is(script->lines[i].mark, "C:") || bytes_is(script->lines[i].mark, "C-")) {
+            server_session_heard_early(&play->session, script->lines[i].text);
+            return;
+        }
 }
 
 static void finish(struct play *play)
@@ -352,6 +362,10 @@ static void play_dialogue(struct script *script)
     const struct script_line *line, *last = &script->lines[script->next - 1];
     bool listening = true; /* the previous line expected something */
     start(&play, script);
+    if (bytes_is(script_value(script, "early", ""), "yes")) {
+        start_early(&play, script);
+        listening = false;
+    }
     while (!script->failed && (line = script_next_line(script)) != NULL) {
         bool says = bytes_is(line->mark, "C:") || bytes_is(line->mark, "C-");
         last = line;

@@ -446,19 +446,33 @@ def is_hung_up(caller):
     return True
 
 
+START = b"EHLO me\r\nMAIL FROM:<bob@elsewhere.net>\r\n" + f"RCPT TO:<{USER}>\r\n".encode() + b"DATA\r\n"
+
+
+def greeted(server, *words):
+    """Returns a connection to port 25 whose client has read the greeting, and sends a message only after 354."""
+    caller = socket.create_connection(("127.0.0.1", server.ports[25]), PATIENCE)
+    heard = caller.recv(1000)
+    for said in words:
+        caller.sendall(said)
+        while said == START and b"\r\n354 " not in heard:
+            more = caller.recv(1000)
+            if not more:
+                raise ConnectionResetError
+            heard += more
+    return caller
+
+
 def test_who_falls_silent_is_waited_for_so_long_and_holds_little(faulty):
     """Half-open connections, a client that sends and never reads, one that stops in the
     middle of a message, one that begins no TLS: each ends at its timeout, and uses little memory until then."""
     it = faulty(extra="processes: {smtpd: 1}\n" + QUICK)
     smtpd = it.pid("smtpd")
-    start = b"EHLO me\r\nMAIL FROM:<bob@elsewhere.net>\r\n" + f"RCPT TO:<{USER}>\r\n".encode() + b"DATA\r\n"
-    said = {"nothing": b"", "half a command": b"EHLO m", "half a message": start + b"Subject: half\r\n\r\n" + b"x" * 20_000, "no TLS": b""}
-    callers = []
-    for how, words in said.items():
-        callers.append(socket.create_connection(("127.0.0.1", it.server.ports[465 if how == "no TLS" else 25]), PATIENCE))
-        callers[-1].sendall(words)
+    said = {"nothing": (), "half a command": (b"EHLO m",), "half a message": (START, b"Subject: half\r\n\r\n" + b"x" * 20_000)}
+    callers = [greeted(it.server, *words) for words in said.values()]
+    callers.append(socket.create_connection(("127.0.0.1", it.server.ports[465]), PATIENCE))  # no TLS
     before = memory_kib(smtpd)
-    deaf = [socket.create_connection(("127.0.0.1", it.server.ports[25]), PATIENCE) for _ in range(10)]
+    deaf = [greeted(it.server) for _ in range(10)]
     for caller in deaf:
         caller.setblocking(False)
         with contextlib.suppress(BlockingIOError, ConnectionError):
@@ -520,14 +534,10 @@ def test_under_a_limit_of_memory_the_server_stays(faulty):
     logs that and is restarted, and the messages accepted before arrive."""
     it = faulty(wrapper=["prlimit", f"--as={66 << 20}"], extra="processes: {smtpd: 1}\n" + QUICK)
     assert it.send("before", 100_000) == 250
-    half = (b"EHLO me\r\nMAIL FROM:<bob@elsewhere.net>\r\n" + f"RCPT TO:<{USER}>\r\n".encode() + b"DATA\r\n" + LINE.replace(b"\n", b"\r\n") * 300)
     callers = []
     for _ in range(700):
-        try:
-            callers.append(socket.create_connection(("127.0.0.1", it.server.ports[25]), PATIENCE))
-            callers[-1].sendall(half)
-        except OSError:
-            pass
+        with contextlib.suppress(OSError):
+            callers.append(greeted(it.server, START, LINE.replace(b"\n", b"\r\n") * 300))
     it.server.wait_log("process_died", "role=smtpd")
     for caller in callers:
         caller.close()

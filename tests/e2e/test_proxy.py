@@ -96,11 +96,12 @@ def test_a_header_in_single_octets_and_with_what_follows(server):
             assert raw.recv(1000).startswith(b"220 ")
             raw.sendall(b"QUIT\r\n")
             assert raw.recv(1000).startswith(b"221 ")
-        # everything in one segment, which no client should do: no data is lost
-        with socket.create_connection(("127.0.0.1", server.ports[25]), timeout=30) as raw:
-            raw.sendall(header + b"EHLO x\r\nQUIT\r\n")
-            until_closed = b"".join(iter(lambda: raw.recv(1000), b""))
-            assert until_closed.count(b"\r\n221 ") == 1
+        # everything in one segment, which no client should do: no data is lost, and port 25 refuses it
+        for port in (587, 25):
+            with socket.create_connection(("127.0.0.1", server.ports[port]), timeout=30) as raw:
+                raw.sendall(header + b"EHLO x\r\nQUIT\r\n")
+                until_closed = b"".join(iter(lambda: raw.recv(1000), b""))
+                assert until_closed.count(b"\r\n221 ") == 1 if port == 587 else until_closed.startswith(b"554 5.5.0 "), until_closed
 
 
 @pytest.mark.parametrize("octets", [b"EHLO x\r\n", b"PROXY TCP4 1.2.3.4 1.2.3.4 1 65536\r\n", b"PROXY TCP9 \r\n", SIGNATURE + b"\x31\x11\0\0",

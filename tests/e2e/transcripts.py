@@ -30,7 +30,7 @@ class Dialogue:
 
     def can_be_replayed(self, pieces):
         """False if the transcript needs the clock, an operator or limits that only the state machine has."""
-        of_the_machine = any(mark == b"!" for _, mark, _ in self.lines) or self.keys.keys() & {"size", "recipients", "fix", "expected"}
+        of_the_machine = any(mark == b"!" for _, mark, _ in self.lines) or self.keys.keys() & {"size", "recipients", "fix", "expected", "early"}
         return not of_the_machine and self.keys.get("wire") not in (("no", "whole") if pieces else ("no",))
 
     @property
@@ -103,16 +103,12 @@ class Line:
 
 
 def play(server, dialogue, pieces=0):
-    """Keys of a transcript: "early: yes" sends everything before the greeting is read;
-    "wire: whole" sends it in one piece, "wire: no" skips it here."""
+    """Keys of a transcript: "wire: whole" sends it in one piece, "wire: no" skips it here."""
     role, tls = dialogue.keys.get("role", "mx"), dialogue.keys.get("tls", "starttls")
     line = Line(server, 25 if role == "mx" else 465 if tls == "implicit" else 587, pieces)
-    early = b"".join(text + b"\r\n" for _, mark, text in dialogue.lines if mark == b"C:" and "early" in dialogue.keys)
     with line.socket:
-        line.said = early
-        line.flush()
         for number, mark, text in dialogue.lines:
-            if mark in (b"C:", b"C-") and not early:
+            if mark in (b"C:", b"C-"):
                 line.said += text + (b"\r\n" if mark == b"C:" else b"")
             elif mark == b"?" and text == b"starttls":
                 assert line.heard == b""

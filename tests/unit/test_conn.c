@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "conn_ground.h"
+#include "io/conn_unread.h"
 
 static void echo(bool tls)
 {
@@ -66,6 +67,44 @@ static void writes_of_one_turn_go_together(void **state)
     assert_int_equal(recv(other, room, sizeof room, 0), 21);
     close(other);
     end_close(&end);
+}
+
+static void what_waits_is_seen_and_stays(void **state)
+{
+    struct unit_end end;
+    char room[4];
+    int other = end_and_descriptor(&end, SOCK_STREAM);
+    assert_int_equal(conn_unread_peek(&end.conn, room, sizeof room).length, 0);
+    assert_int_equal(send(other, "EHLO a\r\n", 8, 0), 8);
+    for (int i = 0; i < 2; i++)
+        assert_true(bytes_is(conn_unread_peek(&end.conn, room, sizeof room), "EHLO"));
+    TURN_UNTIL(end.heard.length == 8);
+    assert_int_equal(conn_unread_peek(&end.conn, room, sizeof room).length, 0);
+    assert_int_equal(send(other, "QUIT\r\n", 6, 0), 6);
+    conn_unread_discard(&end.conn);
+    assert_int_equal(conn_unread_peek(&end.conn, room, sizeof room).length, 0);
+    close(other);
+    assert_int_equal(conn_unread_peek(&end.conn, room, sizeof room).length, 0); /* the end is no octet */
+    end_close(&end);
+    assert_int_equal(conn_unread_peek(&end.conn, room, sizeof room).length, 0);
+}
+
+static void what_waits_in_tls_is_seen_once_it_is_decrypted(void **state)
+{
+    struct unit_end client, server;
+    char room[4];
+    ends_pair(&client, &server);
+    in_tls(&client, &server);
+    conn_write(&client.conn, BYTES("EHLO a\r\n"));
+    conn_flush(&client.conn);
+    assert_int_equal(conn_unread_peek(&server.conn, room, sizeof room).length, 0); /* it could be an alert */
+    assert_int_equal(SSL_peek(server.conn.ssl, room, 1), 1);
+    assert_true(bytes_is(conn_unread_peek(&server.conn, room, sizeof room), "EHLO"));
+    conn_write(&client.conn, BYTES("QUIT\r\n")); /* wakes the loop, which did not see what was peeked at */
+    TURN_UNTIL(server.heard.length == 14);
+    assert_int_equal(conn_unread_peek(&server.conn, room, sizeof room).length, 0);
+    end_close(&client);
+    end_close(&server);
 }
 
 /* Keeps the output filled up to its high mark. */
@@ -436,6 +475,8 @@ int main(void)
         cmocka_unit_test(what_is_said_comes_back_in_tls),
         cmocka_unit_test(tls_tells_version_and_cipher),
         cmocka_unit_test(writes_of_one_turn_go_together),
+        cmocka_unit_test(what_waits_is_seen_and_stays),
+        cmocka_unit_test(what_waits_in_tls_is_seen_once_it_is_decrypted),
         cmocka_unit_test(much_passes_a_slow_reader),
         cmocka_unit_test(much_passes_a_slow_reader_in_tls),
         cmocka_unit_test(nothing_is_left_behind_in_tls),

@@ -249,6 +249,9 @@ static void fill_action(struct server_session *session, struct server_action *ac
         action->envelope = &state->envelope;
         break;
     case SERVER_CONTENT_BEGIN:
+        action->envelope = &state->envelope;
+        action->awaits_turn = state->transfer == TRANSFER_DATA;
+        break;
     case SERVER_ASK_TRUST:
     case SERVER_ASK_STORE: action->envelope = &state->envelope; break;
     case SERVER_NOTHING:
@@ -296,7 +299,7 @@ static void reply_error(struct server_session *session, struct server_reply repl
 
 /* Closes on HTTP: a web page can make a browser send requests here, and what follows the request header is
  * under the page's control. */
-static bool is_http(struct bytes line)
+bool server_session_is_http(struct bytes line)
 {
     static const char *const methods[] = {"GET ",     "POST ",   "PUT ",   "HEAD ", "OPTIONS ",
                                           "CONNECT ", "DELETE ", "PATCH ", "TRACE "};
@@ -311,7 +314,7 @@ static bool is_http(struct bytes line)
 
 static void unknown_command(struct server_session *session, struct bytes line)
 {
-    if (is_http(line))
+    if (server_session_is_http(line))
         server_session_reply_and_close(session, NOT_A_WEB_SERVER);
     else
         reply_error(session, REPLY(500, "5.5.2", "Command not recognized; send HELP for a list"));
@@ -351,6 +354,8 @@ static void run_command(struct server_session *session, struct bytes line)
             session, REPLY(421, "4.7.0", "Too many commands without a message; closing connection"));
         return;
     }
+    if (verb == VERB_DATA && state->more_input && server_session_refuses_early_data(session))
+        return;
     struct server_reply reply = policy_check(session, verb);
     bool forbidden = reply.code != 0;
     if (forbidden && verb == VERB_BDAT)
@@ -418,7 +423,7 @@ static size_t feed_line(struct server_session *session, struct bytes input)
         if (!state->skipping_line && input.length < line_max)
             return 0;
         if (!state->skipping_line) {
-            state->skipping_http = is_http(input);
+            state->skipping_http = server_session_is_http(input);
             state->skipping_auth = bytes_starts_nocase(input, "AUTH ");
         }
         state->skipping_line = true;
@@ -428,7 +433,8 @@ static size_t feed_line(struct server_session *session, struct bytes input)
     struct bytes line = bytes_first(input, crlf ? newline - 1 : newline);
     struct server_reply reply = state->skipping_line ? too_long_reply(state, state->skipping_auth)
                                                      : check_line(state, line, crlf, line_max);
-    bool http = reply.code != 0 && (state->skipping_line ? state->skipping_http : is_http(line));
+    bool http = reply.code != 0 &&
+                (state->skipping_line ? state->skipping_http : server_session_is_http(line));
     state->skipping_line = false;
     if (http) {
         server_session_reply_and_close(session, NOT_A_WEB_SERVER);
@@ -439,6 +445,7 @@ static size_t feed_line(struct server_session *session, struct bytes input)
         }
         reply_error(session, reply);
     } else {
+        state->more_input = newline + 1 < input.length;
         run_line(session, line);
     }
     return newline + 1;

@@ -115,6 +115,7 @@ struct server_action {
     struct bytes sender;             /* ASK_RECIPIENT: of MAIL; empty: the null sender */
     const struct envelope *envelope; /* CONTENT_BEGIN, ASK_LIMIT, ASK_TRUST, ASK_STORE; valid until the answer
                                       */
+    bool awaits_turn;                /* CONTENT_BEGIN: by DATA, so that the client must wait for 354 */
 };
 
 enum password_verdict { PASSWORD_RIGHT, PASSWORD_WRONG, PASSWORD_LOCKED, PASSWORD_UNAVAILABLE };
@@ -171,6 +172,18 @@ void server_session_free(struct server_session *session);
 /* Consumes at most one command or one run of content of `input` and returns its octets; 0 if it needs more
  * input, or while an action or an answer is pending. */
 size_t server_session_feed(struct server_session *session, struct bytes input);
+
+/*
+ * A client that sends before its turn (RFC 5321 3.1, 4.1.1.4; RFC 2920 3.1) does not read the replies, and
+ * may be a program that was made to send this text. Port 25 refuses it with 554 5.5.0 and closes; the other
+ * ports serve it. feed() finds input behind DATA by itself. Only the shell has two other facts; both
+ * functions return true if they refuse the client: then 554 takes the place of the reply that waits.
+ */
+/* Octets were there before the greeting could leave: before the first action is pulled. HTTP is left to
+ * feed(), which names it. */
+bool server_session_heard_early(struct server_session *session, struct bytes octets);
+/* The same for 354: at a SERVER_CONTENT_BEGIN that awaits_turn. */
+bool server_session_heard_content(struct server_session *session);
 
 /* Returns the next action; false and SERVER_NOTHING if there is none. */
 bool server_session_action(struct server_session *session, struct server_action *action);

@@ -99,6 +99,7 @@ struct server_state {
     bool skipping_line;    /* skips the rest of a line that is too long */
     bool skipping_http;    /* that line began like HTTP */
     bool skipping_auth;    /* that line began like AUTH */
+    bool more_input;       /* there was input behind the line that is carried out */
     bool draining;
     bool close_reported;              /* SERVER_CLOSE was pulled */
     enum server_action_kind question; /* the pending one, SERVER_NOTHING if none */
@@ -199,6 +200,11 @@ bool policy_offers_starttls(const struct server_session *session);
 bool policy_offers_auth(const struct server_session *session);
 bool policy_offers_dsn(const struct server_session *session);
 
+/* turn.c: the client has not waited for the reply to DATA; true if this ends the session, else it is served
+ */
+bool server_session_refuses_early_data(struct server_session *session);
+/* server_session.c: true for the request line of a web browser, or its beginning */
+bool server_session_is_http(struct bytes line);
 /* refusal.c: remembers a reply as a refusal; `text_at`: start of the text of its last line */
 void refusal_note(struct server_state *state, const struct server_reply *reply, size_t text_at);
 /* a command begins, or is answered: the texts of its line end with it */

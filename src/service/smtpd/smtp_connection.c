@@ -7,6 +7,7 @@
 #include "core/route/proxy_header.h"
 #include "core/smtp/address.h"
 #include "io/clock.h"
+#include "io/conn_unread.h"
 #include "io/log.h"
 #include "service/event_log.h"
 #include "service/smtpd/proxy_intake.h"
@@ -65,6 +66,7 @@ static void begin_session(struct smtp_connection *connection, struct bytes accou
                          bytes_of_text(connection->address), listener->port,
                          conn_tls_text(&connection->conn, buffer, sizeof buffer), account);
     connection->stage = SMTP_TALKING;
+    turn_check_greeting(connection);
 }
 
 static void begin_tls(struct smtp_connection *connection)
@@ -201,6 +203,7 @@ void smtp_connection_end(struct smtp_connection *connection)
 static void close_after_replies(struct smtp_connection *connection)
 {
     conn_flush(&connection->conn);
+    conn_unread_discard(&connection->conn);
     if (conn_unsent(&connection->conn) == 0 || connection->expelled) {
         smtp_connection_end(connection);
         return;
@@ -248,7 +251,11 @@ static void carry_out(struct smtp_connection *connection, const struct server_ac
         conn_write(&connection->conn, action->bytes);
         break;
     case SERVER_STARTTLS: begin_tls(connection); break;
-    case SERVER_CONTENT_BEGIN: message_submission_begin(connection, action->envelope); break;
+    case SERVER_CONTENT_BEGIN:
+        message_submission_begin(connection, action->envelope);
+        if (action->awaits_turn)
+            turn_check_content(connection);
+        break;
     case SERVER_CONTENT_DROP: message_submission_drop(connection); break;
     case SERVER_ASK_PASSWORD: auth_query_ask(connection, IPC_PASSWORD, action); break;
     case SERVER_ASK_SALT: auth_query_ask(connection, IPC_SALT, action); break;

@@ -158,6 +158,7 @@ struct smtp_connection {
     bool heard;                    /* input was read */
     bool choked;                   /* waits until its replies are sent */
     bool expelled;                 /* closed to make room */
+    bool out_of_turn;              /* it has sent before its turn, and this was logged */
     char address[INET6_ADDRSTRLEN];
 };
 
@@ -259,6 +260,12 @@ void smtp_connection_end(struct smtp_connection *connection);
 bool smtp_connection_waits(const struct smtp_connection *connection);
 /* Closes it immediately, with a reply if the client can read it. No question may be pending. */
 void smtp_connection_expel(struct smtp_connection *connection, enum server_expulsion why);
+
+/* ---- turn_check.c: clients that send before it is their turn ---- */
+/* Has it sent before the greeting could leave? The session has begun, and no action was pulled. */
+void turn_check_greeting(struct smtp_connection *connection);
+/* Has it sent the message before 354 could leave? At a CONTENT_BEGIN that awaits_turn. */
+void turn_check_content(struct smtp_connection *connection);
 
 /* ---- auth_query.c ---- */
 void auth_query_start(struct smtp_connection *connection);
