@@ -4,6 +4,7 @@
  * written from its tags reads the same; what is strict is the same when read with tolerance, unless the case
  * of names makes two of them one.
  */
+#include "base/white_space.h"
 #include "choices.h"
 #include "core/trust/tags.h"
 
@@ -14,7 +15,7 @@ static void check(const struct tags *tags, struct bytes text)
         const struct tag *tag = &tags->list[i];
         INSIST(tag->name.at >= at && tag->raw.at > tag->name.at);
         INSIST(tag->value.length <= tag->raw.length && bytes_find(tag->raw, ';') == SIZE_MAX);
-        INSIST(bytes_equal(tags_trim(tag->value), tag->value));
+        INSIST(bytes_equal(white_space_trim(tag->value), tag->value));
         at = tag->raw.at + tag->raw.length;
         INSIST(at <= text.at + text.length);
         struct bytes item, rest = tag->value;

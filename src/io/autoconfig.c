@@ -4,6 +4,7 @@
 #include <expat.h>
 #include <string.h>
 
+#include "base/white_space.h"
 #include "core/port/port_facts.h"
 
 enum { HOST, USER };
@@ -28,21 +29,11 @@ static void on_doctype(void *owner, const XML_Char *name, const XML_Char *system
     XML_StopParser(reading->parser, XML_FALSE);
 }
 
-/* Of a value that stands on lines of its own the line feeds are none of it. */
-static struct bytes trimmed(struct bytes text)
-{
-    while (text.length > 0 && (unsigned char)text.at[0] <= ' ')
-        text = bytes_from(text, 1);
-    while (text.length > 0 && (unsigned char)text.at[text.length - 1] <= ' ')
-        text = bytes_first(text, text.length - 1);
-    return text;
-}
-
 static bool is_smtp(const XML_Char **attributes)
 {
     for (size_t i = 0; attributes[i] != NULL; i += 2)
         if (strcmp(attributes[i], "type") == 0)
-            return bytes_is_nocase(trimmed(bytes_of_text(attributes[i + 1])), "smtp");
+            return bytes_is_nocase(white_space_trim(bytes_of_text(attributes[i + 1])), "smtp");
     return false;
 }
 
@@ -107,7 +98,7 @@ static struct bytes keep(struct autoconfig_reader *reading, int which, struct by
 static void take_value(struct autoconfig_reader *reading, const XML_Char *name)
 {
     struct published_server *server = server_now(reading);
-    struct bytes text = trimmed(buffer_bytes(&reading->text));
+    struct bytes text = white_space_trim(buffer_bytes(&reading->text));
     uint64_t port;
     if (strcmp(name, "hostname") == 0)
         server->host = keep(reading, HOST, text);

@@ -13,6 +13,7 @@
 #include "base/count.h"
 #include "base/error.h"
 #include "base/map.h"
+#include "base/white_space.h"
 
 static void numbers_are_read_strictly(void **state)
 {
@@ -56,6 +57,10 @@ static void text_is_split_trimmed_and_found(void **state)
     assert_true(bytes_is(bytes_split(&rest, ','), "a"));
     assert_true(bytes_is(bytes_trim(bytes_split(&rest, ',')), "b"));
     assert_true(bytes_is(bytes_split(&rest, ','), "c"));
+    assert_true(bytes_is(bytes_trim(BYTES("\r b \t")), "\r b"));
+    assert_true(bytes_is(white_space_trim(BYTES("\r\n\t b\n c \r\n")), "b\n c"));
+    assert_int_equal(white_space_trim(BYTES(" \r\n")).length, 0);
+    assert_int_equal(white_space_trim(bytes_none()).length, 0);
     assert_int_equal(rest.length, 0);
     assert_true(bytes_equal_nocase(BYTES("Mail"), BYTES("mAIL")));
     assert_false(bytes_equal_nocase(BYTES("\xc3\x84"), BYTES("\xc3\xa4"))); /* ASCII only */

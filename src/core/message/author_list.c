@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "base/white_space.h"
 #include "core/smtp/address.h"
 
 enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_QUOTED, TOKEN_LITERAL, TOKEN_MARK, TOKEN_BAD };
@@ -18,20 +19,6 @@ struct author_reader {
 };
 
 /* ---- tokens ---- */
-
-static bool is_space(char octet)
-{
-    return octet == ' ' || octet == '\t' || octet == '\r' || octet == '\n';
-}
-
-static struct bytes trim(struct bytes text)
-{
-    while (text.length > 0 && is_space(text.at[0]))
-        text = bytes_from(text, 1);
-    while (text.length > 0 && is_space(text.at[text.length - 1]))
-        text.length--;
-    return text;
-}
 
 static bool has_any(struct bytes text, const char *octets)
 {
@@ -68,8 +55,8 @@ static size_t comment_length(struct bytes text)
 /* Skips spaces and comments; false if a comment has no end. */
 static bool skip_comments(struct bytes *text)
 {
-    while (text->length > 0 && (is_space(text->at[0]) || text->at[0] == '(')) {
-        size_t length = is_space(text->at[0]) ? 1 : comment_length(*text);
+    while (text->length > 0 && (white_space_has(text->at[0]) || text->at[0] == '(')) {
+        size_t length = white_space_has(text->at[0]) ? 1 : comment_length(*text);
         if (length == 0)
             return false;
         *text = bytes_from(*text, length);
@@ -258,7 +245,7 @@ static bool holds_author(struct bytes name)
     for (bool more = true; more; pieces++) {
         size_t comma = find_outside(name, ",");
         more = comma != SIZE_MAX;
-        struct bytes piece = trim(bytes_first(name, comma));
+        struct bytes piece = white_space_trim(bytes_first(name, comma));
         found = found || is_address(piece);
         name = bytes_from(name, more ? comma + 1 : name.length);
     }
@@ -275,15 +262,15 @@ static bool next_named(struct bytes *rest, struct named_author *author)
     close = find_outside(after, "<>");
     if (close == SIZE_MAX || after.at[close] != '>')
         return false;
-    author->name = trim(bytes_first(*rest, open));
-    author->address = trim(bytes_first(after, close));
+    author->name = white_space_trim(bytes_first(*rest, open));
+    author->address = white_space_trim(bytes_first(after, close));
     struct bytes tail = bytes_from(after, close + 1), end = tail;
     if (!skip_comments(&end) || (end.length > 0 && end.at[0] != ','))
         return false;
-    author->tail = trim(bytes_first(tail, tail.length - end.length));
-    *rest = trim(bytes_from(end, end.length > 0 ? 1 : 0));
+    author->tail = white_space_trim(bytes_first(tail, tail.length - end.length));
+    *rest = white_space_trim(bytes_from(end, end.length > 0 ? 1 : 0));
     for (size_t i = 0; i < author->name.length; i++)
-        if (((unsigned char)author->name.at[i] < 32 && !is_space(author->name.at[i])) ||
+        if (((unsigned char)author->name.at[i] < 32 && !white_space_has(author->name.at[i])) ||
             author->name.at[i] == 127)
             return false;
     return is_address(author->address) && !holds_author(author->name);
@@ -292,7 +279,7 @@ static bool next_named(struct bytes *rest, struct named_author *author)
 static bool read_named(struct author_reader *r, struct bytes value)
 {
     struct named_author author;
-    for (value = trim(value); value.length > 0;)
+    for (value = white_space_trim(value); value.length > 0;)
         if (!next_named(&value, &author) || !keep(r, author.address))
             return false;
     return r->count > 0;
@@ -320,11 +307,11 @@ static void add_plain(struct buffer *out, struct bytes name)
     for (size_t i = 0; i < name.length; i++) {
         if (name.at[i] == '"') {
             quoted = !quoted;
-        } else if (is_space(name.at[i])) {
+        } else if (white_space_has(name.at[i])) {
             if (out->length > 0 && out->at[out->length - 1] != ' ')
                 buffer_add_octet(out, ' ');
         } else {
-            i += quoted && name.at[i] == '\\' && i + 1 < name.length && !is_space(name.at[i + 1]);
+            i += quoted && name.at[i] == '\\' && i + 1 < name.length && !white_space_has(name.at[i + 1]);
             buffer_add_octet(out, name.at[i]);
         }
     }
@@ -400,7 +387,7 @@ static void add_quoted_name(struct buffer *out, struct bytes name)
     struct buffer plain = {0};
     struct name_writer w = {.out = out, .line = out->length};
     add_plain(&plain, name);
-    for (struct bytes rest = trim(buffer_bytes(&plain)); rest.length > 0;)
+    for (struct bytes rest = white_space_trim(buffer_bytes(&plain)); rest.length > 0;)
         add_word(&w, bytes_split(&rest, ' '));
     buffer_add_text(out, w.open ? "\"" : "");
     buffer_free(&plain);
@@ -409,7 +396,7 @@ static void add_quoted_name(struct buffer *out, struct bytes name)
 void author_list_quote(struct buffer *out, struct bytes value)
 {
     struct named_author author;
-    value = trim(value);
+    value = white_space_trim(value);
     for (bool first = true; value.length > 0; first = false) {
         bool read = next_named(&value, &author);
         assert(read);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/message/loop_detection.h"
 
+#include "base/white_space.h"
 #include "core/message/header.h"
 
 static bool is_plain(char c)
@@ -32,17 +33,12 @@ struct bytes loop_detection_join(struct arena *arena, struct bytes via, struct b
     return bytes_of_text(arena_format(arena, "%.*s %.*s", BYTES_ARG(via), BYTES_ARG(address)));
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* Returns the address in a field's body, folded or not, with or without angle brackets. */
 static struct bytes address_in(struct bytes body)
 {
-    while (body.length > 0 && (is_space(body.at[0]) || body.at[0] == '<'))
+    while (body.length > 0 && (white_space_has(body.at[0]) || body.at[0] == '<'))
         body = bytes_from(body, 1);
-    while (body.length > 0 && (is_space(body.at[body.length - 1]) || body.at[body.length - 1] == '>'))
+    while (body.length > 0 && (white_space_has(body.at[body.length - 1]) || body.at[body.length - 1] == '>'))
         body.length--;
     return body;
 }

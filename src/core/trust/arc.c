@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "base/white_space.h"
 #include "core/trust/tags.h"
 
 /* ---- structure ---- */
@@ -26,8 +27,8 @@ static unsigned split_results(struct bytes value, struct bytes *results)
     struct bytes first = bytes_first(value, end);
     size_t equals = bytes_find(first, '=');
     *results = bytes_from(value, end + 1);
-    if (equals == SIZE_MAX || !bytes_is(tags_trim(bytes_first(first, equals)), "i") ||
-        !bytes_to_u64(tags_trim(bytes_from(first, equals + 1)), ARC_INSTANCE_MAX, &instance))
+    if (equals == SIZE_MAX || !bytes_is(white_space_trim(bytes_first(first, equals)), "i") ||
+        !bytes_to_u64(white_space_trim(bytes_from(first, equals + 1)), ARC_INSTANCE_MAX, &instance))
         return 0;
     return (unsigned)instance;
 }

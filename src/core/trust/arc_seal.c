@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "base/white_space.h"
 #include "core/trust/dkim_sign.h"
 #include "core/trust/field_writer.h"
 #include "core/trust/tags.h"
@@ -49,7 +50,7 @@ bool arc_seal_start(struct arc_seal *seal, const struct arc *arc, const struct a
         return false;
     seal->instance = (unsigned)arc->count + 1;
     buffer_add_format(&seal->results, "ARC-Authentication-Results: i=%u; ", seal->instance);
-    buffer_add(&seal->results, tags_trim(request->results));
+    buffer_add(&seal->results, white_space_trim(request->results));
     buffer_add_text(&seal->results, "\r\n");
     return true;
 }

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "base/white_space.h"
 #include "core/dns/dns_name.h"
 
 enum { VERSION_MAX = 1000 };
@@ -46,11 +47,6 @@ static bool skip_enclosed(struct authres_reader *reader, bool comment)
     return false;
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* Skips white space and comments; false if a comment does not close. */
 static bool skip_space(struct authres_reader *reader)
 {
@@ -58,7 +54,7 @@ static bool skip_space(struct authres_reader *reader)
         if (next(reader) == '(') {
             if (!skip_enclosed(reader, true))
                 return false;
-        } else if (is_space(next(reader))) {
+        } else if (white_space_has(next(reader))) {
             skip(reader, 1);
         } else {
             break;
@@ -260,7 +256,7 @@ static bool add_careless(struct buffer *out, struct bytes value)
         depth += c == '(';
         if (c == ';' && depth == 0)
             return true;
-        if (depth == 0 && !is_space(c) && c != '"' && c != '\\')
+        if (depth == 0 && !white_space_has(c) && c != '"' && c != '\\')
             buffer_add_octet(out, ascii_lower(c));
         if (c == ')' && depth > 0)
             depth--;

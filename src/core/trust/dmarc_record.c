@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/trust/dmarc_record.h"
 
+#include "base/white_space.h"
 #include "core/trust/tags.h"
 
 static const char *const POLICY_NAMES[] = {
@@ -44,7 +45,7 @@ static unsigned read_failures(struct bytes value)
 
 static bool has_version_first(const struct tags *tags, struct bytes text)
 {
-    return tags->count > 0 && tags->list[0].name.at == tags_trim(text).at &&
+    return tags->count > 0 && tags->list[0].name.at == white_space_trim(text).at &&
            bytes_is_nocase(tags->list[0].name, "v") && bytes_is(tags->list[0].value, "DMARC1");
 }
 

@@ -2,6 +2,7 @@
 #include "core/trust/report_mail.h"
 
 #include "base/buffer.h"
+#include "base/white_space.h"
 #include "core/message/header.h"
 #include "core/trust/dkim_key.h"
 #include "core/trust/tags.h"
@@ -14,7 +15,7 @@ enum report_form report_mail_form(struct bytes content)
         return REPORT_FORM_ZIP;
     if (content.length > 3 && memcmp(content.at, "\xef\xbb\xbf", 3) == 0)
         content = bytes_from(content, 3);
-    content = tags_trim(content);
+    content = white_space_trim(content);
     if (bytes_starts_nocase(content, "<?xml") || bytes_starts_nocase(content, "<feedback"))
         return REPORT_FORM_XML;
     return content.length > 0 && content.at[0] == '{' ? REPORT_FORM_JSON : REPORT_FORM_NONE;
@@ -34,7 +35,7 @@ static void split_part(struct bytes part, struct bytes *header, struct bytes *bo
     struct bytes rest = part;
     while (rest.length > 0) {
         struct bytes line = bytes_split(&rest, '\n');
-        if (tags_trim(line).length == 0)
+        if (white_space_trim(line).length == 0)
             break;
     }
     *header = bytes_first(part, part.length - rest.length);
@@ -48,7 +49,7 @@ static struct bytes field_of(struct bytes header, const char *name)
         size_t lines;
         struct bytes field = header_next_field(&header, &lines);
         if (bytes_is_nocase(header_field_name(field), name))
-            return tags_trim(bytes_from(field, bytes_find(field, ':') + 1));
+            return white_space_trim(bytes_from(field, bytes_find(field, ':') + 1));
     }
     return bytes_none();
 }
@@ -59,9 +60,9 @@ static struct bytes parameter_of(struct bytes field, const char *name)
     struct bytes item;
     while (tags_next_item(&field, ';', &item)) {
         size_t equals = bytes_find(item, '=');
-        if (equals == SIZE_MAX || !bytes_is_nocase(tags_trim(bytes_first(item, equals)), name))
+        if (equals == SIZE_MAX || !bytes_is_nocase(white_space_trim(bytes_first(item, equals)), name))
             continue;
-        struct bytes value = tags_trim(bytes_from(item, equals + 1));
+        struct bytes value = white_space_trim(bytes_from(item, equals + 1));
         if (value.length > 1 && value.at[0] == '"' && value.at[value.length - 1] == '"')
             value = bytes_of(value.at + 1, value.length - 2);
         return value;

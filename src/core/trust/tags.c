@@ -3,25 +3,13 @@
 
 #include <assert.h>
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-struct bytes tags_trim(struct bytes text)
-{
-    while (text.length > 0 && is_space(text.at[0]))
-        text = bytes_from(text, 1);
-    while (text.length > 0 && is_space(text.at[text.length - 1]))
-        text.length--;
-    return text;
-}
+#include "base/white_space.h"
 
 void tags_add_compact(struct buffer *out, struct bytes value)
 {
     size_t start = 0;
     for (size_t i = 0; i <= value.length; i++) {
-        if (i < value.length && !is_space(value.at[i]))
+        if (i < value.length && !white_space_has(value.at[i]))
             continue;
         if (i > start)
             buffer_add(out, bytes_of(value.at + start, i - start));
@@ -34,7 +22,7 @@ bool tags_next_item(struct bytes *rest, char separator, struct bytes *item)
     if (rest->at == NULL)
         return false;
     size_t end = bytes_find(*rest, separator);
-    *item = tags_trim(bytes_first(*rest, end));
+    *item = white_space_trim(bytes_first(*rest, end));
     *rest = end == SIZE_MAX ? bytes_none() : bytes_from(*rest, end + 1);
     return true;
 }
@@ -55,7 +43,7 @@ static bool is_value(struct bytes value)
     bool ascii = true;
     for (size_t i = 0; i < value.length; i++) {
         unsigned char c = (unsigned char)value.at[i];
-        if ((c < 33 && !is_space(value.at[i])) || c == 127)
+        if ((c < 33 && !white_space_has(value.at[i])) || c == 127)
             return false;
         ascii = ascii && c < 128;
     }
@@ -67,9 +55,9 @@ static bool tag_parse(struct tag *tag, struct bytes piece)
     size_t equals = bytes_find(piece, '=');
     if (equals == SIZE_MAX)
         return false;
-    tag->name = tags_trim(bytes_first(piece, equals));
+    tag->name = white_space_trim(bytes_first(piece, equals));
     tag->raw = bytes_from(piece, equals + 1);
-    tag->value = tags_trim(tag->raw);
+    tag->value = white_space_trim(tag->raw);
     return is_name(tag->name) && is_value(tag->value);
 }
 
@@ -94,7 +82,7 @@ static enum tags_fault add_piece(struct tags *tags, struct bytes piece, bool las
     struct tag tag;
     if (tag_parse(&tag, piece))
         return add_tag(tags, &tag);
-    bool empty = tags_trim(piece).length == 0;
+    bool empty = white_space_trim(piece).length == 0;
     if (tags->reading == TAGS_SKIP_MALFORMED) {
         tags->skipped += !empty;
         return TAGS_FINE;

@@ -58,8 +58,6 @@ const struct tag *tags_find(const struct tags *tags, const char *name);
 /* Returns its value; empty with at == NULL if there is none. */
 struct bytes tags_value(const struct tags *tags, const char *name);
 
-/* Removes white space, including line ends, from both ends. */
-struct bytes tags_trim(struct bytes text);
 /* Appends the value without its white space, for base64 and lists. */
 void tags_add_compact(struct buffer *out, struct bytes value);
 /* Takes the next item of a list such as "a : b" without the white space around it; false at the end. An
