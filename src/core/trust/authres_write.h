@@ -17,8 +17,9 @@
 #include "core/trust/dkim.h"
 
 enum authres_write_limit {
-    AUTHRES_WRITE_MAX = 4 * 1024, /* octets of a field; results past it are left out */
-    AUTHRES_VALUE_MAX = 320,      /* octets of a value; the rest is cut off */
+    AUTHRES_WRITE_MAX = 4 * 1024,               /* octets of a field; results past it are left out */
+    AUTHRES_FIELD_MAX = AUTHRES_WRITE_MAX + 64, /* with its name, and its line end */
+    AUTHRES_VALUE_MAX = 320,                    /* octets of a value; the rest is cut off */
 };
 
 struct authres_writer {

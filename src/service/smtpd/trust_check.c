@@ -171,7 +171,7 @@ static void write_unjudged(struct trust_check *check)
 /* True for one header field with its line end, and nothing more. */
 static bool is_field(struct bytes text)
 {
-    if (text.length > TRUST_CHECK_RESULTS_MAX || !bytes_starts_nocase(text, "Authentication-Results:") ||
+    if (text.length > AUTHRES_FIELD_MAX || !bytes_starts_nocase(text, "Authentication-Results:") ||
         !bytes_ends_nocase(text, "\r\n"))
         return false;
     for (size_t i = 0; i + 2 < text.length; i++)

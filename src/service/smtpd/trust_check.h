@@ -30,7 +30,6 @@ struct channel;
 enum {
     /* after the end of the message: trust answers within 10 s, unless it is stuck */
     TRUST_CHECK_WAIT_MS = 15 * 1000,
-    TRUST_CHECK_RESULTS_MAX = 8 * 1024, /* octets of an Authentication-Results field */
 };
 
 /* Of a process: its open questions. */
