@@ -85,6 +85,10 @@ def test_a_verb_that_is_missing_or_unknown_is_answered_with_all_there_are(comman
             assert " ".join([verb, *arguments]) in said, (verb, said)
 
 
+# the usage has one word for all of them
+GROUPED = {"user": {"password-file", "password-stdin"}, "queue": {"sender", "recipient", "domain", "older", "younger", "reason", "state"}}
+
+
 @pytest.mark.parametrize("command", TABLES)
 def test_help_and_manual_have_each_verb_and_flag(command):
     verbs, flags = TABLES[command]
@@ -96,3 +100,7 @@ def test_help_and_manual_have_each_verb_and_flag(command):
             assert re.search(rf"\b{verb}\b", manual), verb
     for flag in flags:
         assert f"--{flag}" in text, flag
+    usage = text.partition("\n\n")[0]
+    for _, own in verbs.values():
+        for flag in set(own) - {"config"} - GROUPED.get(command, set()):
+            assert f"--{flag}" in usage, flag

@@ -53,7 +53,7 @@ void key_warning_add(struct buffer *out, const struct config *config, const stru
     domain[of.length] = '\0';
     if (signing_keys_domain_check(bytes_of_text(domain), &error) && !may_sign(config, domain))
         buffer_add_format(out,
-                          "no DKIM key signs for %s: Gmail, Yahoo and Outlook.com can reject or filter this "
+                          "no DKIM key signs for %s: Gmail, Yahoo and Microsoft can reject or filter this "
                           "message (mailboat dkim add %s)",
                           domain, domain);
 }

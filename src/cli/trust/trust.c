@@ -215,8 +215,11 @@ static int run(int argc, char **argv)
 const struct command trust_command = {
     .name = "trust",
     .summary = "judge a message by SPF, DKIM, ARC and DMARC, and say why",
-    .help = "usage: mailboat trust check FILE --ip ADDRESS --from ADDRESS [--helo NAME] [--json]\n"
-            "       mailboat trust log [--domain DOMAIN] [--disposition WORD] [--story] [--json]\n"
+    .help = "usage: mailboat trust check FILE --ip ADDRESS --from ADDRESS [--helo NAME]\n"
+            "                            [--hostname NAME] [--arc-trusted DOMAIN]... [--zone FILE]\n"
+            "                            [--time SECONDS] [--json]\n"
+            "       mailboat trust log [--domain DOMAIN] [--disposition WORD] [--limit N] [--story]\n"
+            "                          [--json]\n"
             "\n"
             "Judges a message as a receiving server does: may this client send for the domain\n"
             "of MAIL FROM (SPF, RFC 7208), do the signatures verify (DKIM and ARC), is it of\n"
