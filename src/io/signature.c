@@ -2,6 +2,7 @@
 #include "io/signature.h"
 
 #include <assert.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -76,6 +77,11 @@ static void digest_of(struct bytes input, unsigned char digest[DKIM_DIGEST])
 {
     int done = EVP_Digest(input.at, input.length, digest, NULL, EVP_sha256(), NULL);
     assert(done == 1);
+}
+
+void signature_prepare(void)
+{
+    OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL); /* a faulty one is as none: EVP has its defaults */
 }
 
 static EVP_PKEY *public_key(const struct signature_check *check)

@@ -40,6 +40,9 @@ void signature_hash_free(struct body_hashes *hashes);
 
 /* ---- verifying ---- */
 
+/* Reads what OpenSSL otherwise reads from a file when it verifies for the first time: before the sandbox. */
+void signature_prepare(void);
+
 /* True if the signature is of this input, by this key. A key that OpenSSL does not take is false. */
 bool signature_verify(const struct signature_check *check);
 /* Verifies all signatures that the facts lack, and adds the answers; true if there were any. */

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mail of other servers on port 25: judged by SPF, DKIM and DMARC before it is stored. nsd is the DNS; the
 clients are behind a load balancer, which names their addresses."""
+import base64
 import concurrent.futures
 import os
 import signal
 import smtplib
 import socket
+import subprocess
 import time
 
 import pytest
@@ -38,7 +40,18 @@ class Judging(Mailboat):
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory):
-    server = NameServer(tmp_path_factory.mktemp("names"), RECORDS)
+    """DNS with the RECORDS, and keys of rsa.test and ed.test, whose private halves are `keys`."""
+    folder = tmp_path_factory.mktemp("names")
+    records, keys = RECORDS, {}
+    for name, algorithm, raw in (("rsa", "RSA", None), ("ed", "ED25519", -32)):
+        file = folder / name
+        subprocess.run(["openssl", "genpkey", "-algorithm", algorithm, "-out", file], check=True, capture_output=True)
+        der = subprocess.run(["openssl", "pkey", "-in", file, "-pubout", "-outform", "DER"], check=True, capture_output=True).stdout
+        text = f"v=DKIM1; k={'rsa' if raw is None else 'ed25519'}; p={base64.b64encode(der[raw:] if raw else der).decode()}"
+        records += f"s._domainkey.{name} TXT " + " ".join(f'"{text[at:at + 255]}"' for at in range(0, len(text), 255)) + "\n"
+        keys[name] = file
+    server = NameServer(folder, records)
+    server.keys = keys
     yield server
     server.stop()
 
@@ -92,6 +105,24 @@ def test_honest_mail_passes(server):
     field = field_of(server, "honest")
     assert field.startswith("Authentication-Results: mx.example.org;"), field
     assert "dmarc=pass" in field and "spf=pass" in field and "dkim=none" in field
+
+
+@pytest.mark.parametrize("name", ["rsa", "ed"])
+def test_signatures_are_verified_in_the_sandbox(server, names, name):
+    """By a process that can open no file, and survives it: the first signature that it sees, and the next."""
+    dkim = pytest.importorskip("dkim")
+    before = server.processes()["trust"]
+    key = names.keys[name].read_bytes()
+    if name == "ed":
+        pytest.importorskip("nacl")
+        der = subprocess.run(["openssl", "pkey", "-in", names.keys[name], "-outform", "DER"], check=True, capture_output=True).stdout
+        key = base64.b64encode(der[-32:])
+    for i in range(2):
+        text = letter(f"a@{name}.test", f"signed-{name}-{i}").encode()
+        signed = dkim.sign(text, b"s", f"{name}.test".encode(), key, signature_algorithm=b"rsa-sha256" if name == "rsa" else b"ed25519-sha256")
+        assert send(server, FORGER, "b@elsewhere.test", signed.decode() + text.decode())[0] == 250
+        assert "dkim=pass" in field_of(server, f"signed-{name}-{i}")
+    assert server.processes()["trust"] == before
 
 
 def test_forged_mail_is_refused_as_its_domain_asks(server):

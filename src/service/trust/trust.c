@@ -6,6 +6,7 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "io/random.h"
+#include "io/signature.h"
 #include "service/services.h"
 
 static struct trust here; /* one per process */
@@ -22,6 +23,7 @@ static bool trust_open(struct child *child, struct error *error)
     trust->arc_trusted = memory_new((config->trust.arc_trusted_count + 1) * sizeof *trust->arc_trusted);
     for (size_t i = 0; i < config->trust.arc_trusted_count; i++)
         trust->arc_trusted[i] = bytes_of_text(config->trust.arc_trusted[i]);
+    signature_prepare();
     trust->dns = dns_open(config->resolver.servers, config->resolver.server_count, error);
     return trust->dns != NULL;
 }
