@@ -7,14 +7,29 @@
 
 enum { ASCII_NAME_MAX = 256 };
 
-void judging_use_ascii_names(struct judgement *judgement)
+static void use_ascii(struct judgement *judgement, struct bytes *name)
 {
     char ascii[ASCII_NAME_MAX];
-    for (size_t i = 0; i < judgement->from.count; i++) {
-        struct bytes *domain = &judgement->from.domains[i];
-        if (!bytes_is_ascii(*domain) &&
-            dns_ascii_name(arena_text(judgement->arena, *domain), ascii, sizeof ascii))
-            *domain = arena_copy(judgement->arena, bytes_of_text(ascii));
+    if (!bytes_is_ascii(*name) && dns_ascii_name(arena_text(judgement->arena, *name), ascii, sizeof ascii))
+        *name = arena_copy(judgement->arena, bytes_of_text(ascii));
+}
+
+static void use_ascii_in_field(struct judgement *judgement, struct dkim_field *field)
+{
+    use_ascii(judgement, &field->domain);
+    use_ascii(judgement, &field->selector);
+    use_ascii(judgement, &field->identity_domain);
+}
+
+void judging_use_ascii_names(struct judgement *judgement)
+{
+    for (size_t i = 0; i < judgement->from.count; i++)
+        use_ascii(judgement, &judgement->from.domains[i]);
+    for (size_t i = 0; i < judgement->dkim.count; i++)
+        use_ascii_in_field(judgement, &judgement->dkim.signatures[i].field);
+    for (size_t i = 0; i < judgement->arc.count; i++) {
+        use_ascii_in_field(judgement, &judgement->arc.sets[i].signature);
+        use_ascii_in_field(judgement, &judgement->arc.sets[i].seal);
     }
 }
 

@@ -47,8 +47,8 @@ struct judging_run {
     bool done;
 };
 
-/* Turns the domains of From into A-labels, which DMARC compares (RFC 9989 4.10.1): after judgement_begin().
- */
+/* Turns the domains of From and of signatures, and selectors, into A-labels, in which DMARC compares them
+ * (RFC 9989 4.10.1) and keys are looked up (RFC 8616 4): after judgement_begin(). */
 void judging_use_ascii_names(struct judgement *judgement);
 /* All that is passed outlives it; `dns` has been started. */
 void judging_start(struct judging_run *judging, struct judgement *judgement, struct dns *dns,

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`mailboat trust check`: a message judged by SPF, DKIM and DMARC, with a zone file instead of DNS."""
+import base64
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from arc_signer import with_first_set
 from mailboat import ROOT, run
 from name_server import NameServer
 
@@ -79,6 +82,44 @@ def test_the_null_sender_is_judged_by_its_helo(judge):
     zone = {**ZONE, "mx.bank.example": {"A": ["192.0.2.1"], "TXT": ["v=spf1 a -all"]}}
     facts = json.loads(judge(LETTER, "192.0.2.1", "<>", zone, "--json", "--helo", "mx.bank.example").stdout)
     assert facts["spf"]["helo"] and facts["spf"]["result"] == "pass" and facts["spf"]["domain"] == "mx.bank.example"
+
+
+def test_international_names_in_signatures(judge, tmp_path):
+    """RFC 8616: d=, s= and i= with U-labels are those with A-labels, whichever way From has its domain; of DKIM and
+    ARC."""
+    dkim = pytest.importorskip("dkim")
+    subprocess.run(["openssl", "genrsa", "-traditional", "-out", tmp_path / "key", "2048"], check=True, capture_output=True)
+    key = (tmp_path / "key").read_bytes()
+    der = subprocess.run(["openssl", "rsa", "-in", tmp_path / "key", "-pubout", "-outform", "DER"], check=True, capture_output=True).stdout
+    ascii_name, name = "xn--mller-kva.example", "m\u00fcller.example"
+    zone = {f"s._domainkey.{ascii_name}": {"TXT": ["v=DKIM1; k=rsa; p=" + base64.b64encode(der).decode()]},
+            f"_dmarc.{ascii_name}": {"TXT": ["v=DMARC1; p=reject"]}}
+
+    class Identity(bytes):  # dkimpy compares i= and d= without regard to their form
+        def endswith(self, *_):
+            return True
+
+    def look(domain, author, identity):
+        message = f"From: a@{author}\r\nTo: b@example.org\r\nSubject: hello\r\nDate: Mon, 30 Nov 2026 09:00:00 +0000\r\n\r\nhello\r\n".encode()
+        signed = dkim.sign(message, b"s", domain.encode(), key, identity=identity and Identity(f"@{identity}".encode()), include_headers=[b"from", b"subject"]) + message
+        return signed, json.loads(judge(signed, "192.0.2.1", "", zone, "--json").stdout)
+
+    for domain in (ascii_name, name, name.upper()):
+        for author in (ascii_name, name):
+            for identity in (None, ascii_name, name, f"sub.{name}", f"sub.{ascii_name}"):
+                _, facts = look(domain, author, identity)
+                assert facts["dkim"][0]["result"] == "pass" and facts["dkim"][0]["aligned"], (domain, author, identity, facts["dkim"])
+                assert facts["dkim"][0]["domain"].lower() == ascii_name and facts["verdict"]["disposition"] == "deliver"
+    for domain, identity, reason in ((name, "elsewhere.example", "i= is not under d="), (name, f"x{name}", "i= is not under d="),
+                                     ("m\u00fcller..example", None, "d= is not a domain")):
+        _, facts = look(domain, name, identity)
+        assert facts["dkim"][0]["result"] == "permerror" and reason in facts["dkim"][0]["reason"], facts["dkim"]
+
+    signed, _ = look(name, name, None)
+    signed = b"Authentication-Results: list.example; dmarc=pass\r\n" + signed
+    sealed = with_first_set(tmp_path, signed, name, "list.example", tmp_path / "key")
+    facts = json.loads(judge(sealed, "192.0.2.1", "", zone, "--json", "--arc-trusted", ascii_name).stdout)
+    assert facts["arc"]["result"] == "pass" and facts["arc"]["sealers"] == [ascii_name] and facts["arc"]["believed"] == 1, facts["arc"]
 
 
 @pytest.mark.parametrize("arguments, status, words", [

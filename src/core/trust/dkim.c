@@ -157,6 +157,8 @@ static enum dkim_result choose_key(const struct dns_answer *answer, const struct
 enum dkim_result dkim_find_key(struct dns_facts *dns, const struct dkim_field *field, size_t nth,
                                struct dkim_key *key, const char **reason)
 {
+    if (!bytes_is_ascii(field->domain) || !bytes_is_ascii(field->selector))
+        return *reason = "d= or s= is not a name", DKIM_PERMERROR;
     const struct dns_answer *answer = look_up_key(dns, field);
     switch (answer->status) {
     case DNS_UNKNOWN: return DKIM_PENDING;
@@ -237,6 +239,10 @@ static void judge_signature(struct dkim *dkim, struct dkim_facts *facts, size_t 
     settle(signature, DKIM_PENDING, NULL);
     if (field->has_expiry && field->expiry_s + DKIM_EXPIRY_GRACE_S < now_s) {
         settle(signature, DKIM_POLICY, "signature expired");
+        return;
+    }
+    if (!dkim_domain_is_under(field->identity_domain, field->domain)) { /* U-labels: known only now */
+        settle(signature, DKIM_PERMERROR, "i= is not under d=");
         return;
     }
     enum dkim_result found = dkim_find_key(facts->dns, field, 0, &key, &reason);

@@ -78,7 +78,7 @@ static const char *read_domain(struct dkim_field *out, struct bytes value, struc
     out->identity_domain = value;
     if (value.at == NULL)
         return "d= is missing";
-    return host_is_name(value, false) ? NULL : "d= is not a domain";
+    return host_is_name(value, true) ? NULL : "d= is not a domain";
 }
 
 static const char *read_selector(struct dkim_field *out, struct bytes value, struct arena *arena)
@@ -86,7 +86,7 @@ static const char *read_selector(struct dkim_field *out, struct bytes value, str
     out->selector = value;
     if (value.at == NULL)
         return "s= is missing";
-    return host_is_name(value, false) ? NULL : "s= is not a selector";
+    return host_is_name(value, true) ? NULL : "s= is not a selector";
 }
 
 static const char *read_names(struct dkim_field *out, struct bytes value, struct arena *arena)
@@ -130,7 +130,9 @@ static const char *read_identity(struct dkim_field *out, struct bytes value, str
     if (at == SIZE_MAX)
         return "i= is not an address";
     out->identity_domain = bytes_from(out->identity, at + 1);
-    return dkim_domain_is_under(out->identity_domain, out->domain) ? NULL : "i= is not under d=";
+    bool comparable = bytes_is_ascii(out->identity_domain) && bytes_is_ascii(out->domain);
+    return !comparable || dkim_domain_is_under(out->identity_domain, out->domain) ? NULL
+                                                                                  : "i= is not under d=";
 }
 
 static const char *read_instance(struct dkim_field *out, struct bytes value, struct arena *arena)

@@ -26,7 +26,7 @@ struct dkim_field {
     uint64_t limit; /* l=, or CANON_WHOLE */
     bool has_time, has_expiry;
     uint64_t time_s, expiry_s;     /* t=, x=: seconds of the Unix clock */
-    struct bytes domain, selector; /* as written */
+    struct bytes domain, selector; /* as written; or the shell puts A-labels in their place (RFC 8616 4) */
     struct bytes identity;         /* i= without its white space, or empty (arena) */
     struct bytes identity_domain;  /* after its "@"; the domain if there is no i= */
     struct bytes algorithm_name;   /* a=, as written */
