@@ -82,7 +82,8 @@ static void seal(struct world *world, struct bytes header)
                                        .body_digest = bytes_of(digest, sizeof(digest)),
                                        .folds_values = true};
     if (arc_seal_start(&made, &world->arc, &request)) {
-        INSIST(world->arc.result == ARC_NONE || world->arc.result == ARC_PASS);
+        bool intact = world->arc.result == ARC_NONE || world->arc.result == ARC_PASS;
+        INSIST(intact || world->arc.result == ARC_FAIL);
         arc_seal_message_input(&made, &out);
         arc_seal_message(&made, BYTES("signature"));
         arc_seal_chain_input(&made, &out);
@@ -91,7 +92,10 @@ static void seal(struct world *world, struct bytes header)
         buffer_add(&out, header);
         field_index_start(&index, buffer_bytes(&out));
         arc_begin(&again, &index, &world->arena);
-        INSIST(index.over || (again.result == ARC_PENDING && again.count == world->arc.count + 1));
+        INSIST(index.over || again.count == world->arc.count + 1);
+        INSIST(index.over || again.result == (intact ? ARC_PENDING : ARC_FAIL));
+        if (!intact && !index.over) /* no further set follows it */
+            INSIST(arc_seal_obstacle(&again) != NULL);
     }
     arc_seal_free(&made);
     buffer_free(&out);

@@ -161,7 +161,8 @@ struct config {
         } local; /* local programs: sendmail, the socket, the drop directory */
     } submission;
     struct {
-        bool srs; /* forwarded mail of other domains gets a sender of ours */
+        bool srs;  /* forwarded mail of other domains gets a sender of ours */
+        bool seal; /* and an ARC set */
     } forward;
     struct {
         enum report_success { REPORT_SUCCESS_USERS, REPORT_SUCCESS_ALL } success;

@@ -149,6 +149,9 @@ const struct config_key config_keys[] = {
     {"forward.srs", KEY_FLAG, AT(forward.srs), 0, 0, NULL, "true",
      "rewrite the envelope sender of mail that is forwarded from one other domain to another, so that SPF "
      "passes"},
+    {"forward.seal", KEY_FLAG, AT(forward.seal), 0, 0, NULL, "true",
+     "seal mail that is forwarded for other domains (ARC), so that the next server can see what was found "
+     "here"},
     {"reports.success", KEY_CHOICE, AT(reports.success), 0, 0, successes, "users",
      "who can request reports of successful delivery: users, or all: senders on port 25, too"},
     {"trust.mode", KEY_CHOICE, AT(trust.mode), 0, 0, trust_modes, "enforce",

@@ -296,6 +296,7 @@ struct ipc_trust_answer {
     struct bytes author;  /* the domain in From; empty if there is not one */
     struct bytes results; /* the Authentication-Results field with CRLF */
     struct bytes story;   /* STORY_SENTENCES */
+    uint32_t chain;       /* enum arc_result */
 };
 
 struct ipc_examined {
@@ -306,18 +307,23 @@ struct ipc_handed_over {
     uint32_t port;
 }; /* the smarthost port in use */
 
-/* The header as it will be sent, and the digest of the body in relaxed form (core/trust/dkim_sign.h). */
+/* The header as it will be sent, and the digest of the body in relaxed form (core/trust/dkim_sign.h). A
+ * message that is forwarded gets an ARC set (core/trust/arc_seal.h), any other a DKIM signature per key. */
 struct ipc_sign {
     uint64_t request;
     struct bytes domain;      /* in the form of DNS */
     uint8_t takes_parent;     /* a key of the nearest domain above it will do */
     struct bytes header;      /* at most FIELD_INDEX_OCTETS_MAX */
     struct bytes body_digest; /* DKIM_DIGEST octets */
+    /* enum arc_result: the chain as it was judged when the message came, which gets another set; ARC_PENDING:
+     * a signature is wanted */
+    uint8_t chain;
+    struct bytes results; /* of a set: the payload of our Authentication-Results */
 };
 enum sign_verdict {
     SIGN_DONE,   /* `fields` */
     SIGN_NO_KEY, /* the domain has no active key: mail of it is sent without a signature */
-    SIGN_UNFIT,  /* nothing can be signed in this header: `why` */
+    SIGN_UNFIT,  /* nothing can be signed in this header, or its chain gets no further set: `why` */
     SIGN_FAILED, /* it has one, which does not sign: `why` */
     SIGN_VERDICTS
 };
@@ -326,6 +332,8 @@ struct ipc_sign_answer {
     uint32_t verdict;    /* enum sign_verdict */
     struct bytes fields; /* to be put above the header, with their CRLF */
     struct bytes why;
+    struct bytes signer; /* SIGN_DONE: the domain whose key was used */
+    uint32_t instance;   /* of the new ARC set; 0: it was signed */
 };
 
 struct ipc_deliver {
@@ -337,6 +345,8 @@ struct ipc_deliver {
     uint32_t hop;             /* enum next_hop of the destination */
     uint8_t author;           /* enum message_author */
     uint8_t any_tls;          /* 1: the domain's policy on TLS does not stop it (RFC 8460 5.3.1) */
+    uint8_t chain; /* enum arc_result, of a message that is forwarded for others; ARC_PENDING: of all others,
+                      and if it was not checked */
     struct envelope envelope; /* with only this delivery's recipients */
     /* header fields to prepend to the content: Delivered-To of forwarders, then this server's */
     struct bytes prefix;

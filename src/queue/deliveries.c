@@ -207,6 +207,16 @@ static enum message_author author_of(const struct origin *origin)
     return origin->account.length > 0 ? AUTHOR_SUBMITTED : AUTHOR_STRANGER;
 }
 
+/* Only what is passed on by an address of ours, for another server, is sealed. */
+static enum arc_result chain_of(const struct queue_delivery *delivery)
+{
+    bool forwarded = delivery->transport == SCHEDULE_AWAY &&
+                     delivery->recipients[0].recipient.via.length > 0; /* the same for all of them */
+    return forwarded && author_of(&delivery->message.origin) == AUTHOR_STRANGER
+               ? delivery->message.trust.chain
+               : ARC_PENDING;
+}
+
 static void fill(struct queue_delivery *delivery, struct bytes content, struct ipc_deliver *deliver)
 {
     struct recipient *recipients = ARENA_ARRAY(&delivery->arena, struct recipient, delivery->recipient_count);
@@ -220,6 +230,7 @@ static void fill(struct queue_delivery *delivery, struct bytes content, struct i
                                     .hop = delivery->active->hop,
                                     .author = (uint8_t)author_of(&delivery->message.origin),
                                     .any_tls = delivery->message.origin.kind == ORIGIN_TLS_REPORT,
+                                    .chain = (uint8_t)chain_of(delivery),
                                     .envelope = delivery->message.envelope,
                                     .content = content,
                                     .in_file = delivery->message.large,

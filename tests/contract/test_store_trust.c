@@ -28,7 +28,8 @@ static void assert_record(const struct store_message *message, const struct trus
     assert_true(message->envelope.long_lines && message->origin.kind == ORIGIN_VACATION);
 }
 
-static const struct trust_record junk = {.disposition = DISPOSITION_JUNK,
+static const struct trust_record junk = {.chain = ARC_TEMPERROR,
+                                         .disposition = DISPOSITION_JUNK,
                                          .proposed = DISPOSITION_REJECT,
                                          .finding = (enum verdict_finding)(VERDICT_FINDINGS - 1),
                                          .override = OVERRIDE_LOCAL_POLICY,

@@ -50,7 +50,7 @@ class Networks:
         self.reverse = reverse
         mark = uuid.uuid4().hex[:6]
         self.client, self.server = f"mbc-{mark}", f"mbs-{mark}"
-        self.running = []
+        self.running, self.hosts = [], []
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def up(self):
@@ -75,12 +75,34 @@ class Networks:
         self.dns(ZONE)
         return self
 
+    def add_host(self):
+        """Adds a host behind the server, 198.51.100.2, which the client can reach too; the server is
+        198.51.100.1 there. Returns its name."""
+        def ip(*arguments):
+            subprocess.run(["ip", *arguments], check=True, capture_output=True)
+        name = self.server.replace("mbs-", "mbh-")
+        self.hosts.append(name)
+        ip("netns", "add", name)
+        etc = Path("/etc/netns") / name
+        etc.mkdir(parents=True, exist_ok=True)
+        (etc / "resolv.conf").write_text(f"nameserver {SERVER}\n")
+        (etc / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+        ip("link", "add", "eth0", "netns", name, "type", "veth", "peer", "name", "eth1", "netns", self.server)
+        for where, device, end in ((self.server, "eth1", 1), (name, "eth0", 2)):
+            ip("-n", where, "addr", "add", f"198.51.100.{end}/24", "dev", device)
+            ip("-n", where, "link", "set", device, "up")
+        ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", name, "route", "add", "default", "via", "198.51.100.1")
+        ip("-n", self.client, "route", "add", "198.51.100.0/24", "via", SERVER)
+        self.run("sysctl", "-qw", "net.ipv4.ip_forward=1", where=self.server, check=True)
+        return name
+
     def down(self):
         for process in self.running:
             process.terminate()
         for process in self.running:
             process.wait()
-        for name in (self.client, self.server):
+        for name in (self.client, self.server, *self.hosts):
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
             etc = Path("/etc/netns") / name
             for file in etc.glob("*"):

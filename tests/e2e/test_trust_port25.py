@@ -3,7 +3,9 @@
 clients are behind a load balancer, which names their addresses."""
 import base64
 import concurrent.futures
+import json
 import os
+import re
 import signal
 import smtplib
 import socket
@@ -105,6 +107,10 @@ def test_honest_mail_passes(server):
     field = field_of(server, "honest")
     assert field.startswith("Authentication-Results: mx.example.org;"), field
     assert "dmarc=pass" in field and "spf=pass" in field and "dkim=none" in field
+    queue_id = re.search(r" id=(\w+)", server.wait_log("delivered", "to=ada@example.org")[0]).group(1)
+    done = server.cli("explain", queue_id, "--json", check=False)  # it has left the queue
+    assert done.returncode == 69 and json.loads(done.stdout) == {"id": queue_id, "trust": json.loads(done.stdout)["trust"]}
+    assert json.loads(done.stdout)["trust"]["disposition"] == "deliver" and json.loads(done.stdout)["trust"]["author"] == "bank.test"
 
 
 @pytest.mark.parametrize("name", ["rsa", "ed"])

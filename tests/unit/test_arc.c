@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ARC chains that we seal verify, up to the largest; one set more, altered sets and forged ones do not;
+ * ARC chains that we seal verify, up to the largest; one set more, altered sets and forged ones do not; a
+ * broken chain gets one set that says so;
  * hostile chains are bounded. The suites of others: trust-tables.
  */
 #include <stdio.h>
 
 #include "core/trust/arc_seal.h"
 #include "core/trust/authres.h"
-#include "core/trust/dkim_sign.h"
 #include "io/signature.h"
 #include "unit.h"
 
@@ -87,7 +87,7 @@ static bool seal_message(const char *domain)
     struct buffer names = {0}, input = {0}, made = {0}, set = {0};
     struct dkim_body_fact fact = body_fact(BODY, &(struct dkim_body){CANON_RELAXED, CANON_WHOLE});
     judge(BODY);
-    assert_true(dkim_sign_names(&index_of_header, &names));
+    assert_true(arc_seal_names(&index_of_header, &names));
     struct arc_seal_request request = {
         .algorithm = key.algorithm,
         .domain = bytes_of_text(domain),
@@ -137,6 +137,7 @@ static void test_chains_grow_to_fifty_sets(void **state)
     struct authres authres;
     assert_true(authres_parse(&authres, arc_results_of(&arc, 1), &arena));
     assert_text(authres.id, "mx.example.org");
+    assert_non_null(strstr(arc_seal_obstacle(&arc), "50 sets"));
     assert_false(seal_message("another.example"));
     assert_int_equal(judge("Hello Eve\r\n"), ARC_FAIL);
     assert_string_equal(arc.reason, "body hash did not verify");
@@ -161,7 +162,85 @@ static void test_an_older_signature_may_be_broken(void **state)
     *strstr(header.at, "A boat") = 'B'; /* a list that alters Subject, and seals again without a check */
     assert_int_equal(judge(BODY), ARC_FAIL);
     assert_int_equal(arc.failed_instance, 1);
-    assert_false(seal_message("two.example"));
+}
+
+/* True if the ARC-Seal of the first set above the header verifies with the key, over its own set alone. */
+static bool newest_seal_is_good(void)
+{
+    const struct arc_set *set = &arc.sets[arc.count - 1];
+    struct buffer input = {0};
+    canon_field(&input, arc.index->fields[set->results_at].whole, CANON_RELAXED);
+    canon_field(&input, set->signature.whole, CANON_RELAXED);
+    canon_signature_field(&input, set->seal.whole, set->seal.hole, CANON_RELAXED);
+    struct buffer made = {0};
+    signature_sign(&key, buffer_bytes(&input), &made); /* Ed25519: the same for the same octets */
+    bool good = bytes_equal(buffer_bytes(&made), set->seal.signature);
+    buffer_free(&input);
+    buffer_free(&made);
+    return good;
+}
+
+/* RFC 8617 5.1.2: that set covers itself alone; and no other follows it (5.1). */
+static void test_a_broken_chain_gets_one_set_that_says_so(void **state)
+{
+    for (size_t sets = 1; sets <= ARC_INSTANCE_MAX; sets += ARC_INSTANCE_MAX - 2) {
+        begin(NULL);
+        for (size_t i = 0; i < sets; i++)
+            assert_true(seal_message("one.example"));
+        *strstr(header.at, "A boat") = 'B';
+        assert_int_equal(judge(BODY), ARC_FAIL);
+        assert_null(arc_seal_obstacle(&arc));
+        assert_true(seal_message("two.example"));
+        assert_int_equal(judge(BODY), ARC_FAIL);
+        assert_int_equal(arc.count, sets + 1);
+        assert_text(arc.sets[sets].seal.chain, "fail");
+        assert_string_equal(arc.reason, "the sealer found the chain broken");
+        assert_true(newest_seal_is_good());
+        assert_non_null(arc_seal_obstacle(&arc));
+        assert_false(seal_message("three.example"));
+    }
+    begin(NULL); /* a structure without a whole set */
+    struct bytes rest = bytes_of(arena_text(&arena, buffer_bytes(&header)), header.length);
+    buffer_clear(&header);
+    buffer_add_text(&header, "ARC-Seal: i=3; a=rsa-sha256; cv=pass; d=a.example; s=s; b=AAAA\r\n");
+    buffer_add(&header, rest);
+    assert_true(seal_message("two.example"));
+    assert_int_equal(judge(BODY), ARC_FAIL);
+    assert_int_equal(arc.count, 4);
+    assert_true(newest_seal_is_good());
+}
+
+static void test_chains_that_were_not_checked_are_left_alone(void **state)
+{
+    judge(BODY);
+    arc.result = ARC_TEMPERROR;
+    assert_non_null(arc_seal_obstacle(&arc));
+    arc.result = ARC_PENDING;
+    assert_non_null(arc_seal_obstacle(&arc));
+}
+
+static void test_signatures_are_signed_too(void **state)
+{
+    struct buffer names = {0};
+    buffer_clear(&header);
+    for (int i = 0; i < ARC_SEAL_SIGNATURES_MAX; i++)
+        buffer_add_text(&header, "DKIM-Signature: v=1\r\n");
+    buffer_add_text(&header, HEADER);
+    seal_message("one.example");
+    assert_int_equal(judge(BODY), ARC_PASS);
+    *strstr(header.at, "v=1") = 'x'; /* the highest of eight */
+    assert_int_equal(judge(BODY), ARC_FAIL);
+    buffer_clear(&header);
+    for (int i = 0; i <= ARC_SEAL_SIGNATURES_MAX; i++)
+        buffer_add_text(&header, "DKIM-Signature: v=1\r\n");
+    buffer_add_text(&header, HEADER);
+    seal_message("one.example");
+    *strstr(header.at, "v=1") = 'x'; /* the highest of nine */
+    assert_int_equal(judge(BODY), ARC_PASS);
+    field_index_start(&index_of_header, BYTES("DKIM-Signature: v=1\r\nTo: a\r\n"));
+    assert_false(arc_seal_names(&index_of_header, &names));
+    assert_int_equal(names.length, 0);
+    buffer_free(&names);
 }
 
 static void test_a_set_that_is_not_whole_fails(void **state)
@@ -206,6 +285,9 @@ int main(void)
         cmocka_unit_test_setup(test_chains_grow_to_fifty_sets, begin),
         cmocka_unit_test_setup(test_what_is_altered_fails, begin),
         cmocka_unit_test_setup(test_an_older_signature_may_be_broken, begin),
+        cmocka_unit_test_setup(test_a_broken_chain_gets_one_set_that_says_so, begin),
+        cmocka_unit_test_setup(test_chains_that_were_not_checked_are_left_alone, begin),
+        cmocka_unit_test_setup(test_signatures_are_signed_too, begin),
         cmocka_unit_test_setup(test_a_set_that_is_not_whole_fails, begin),
         cmocka_unit_test_setup(test_hostile_chains_are_bounded, begin),
     };

@@ -18,6 +18,7 @@ struct ground {
     struct queue_options options;
     uint64_t now_ms, last_id;
     struct origin origin; /* of the next message */
+    struct trust_record trust;
     struct ipc_deliver deliver;
     char sent[2048]; /* prefix and content of the last delivery */
 };
@@ -55,6 +56,7 @@ static enum store_verdict accept(const struct recipient *recipients, size_t coun
         .id = ++g.last_id,
         .envelope = {.sender = BYTES("ada@here.org"), .recipients = copy, .recipient_count = count},
         .origin = g.origin,
+        .trust = g.trust,
         .prefix = prefix,
         .content = BYTES(CONTENT)};
     return queue_accept(&g.queue, &m, 0, g.now_ms);
@@ -211,6 +213,40 @@ static void who_wrote_it_goes_with_it(void **state)
     }
 }
 
+/* Only what strangers wrote, and an address of ours sends on, is sealed; what is not checked has no chain. */
+static void the_chain_goes_with_what_is_forwarded_for_others(void **state)
+{
+    static const struct {
+        struct origin origin;
+        struct bytes via;
+        bool goes;
+    } rows[] = {{{.kind = ORIGIN_NETWORK, .port = 25}, BYTES("all@here.org"), true},
+                {{.kind = ORIGIN_UNKNOWN}, BYTES("all@here.org more@here.org"), true},
+                {{.kind = ORIGIN_NETWORK, .port = 25}, BYTES(""), false},
+                {{.kind = ORIGIN_NETWORK, .account = BYTES("ada@here.org")}, BYTES("all@here.org"), false},
+                {{.kind = ORIGIN_LOCAL, .account = BYTES("uid 1000")}, BYTES("all@here.org"), false},
+                {{.kind = ORIGIN_REPORT}, BYTES("all@here.org"), false},
+                {{.kind = ORIGIN_VACATION}, BYTES("all@here.org"), false}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        for (int chain = 0; chain < ARC_RESULTS; chain++) {
+            const struct recipient there = {.address = BYTES("bob@there.net"), .via = rows[i].via};
+            const struct recipient here = {
+                .address = BYTES("bob@here.org"), .local = true, .via = rows[i].via};
+            g.origin = rows[i].origin;
+            g.trust = (struct trust_record){.finding = FINDING_PASS, .chain = (enum arc_result)chain};
+            assert_int_equal(accept(&there, 1, BYTES(PREFIX)), STORE_DONE);
+            commit();
+            assert_true(next(SCHEDULE_AWAY));
+            assert_int_equal(g.deliver.chain, rows[i].goes ? chain : ARC_PENDING);
+            fate(OUTCOME_DELIVERED);
+            assert_int_equal(accept(&here, 1, BYTES(PREFIX)), STORE_DONE);
+            commit();
+            assert_true(next(SCHEDULE_LOCAL));
+            assert_int_equal(g.deliver.chain, ARC_PENDING);
+            fate(OUTCOME_DELIVERED);
+        }
+}
+
 #define ON(test) cmocka_unit_test_setup_teardown(test, prepare, clean_up)
 
 int main(void)
@@ -219,6 +255,6 @@ int main(void)
         ON(it_stands_before_the_content),    ON(it_comes_again_with_each_attempt),
         ON(who_sent_it_on_stands_above_it),  ON(a_report_gives_both_back),
         ON(it_may_be_so_long_and_no_longer), ON(a_report_in_between_leaves_the_message_whole),
-        ON(who_wrote_it_goes_with_it)};
+        ON(who_wrote_it_goes_with_it),       ON(the_chain_goes_with_what_is_forwarded_for_others)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

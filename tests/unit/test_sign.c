@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The process that signs: which key is used, and what it answers. */
+/* The process that signs: which key is used, and what it answers, for signatures and for ARC sets. */
 #include <stdlib.h>
 
+#include "core/trust/arc.h"
 #include "core/trust/dkim_field.h"
 #include "io/log.h"
 #include "service/sign/sign_question.h"
@@ -167,6 +168,97 @@ static void headers_at_the_limit_and_past_it(void **state)
     buffer_free(&header);
 }
 
+/* ---- ARC ---- */
+
+#define RESULTS " mx.example.org;\r\n\tdmarc=pass header.from=there.net"
+
+/* Asks for a set; returns the fields, in the arena. */
+static struct bytes seal(struct bytes header, enum arc_result chain, const char *results,
+                         enum sign_verdict verdict, const char *why, struct arena *arena)
+{
+    static const char octets[DKIM_DIGEST] = "a digest";
+    const struct ipc_sign asked = {.request = 7,
+                                   .domain = BYTES("example.org"),
+                                   .header = header,
+                                   .body_digest = bytes_of(octets, sizeof octets),
+                                   .chain = (uint8_t)chain,
+                                   .results = bytes_of_text(results)};
+    struct sign_question *question = sign_question_new(
+        &asked, NULL, sign_keys_find(&keys, BYTES("example.org"), false), 1796000000);
+    sign_question_answer(question);
+    assert_int_equal(question->verdict, verdict);
+    if (verdict != SIGN_DONE)
+        assert_non_null(strstr(question->why, why));
+    assert_int_equal(question->why == NULL, verdict == SIGN_DONE);
+    assert_int_equal(question->instance > 0, verdict == SIGN_DONE);
+    struct bytes fields = arena_copy(arena, buffer_bytes(&question->fields));
+    sign_question_free(question);
+    return fields;
+}
+
+static struct bytes join(struct bytes one, struct bytes other, struct arena *arena)
+{
+    return bytes_of_text(arena_format(arena, "%.*s%.*s", BYTES_ARG(one), BYTES_ARG(other)));
+}
+
+static bool has(struct bytes text, const char *part)
+{
+    return bytes_search(text, bytes_of_text(part)) != SIZE_MAX;
+}
+
+/* The judgement of the chain is what decides: the signatures below are of no key that DNS has. */
+static void sets_follow_what_was_judged(void **state)
+{
+    struct arena arena = {0};
+    struct bytes header = BYTES("DKIM-Signature: v=1\r\n" HEADER);
+    add("example.org", "two", &ed25519);
+    add("example.org", "one", &rsa);
+    struct bytes first = seal(header, ARC_NONE, RESULTS, SIGN_DONE, "", &arena);
+    assert_true(bytes_starts_nocase(first, "ARC-Seal: a=rsa-sha256;"));
+    assert_true(has(first, "cv=none;") && has(first, "i=1;") && has(first, "d=example.org;") &&
+                has(first, "s=one;") && has(first, ":dkim-signature;"));
+    assert_true(has(first, "\r\nARC-Authentication-Results: i=1; mx.example.org;\r\n\tdmarc=pass "));
+    assert_true(bytes_ends_nocase(first, "header.from=there.net\r\n"));
+    header = join(first, header, &arena);
+    struct bytes second = seal(header, ARC_PASS, RESULTS, SIGN_DONE, "", &arena);
+    assert_true(has(second, "cv=pass;") && has(second, "i=2;") && !has(second, "i=1"));
+    second = seal(header, ARC_FAIL, RESULTS, SIGN_DONE, "", &arena);
+    assert_true(has(second, "cv=fail;") && has(second, "i=2;"));
+    /* no set is made of what was judged otherwise, or not at all */
+    seal(header, ARC_NONE, RESULTS, SIGN_UNFIT, "is not the one that was judged", &arena);
+    seal(BYTES(HEADER), ARC_PASS, RESULTS, SIGN_UNFIT, "is not the one that was judged", &arena);
+    seal(BYTES("ARC-Seal: i=1\r\n" HEADER), ARC_PASS, RESULTS, SIGN_UNFIT, "is not the one", &arena);
+    seal(header, ARC_TEMPERROR, RESULTS, SIGN_UNFIT, "", &arena);
+    seal(header, ARC_RESULTS, RESULTS, SIGN_UNFIT, "", &arena);
+    seal(header, ARC_PASS, "", SIGN_UNFIT, "no results", &arena);
+    seal(join(second, header, &arena), ARC_FAIL, RESULTS, SIGN_UNFIT, "newest ARC seal", &arena);
+    seal(BYTES("To: bob@there.net\r\n"), ARC_NONE, RESULTS, SIGN_UNFIT, "no From", &arena);
+    arena_clear(&arena);
+}
+
+static void chains_at_their_limit_and_past_it(void **state)
+{
+    struct arena arena = {0};
+    struct bytes header = BYTES(HEADER);
+    add("example.org", "one", &ed25519);
+    for (int i = 1; i <= ARC_INSTANCE_MAX; i++)
+        header = join(seal(header, i == 1 ? ARC_NONE : ARC_PASS, RESULTS, SIGN_DONE, "", &arena), header,
+                      &arena);
+    seal(header, ARC_PASS, RESULTS, SIGN_UNFIT, "50 sets", &arena);
+    seal(header, ARC_FAIL, RESULTS, SIGN_UNFIT, "50 sets", &arena);
+    arena_clear(&arena);
+}
+
+static void a_key_that_cannot_be_used_seals_nothing(void **state)
+{
+    struct arena arena = {0};
+    add("example.org", "broken", NULL);
+    seal(BYTES(HEADER), ARC_NONE, RESULTS, SIGN_FAILED, "cannot be used", &arena);
+    add("example.org", "one", &ed25519);
+    assert_true(has(seal(BYTES(HEADER), ARC_NONE, RESULTS, SIGN_DONE, "", &arena), "a=ed25519-sha256"));
+    arena_clear(&arena);
+}
+
 #define ON(test) cmocka_unit_test_setup_teardown(test, empty, clear)
 
 int main(void)
@@ -174,6 +266,10 @@ int main(void)
     const struct CMUnitTest tests[] = {ON(a_key_is_of_its_domain_alone),
                                        ON(the_last_key_of_each_algorithm_signs),
                                        ON(a_key_that_cannot_be_used_yields_to_one_that_can),
-                                       ON(what_is_answered), ON(headers_at_the_limit_and_past_it)};
+                                       ON(what_is_answered),
+                                       ON(headers_at_the_limit_and_past_it),
+                                       ON(sets_follow_what_was_judged),
+                                       ON(chains_at_their_limit_and_past_it),
+                                       ON(a_key_that_cannot_be_used_seals_nothing)};
     return cmocka_run_group_tests(tests, prepare, finish);
 }

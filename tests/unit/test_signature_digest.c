@@ -83,6 +83,47 @@ static void large_contents_are_read_in_turns(void **state)
     buffer_free(&content);
 }
 
+/* Results for an ARC set are those that this server put in front; the content's are others'. */
+static void results_are_those_of_this_server(void **state)
+{
+    static const struct {
+        const char *front, *results;
+        enum arc_result chain;
+    } rows[] = {{"Delivered-To: a@b\r\nAuthentication-Results: mx.here;\r\n\tspf=pass\r\nReceived: x\r\n",
+                 " mx.here;\r\n\tspf=pass", ARC_NONE},
+                {"AUTHENTICATION-RESULTS:mx.here; none\r\n", "mx.here; none", ARC_FAIL},
+                {"Authentication-Results: mx.here; none\r\n", "", ARC_PENDING},
+                {"Received: x\r\n", "", ARC_PASS},
+                {"", "", ARC_PASS}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct signature_digest digest;
+        const struct signature_message message = {
+            .chain = rows[i].chain,
+            .file = -1,
+            .front = bytes_of_text(rows[i].front),
+            .content = BYTES("Authentication-Results: mx.evil; dmarc=pass\r\nFrom: a\r\n\r\n")};
+        signature_digest_start(&digest, &message, (struct content_form){0});
+        while (signature_digest_run(&digest, 1 << 16) < DIGEST_DONE)
+            continue;
+        signature_digest_let_go(&digest);
+        assert_text(buffer_bytes(&digest.results), rows[i].results);
+        signature_digest_free(&digest);
+    }
+}
+
+static void names_of_hosts_in_the_form_of_dns(void **state)
+{
+    char long_name[DOMAIN_MAX + 2], domain[DOMAIN_MAX + 1];
+    memset(long_name, 'a', sizeof long_name);
+    assert_true(signature_digest_name(BYTES("MX.Example.ORG"), domain));
+    assert_string_equal(domain, "mx.example.org");
+    assert_true(signature_digest_name(BYTES("mx.b\xc3\xbc"
+                                            "cher.example"),
+                                      domain));
+    assert_string_equal(domain, "mx.xn--bcher-kva.example");
+    assert_false(signature_digest_name(bytes_of(long_name, sizeof long_name - 1), domain));
+}
+
 static enum signature_digest_stage end_of(struct signature_message message)
 {
     struct signature_digest digest;
@@ -149,6 +190,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_header_ends_at_its_empty_line),
+        cmocka_unit_test(results_are_those_of_this_server),
+        cmocka_unit_test(names_of_hosts_in_the_form_of_dns),
         cmocka_unit_test(large_contents_are_read_in_turns),
         cmocka_unit_test(what_cannot_be_read),
         cmocka_unit_test(the_domain_is_that_of_the_only_author),

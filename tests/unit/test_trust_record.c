@@ -18,6 +18,9 @@ static void numbers_on_disk_stay(void **state)
     assert_int_equal(FINDING_TEMPERROR_ACCEPTED, 17);
     assert_int_equal(OVERRIDE_MAILING_LIST, 1);
     assert_int_equal(OVERRIDE_LOCAL_POLICY, 4);
+    assert_int_equal(ARC_PENDING, 0);
+    assert_int_equal(ARC_NONE, 1);
+    assert_int_equal(ARC_TEMPERROR, 4);
 }
 
 static void each_record_has_its_code(void **state)
@@ -28,6 +31,7 @@ static void each_record_has_its_code(void **state)
         for (int disposition = 0; disposition <= DISPOSITION_REJECT; disposition++)
             for (int override = 0; override <= OVERRIDE_LOCAL_POLICY; override++) {
                 record = (struct trust_record){
+                    .chain = (enum arc_result)((finding + disposition + override) % ARC_RESULTS),
                     .disposition = (enum disposition)disposition,
                     .proposed = (enum disposition)(DISPOSITION_REJECT - disposition),
                     .finding = (enum verdict_finding)finding,
@@ -40,6 +44,11 @@ static void each_record_has_its_code(void **state)
     assert_int_equal(again.finding, FINDING_NOT_CHECKED);
     assert_false(trust_record_decode((OVERRIDE_LOCAL_POLICY + 1) << 4, &again));
     assert_false(trust_record_decode(UINT32_MAX, &again));
+    assert_true(trust_record_decode(ARC_TEMPERROR << 13, &again));
+    assert_int_equal(again.chain, ARC_TEMPERROR);
+    assert_false(trust_record_decode(ARC_RESULTS << 13, &again));
+    assert_int_equal(again.chain, ARC_PENDING);
+    assert_false(trust_record_decode(TRUST_CODE_MAX + 1, &again));
 }
 
 static void a_story_is_cut_between_characters(void **state)

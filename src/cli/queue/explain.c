@@ -11,6 +11,7 @@
 #include "cli/queue/last_reply.h"
 #include "cli/queue/queue.h"
 #include "cli/queue/recipient_wait.h"
+#include "cli/queue/seal_note.h"
 #include "cli/terminal.h"
 #include "cli/trust/judgements.h"
 #include "core/queue/queue_id.h"
@@ -132,6 +133,15 @@ static void print_key_warning(const struct explanation *explanation, const struc
     buffer_free(&words);
 }
 
+static void print_seal_note(const struct explanation *explanation, const struct store_recipient *r)
+{
+    struct buffer words = {0};
+    seal_note_add(&words, explanation->view.config, &explanation->message, r);
+    if (words.length > 0)
+        printf("    %s\n", buffer_text(&words));
+    buffer_free(&words);
+}
+
 static void add_wait(struct buffer *out, struct recipient_wait *wait, struct explanation *explanation,
                      const struct store_recipient *r)
 {
@@ -165,6 +175,7 @@ static void print_recipient(struct explanation *explanation, const struct store_
         format_print(r->recipient.sent_as);
         puts(">, so that SPF passes there and a bounce comes back through this server (SRS)");
     }
+    print_seal_note(explanation, r);
     if (kept > 0 && number > 1)
         printf(number == 2 ? "    (attempt %u is only in the log)\n"
                            : "    (attempts 1 to %u are only in the log)\n",
@@ -200,21 +211,24 @@ static void print_recipient_as_json(struct explanation *explanation, const struc
     struct attempt_record attempts[STORE_ATTEMPTS_MAX];
     struct arena arena = {0};
     struct recipient_wait wait;
-    struct buffer sentence = {0}, warning = {0};
+    struct buffer sentence = {0}, warning = {0}, seal = {0};
     size_t kept = store_attempts(explanation->view.store, explanation->message.id, r->number, &arena,
                                  attempts);
     add_wait(&sentence, &wait, explanation, r);
     key_warning_add(&warning, explanation->view.config, &explanation->message, r);
-    format_print_json(json_pack(
-        "{s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:s, s:I, s:o}", "address",
-        format_json(r->recipient.address), "original", format_json(r->recipient.original), "sent_as",
-        format_json(r->recipient.sent_as), "destination", format_json(r->destination), "attempts",
-        (json_int_t)r->attempts, "history", attempts_as_json(attempts, kept, first_number(r, kept)),
-        "meaning", last_reply_json(last_reply_meaning(&explanation->view, &explanation->message, r)),
-        "warning", format_json(buffer_bytes(&warning)), "state", recipient_wait_name(wait.why), "next_ms",
-        (json_int_t)wait.next_ms, "why", format_json(buffer_bytes(&sentence))));
+    seal_note_add(&seal, explanation->view.config, &explanation->message, r);
+    format_print_json(
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:s, s:I, s:o}", "address",
+                  format_json(r->recipient.address), "original", format_json(r->recipient.original),
+                  "sent_as", format_json(r->recipient.sent_as), "seal", format_json(buffer_bytes(&seal)),
+                  "destination", format_json(r->destination), "attempts", (json_int_t)r->attempts, "history",
+                  attempts_as_json(attempts, kept, first_number(r, kept)), "meaning",
+                  last_reply_json(last_reply_meaning(&explanation->view, &explanation->message, r)),
+                  "warning", format_json(buffer_bytes(&warning)), "state", recipient_wait_name(wait.why),
+                  "next_ms", (json_int_t)wait.next_ms, "why", format_json(buffer_bytes(&sentence))));
     buffer_free(&sentence);
     buffer_free(&warning);
+    buffer_free(&seal);
     arena_clear(&arena);
 }
 
@@ -280,6 +294,7 @@ static void print_end(const struct explanation *explanation, bool json, uint32_t
 struct gone_search {
     uint64_t id;
     struct buffer lines;
+    json_t *judgement; /* NULL: there is none */
 };
 
 static bool find_gone(void *owner, const struct mail_event *event)
@@ -289,17 +304,23 @@ static bool find_gone(void *owner, const struct mail_event *event)
     if (event->message != search->id)
         return true;
     judgement_add_lines(&search->lines, &record);
+    search->judgement = judgement_json(&record);
     return false;
 }
 
 /* Mail authentication's findings outlast the message. */
-static void print_gone_trust(struct store *store, uint64_t id, const char *text)
+static void print_gone_trust(struct store *store, uint64_t id, const char *text, bool json)
 {
     struct gone_search search = {.id = id};
     if (store != NULL)
         judgements_walk(store, find_gone, &search);
-    if (search.lines.length > 0)
+    if (search.judgement != NULL && json) {
+        format_print_json(json_pack("{s:s, s:O}", "id", text, "trust", search.judgement));
+        putchar('\n');
+    } else if (search.lines.length > 0) {
         printf("%s:\n%s", text, buffer_text(&search.lines));
+    }
+    json_decref(search.judgement);
     buffer_free(&search.lines);
 }
 
@@ -347,8 +368,8 @@ static int explain(const struct config *config, uint64_t id, bool json)
     bool whole = queue_has_answered(&explain_command, store, &exit_code);
     if (whole && there)
         print_end(&explanation, json, expected, told);
-    else if (whole && !json)
-        print_gone_trust(store, id, explanation.id);
+    else if (whole)
+        print_gone_trust(store, id, explanation.id, json);
     terminal_wrap_end(&wrap);
     if (whole && !there)
         exit_code = say_gone(id, explanation.id);

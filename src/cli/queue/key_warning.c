@@ -2,10 +2,9 @@
 #include "cli/queue/key_warning.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
 #include "core/smtp/address.h"
-#include "store/signing_keys.h"
+#include "service/key_tending.h"
 
 static bool note_signs(void *owner, const struct stored_key *key)
 {
@@ -14,13 +13,12 @@ static bool note_signs(void *owner, const struct stored_key *key)
     return !*signs;
 }
 
-/* True if it is not known either: the keys cannot be read. */
-static bool may_sign(const struct config *config, const char *domain)
+static bool has_key(const struct config *config, const char *domain)
 {
     struct signing_keys keys;
     struct error error = {0};
     bool signs = false;
-    if (!signing_keys_open(&keys, config->data_dir, geteuid(), getegid(), false, &error))
+    if (!key_tending_open(&keys, config, false, &error))
         return true;
     if (!signing_keys_each(&keys, domain, note_signs, &signs, &error))
         signs = true;
@@ -28,7 +26,25 @@ static bool may_sign(const struct config *config, const char *domain)
     return signs;
 }
 
-static bool was_submitted(const struct origin *origin)
+/* Writes the domain in lower case; false if no key can be its. */
+static bool write_domain(struct bytes of, char domain[DOMAIN_NAME_MAX + 1])
+{
+    struct error error = {0};
+    if (of.length == 0 || of.length > DOMAIN_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < of.length; i++)
+        domain[i] = ascii_lower(of.at[i]);
+    domain[of.length] = '\0';
+    return signing_keys_domain_check(bytes_of_text(domain), &error);
+}
+
+bool key_warning_may_sign(const struct config *config, struct bytes domain)
+{
+    char name[DOMAIN_NAME_MAX + 1];
+    return write_domain(domain, name) && has_key(config, name);
+}
+
+bool key_warning_was_submitted(const struct origin *origin)
 {
     return origin->kind == ORIGIN_LOCAL || origin->kind == ORIGIN_REPORT || origin->kind == ORIGIN_VACATION ||
            origin->kind == ORIGIN_TLS_REPORT || origin->kind == ORIGIN_DMARC_REPORT ||
@@ -39,19 +55,13 @@ void key_warning_add(struct buffer *out, const struct config *config, const stru
                      const struct store_recipient *r)
 {
     char domain[DOMAIN_NAME_MAX + 1];
-    struct error error = {0};
     struct bytes local, of = bytes_of_text(config->hostname); /* a report's */
     bool away = r->destination.length > 0 && r->destination.at[0] != '@';
-    if (!away || !was_submitted(&m->origin))
+    if (!away || !key_warning_was_submitted(&m->origin))
         return;
     if (m->envelope.sender.length > 0 && !address_split(m->envelope.sender, &local, &of))
         return;
-    if (of.length == 0 || of.length > DOMAIN_NAME_MAX)
-        return;
-    for (size_t i = 0; i < of.length; i++)
-        domain[i] = ascii_lower(of.at[i]);
-    domain[of.length] = '\0';
-    if (signing_keys_domain_check(bytes_of_text(domain), &error) && !may_sign(config, domain))
+    if (write_domain(of, domain) && !has_key(config, domain))
         buffer_add_format(out,
                           "no DKIM key signs for %s: Gmail, Yahoo and Microsoft can reject or filter this "
                           "message (mailboat dkim add %s)",

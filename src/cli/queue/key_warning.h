@@ -14,4 +14,9 @@
 void key_warning_add(struct buffer *out, const struct config *config, const struct store_message *message,
                      const struct store_recipient *recipient);
 
+/* True if a user, a local program or this server wrote it: such mail is signed. */
+bool key_warning_was_submitted(const struct origin *origin);
+/* True if an active key of the domain exists, or the keys cannot be read; false for what is not a domain. */
+bool key_warning_may_sign(const struct config *config, struct bytes domain);
+
 #endif

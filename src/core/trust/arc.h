@@ -17,6 +17,7 @@
 
 #include "core/trust/dkim.h"
 
+/* These numbers are stored on disk (trust_record.h). */
 enum arc_result {
     ARC_PENDING, /* facts are lacked */
     ARC_NONE,    /* no ARC fields */

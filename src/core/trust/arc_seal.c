@@ -10,6 +10,18 @@
 
 /* Tags are in the order of the alphabet, as other sealers write them. */
 
+bool arc_seal_names(const struct field_index *index, struct buffer *out)
+{
+    uint16_t at = field_index_lowest(index, BYTES("dkim-signature"));
+    if (!dkim_sign_names(index, out))
+        return false;
+    for (size_t n = 0; n < ARC_SEAL_SIGNATURES_MAX && at != FIELD_INDEX_NONE; n++) {
+        buffer_add_text(out, ":dkim-signature");
+        at = index->fields[at].above;
+    }
+    return true;
+}
+
 static void write_message(const struct arc_seal *seal, struct bytes signature, struct buffer *out)
 {
     const struct arc_seal_request *request = &seal->request;
@@ -27,6 +39,13 @@ static void write_message(const struct arc_seal *seal, struct bytes signature, s
     field_writer_end(&writer);
 }
 
+static struct bytes chain_word(const struct arc_seal *seal)
+{
+    if (seal->arc->result == ARC_FAIL)
+        return BYTES("fail");
+    return seal->instance == 1 ? BYTES("none") : BYTES("pass");
+}
+
 static void write_seal(const struct arc_seal *seal, struct bytes signature, struct buffer *out)
 {
     const struct arc_seal_request *request = &seal->request;
@@ -34,7 +53,7 @@ static void write_seal(const struct arc_seal *seal, struct bytes signature, stru
     field_writer_start(&writer, out, "ARC-Seal", request->folds_values);
     field_writer_word(&writer, "a", bytes_of_text(dkim_algorithm_name(request->algorithm)));
     field_writer_base64(&writer, "b", signature);
-    field_writer_word(&writer, "cv", seal->instance == 1 ? BYTES("none") : BYTES("pass"));
+    field_writer_word(&writer, "cv", chain_word(seal));
     field_writer_word(&writer, "d", request->domain);
     field_writer_number(&writer, "i", seal->instance);
     field_writer_word(&writer, "s", request->selector);
@@ -42,11 +61,25 @@ static void write_seal(const struct arc_seal *seal, struct bytes signature, stru
     field_writer_end(&writer);
 }
 
+const char *arc_seal_obstacle(const struct arc *arc)
+{
+    const struct arc_set *newest = arc->count > 0 ? &arc->sets[arc->count - 1] : NULL;
+    static_assert(ARC_INSTANCE_MAX == 50, "the sentence says so");
+    if (arc->result == ARC_PENDING || arc->result == ARC_TEMPERROR)
+        return "the ARC chain of the message could not be checked when it came";
+    if (arc->count >= ARC_INSTANCE_MAX)
+        return "the ARC chain of the message has 50 sets already";
+    if (arc->result == ARC_FAIL && newest != NULL && newest->has_seal &&
+        bytes_is_nocase(newest->seal.chain, "fail"))
+        return "the newest ARC seal of the message says that the chain is broken";
+    return NULL;
+}
+
 bool arc_seal_start(struct arc_seal *seal, const struct arc *arc, const struct arc_seal_request *request)
 {
     assert(request->body_digest.length == DKIM_DIGEST && request->names.length > 0);
     *seal = (struct arc_seal){.arc = arc, .request = *request};
-    if ((arc->result != ARC_NONE && arc->result != ARC_PASS) || arc->count >= ARC_INSTANCE_MAX)
+    if (arc_seal_obstacle(arc) != NULL)
         return false;
     seal->instance = (unsigned)arc->count + 1;
     buffer_add_format(&seal->results, "ARC-Authentication-Results: i=%u; ", seal->instance);
@@ -74,7 +107,8 @@ void arc_seal_chain_input(const struct arc_seal *seal, struct buffer *out)
 {
     struct buffer field = {0};
     assert(seal->message.length > 0);
-    arc_add_sets(seal->arc, seal->arc->count, out);
+    if (seal->arc->result != ARC_FAIL)
+        arc_add_sets(seal->arc, seal->arc->count, out);
     canon_field(out, buffer_bytes(&seal->results), CANON_RELAXED);
     canon_field(out, buffer_bytes(&seal->message), CANON_RELAXED);
     write_seal(seal, bytes_none(), &field);

@@ -9,6 +9,7 @@
 #ifndef MAILBOAT_CORE_TRUST_TRUST_RECORD_H
 #define MAILBOAT_CORE_TRUST_TRUST_RECORD_H
 
+#include "core/trust/arc.h"
 #include "core/trust/verdict.h"
 
 enum trust_record_limit {
@@ -18,6 +19,7 @@ enum trust_record_limit {
 
 /* The numbers of the enums are stored on disk: a new one comes last, and none is used again. */
 struct trust_record {
+    enum arc_result chain;        /* of its ARC sets; ARC_PENDING: not checked */
     enum disposition disposition; /* that was carried out */
     enum disposition proposed;    /* that of VERDICT_ENFORCE: differs with VERDICT_OBSERVE */
     enum verdict_finding finding;
@@ -27,7 +29,7 @@ struct trust_record {
                           */
 };
 
-/* The four numbers as one of 16 bits, and back; false for one that no record has. 0: nothing was checked. */
+/* The five numbers as one of 16 bits, and back; false for one that no record has. 0: nothing was checked. */
 enum { TRUST_CODE_MAX = 0xffff };
 unsigned trust_record_code(const struct trust_record *record);
 bool trust_record_decode(unsigned code, struct trust_record *record);

@@ -370,13 +370,7 @@ void outbound_signed(void *owner, const struct signature_result *result)
 
 static void sign_message(struct outbound_connection *connection, struct content_form form)
 {
-    const struct outbound_message *message = &connection->message;
-    const struct signature_message wanted = {.id = message->id,
-                                             .author = message->author,
-                                             .front = message->front,
-                                             .content = message->content,
-                                             .file = message->file,
-                                             .size = message->envelope.size};
+    const struct signature_message wanted = outbound_message_to_sign(&connection->message);
     struct signature_result result;
     tls_counts_clear(connection);
     connection->signature.owner = connection;

@@ -51,6 +51,7 @@ void outbound_message_take(struct outbound_message *message, struct channel *fro
                                          .from = from,
                                          .author = (enum message_author)deliver->author,
                                          .any_tls = deliver->any_tls != 0,
+                                         .chain = (enum arc_result)deliver->chain,
                                          .file = content,
                                          .began_ms = clock_now_ms()};
     message->envelope = copy_envelope(&message->arena, &deliver->envelope);
@@ -65,6 +66,17 @@ void outbound_message_let_go(struct outbound_message *message)
         close(message->file);
     message->file = -1;
     message->number = 0;
+}
+
+struct signature_message outbound_message_to_sign(const struct outbound_message *message)
+{
+    return (struct signature_message){.id = message->id,
+                                      .author = message->author,
+                                      .chain = message->chain,
+                                      .front = message->front,
+                                      .content = message->content,
+                                      .file = message->file,
+                                      .size = message->envelope.size};
 }
 
 void outbound_message_rewind(struct outbound_message *message)

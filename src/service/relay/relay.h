@@ -68,7 +68,7 @@ struct relay {
     struct dns *dns;
     struct sts_policies policies;            /* MTA-STS */
     struct tls_counts tls_counts;            /* sessions, for reports on TLS */
-    struct signatures signatures;            /* DKIM */
+    struct signatures signatures;            /* DKIM, ARC */
     struct tls_fallback fallback;            /* hosts that were silent during TLS */
     struct buffer authorities;               /* PEM: CA certificates for fetching MTA-STS policies */
     struct map idle;                         /* by destination: the first idle connection */
@@ -128,15 +128,16 @@ struct outbound_message {
     struct arena arena;
     struct envelope envelope;
     enum message_author author;
-    bool any_tls;         /* as in struct ipc_deliver */
-    struct bytes front;   /* header fields to prepend */
-    struct bytes content; /* inline */
-    int file;             /* or in this file */
-    uint64_t began_ms;    /* start of its attempt */
-    uint64_t given;       /* octets given to the current connection */
-    uint64_t progress;    /* of them, sent at the last timeout */
-    bool given_all;       /* the whole content was given: the peer may have the message */
-    bool waited;          /* it has waited for the smarthost's port, once */
+    enum arc_result chain; /* as in struct ipc_deliver */
+    bool any_tls;          /* as in struct ipc_deliver */
+    struct bytes front;    /* header fields to prepend */
+    struct bytes content;  /* inline */
+    int file;              /* or in this file */
+    uint64_t began_ms;     /* start of its attempt */
+    uint64_t given;        /* octets given to the current connection */
+    uint64_t progress;     /* of them, sent at the last timeout */
+    bool given_all;        /* the whole content was given: the peer may have the message */
+    bool waited;           /* it has waited for the smarthost's port, once */
 };
 
 /* The connection to the peer, or concurrent attempts. */
@@ -203,6 +204,8 @@ void outbound_check(const struct outbound_connection *connection);
 void outbound_message_take(struct outbound_message *message, struct channel *from,
                            const struct ipc_deliver *deliver, int content);
 void outbound_message_let_go(struct outbound_message *message);
+/* Returns what is signed, or sealed; it borrows the message's texts and file. */
+struct signature_message outbound_message_to_sign(const struct outbound_message *message);
 void outbound_message_rewind(struct outbound_message *message);
 /* Reads the next run, and whether it is the last; false on a read error. */
 bool outbound_message_read(struct outbound_message *message, char buffer[CONTENT_READ_MAX], struct bytes *run,

@@ -12,6 +12,17 @@
 #include "core/trust/field_index.h"
 #include "io/dns.h"
 
+/* Authentication-Results is in what this server puts in front of the content; others' are in the content. */
+static void take_results(struct signature_digest *digest)
+{
+    struct field_index *index = memory_new(sizeof *index);
+    field_index_start(index, digest->message.front);
+    uint16_t at = field_index_lowest(index, BYTES("authentication-results"));
+    if (at != FIELD_INDEX_NONE)
+        buffer_add(&digest->results, index->fields[at].value);
+    free(index);
+}
+
 void signature_digest_start(struct signature_digest *digest, const struct signature_message *message,
                             struct content_form form)
 {
@@ -21,6 +32,8 @@ void signature_digest_start(struct signature_digest *digest, const struct signat
     digest->message.content = arena_copy(&digest->arena, message->content);
     if (message->file >= 0)
         digest->message.file = fcntl(message->file, F_DUPFD_CLOEXEC, 0);
+    if (message->chain != ARC_PENDING)
+        take_results(digest);
     content_formed_start(&digest->formed, form);
     signature_hash_start(&digest->hashes, &relaxed, 1);
     /* a descriptor that was not free is a file that cannot be read */
@@ -43,6 +56,7 @@ void signature_digest_free(struct signature_digest *digest)
 {
     signature_digest_let_go(digest);
     buffer_free(&digest->header);
+    buffer_free(&digest->results);
 }
 
 /* ---- reading ---- */
@@ -146,6 +160,17 @@ static const char *find_domain(const struct field_index *index, struct arena *ar
     return domain->at[0] == '[' ? "the domain of the From field is not a name" : NULL; /* an address */
 }
 
+bool signature_digest_name(struct bytes name, char domain[DOMAIN_MAX + 1])
+{
+    struct arena arena = {0};
+    bool is_name = name.length <= DOMAIN_MAX &&
+                   dns_ascii_name(arena_text(&arena, name), domain, DOMAIN_MAX + 1);
+    arena_clear(&arena);
+    for (char *at = domain; is_name && *at != '\0'; at++)
+        *at = ascii_lower(*at);
+    return is_name;
+}
+
 bool signature_digest_domain(struct bytes header, char domain[DOMAIN_MAX + 1], const char **why)
 {
     struct field_index *index = memory_new(sizeof *index);
@@ -153,11 +178,8 @@ bool signature_digest_domain(struct bytes header, char domain[DOMAIN_MAX + 1], c
     struct bytes name;
     field_index_start(index, header);
     *why = find_domain(index, &arena, &name);
-    if (*why == NULL &&
-        (name.length > DOMAIN_MAX || !dns_ascii_name(arena_text(&arena, name), domain, DOMAIN_MAX + 1)))
+    if (*why == NULL && !signature_digest_name(name, domain))
         *why = "the domain of the From field is not a name";
-    for (char *at = domain; *why == NULL && *at != '\0'; at++)
-        *at = ascii_lower(*at);
     arena_clear(&arena);
     free(index);
     return *why == NULL;

@@ -28,8 +28,9 @@ struct signature_digest {
     struct signature_message message; /* of its own */
     uint64_t at;                      /* octets read */
     struct formed_content formed;
-    struct buffer header; /* its fields, without the empty line */
-    struct buffer out;    /* formed octets of one run */
+    struct buffer header;  /* its fields, without the empty line */
+    struct buffer results; /* of a message that gets an ARC set: what was found when it came */
+    struct buffer out;     /* formed octets of one run */
     struct body_hashes hashes;
     uint8_t digest[DKIM_DIGEST];
 };
@@ -39,12 +40,14 @@ void signature_digest_start(struct signature_digest *digest, const struct signat
                             struct content_form form);
 /* Reads on: until the header is complete, at least one run and up to about `octets_max`, or the end. */
 enum signature_digest_stage signature_digest_run(struct signature_digest *digest, uint64_t octets_max);
-/* Frees all but the header and the digest, and closes the file. */
+/* Frees all but the header, the results and the digest, and closes the file. */
 void signature_digest_let_go(struct signature_digest *digest);
 void signature_digest_free(struct signature_digest *digest);
 
 /* Writes the domain of the only author (From) in the form of DNS. False if there is none that can be
  * aligned with: *why is a sentence. */
 bool signature_digest_domain(struct bytes header, char domain[DOMAIN_MAX + 1], const char **why);
+/* Writes the name of a host or domain in the form of DNS, in lower case; false if it is not one. */
+bool signature_digest_name(struct bytes name, char domain[DOMAIN_MAX + 1]);
 
 #endif

@@ -139,11 +139,24 @@ static void send_unsigned(struct signature *signature)
     finish(signature, &(struct signature_result){0}, false);
 }
 
+/* A stranger's message is never signed: signatures_get(). */
+static bool is_sealed(const struct signature *signature)
+{
+    return signature->digest.message.author == AUTHOR_STRANGER;
+}
+
+/* Signed or sealed for the host: a domain above it may have the key. */
+static bool is_of_host(const struct signature *signature)
+{
+    return signature->digest.message.author == AUTHOR_SERVER || is_sealed(signature);
+}
+
 /* Never in silence: it was to be signed. */
 static void log_unfit(const struct signature *signature, struct bytes why)
 {
-    log_event(LOG_EVENT_WARN, "not_signed", LOG_ID(signature->digest.message.id),
-              LOG_TEXT("domain", signature->domain), LOG_BYTES("reason", why));
+    log_event(LOG_EVENT_WARN, is_sealed(signature) ? "not_sealed" : "not_signed",
+              LOG_ID(signature->digest.message.id), LOG_TEXT("domain", signature->domain),
+              LOG_BYTES("reason", why));
 }
 
 /* ---- domains without a key ---- */
@@ -186,9 +199,11 @@ static void ask(struct signature *signature)
     signature->request = ++all->last_request;
     struct ipc_sign question = {.request = signature->request,
                                 .domain = bytes_of_text(signature->domain),
-                                .takes_parent = digest->message.author == AUTHOR_SERVER,
+                                .takes_parent = is_of_host(signature),
                                 .header = buffer_bytes(&digest->header),
-                                .body_digest = bytes_of(digest->digest, sizeof digest->digest)};
+                                .body_digest = bytes_of(digest->digest, sizeof digest->digest),
+                                .chain = (uint8_t)digest->message.chain,
+                                .results = buffer_bytes(&digest->results)};
     if (!child_send(all->child, sign, IPC_SIGN, &question, -1))
         signature->request = 0;
 }
@@ -232,6 +247,13 @@ static struct signature *find_request(struct signatures *all, uint64_t request)
     return request == 0 ? NULL : signature;
 }
 
+static void log_sealed(const struct signature *signature, const struct ipc_sign_answer *answer)
+{
+    log_event(LOG_EVENT_INFO, "arc_sealed", LOG_ID(signature->digest.message.id),
+              LOG_BYTES("domain", answer->signer), LOG_U64("instance", answer->instance),
+              LOG_TEXT("chain", arc_result_word(signature->digest.message.chain)));
+}
+
 void signatures_answered(struct signatures *all, const struct ipc_sign_answer *answer)
 {
     struct signature *signature = find_request(all, answer->request);
@@ -240,10 +262,12 @@ void signatures_answered(struct signatures *all, const struct ipc_sign_answer *a
     switch ((enum sign_verdict)answer->verdict) {
     case SIGN_DONE:
         buffer_add(&signature->fields, answer->fields);
+        if (is_sealed(signature))
+            log_sealed(signature, answer);
         finish(signature, &(struct signature_result){.fields = buffer_bytes(&signature->fields)}, true);
         return;
     case SIGN_NO_KEY:
-        if (signature->digest.message.author != AUTHOR_SERVER)
+        if (!is_of_host(signature))
             note_keyless(all, signature->domain);
         send_unsigned(signature);
         return;
@@ -282,6 +306,13 @@ void signatures_peer_lost(struct signatures *all)
 
 /* ---- hashing ---- */
 
+static bool find_domain(struct signature *signature, const char **why)
+{
+    if (is_sealed(signature))
+        return snprintf(signature->domain, sizeof signature->domain, "%s", signature->all->host) > 0;
+    return signature_digest_domain(buffer_bytes(&signature->digest.header), signature->domain, why);
+}
+
 /* Goes on with the work; false while there is more to be done. */
 static bool hash(struct signature *signature, uint64_t octets_max)
 {
@@ -295,15 +326,13 @@ static bool hash(struct signature *signature, uint64_t octets_max)
     }
     if (stage == DIGEST_HEADER)
         return false;
-    if (stage == DIGEST_TOO_LARGE ||
-        (was_header && !signature_digest_domain(buffer_bytes(&digest->header), signature->domain, &why))) {
+    if (stage == DIGEST_TOO_LARGE || (was_header && !find_domain(signature, &why))) {
         signature->domain[0] = '\0';
         log_unfit(signature, bytes_of_text(why));
         send_unsigned(signature);
         return true;
     }
-    if (was_header && digest->message.author != AUTHOR_SERVER && /* a domain above may have a key for it */
-        is_keyless(signature->all, signature->domain)) {
+    if (was_header && !is_of_host(signature) && is_keyless(signature->all, signature->domain)) {
         send_unsigned(signature);
         return true;
     }
@@ -369,13 +398,20 @@ static struct signature *begin(struct signatures *all, const struct signature_me
     return signature;
 }
 
+/* A chain that could not be checked is left as it is. */
+static bool gets_sealed(const struct signatures *all, const struct signature_message *message)
+{
+    return message->author == AUTHOR_STRANGER && all->host[0] != '\0' && message->chain != ARC_PENDING &&
+           message->chain != ARC_TEMPERROR;
+}
+
 bool signatures_get(struct signatures *all, const struct signature_message *message, struct content_form form,
                     struct signature_wait *wait, struct signature_result *result)
 {
     char key[40];
     assert(wait->signature == NULL && wait->owner != NULL);
     *result = (struct signature_result){0};
-    if (message->author == AUTHOR_STRANGER)
+    if (message->author == AUTHOR_STRANGER && !gets_sealed(all, message))
         return true;
     signature_key(key, message->id, form);
     struct signature *signature = map_get(&all->all, bytes_of_text(key));
@@ -403,6 +439,9 @@ void signatures_start(struct signatures *all, struct child *child, uint64_t seed
     *all = (struct signatures){.child = child, .on_done = on_done};
     map_start(&all->all, seed);
     map_start(&all->keyless, seed);
+    if (child->config->forward.seal &&
+        !signature_digest_name(bytes_of_text(child->config->hostname), all->host))
+        all->host[0] = '\0';
     timer_start(&all->turn, child->loop, hash_in_turn, all);
     timer_start(&all->look, child->loop, look_at_waits, all);
 }

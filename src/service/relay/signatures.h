@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * signatures: the DKIM signatures of messages being relayed: one per message and form (content_form.h),
- * whichever destinations and recipients it goes to.
+ * signatures: the DKIM signatures of messages being relayed, and the ARC sets of those that are forwarded:
+ * one per message and form (content_form.h), whichever destinations and recipients it goes to.
  *
  * signatures_get() returns at once what is known, or makes the caller wait for signatures_done. A signature
  * is made of the octets that the peer will get: they are hashed here, large contents in turns of the loop,
  * and sign makes the fields. Only the From domain of a message that was submitted here is signed for, or of
- * one that this server wrote: a stranger's message that claims one of our domains is not (`author`).
+ * one that this server wrote: a stranger's message that claims one of our domains is not (`author`). If such
+ * a message is forwarded, it is sealed for the domain of the host, whose name its results bear
+ * (docs/decisions/0045-sealing-what-is-forwarded.md).
  *
  * While sign is away its successor is waited for. A domain without an active key is sent for unsigned; one
  * whose key does not sign is not: its mail is deferred (docs/decisions/0039-signing.md).
@@ -16,6 +18,8 @@
 
 #include "base/map.h"
 #include "core/client/content_form.h"
+#include "core/smtp/address.h"
+#include "core/trust/arc.h"
 #include "io/signature.h"
 #include "io/timer.h"
 #include "run/child.h"
@@ -53,6 +57,7 @@ struct signature_result {
 struct signature_message {
     uint64_t id;
     enum message_author author;
+    enum arc_result chain;       /* as in struct ipc_deliver */
     struct bytes front, content; /* header fields in front of the content; the content, if inline */
     int file;                    /* or in this file; -1: inline */
     uint64_t size;               /* octets of both */
@@ -61,8 +66,9 @@ struct signature_message {
 struct signatures {
     struct child *child;
     void (*on_done)(void *owner, const struct signature_result *result);
-    struct map all, keyless; /* by id and form; by domain */
-    struct signature *first; /* all */
+    struct map all, keyless;   /* by id and form; by domain */
+    char host[DOMAIN_MAX + 1]; /* that seals; empty: nothing is sealed */
+    struct signature *first;   /* all */
     struct signature *known[SIGNATURES_KNOWN_MAX];
     size_t known_at; /* the oldest, or a free place */
     struct signature *hashing_first, *hashing_last;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sign: signs outgoing mail. The only process that has the private keys of DKIM, and one that reads nothing
- * of others but questions of relay: its sandbox leaves it no file and no network.
+ * sign: signs outgoing mail (DKIM), and seals mail that is forwarded (ARC). The only process that has the
+ * private keys of DKIM, and one that reads nothing of others but questions of relay: its sandbox leaves it no
+ * file and no network.
  *
  * sign_keys.c has the keys, read before the sandbox; sign_question.c is one request, answered on a thread.
  * At most SIGN_OPEN_MAX are open; further ones wait in the channel. When other keys are active, or at a
@@ -49,12 +50,14 @@ static void finish(struct sign *sign, struct sign_question *question)
     if (question->verdict == SIGN_FAILED)
         log_event(LOG_EVENT_ERROR, "sign_failed", LOG_BYTES("domain", question->keys->domain),
                   LOG_BYTES("selector", question->keys->selector), LOG_TEXT("reason", question->why));
-    send_answer(sign, question->asker,
-                &(struct ipc_sign_answer){.request = question->request,
-                                          .verdict = question->verdict,
-                                          .fields = buffer_bytes(&question->fields),
-                                          .why = question->why == NULL ? bytes_none()
-                                                                       : bytes_of_text(question->why)});
+    send_answer(
+        sign, question->asker,
+        &(struct ipc_sign_answer){.request = question->request,
+                                  .verdict = question->verdict,
+                                  .fields = buffer_bytes(&question->fields),
+                                  .why = question->why == NULL ? bytes_none() : bytes_of_text(question->why),
+                                  .signer = question->keys->domain,
+                                  .instance = question->instance});
     if (question->previous != NULL)
         question->previous->next = question->next;
     else

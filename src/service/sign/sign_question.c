@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "core/trust/arc_seal.h"
 #include "core/trust/dkim_sign.h"
 
 static void run(struct work *work)
@@ -21,6 +22,8 @@ struct sign_question *sign_question_new(const struct ipc_sign *asked, struct cha
     question->keys = keys;
     question->header = arena_copy(&question->arena, asked->header);
     question->body_digest = arena_copy(&question->arena, asked->body_digest);
+    question->chain = asked->chain < ARC_RESULTS ? (enum arc_result)asked->chain : ARC_TEMPERROR;
+    question->results = arena_copy(&question->arena, asked->results);
     return question;
 }
 
@@ -30,6 +33,8 @@ void sign_question_free(struct sign_question *question)
     buffer_free(&question->fields);
     free(question);
 }
+
+/* ---- DKIM ---- */
 
 static void add_field(struct sign_question *question, const struct sign_key *key,
                       const struct field_index *index, struct bytes names)
@@ -48,28 +53,115 @@ static void add_field(struct sign_question *question, const struct sign_key *key
     buffer_free(&signature);
 }
 
-static enum sign_verdict sign(struct sign_question *question, struct field_index *index)
+static enum sign_verdict sign(struct sign_question *question, const struct field_index *index,
+                              struct bytes names)
 {
-    struct buffer names = {0};
-    if (question->body_digest.length != DKIM_DIGEST)
-        return question->why = "the request has no digest", SIGN_FAILED;
-    if (question->header.length > FIELD_INDEX_OCTETS_MAX ||
-        (field_index_start(index, question->header), index->over))
-        return question->why = "the header is too large", SIGN_UNFIT;
-    if (!dkim_sign_names(index, &names))
-        return question->why = "the message has no From field", SIGN_UNFIT;
     for (const struct sign_key *key = question->keys; key != NULL; key = key->next)
         if (key->key.key != NULL)
-            add_field(question, key, index, buffer_bytes(&names));
-    buffer_free(&names);
+            add_field(question, key, index, names);
     if (question->fields.length > 0)
         return SIGN_DONE;
     return question->why = "the domain's DKIM key cannot be used", SIGN_FAILED;
 }
 
+/* ---- ARC ---- */
+
+/* Every verifier knows RSA; a chain has one key per set. NULL: none can be used. */
+static const struct sign_key *sealing_key(const struct sign_key *keys)
+{
+    const struct sign_key *found = NULL;
+    for (const struct sign_key *key = keys; key != NULL; key = key->next)
+        if (key->key.key != NULL && (found == NULL || key->key.algorithm == DKIM_RSA_SHA256))
+            found = key;
+    return found;
+}
+
+/* Makes both signatures; false if the key does not sign. */
+static bool make_set(struct sign_question *question, struct arc_seal *seal, const struct sign_key *key)
+{
+    struct buffer input = {0}, signature = {0};
+    arc_seal_message_input(seal, &input);
+    bool made = signature_sign(&key->key, buffer_bytes(&input), &signature);
+    if (made) {
+        arc_seal_message(seal, buffer_bytes(&signature));
+        buffer_clear(&input);
+        buffer_clear(&signature);
+        arc_seal_chain_input(seal, &input);
+        made = signature_sign(&key->key, buffer_bytes(&input), &signature);
+    }
+    if (made) {
+        question->instance = seal->instance;
+        arc_seal_finish(seal, buffer_bytes(&signature), &question->fields);
+    }
+    buffer_free(&input);
+    buffer_free(&signature);
+    return made;
+}
+
+/* The structure is read again, and must fit the judgement; signatures are not verified again. */
+static const char *take_judged(struct arc *arc, enum arc_result judged)
+{
+    if (arc->result == ARC_PENDING && judged != ARC_NONE)
+        arc->result = judged;
+    return arc->result == judged ? arc_seal_obstacle(arc) : "the ARC chain is not the one that was judged";
+}
+
+static enum sign_verdict seal_chain(struct sign_question *question, struct arc *arc,
+                                    const struct field_index *index, struct bytes names)
+{
+    const struct sign_key *key = sealing_key(question->keys);
+    struct arc_seal seal;
+    arc_begin(arc, index, &question->arena);
+    question->why = question->results.length == 0 ? "the message has no results of authentication here"
+                                                  : take_judged(arc, question->chain);
+    if (question->why != NULL)
+        return SIGN_UNFIT;
+    if (key == NULL)
+        return question->why = "the domain's DKIM key cannot be used", SIGN_FAILED;
+    const struct arc_seal_request request = {.algorithm = key->key.algorithm,
+                                             .domain = key->domain,
+                                             .selector = key->selector,
+                                             .time_s = question->time_s,
+                                             .names = names,
+                                             .results = question->results,
+                                             .body_digest = question->body_digest,
+                                             .folds_values = true};
+    bool made = arc_seal_start(&seal, arc, &request) && make_set(question, &seal, key);
+    arc_seal_free(&seal);
+    return made ? SIGN_DONE : (question->why = "the domain's DKIM key cannot be used", SIGN_FAILED);
+}
+
+static enum sign_verdict seal(struct sign_question *question, const struct field_index *index,
+                              struct bytes names)
+{
+    struct arc *arc = memory_new(sizeof *arc); /* too large for the stack of a thread */
+    enum sign_verdict verdict = seal_chain(question, arc, index, names);
+    free(arc);
+    return verdict;
+}
+
+/* ---- both ---- */
+
+static enum sign_verdict answer(struct sign_question *question, struct field_index *index)
+{
+    struct buffer names = {0};
+    bool seals = question->chain != ARC_PENDING;
+    if (question->body_digest.length != DKIM_DIGEST)
+        return question->why = "the request has no digest", SIGN_FAILED;
+    if (question->header.length > FIELD_INDEX_OCTETS_MAX ||
+        (field_index_start(index, question->header), index->over))
+        return question->why = "the header is too large", SIGN_UNFIT;
+    if (seals ? !arc_seal_names(index, &names) : !dkim_sign_names(index, &names))
+        return question->why = "the message has no From field", SIGN_UNFIT;
+    enum sign_verdict verdict = seals ? seal(question, index, buffer_bytes(&names))
+                                      : sign(question, index, buffer_bytes(&names));
+    buffer_free(&names);
+    return verdict;
+}
+
 void sign_question_answer(struct sign_question *question)
 {
     struct field_index *index = memory_new(sizeof *index); /* too large for the stack of a thread */
-    question->verdict = sign(question, index);
+    question->verdict = answer(question, index);
     free(index);
 }

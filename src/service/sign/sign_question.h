@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sign_question: one request for signatures, and its work on a thread: the fields of all keys of a domain
- * for one header and one digest.
+ * sign_question: one request for signatures, and its work on a thread: the DKIM fields of all keys of a
+ * domain for one header and one digest, or the three fields of an ARC set, with one of these keys.
  */
 #ifndef MAILBOAT_SERVICE_SIGN_SIGN_QUESTION_H
 #define MAILBOAT_SERVICE_SIGN_SIGN_QUESTION_H
@@ -17,10 +17,13 @@ struct sign_question {
     uint64_t request, time_s;
     struct arena arena; /* of the texts */
     struct bytes header, body_digest;
+    enum arc_result chain; /* ARC_PENDING: no set is wanted */
+    struct bytes results;
     const struct sign_key *keys; /* of the domain, at least one */
     /* the answer: */
     enum sign_verdict verdict;
     struct buffer fields;
+    unsigned instance; /* of the ARC set; 0: none was made */
     const char *why;
 };
 

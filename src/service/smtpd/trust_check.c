@@ -264,11 +264,13 @@ void trust_check_answered(struct smtpd *smtpd, const struct ipc_trust_answer *an
     close_question(check);
     check->answered = true;
     if (answer->disposition <= DISPOSITION_REJECT && answer->proposed <= DISPOSITION_REJECT &&
-        answer->finding < VERDICT_FINDINGS && answer->override <= OVERRIDE_LOCAL_POLICY) {
+        answer->finding < VERDICT_FINDINGS && answer->override <= OVERRIDE_LOCAL_POLICY &&
+        answer->chain < ARC_RESULTS) {
         check->found.disposition = (enum disposition)answer->disposition;
         check->found.proposed = (enum disposition)answer->proposed;
         check->found.finding = (enum verdict_finding)answer->finding;
         check->found.override = (enum verdict_override)answer->override;
+        check->found.chain = (enum arc_result)answer->chain;
     }
     check->code = answer->code;
     buffer_add(&check->enhanced, answer->enhanced);

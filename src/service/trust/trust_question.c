@@ -156,7 +156,8 @@ static void send_answer(struct trust_question *question)
                                       .text = bytes_of_text(verdict->text),
                                       .author = j->dmarc.author,
                                       .results = buffer_bytes(&results),
-                                      .story = buffer_bytes(&story)};
+                                      .story = buffer_bytes(&story),
+                                      .chain = j->arc.result};
     child_send(trust->child, question->asker, IPC_TRUST_ANSWER, &answer, -1);
     buffer_free(&results);
     buffer_free(&story);
