@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Checks the documents: the manual describes every configuration key as
-src/config/keys.c does, and every subcommand; it is well formed, and no link is
-broken.
+src/config/keys.c does, and every subcommand; it is well formed, no link is
+broken, and no sentence advises an option that there is not.
 Prints each fault; exit code 1 if there is one."""
 import re
 import subprocess
@@ -152,7 +152,22 @@ def check_rooms():
                 wrong.append(f"ARCHITECTURE.md: {folder} has no {name}")
 
 
-for check in (check_keys, check_commands, check_manual, check_providers, check_links, check_rooms):
+def check_flags():
+    """Checks that each flag that a sentence of the program advises with a command is one that a command reads."""
+    sources = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.c"))
+    known = set(re.findall(r'OPTION_[A-Z]+,\s*"([a-z0-9-]+)"', sources)) | {"help"}
+    if len(known) < 40:
+        wrong.append("src: the options of the commands were not found there")
+    texts = [text_of(strings) for strings in re.findall(rf"(?:{STRING}\s*)+", sources)]
+    texts += [path.read_text() for path in (ROOT / "src").rglob("*.json")]
+    for text in texts:
+        for advice in re.findall(r"mailboat [a-z]+[^;.()]*", text):
+            for flag in re.findall(r"--([a-z][a-z0-9-]*)", advice):
+                if flag not in known:
+                    wrong.append(f"src: no command has the option --{flag}: {advice[:80]}")
+
+
+for check in (check_keys, check_commands, check_flags, check_manual, check_providers, check_links, check_rooms):
     check()
 print("\n".join(wrong) if wrong else "the documents are true")
 sys.exit(1 if wrong else 0)

@@ -210,7 +210,7 @@ static const struct step_row {
                                        "in place of the usual one",
                                    .not_ = {F(IDENTITY_IN_DOUBT)}},
     [STEP_OAUTH] = {.name = "oauth",
-                    .words = "sign in with OAuth 2 (mailboat send --token-command), or ask the account's "
+                    .words = "sign in with OAuth 2 (mailboat send --oauth-command), or ask the account's "
                              "administrator to permit SMTP AUTH",
                     .not_ = {F(IDENTITY_IN_DOUBT)}},
     [STEP_GIVE_USER] = {.name = "give-user",
