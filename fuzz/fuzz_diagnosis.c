@@ -32,6 +32,7 @@ static const char *const texts[] = {
     "host7.prod.iad2.secureserver.net",
     "{host}{said}{",
     "550 no reverse DNS",
+    "525 Unauthorized IP address, account suspended, use a browser",
     "timed out",
 };
 
@@ -68,6 +69,9 @@ static void take_attempt(struct diagnosis_input *input, struct fact_attempt *a, 
     a->reach = (enum fact_reach)take(input, REACH_CONNECTED + 1);
     a->unreachable = (enum fact_unreachable)take(input, UNREACHABLE_PROTOCOL + 1);
     a->connect_ms = take(input, 40);
+    a->icmp = (enum fact_icmp)take(input, FACT_ICMP_OTHER + 1);
+    if (a->icmp > FACT_ICMP_NONE)
+        facts_text(a->icmp_from, sizeof a->icmp_from, take(input, 2) == 1 ? a->address : "198.51.100.1");
     a->ready = KNOWN_NO;
     if (a->reach != REACH_CONNECTED)
         return;
@@ -82,6 +86,10 @@ static void take_attempt(struct diagnosis_input *input, struct fact_attempt *a, 
     a->end_code = (uint16_t)(take(input, 6) * 100);
     a->greeting_code = (uint16_t)(take(input, 6) * 100);
     a->ehlo_code = a->greeting_code;
+    a->auth_offered = take_known(input);
+    a->auth_passwords = take_known(input);
+    a->auth_tokens = take_known(input);
+    facts_text(a->mechanisms, sizeof a->mechanisms, "NTLM");
     a->tls = (enum fact_tls)take(input, FACT_TLS_BROKEN + 1);
     a->tls_sent = take(input, 2) * 300;
     a->tls_received = take(input, 2) * 300;
@@ -132,6 +140,7 @@ static void take_facts(struct diagnosis_input *input, struct diagnosis_facts *fa
     take_machine(input, &facts->machine);
     facts->reply.step = (enum fact_reply_step)take(input, REPLY_CONTENT + 1);
     facts->reply.code = (uint16_t)(take(input, 6) * 100);
+    facts->reply.signed_in = take(input, 2) == 1;
     take_text(input, facts->reply.text, sizeof facts->reply.text);
     for (unsigned count = take(input, 4); facts->control_count < count; facts->control_count++) {
         take_attempt(input, &facts->controls[facts->control_count], (unsigned)facts->control_count);

@@ -82,8 +82,11 @@ void conn_connect(struct conn *conn, struct loop *loop, const struct sockaddr *a
     }
     if (address->sa_family != AF_UNIX)
         setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    conn_icmp_expect(&conn->icmp, descriptor, address->sa_family);
     if (connect(descriptor, address, length) != 0 && errno != EINPROGRESS) {
-        conn_end_with_errno(conn, errno);
+        int number = errno;
+        conn_icmp_take(&conn->icmp, descriptor);
+        conn_end_with_errno(conn, number);
         return;
     }
     watch_change(&conn->watch, false, true);
@@ -309,9 +312,11 @@ static void finish_connect(struct conn *conn)
     socklen_t length = sizeof problem;
     getsockopt(conn->descriptor, SOL_SOCKET, SO_ERROR, &problem, &length);
     if (problem != 0) {
+        conn_icmp_take(&conn->icmp, conn->descriptor);
         conn_end_with_errno(conn, problem);
         return;
     }
+    conn_icmp_ignore(&conn->icmp, conn->descriptor);
     conn->connecting = false;
     if (!conn_tell(conn, conn->events->on_connected))
         return;

@@ -17,6 +17,7 @@
 #include "base/buffer.h"
 #include "core/route/route.h"
 #include "core/route/tls_result.h"
+#include "io/conn_icmp.h"
 #include "io/handshakes.h"
 #include "io/tls.h"
 #include "io/tls_socket.h"
@@ -74,6 +75,7 @@ struct conn {
     long resumed_error;               /* verify_error of the session to resume */
     enum conn_end end;
     int number;                /* errno that ended the connection; 0: none */
+    struct conn_icmp icmp;     /* the message that ended it while it was being made */
     unsigned long tls_problem; /* OpenSSL error that ended TLS; 0: none */
     size_t clear_left;         /* octets of `output` to send in plain text before the handshake */
     bool connecting, handshaking, paused, ended, end_reported, verify;

@@ -3,6 +3,8 @@
 #include "io/conn_evidence.h"
 
 #include <errno.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -11,6 +13,8 @@
 #include "io/conn_tls.h"
 
 /* ---- how it ended ---- */
+
+enum { POLICY_FAILS = 5, ROUTE_REJECTED = 6 }; /* codes of ICMPv6 type 1 (RFC 4443 3.1) */
 
 static enum fact_unreachable unreachable_of(int number)
 {
@@ -27,6 +31,41 @@ static enum fact_unreachable unreachable_of(int number)
     case EOPNOTSUPP: return UNREACHABLE_PROTOCOL;
     }
     return UNREACHABLE_UNKNOWN;
+}
+
+static enum fact_icmp icmp_of(const struct conn_icmp *icmp)
+{
+    if (!icmp->told)
+        return FACT_ICMP_NONE;
+    if (icmp->six && icmp->type == ICMP6_DST_UNREACH)
+        switch (icmp->code) {
+        case ICMP6_DST_UNREACH_NOPORT: return FACT_ICMP_PORT;
+        case ICMP6_DST_UNREACH_NOROUTE:
+        case ICMP6_DST_UNREACH_ADDR: return FACT_ICMP_HOST;
+        case ICMP6_DST_UNREACH_ADMIN:
+        case POLICY_FAILS:
+        case ROUTE_REJECTED: return FACT_ICMP_PROHIBITED;
+        }
+    else if (!icmp->six && icmp->type == ICMP_DEST_UNREACH)
+        switch (icmp->code) {
+        case ICMP_PORT_UNREACH: return FACT_ICMP_PORT;
+        case ICMP_NET_UNREACH:
+        case ICMP_HOST_UNREACH: return FACT_ICMP_HOST;
+        case ICMP_NET_ANO:
+        case ICMP_HOST_ANO:
+        case ICMP_PKT_FILTERED: return FACT_ICMP_PROHIBITED;
+        }
+    return FACT_ICMP_OTHER;
+}
+
+static void take_reach(const struct conn *conn, struct attempt_line *line)
+{
+    line->reset = line->reset || conn->end == CONN_END_RESET;
+    line->unreachable = unreachable_of(conn->number);
+    line->icmp = icmp_of(&conn->icmp);
+    line->icmp_from = conn->icmp.from;
+    if (line->icmp == FACT_ICMP_PROHIBITED)
+        line->unreachable = UNREACHABLE_PROHIBITED;
 }
 
 /* Classifies an alert of the peer, or the refusal by OpenSSL; FACT_TLS_DONE if there was none. */
@@ -202,10 +241,8 @@ static uint32_t counted(uint64_t octets)
 
 void conn_evidence_take(const struct conn *conn, const char *host, struct attempt_line *line)
 {
-    if (conn->ended) {
-        line->unreachable = unreachable_of(conn->number);
-        line->reset = line->reset || conn->end == CONN_END_RESET;
-    }
+    if (conn->ended)
+        take_reach(conn, line);
     if (conn->ssl == NULL)
         return;
     line->tls = tls_of(conn);

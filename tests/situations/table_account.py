@@ -5,9 +5,13 @@ import itertools
 from servers import IMAP, Https, Smtp, close, http, mute, smtps
 from situation import CLOUDS, Situation, bad_ports, ports, send
 from table_network import mail_host
-from world import GMAIL, OFFICE, Host, World, gmail
+from world import GMAIL, OFFICE, Host, World, gmail, unreachable
 
 numbers = itertools.count(30)
+
+
+EXCHANGE = Smtp("220 TS-EXHC-P1.corp.example Microsoft ESMTP MAIL Service ready at Mon, 30 Nov 2026 15:10:11 +0100",
+                ("SIZE", "PIPELINING", "DSN", "ENHANCEDSTATUSCODES", "X-ANONYMOUSTLS", "X-EXPS GSSAPI NTLM", "8BITMIME", "CHUNKING"), auth="NTLM")
 
 
 def only(name, server, **options):
@@ -52,9 +56,48 @@ SERVER = [
     Situation("refused-465", "465 is refused where the server has only 25 and 587", "PHPMailer/PHPMailer#2299", ports("mail.planet.example:465"),
               World(Host("mail.planet.example", "163.172.10.25", ports={25: Smtp(auth=None), 587: Smtp(), 443: Https()})), "Nothing listens on 465 there: 587.", ("not-listening",), step="587|another port|other port|name|operator",
               harm=(*CLOUDS, *bad_ports(25, 465))),
+    Situation("fail2ban", "fail2ban has banned this address after wrong passwords", "mailcow/mailcow-dockerized#1269", ports("mail.mcow.example"),
+              World(Host("mail.mcow.example", "163.172.10.26", ports={25: Smtp(), 587: Smtp(), 465: smtps(), 443: Https()}), way=[unreachable(25, 110, 143, 465, 587, 993, 995, 2525, to="163.172.10.26")]),
+              "Its firewall rejects: perhaps a ban; correct the password everywhere, wait, or have it lifted.", ("server-firewall",), step="banned", harm=(*CLOUDS, r"no mail server listens")),
+    Situation("proxy-protocol", "a server that waits for the PROXY protocol greets late with 421", "docker-mailserver/docker-mailserver#2929", ports("mail.k8s.example"),
+              World(only("mail.k8s.example", Smtp("421 4.3.2 No system resources", greet_after=3))), "The server is out of order, or busy: later, then its operator.", ("later",), step="again|operator",
+              harm=(*CLOUDS, r"TLS mode", r"plain text")),
+    Situation("no-auth-587", "587 offers no sign-in, 465 does", "Foundry376/Mailspring#1061", ports("mail.mrcorp.example"),
+              World(Host("mail.mrcorp.example", "163.172.10.27", ports={25: Smtp(auth=None), 587: Smtp(auth=None), 465: smtps(), 443: Https()})), "465: 587 takes no sign-in there.", ("no-auth",),
+              step=r"use 465", harm=(*CLOUDS, *bad_ports(25, 587))),
+    Situation("ntlm", "Exchange offers NTLM alone", "nodemailer/nodemailer#189", send("mail.corp.example"), World(only("mail.corp.example", EXCHANGE)),
+              "Its operator permits basic authentication on the connector.", ("auth-foreign",), says="NTLM", step="PLAIN|LOGIN|operator", harm=(*CLOUDS, r"OAuth", r"check user name")),
 ]
 
+def service(host, address, **said):
+    """Returns a sending service that says this, on 587 and 465."""
+    return World(Host(host, address, ports={587: replies(**said), 465: smtps(replies(**said))}, rest="silent"))
+
+
+PASSWORD = (r"check user name and password", r"rejects the user name")
+
 ACCOUNT = [
+    Situation("address-not-allowed", "the service does not know this address", "gophish/gophish#1701", send("mail.smtp2go.com"),
+              service("mail.smtp2go.com", "45.79.71.155", MAIL="550 that IP address is not allowed to send"), "The account permits some addresses only: add this one.", ("address-not-allowed",), step="address", harm=(*PASSWORD, r"own address as the sender")),
+    Situation("not-activated", "the account is not yet activated", "WPManageNinja/fluent-smtp#157", send("smtp-relay.brevo.com"),
+              service("smtp-relay.brevo.com", "1.179.118.1", AUTH="502 5.7.0 Your SMTP account is not yet activated. Contact us at contact@sendinblue.com to request activation"), "Have it activated.", ("account-off",), step="activated", harm=PASSWORD),
+    Situation("suspended", "the account is suspended", "gophish/gophish#720", send("mail.smtp2go.com"),
+              service("mail.smtp2go.com", "45.79.71.155", MAIL="552 Your account has been suspended. Please contact us to reactivate"), "Its support.", ("account-off",), step="support|settings", harm=(*PASSWORD, r"own address as the sender")),
+    Situation("web-login", "Google holds the sign-in back", "YetiForceCompany/YetiForceCRM#14235", send("smtp.gmail.com", user="ada@gmail.com"),
+              World(gmail(ports={587: GMAIL.changed(replies={"AUTH": "534 5.7.14 Please log in via your web browser and then try again. Learn more at https://support.google.com/mail/answer/78754"}),
+                                 465: smtps(GMAIL, replies={"AUTH": "534 5.7.14 Please log in via your web browser and then try again."})})),
+              "Sign in with a browser once, then an application password.", ("browser-first",), step="web page|application password", harm=PASSWORD),
+    Situation("auth-method", "Microsoft rejects the method", "binwiederhier/ntfy#1020", send("smtp-mail.outlook.com", user="ada@outlook.com"),
+              World(Host("smtp-mail.outlook.com", "52.98.16.211", ports={587: OFFICE.changed(replies={"AUTH": "504 5.7.4 Unrecognized authentication type [CY4PR0501MB3908.namprd05.prod.outlook.com]"})}, rest="silent")),
+              "Passwords are off: OAuth 2.", ("auth-method", "oauth-only"), step="OAuth", harm=PASSWORD),
+    Situation("relaying-disallowed", "Zoho does not relay for another sender", "frappe/erpnext#19057", send("smtp.zoho.com", sender="noreply@example.org"),
+              service("smtp.zoho.com", "136.143.190.56", RCPT="553 Relaying disallowed as noreply@example.org"), "Send as the account's own address.", ("sender",), step="own address", harm=(*PASSWORD, r"give a user name")),
+    Situation("relay-denied-signed-in", "relaying is denied to a user who has signed in", "simple-login/simplelogin-postfix-docker#38", send("mail.example.com"),
+              World(mail_host(server=replies(RCPT="554 5.7.1 <bob@example.net>: Relay access denied"))), "The account may not relay: its operator, or the sender.", ("relay-not-allowed", "sender"), step="sender|operator",
+              harm=(*PASSWORD, r"give a user name")),
+    Situation("not-verified", "Amazon SES knows the sender not yet", "WPManageNinja/fluent-smtp#103", send("email-smtp.us-east-1.amazonaws.com"),
+              service("email-smtp.us-east-1.amazonaws.com", "54.239.28.85", END="554 Message rejected: Email address is not verified. The following identities failed the check in region US-EAST-1: ada@example.org"),
+              "Have the address verified.", ("sender",), step="sender|address", harm=PASSWORD),
     Situation("password", "535: user name or password", "PHPMailer/PHPMailer#1708", send("mail.example.com"), World(mail_host(server=replies(AUTH="535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6"))),
               "Compare both in the web mail; not again and again.", ("password",), says="535|password", step="user name|password"),
     Situation("gmail-application-password", "Gmail wants an application password", "nodemailer/nodemailer#1116", send("smtp.gmail.com", user="ada@gmail.com"),

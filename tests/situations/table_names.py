@@ -44,7 +44,7 @@ NAMES = [
               World(Host("example-shop.com", "151.101.1.195", ports={443: Https(), 80: http()}, rest="silent"), mail_host("mx.example-shop.com", "95.216.77.2"), dns={"example-shop.com MX": ["10 mx.example-shop.com"]}),
               "That is the domain: look up its outgoing server.", ("name-is-a-domain",), step=r"you@|outgoing server", harm=CLOUDS),
     Situation("address-literal", "an address in place of the name", "getwud/wud#352", ports("95.216.88.3"), World(mail_host("mail.example.com", "95.216.88.3")),
-              "A certificate is for names: use the server's.", ("certificate-name",), step=r"under which name|mail\.example\.com|ask the operator", harm=CLOUDS),
+              "A certificate is for names: use the server's.", ("named-by-address",), step=r"host name", harm=(*CLOUDS, *bad_ports(465, 587))),
     Situation("wrong-host", "a host of the provider that is no mail server", "nodemailer/nodemailer#1372", ports("mail.protonmail.example"),
               World(Host("mail.protonmail.example", "185.70.42.42", ports={}, rest="silent")), "Nobody answers there while others do: the name is wrong, or it is down.",
               ("host-down",), step="name|provider", harm=(*CLOUDS, *bad_ports(25, 465, 587))),

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Situations with TLS, certificates and interception."""
+import tempfile
+
 from certificates import LONG, Authority, Certificate
 from servers import PORTAL, Https, Smtp, cut, smtps
 from situation import CLOUDS, DOUBT, Situation, bad_ports, doctor, ports, send
@@ -13,6 +15,28 @@ ZSCALER = Authority("O=Zscaler Inc., OU=Zscaler Inc., CN=Zscaler Intermediate Ro
 FORTINET = Authority("O=Fortinet, OU=Certificate Authority, CN=FG100ETK20012345")
 UNKNOWN = Authority("O=Corp, CN=Corp Proxy CA 01")
 MANDRILL = Smtp("220 smtp.mandrillapp.com ESMTP", certificate=Certificate(days=(-400, -1)))
+
+
+PRIME_1024 = b"""-----BEGIN DH PARAMETERS-----
+MIGHAoGBAOQiGMC2l/2TFYd1GGQGhNxeNcbLVNzndMgSHK1JCdiSfER8BS6ocKS6
+w+jAouvGAtEX/Q5hImO9y8YjJhOe5EZ3zEo8kl2N+M9nunTOUOfUeblZXF0PidU3
+saSiPIDHKvZbrYS86JkeB6K3GB9WcIC3acoSnuVVKMQRWWuEQMzHAgEC
+-----END DH PARAMETERS-----
+"""
+
+
+class SmallPrime(Certificate):
+    """A server with a Diffie-Hellman prime that current clients reject."""
+
+    def _context(self, host, by):
+        context = super()._context(host, by)
+        context.maximum_version = 0x0303
+        context.set_ciphers("DHE+AESGCM:@SECLEVEL=0")
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(PRIME_1024)
+            file.flush()
+            context.load_dh_params(file.name)
+        return context
 
 
 class Anonymous(Certificate):
@@ -41,6 +65,9 @@ TLS = [
     Situation("no-cipher", "no cipher in common", "PHPMailer/PHPMailer#950", ports("sendm.legalmail.example"),
               World(Host("sendm.legalmail.example", "163.172.10.14", ports={25: Smtp(certificate=Anonymous()), 587: Smtp(certificate=Anonymous()), 443: Https()})), "Its ciphers are of yesterday: the operator.",
               ("tls-old", "tls-broken"), step="TLS 1.2|operator"),
+    Situation("small-prime", "a Diffie-Hellman prime of 1024 bits", "redimp/otterwiki#71", ports("smtp.rnp.example"),
+              World(Host("smtp.rnp.example", "163.172.10.28", ports={587: Smtp(certificate=SmallPrime()), 465: smtps(Smtp(certificate=SmallPrime())), 443: Https()})), "Its keys are of yesterday: the operator.",
+              ("tls-old", "tls-broken"), step="TLS 1.2|operator", harm=CLOUDS),
     Situation("expired-provider", "a provider forgot to renew on 587", "nodemailer/nodemailer#530", ports("smtp.mandrillapp.com"),
               World(Host("smtp.mandrillapp.com", "52.30.1.1", ports={25: MANDRILL, 587: MANDRILL, 2525: MANDRILL, 465: smtps(Smtp("220 smtp.mandrillapp.com ESMTP")), 443: Https()})),
               "Expired at the provider; 465 is well: use it.", ("certificate-expired",), step=r"465|renew", harm=bad_ports(587, 2525)),

@@ -55,6 +55,11 @@ def no_host(*ports, to=None):
     return _rule(ports, to, "reject with icmpx type host-unreachable")
 
 
+def unreachable(*ports, to=None):
+    """As fail2ban does it."""
+    return _rule(ports, to, "reject with icmpx type port-unreachable")
+
+
 # ---- hosts ----
 
 class Host:
@@ -84,7 +89,7 @@ def internet():
             Host("gmail-smtp-in.l.google.com", "142.250.102.27", "2a00:1450:4025:401::1b", ports={25: mx}, rest="silent"),
             Host("smtp.sendgrid.net", "167.89.115.53", ports={25: SENDGRID, 587: SENDGRID, 2525: SENDGRID, 465: smtps(SENDGRID)}),
             Host("www.google.com", "142.250.102.99", "2a00:1450:4025:401::63", ports={443: web, 80: web}, rest="silent", names=("google.com", "www.gmail.com", "gmail.com")),
-            Host("api.sendgrid.com", "167.89.115.60", ports={443: web})]
+            Host("api.sendgrid.com", "167.89.115.60", ports={443: web}, names=("sendgrid.com",))]
 
 
 # ---- a world ----

@@ -209,8 +209,9 @@ static inline const char *diagnosis_breaks(const struct diagnosis_facts *facts,
                                            const struct diagnosis *diagnosis)
 {
     static const enum step_kind trusting[] = {
-        STEP_ASK_NAME,  STEP_PIN_OWN, STEP_SEND_CHAIN,          STEP_CHECK_PASSWORD,
-        STEP_GIVE_USER, STEP_OAUTH,   STEP_APPLICATION_PASSWORD};
+        STEP_ASK_NAME,      STEP_PIN_OWN,        STEP_SEND_CHAIN,           STEP_CHECK_PASSWORD,
+        STEP_GIVE_USER,     STEP_OAUTH,          STEP_APPLICATION_PASSWORD, STEP_OPEN_ACCOUNT,
+        STEP_ALLOW_ADDRESS, STEP_SIGN_IN_BROWSER};
     bool own = facts->host_is_own == KNOWN_YES || strncmp(facts->host, "localhost", 9) == 0 ||
                strncmp(facts->host, "127.", 4) == 0;
     if (diagnosis_is_doubtful(facts))

@@ -45,7 +45,8 @@ static void one_that_works_tells_all(void **state)
     assert_string_equal(fact.tls_version, "TLSv1.3");
     assert_int_equal(fact.certificate.state, FACT_CERTIFICATE_VALID);
     assert_true(fact.auth_offered == KNOWN_YES && fact.auth_passwords == KNOWN_YES &&
-                fact.ready == KNOWN_YES);
+                fact.auth_tokens == KNOWN_NO && fact.ready == KNOWN_YES);
+    assert_string_equal(fact.mechanisms, "PLAIN LOGIN");
 }
 
 static void each_end_is_told(void **state)

@@ -1,52 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Why mail does not leave: facts in, the cause and the first step out; and the rules of safety. */
-#include "diagnosis_facts.h"
-#include "unit.h"
+#include "diagnosis_expect.h"
 
-#define FOUR "192.0.2.1"
-#define SIX "2001:db8::1"
 #define CPANEL                                                                                               \
     "220-host7.hoster.example ESMTP Exim 4.96 #2 Mon, 30 Nov 2026\n220-We do not authorize the use of this " \
     "system to transport unsolicited,\n220 and/or bulk e-mail."
-
-static struct diagnosis_facts facts;
-static struct diagnosis diagnosis;
-static struct buffer words;
-
-static void judge(void)
-{
-    diagnosis_make(&facts, &diagnosis);
-    buffer_clear(&words);
-    diagnosis_words(&facts, &diagnosis, &words);
-    const char *broken = diagnosis_breaks(&facts, &diagnosis);
-    if (broken != NULL)
-        fail_msg("%s:\n%s", broken, buffer_text(&words));
-    for (size_t i = 0; i < ARRAY_LENGTH(diagnosis_harmful); i++)
-        if (strstr(buffer_text(&words), diagnosis_harmful[i]) != NULL)
-            fail_msg("harmful words \"%s\":\n%s", diagnosis_harmful[i], buffer_text(&words));
-}
-
-static void expect(const char *cause, enum step_kind first)
-{
-    judge();
-    const char *found = cause_row(diagnosis.causes[0].cause)->name;
-    if (strcmp(found, cause) != 0)
-        fail_msg("%s was expected, not %s:\n%s", cause, found, buffer_text(&words));
-    if (diagnosis.steps[0] != first)
-        fail_msg("step %s was expected first, not %s:\n%s", step_name(first), step_name(diagnosis.steps[0]),
-                 buffer_text(&words));
-    if (strchr(buffer_text(&words), '?') != NULL || strchr(buffer_text(&words), '{') != NULL)
-        fail_msg("a place is not filled:\n%s", buffer_text(&words));
-}
-
-static void expect_works(uint16_t port, size_t causes)
-{
-    judge();
-    if (!diagnosis.works || diagnosis.use_port != port || diagnosis.cause_count != causes)
-        fail_msg("port %u was expected to work, with %zu remarks:\n%s", (unsigned)port, causes,
-                 buffer_text(&words));
-    assert_int_equal(diagnosis.steps[0], STEP_USE_PORT);
-}
 
 static void all_ports(enum fact_reach reach)
 {
@@ -140,6 +98,33 @@ static void a_network_is_not_blamed_for_what_the_server_does(void **state)
 
     facts_start(&facts, "mail.example.org");
     all_ports(REACH_REFUSED);
+    facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+    facts_web(&facts, REACH_CONNECTED);
+    expect("not-listening", STEP_CHECK_NAME);
+}
+
+/* A closed port answers with RST; "port unreachable" is said by firewalls, and the sender tells whose. */
+static void a_rejection_by_icmp_is_a_firewalls(void **state)
+{
+    facts_start(&facts, "mail.example.org");
+    all_ports(REACH_REFUSED);
+    for (size_t i = 0; i < facts.attempt_count; i++) {
+        facts.attempts[i].icmp = FACT_ICMP_PORT;
+        facts_text(facts.attempts[i].icmp_from, sizeof facts.attempts[i].icmp_from, FOUR);
+    }
+    expect("host-rejects", STEP_BANNED);
+    facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+    facts_web(&facts, REACH_CONNECTED);
+    expect("server-firewall", STEP_BANNED);
+    for (size_t i = 0; i < facts.attempt_count; i++)
+        facts_text(facts.attempts[i].icmp_from, sizeof facts.attempts[i].icmp_from, "198.51.100.1");
+    expect("server-firewall", STEP_ASK_SERVER);
+    facts.control_count = facts.web_count = 0;
+    facts.gathered &= ~(unsigned)(FACT_CONTROLS | FACT_WEB);
+    expect("firewall-rejects", STEP_HOSTER_RELAY);
+    assert_non_null(strstr(buffer_text(&words), "ICMP from 198.51.100.1"));
+    for (size_t i = 0; i < facts.attempt_count; i++)
+        facts.attempts[i].icmp = FACT_ICMP_NONE;
     facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
     facts_web(&facts, REACH_CONNECTED);
     expect("not-listening", STEP_CHECK_NAME);
@@ -396,41 +381,41 @@ static void ends_of_the_handshake(void **state)
     expect("starttls-refused", STEP_ASK_SERVER);
 }
 
-/* ---- replies ---- */
-
-static void replies_to_the_message(void **state)
+/* A server that greets late is asked in the other mode as well, and says there in clear what it says. */
+static void a_late_refusal_is_no_other_tls_mode(void **state)
 {
-    static const struct {
-        enum fact_reply_step step;
-        uint16_t code;
-        const char *enhanced, *text, *cause;
-        enum step_kind first;
-    } replies[] = {
-        {REPLY_AUTH, 535, "5.7.8", "Username and Password not accepted", "password", STEP_CHECK_PASSWORD},
-        {REPLY_AUTH, 534, "5.7.9", "Application-specific password required", "application-password",
-         STEP_APPLICATION_PASSWORD},
-        {REPLY_AUTH, 535, "5.7.139", "Authentication unsuccessful, SmtpClientAuthentication is disabled",
-         "oauth-only", STEP_OAUTH},
-        {REPLY_MAIL, 550, "5.7.1", "Sender address rejected", "sender", STEP_OWN_SENDER},
-        {REPLY_MAIL, 530, "5.7.0", "Authentication required", "not-signed-in", STEP_GIVE_USER},
-        {REPLY_RCPT, 554, "5.7.1", "Relay access denied", "relay-denied", STEP_GIVE_USER},
-        {REPLY_RCPT, 550, "5.1.1", "User unknown", "recipient", STEP_CHECK_RECIPIENT},
-        {REPLY_RCPT, 450, "4.2.0", "Greylisted, come back", "message-later", STEP_WAIT},
-        {REPLY_CONTENT, 550, "5.7.26", "This mail has been blocked because the sender is unauthenticated",
-         "domain-unauthenticated", STEP_AUTHENTICATE_DOMAIN},
-        {REPLY_CONTENT, 552, "5.3.4", "Message size exceeds fixed limit", "size", STEP_SMALLER},
-        {REPLY_RCPT, 550, "5.7.1", "Service unavailable; client host blocked using zen.spamhaus.org",
-         "message-listed", STEP_LOOK_UP_LIST},
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(replies); i++) {
-        facts_start(&facts, "mail.example.org");
-        facts_ready(&facts, FOUR, 587);
-        facts.reply.step = replies[i].step;
-        facts.reply.code = replies[i].code;
-        facts_text(facts.reply.enhanced, sizeof facts.reply.enhanced, replies[i].enhanced);
-        facts_text(facts.reply.text, sizeof facts.reply.text, replies[i].text);
-        expect(replies[i].cause, replies[i].first);
-    }
+    facts_start(&facts, "mail.example.org");
+    struct fact_attempt *usual = facts_smtp(&facts, FOUR, 587, "421 4.3.2 No system resources");
+    usual->greeting_code = usual->end_code = 421;
+    usual->starttls_offered = KNOWN_NOT;
+    usual->ehlo_code = usual->starttls_code = 0;
+    facts_text(usual->said, sizeof usual->said, "No system resources");
+    struct fact_attempt *other = facts_smtp(&facts, FOUR, 587, "421 4.3.2 No system resources");
+    other->implicit_tls = true;
+    other->starttls_code = 0;
+    other->tls = FACT_TLS_CLEAR_TEXT;
+    other->greeting_code = other->end_code = 421;
+    other->starttls_offered = KNOWN_NOT;
+    facts_text(other->said, sizeof other->said, "plain text came");
+    expect("later", STEP_WAIT);
+    assert_null(strstr(buffer_text(&words), "plain text came"));
+    *usual = facts.attempts[1]; /* the other mode alone was tried: the program is set wrong */
+    facts.attempt_count = 1;
+    usual->greeting_code = 220;
+    usual->end_code = 0;
+    expect("tls-mode", STEP_SWAP_MODE);
+    assert_non_null(strstr(buffer_text(&words), "the other TLS mode than usual on 587"));
+}
+
+static void an_address_is_not_a_name(void **state)
+{
+    facts_start(&facts, "93.184.215.77");
+    facts.dns = FACT_DNS_IS_ADDRESS;
+    facts_certificate(facts_smtp(&facts, FOUR, 587, "220 mail.example.org ESMTP"),
+                      FACT_CERTIFICATE_OTHER_NAME, "mail.example.org", "CN=R3");
+    facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+    facts_web(&facts, REACH_CONNECTED);
+    expect("named-by-address", STEP_NAME_NOT_ADDRESS);
 }
 
 /* ---- any pattern ---- */
@@ -471,12 +456,6 @@ static void every_place_has_a_writer(void **state)
         assert_non_null(step_words((enum step_kind)i));
 }
 
-static int tear_down(void **state)
-{
-    buffer_free(&words);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,6 +463,7 @@ int main(void)
         cmocka_unit_test(silent_ports_are_the_networks_when_others_are_silent_too),
         cmocka_unit_test(four_silent_ports_mean_https),
         cmocka_unit_test(a_network_is_not_blamed_for_what_the_server_does),
+        cmocka_unit_test(a_rejection_by_icmp_is_a_firewalls),
         cmocka_unit_test(refused_by_a_known_provider_is_a_firewall),
         cmocka_unit_test(an_allow_list_passes_587_alone),
         cmocka_unit_test(a_router_may_permit_listed_servers_only),
@@ -497,7 +477,8 @@ int main(void)
         cmocka_unit_test(a_foreign_certificate_everywhere_is_interception),
         cmocka_unit_test(faults_of_tls_and_certificates),
         cmocka_unit_test(ends_of_the_handshake),
-        cmocka_unit_test(replies_to_the_message),
+        cmocka_unit_test(a_late_refusal_is_no_other_tls_mode),
+        cmocka_unit_test(an_address_is_not_a_name),
         cmocka_unit_test(every_pattern_of_ports_is_answered_without_harm),
         cmocka_unit_test(every_place_has_a_writer),
     };

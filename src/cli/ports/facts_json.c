@@ -26,6 +26,7 @@ struct field {
 static const char *const known_names[] = {"unknown", "no", "yes"};
 static const char *const reach_names[] = {"unknown", "silent", "refused", "unreachable", "connected"};
 static const char *const unreachable_names[] = {"unknown", "no-route", "host", "prohibited", "protocol"};
+static const char *const icmp_names[] = {"unknown", "none", "port", "host", "prohibited", "other"};
 static const char *const voice_names[] = {"unknown", "mute", "closed", "reset", "smtp", "tls",
                                           "http",    "ssh",  "imap",   "pop3",  "ftp",  "other"};
 static const char *const tls_names[] = {"not-begun",  "done",         "clear-text",    "timed-out",
@@ -82,6 +83,8 @@ static const struct field attempt_fields[] = {TEXT(A, host),
                                               FLAG(A, implicit_tls),
                                               NAME(A, reach, reach_names),
                                               NAME(A, unreachable, unreachable_names),
+                                              NAME(A, icmp, icmp_names),
+                                              TEXT(A, icmp_from),
                                               NAME(A, voice, voice_names),
                                               NUMBER(A, connect_ms),
                                               NUMBER(A, first_ms),
@@ -101,6 +104,8 @@ static const struct field attempt_fields[] = {TEXT(A, host),
                                               TEXT(A, tls_version),
                                               NAME(A, auth_offered, known_names),
                                               NAME(A, auth_passwords, known_names),
+                                              NAME(A, auth_tokens, known_names),
+                                              TEXT(A, mechanisms),
                                               NAME(A, ready, known_names),
                                               NUMBER(A, end_code),
                                               TEXT(A, said)};
@@ -135,7 +140,7 @@ static const struct field history_fields[] = {NAME(H, password_refused, known_na
                                               NUMBER(H, calls_last_hour)};
 #define R struct fact_reply
 static const struct field reply_fields[] = {NAME(R, step, step_names), NUMBER(R, code), TEXT(R, enhanced),
-                                            TEXT(R, text)};
+                                            FLAG(R, signed_in), TEXT(R, text)};
 #define F struct diagnosis_facts
 static const struct field facts_fields[] = {NAME(F, purpose, purpose_names),
                                             NUMBER(F, now_s),

@@ -11,26 +11,6 @@
 
 /* ---- result of a port ---- */
 
-static const char *mechanisms_text(uint32_t set, char *buffer, size_t size)
-{
-    static const struct {
-        uint32_t bit;
-        const char *name;
-    } names[] = {{MECHANISM_PLAIN, "PLAIN"},
-                 {MECHANISM_LOGIN, "LOGIN"},
-                 {MECHANISM_SCRAM_SHA_256, "SCRAM-SHA-256"},
-                 {MECHANISM_SCRAM_SHA_256_PLUS, "SCRAM-SHA-256-PLUS"},
-                 {MECHANISM_XOAUTH2, "XOAUTH2"},
-                 {MECHANISM_OAUTHBEARER, "OAUTHBEARER"}};
-    size_t used = 0;
-    buffer[0] = '\0';
-    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        if ((set & names[i].bit) != 0)
-            used += (size_t)snprintf(buffer + used, used < size ? size - used : 0, "%s%s",
-                                     used == 0 ? "" : " ", names[i].name);
-    return buffer;
-}
-
 static const char *tls_words(enum client_tls tls)
 {
     return tls == CLIENT_TLS_IMPLICIT ? "implicit TLS" : "STARTTLS";
@@ -73,19 +53,31 @@ static bool is_usable(const struct race_attempt *a)
     return a != NULL && a->port->port != 25 && a->verdict == PORT_OPEN && a->secured;
 }
 
-const struct race_attempt *port_report_best(const struct port_report *report)
+static bool offers_sign_in(const struct race_attempt *a)
 {
-    for (size_t i = 0; i < report->order_count; i++) {
-        const struct race_attempt *a = race_verdict(&report->seen->race, report->order[i]);
-        if (is_usable(a))
-            return a;
-    }
-    for (size_t i = 0; i < report->seen->options.port_count; i++) { /* requested ports */
-        const struct race_attempt *a = race_verdict(&report->seen->race, report->seen->options.ports[i].port);
-        if (is_usable(a))
+    return client_can_sign_in(a->capabilities.mechanisms, false) ||
+           client_can_sign_in(a->capabilities.mechanisms, true);
+}
+
+/* In the order of preference, then the other ports that were asked for. */
+static const struct race_attempt *best_of(const struct port_report *report, bool with_sign_in)
+{
+    const struct port_connect *seen = report->seen;
+    for (size_t i = 0; i < report->order_count + seen->options.port_count; i++) {
+        uint16_t port = i < report->order_count ? report->order[i]
+                                                : seen->options.ports[i - report->order_count].port;
+        const struct race_attempt *a = race_verdict(&seen->race, port);
+        if (is_usable(a) && (!with_sign_in || offers_sign_in(a)))
             return a;
     }
     return NULL;
+}
+
+/* As send chooses: a port without sign-in only where none has it. */
+const struct race_attempt *port_report_best(const struct port_report *report)
+{
+    const struct race_attempt *best = best_of(report, true);
+    return best != NULL ? best : best_of(report, false);
 }
 
 /* Returns which of the four ports are silent, and which respond. */
@@ -115,6 +107,8 @@ static void add_signature(const struct port_report *report, struct buffer *out)
 
 static const char *why_best(const struct port_report *report, const struct race_attempt *best)
 {
+    if (best != best_of(report, false))
+        return "a preferred port offers no sign-in that this program has";
     if (report->source != NULL && best->port->port == report->order[0])
         return "the domain itself names it, and it works";
     const struct submission_port *usual = port_order_of(best->port->port);
@@ -156,11 +150,24 @@ static void print_problem(const struct race_attempt *a)
     putchar('\n');
 }
 
+static void print_sign_in(const struct race_attempt *a)
+{
+    struct buffer names = {0};
+    uint32_t set = a->capabilities.mechanisms;
+    if (set == 0 && is_usable(a))
+        puts("        sign-in: not offered");
+    if (set == 0)
+        return;
+    client_mechanism_names(set, &names);
+    printf("        sign-in: %s%s\n", buffer_text(&names),
+           offers_sign_in(a) ? "" : ", which this program does not have");
+    buffer_free(&names);
+}
+
 static void print_port(const struct port_report *report, const struct race_attempt *a)
 {
     const struct port_facts *facts = port_facts_of(a->port->port);
     const struct port_connect_line *line = port_connect_line_of(report->seen, a);
-    char buffer[128];
     printf("  %-5u %s%-11s%s %5llu ms  %s%s\n", (unsigned)a->port->port, colour_of(report, a),
            port_verdict_state(a->verdict), report->colour ? "\033[0m" : "", (unsigned long long)took_ms(a),
            facts != NULL                       ? facts->role
@@ -169,8 +176,7 @@ static void print_port(const struct port_report *report, const struct race_attem
            a->port->port == 25 ? ": for servers, not for you" : "");
     if (line->tls_text[0] != '\0')
         printf("        %s, %s, certificate: %s\n", tls_words(a->tls), line->tls_text, line->certificate);
-    if (a->capabilities.mechanisms != 0)
-        printf("        sign-in: %s\n", mechanisms_text(a->capabilities.mechanisms, buffer, sizeof buffer));
+    print_sign_in(a);
     if (verdict_of(a) != PORT_OPEN)
         print_problem(a);
 }
@@ -256,9 +262,9 @@ static json_t *port_json(const struct port_report *report, const struct race_att
     const struct port_facts *facts = port_facts_of(a->port->port);
     const struct port_connect_line *line = port_connect_line_of(report->seen, a);
     enum port_verdict verdict = verdict_of(a);
-    struct buffer address = {0};
-    char buffer[128];
+    struct buffer address = {0}, mechanisms = {0};
     route_address_text(&address, a->address);
+    client_mechanism_names(a->capabilities.mechanisms, &mechanisms);
     json_t *one = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s}",
                             "port", (int)a->port->port, "address", buffer_text(&address), "state",
                             port_verdict_state(a->verdict), "verdict", port_verdict_name(verdict), "role",
@@ -267,10 +273,10 @@ static json_t *port_json(const struct port_report *report, const struct race_att
                                                                 : "",
                             "tls_mode", a->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls", "tls",
                             line->tls_text, "certificate", line->certificate, "auth",
-                            mechanisms_text(a->capabilities.mechanisms, buffer, sizeof buffer), "took_ms",
-                            (json_int_t)took_ms(a), "step", client_step_name(a->step), "reason",
-                            port_verdict_sentence(verdict), "hint", port_verdict_hint(verdict), "mend",
-                            port_verdict_hint(verdict), "said", a->said);
+                            buffer_text(&mechanisms), "took_ms", (json_int_t)took_ms(a), "step",
+                            client_step_name(a->step), "reason", port_verdict_sentence(verdict), "hint",
+                            port_verdict_hint(verdict), "mend", port_verdict_hint(verdict), "said", a->said);
+    buffer_free(&mechanisms);
     buffer_free(&address);
     return one;
 }

@@ -54,6 +54,7 @@ static bool find_cause(const struct send_report *report, struct diagnosis_facts 
     diagnose_at_hand(&connection->connect, connection->options.host, report->user, facts);
     if (rejected != NULL)
         take_reply(rejected, &facts->reply);
+    facts->reply.signed_in = report->user != NULL && facts->reply.step > REPLY_AUTH;
     diagnosis_make(facts, diagnosis);
     return true;
 }

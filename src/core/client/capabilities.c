@@ -31,17 +31,40 @@ static const struct {
     {"SCRAM-SHA-256-PLUS", MECHANISM_SCRAM_SHA_256_PLUS},
     {"XOAUTH2", MECHANISM_XOAUTH2},
     {"OAUTHBEARER", MECHANISM_OAUTHBEARER},
+    {"NTLM", MECHANISM_NTLM},
+    {"GSSAPI", MECHANISM_GSSAPI},
+    {"CRAM-MD5", MECHANISM_CRAM_MD5},
+    {"DIGEST-MD5", MECHANISM_DIGEST_MD5},
+    {"EXTERNAL", MECHANISM_EXTERNAL},
+    {"unknown", MECHANISM_OTHER},
 };
+
+void client_mechanism_names(uint32_t set, struct buffer *out)
+{
+    bool first = true;
+    if (set != MECHANISM_OTHER)
+        set &= ~(uint32_t)MECHANISM_OTHER;
+    for (size_t i = 0; i < ARRAY_LENGTH(mechanisms); i++) {
+        if ((set & mechanisms[i].flag) == 0)
+            continue;
+        buffer_add_format(out, "%s%s", first ? "" : " ", mechanisms[i].name);
+        first = false;
+    }
+}
+
+static uint32_t mechanism_of(struct bytes word)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(mechanisms); i++)
+        if (bytes_is_nocase(word, mechanisms[i].name))
+            return mechanisms[i].flag;
+    return word.length > 0 ? MECHANISM_OTHER : 0;
+}
 
 static void read_mechanisms(struct client_capabilities *capabilities, struct bytes list)
 {
     capabilities->auth = true;
-    while (list.length > 0) {
-        struct bytes word = bytes_split(&list, ' ');
-        for (size_t i = 0; i < ARRAY_LENGTH(mechanisms); i++)
-            if (bytes_is_nocase(word, mechanisms[i].name))
-                capabilities->mechanisms |= mechanisms[i].flag;
-    }
+    while (list.length > 0)
+        capabilities->mechanisms |= mechanism_of(bytes_split(&list, ' '));
 }
 
 static void read_limits(struct client_capabilities *capabilities, struct bytes list)

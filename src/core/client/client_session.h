@@ -55,10 +55,19 @@ enum client_mechanism {
     MECHANISM_SCRAM_SHA_256 = 4,
     MECHANISM_SCRAM_SHA_256_PLUS = 8,
     MECHANISM_XOAUTH2 = 16,
-    MECHANISM_OAUTHBEARER = 32
+    MECHANISM_OAUTHBEARER = 32,
+    /* known by name alone: this program does not have them */
+    MECHANISM_NTLM = 64,
+    MECHANISM_GSSAPI = 128,
+    MECHANISM_CRAM_MD5 = 256,
+    MECHANISM_DIGEST_MD5 = 512,
+    MECHANISM_EXTERNAL = 1024,
+    MECHANISM_OTHER = 2048 /* any other */
 };
 /* True if one of these mechanisms is supported, with a password or with a token. */
 bool client_can_sign_in(uint32_t mechanisms, bool by_token);
+/* Appends their names, "PLAIN LOGIN"; of MECHANISM_OTHER only where there is nothing else. */
+void client_mechanism_names(uint32_t mechanisms, struct buffer *out);
 
 enum client_action_kind {
     CLIENT_NOTHING,

@@ -91,13 +91,25 @@ static uint32_t after_ms(const struct race_attempt *attempt, uint64_t then_ms)
     return then_ms > attempt->started_ms ? (uint32_t)(then_ms - attempt->started_ms) : 0;
 }
 
+static void write_address(char *to, size_t size, const struct route_address *address)
+{
+    struct buffer text = {0};
+    route_address_text(&text, address);
+    client_record_text(to, size, buffer_bytes(&text), false);
+    buffer_free(&text);
+}
+
 static void fill_reach(struct fact_attempt *fact, const struct race_attempt *attempt,
                        const struct attempt_line *line)
 {
     fact->reach = reach_of(attempt);
+    bool answered = fact->reach == REACH_REFUSED || fact->reach == REACH_UNREACHABLE;
     if (fact->reach == REACH_UNREACHABLE)
         fact->unreachable = line->unreachable;
-    bool answered = fact->reach == REACH_REFUSED || fact->reach == REACH_UNREACHABLE;
+    if (answered)
+        fact->icmp = line->icmp;
+    if (fact->icmp > FACT_ICMP_NONE)
+        write_address(fact->icmp_from, sizeof fact->icmp_from, &line->icmp_from);
     fact->connect_ms = after_ms(attempt, answered ? attempt->ended_ms : attempt->connected_ms);
     fact->first_ms = after_ms(attempt, attempt->first_ms);
     fact->took_ms = after_ms(attempt, attempt->ended_ms);
@@ -145,17 +157,23 @@ static void fill_offers(struct fact_attempt *fact, const struct race_attempt *at
     const struct client_capabilities *offers = attempt->has_session ? &attempt->session.capabilities
                                                                     : &attempt->capabilities;
     bool is_known = attempt->secured && offers->esmtp;
-    bool by_password = client_can_sign_in(offers->mechanisms, false);
+    bool by_password = client_can_sign_in(offers->mechanisms, false),
+         by_token = client_can_sign_in(offers->mechanisms, true),
+         has_any = is_known && offers->mechanisms != 0;
+    struct buffer names = {0};
     bool ready = attempt->verdict == PORT_OPEN || attempt->verdict == PORT_NO_AUTH;
     fact->auth_offered = known_if(is_known, offers->auth);
-    fact->auth_passwords = known_if(is_known && offers->mechanisms != 0, by_password);
+    fact->auth_passwords = known_if(has_any, by_password);
+    fact->auth_tokens = known_if(has_any, by_token);
+    client_mechanism_names(has_any ? offers->mechanisms : 0, &names);
+    client_record_text(fact->mechanisms, sizeof fact->mechanisms, buffer_bytes(&names), false);
+    buffer_free(&names);
     fact->ready = known_if(attempt->stage == ATTEMPT_READY || !is_undecided(attempt), ready);
 }
 
 void attempt_facts_fill(struct fact_attempt *fact, const struct race_attempt *attempt,
                         const struct attempt_line *line)
 {
-    struct buffer address = {0};
     _Static_assert(sizeof fact->greeting == sizeof attempt->record.greeting &&
                        sizeof fact->ehlo == sizeof attempt->record.ehlo &&
                        sizeof fact->starttls_said == sizeof attempt->record.starttls_said,
@@ -164,9 +182,7 @@ void attempt_facts_fill(struct fact_attempt *fact, const struct race_attempt *at
     *fact = (struct fact_attempt){.six = attempt->address->six,
                                   .port = attempt->port->port,
                                   .implicit_tls = attempt->tls == CLIENT_TLS_IMPLICIT};
-    route_address_text(&address, attempt->address);
-    client_record_text(fact->address, sizeof fact->address, buffer_bytes(&address), false);
-    buffer_free(&address);
+    write_address(fact->address, sizeof fact->address, attempt->address);
     fill_reach(fact, attempt, line);
     fill_dialogue(fact, attempt);
     fill_tls(fact, attempt, line);

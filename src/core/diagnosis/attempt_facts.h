@@ -18,6 +18,8 @@ enum { ATTEMPT_FACTS_SILENCE_MS = 1500 };
 /* Evidence of a connection besides the dialogue. */
 struct attempt_line {
     enum fact_unreachable unreachable;
+    enum fact_icmp icmp;
+    struct route_address icmp_from;
     bool reset; /* it ended with RST */
     enum fact_tls tls;
     uint32_t tls_sent, tls_received;

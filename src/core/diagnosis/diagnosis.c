@@ -119,17 +119,30 @@ static void find_causes(struct diagnosis *diagnosis, const struct views *views)
 
 /* ---- what works ---- */
 
+static bool offers_no_sign_in(const struct fact_attempt *attempt)
+{
+    return attempt->auth_offered == KNOWN_NO ||
+           (attempt->auth_passwords == KNOWN_NO && attempt->auth_tokens == KNOWN_NO);
+}
+
+/* A port without sign-in only where no other is ready. */
 static void find_port(struct diagnosis *diagnosis, const struct diagnosis_facts *facts)
 {
     struct ports_seen seen;
+    const struct port_seen *use = NULL;
     ports_seen_make(&seen, facts, FAMILY_BOTH);
-    for (size_t i = 0; i < seen.count && !diagnosis->works; i++)
-        if (seen.ports[i].state == PORT_SEEN_READY &&
-            (port_seen_counts(facts, &seen.ports[i]) || facts->purpose == PURPOSE_LEAVE)) {
-            diagnosis->works = true;
-            diagnosis->use_port = seen.ports[i].port;
-            diagnosis->use_implicit = seen.ports[i].attempt->implicit_tls;
-        }
+    for (size_t i = 0; i < seen.count; i++) {
+        const struct port_seen *port = &seen.ports[i];
+        if (port->state == PORT_SEEN_READY &&
+            (port_seen_counts(facts, port) || facts->purpose == PURPOSE_LEAVE) &&
+            (use == NULL || (offers_no_sign_in(use->attempt) && !offers_no_sign_in(port->attempt))))
+            use = port;
+    }
+    if (use != NULL) {
+        diagnosis->works = true;
+        diagnosis->use_port = use->port;
+        diagnosis->use_implicit = use->attempt->implicit_tls;
+    }
     if (facts->reply.step != REPLY_NONE && facts->reply.code >= 400)
         diagnosis->works = false; /* the way is open, and the message was not taken */
 }

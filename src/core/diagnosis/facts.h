@@ -49,9 +49,17 @@ enum fact_unreachable {
     UNREACHABLE_UNKNOWN,
     UNREACHABLE_NO_ROUTE,   /* ENETUNREACH: this machine has no route for the family */
     UNREACHABLE_HOST,       /* EHOSTUNREACH */
-    UNREACHABLE_PROHIBITED, /* EACCES, EPERM: a firewall says so (ICMP type 3, codes 9, 10, 13), or this
-                               kernel */
+    UNREACHABLE_PROHIBITED, /* a firewall says so (FACT_ICMP_PROHIBITED), or this kernel (EACCES, EPERM) */
     UNREACHABLE_PROTOCOL,   /* ENOPROTOOPT, EPROTO ... */
+};
+/* The ICMP message that answered the request for connection. */
+enum fact_icmp {
+    FACT_ICMP_UNKNOWN,
+    FACT_ICMP_NONE,       /* it was answered by TCP, or not at all */
+    FACT_ICMP_PORT,       /* port unreachable: by firewalls, as TCP itself answers RST */
+    FACT_ICMP_HOST,       /* host or network unreachable, or address unreachable: by routers, or firewalls */
+    FACT_ICMP_PROHIBITED, /* administratively prohibited, or by policy */
+    FACT_ICMP_OTHER,
 };
 /* The first event after the connection was established. */
 enum fact_voice {
@@ -112,6 +120,8 @@ struct fact_attempt {
     bool implicit_tls; /* how we began */
     enum fact_reach reach;
     enum fact_unreachable unreachable;
+    enum fact_icmp icmp;
+    char icmp_from[FACTS_ADDRESS_MAX]; /* its sender; "": there was none */
     enum fact_voice voice;
     uint32_t connect_ms, first_ms, took_ms; /* until it was connected or refused; first octet; all of it */
     uint16_t greeting_code;
@@ -127,10 +137,12 @@ struct fact_attempt {
     char tls_version[16];
     struct fact_certificate certificate;
     enum known auth_offered;   /* where it counts: after TLS */
-    enum known auth_passwords; /* PLAIN, LOGIN or SCRAM among them; NO: OAuth 2 alone */
-    enum known ready;          /* greeting, EHLO, TLS, a valid certificate: all there */
-    uint16_t end_code;         /* of the reply it ended with */
-    char said[FACTS_LINE_MAX]; /* that reply, or what the system said */
+    enum known auth_passwords; /* PLAIN, LOGIN or SCRAM among them */
+    enum known auth_tokens;    /* OAuth 2 among them; neither: only methods that this program does not have */
+    char mechanisms[FACTS_LINE_MAX]; /* their names: "NTLM GSSAPI" */
+    enum known ready;                /* greeting, EHLO, TLS, a valid certificate: all there */
+    uint16_t end_code;               /* of the reply it ended with */
+    char said[FACTS_LINE_MAX];       /* that reply, or what the system said */
 };
 
 /* ---- DNS ---- */
@@ -220,6 +232,7 @@ struct fact_reply {
     enum fact_reply_step step;
     uint16_t code;
     char enhanced[12]; /* "5.7.1", or "" */
+    bool signed_in;    /* the user was signed in by then */
     char text[FACTS_TEXT_MAX];
 };
 

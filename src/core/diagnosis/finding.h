@@ -31,6 +31,8 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(UNREACHABLE_ALL, 0, "{unreachable} could not be reached ({why})") \
     X(UNREACHABLE_SOME, 0, "{unreachable} could not be reached ({why})") \
     X(PROHIBITED, 0, "a firewall answered that {unreachable} may not be used") \
+    X(REJECTED_BY_HOST, 0, "the host's own firewall answered on {rejected} (ICMP from {icmp_from})") \
+    X(REJECTED_ON_WAY, 0, "a firewall answered on {rejected} (ICMP from {icmp_from}), and not the host") \
     X(NO_ROUTE, 0, "this machine has no route to the address") \
     X(BLOCKED_ALL, 0, "no port let the connection through") \
     X(CONNECTED_SOME, 0, "{connected} accepted the connection") \
@@ -99,6 +101,7 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(MAIL_DOMAIN, FACT_OTHER_RESOLVER, "{host} is a mail domain, with MX records, and not a server's name") \
     X(NAMED_LOCALHOST, 0, "{host} is this machine itself") \
     X(HOST_OWN, 0, "{host} is this machine") \
+    X(NAMED_BY_ADDRESS, 0, "the server was named by its address") \
     X(SMARTHOST_SET, 0, "a smarthost is configured on this machine") \
     X(ONLY_SIX, 0, "the host has IPv6 addresses only") \
     X(ONLY_FOUR, 0, "the host has IPv4 addresses only") \
@@ -145,11 +148,17 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(SLOW, 0, "the server was still sending when the time was over") \
     X(NO_AUTH, 0, "no sign-in is offered on {no_auth}") \
     X(OAUTH_ONLY, 0, "sign-in is offered with OAuth 2 only") \
+    X(AUTH_FOREIGN, 0, "sign-in is offered with {mechanisms} only") \
     /* ---- replies to the message ---- */ \
     X(REPLY_PASSWORD, 0, "sign-in was answered \"{reply}\"") \
     X(REPLY_APPLICATION_PASSWORD, 0, "the reply asks for an application password: \"{reply}\"") \
     X(REPLY_OAUTH, 0, "the reply says that passwords are not accepted: \"{reply}\"") \
+    X(REPLY_METHOD, 0, "the reply rejects the method of signing in: \"{reply}\"") \
+    X(REPLY_ADDRESS, 0, "the reply names the address of this machine or network: \"{reply}\"") \
+    X(REPLY_ACCOUNT, 0, "the reply is about the account itself: \"{reply}\"") \
+    X(REPLY_BROWSER, 0, "the reply asks to sign in with a browser: \"{reply}\"") \
     X(REPLY_SIGN_IN, 0, "the reply asks to sign in first: \"{reply}\"") \
+    X(SIGNED_IN, 0, "the user was signed in") \
     X(REPLY_AUTH_LATER, 0, "sign-in was deferred: \"{reply}\"") \
     X(REPLY_SENDER, 0, "the sender was rejected: \"{reply}\"") \
     X(REPLY_RELAY, 0, "relaying was denied: \"{reply}\"") \

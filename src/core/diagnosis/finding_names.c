@@ -38,6 +38,7 @@ static void find_addresses(struct finding_group *group)
     finding_set(group, FINDING_ADDRESS_CLOUDFLARE,
                 asked && facts->provider == NULL && has_kind(facts, family, ADDRESS_CLOUDFLARE));
     finding_set(group, FINDING_NAMED_LOCALHOST, is_local);
+    finding_set(group, FINDING_NAMED_BY_ADDRESS, facts->dns == FACT_DNS_IS_ADDRESS && !is_local);
     finding_set(group, FINDING_HOST_OWN, facts->host_is_own == KNOWN_YES || is_local);
     finding_set(group, FINDING_SMARTHOST_SET, facts->smarthost_is_set == KNOWN_YES);
 }

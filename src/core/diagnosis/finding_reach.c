@@ -102,6 +102,21 @@ static void find_ports(struct finding_group *group)
     finding_set(group, FINDING_ONLY_PORTS_NOT_OFFERED, is_only_not_offered(group));
 }
 
+/* ---- ICMP: a closed port answers with RST, and so does a firewall that imitates one ---- */
+
+static bool was_rejected_by_host(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
+{
+    return attempt->icmp > FACT_ICMP_NONE && strcmp(attempt->icmp_from, attempt->address) == 0 &&
+           facts->host_is_own != KNOWN_YES;
+}
+
+/* That a host cannot be reached is said by plain routers as well. */
+static bool was_rejected_on_the_way(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
+{
+    return (attempt->icmp == FACT_ICMP_PORT || attempt->icmp == FACT_ICMP_PROHIBITED) &&
+           strcmp(attempt->icmp_from, attempt->address) != 0;
+}
+
 /* ---- time: what answers quicker than the host can is not the host ---- */
 
 enum { AT_ONCE_MS = 1, FAR_MS = 6 };
@@ -316,6 +331,8 @@ static void find_families(struct finding_group *group)
 void finding_reach(struct finding_group *group)
 {
     find_ports(group);
+    finding_set_any(group, FINDING_REJECTED_BY_HOST, was_rejected_by_host);
+    finding_set_any(group, FINDING_REJECTED_ON_WAY, was_rejected_on_the_way);
     find_times(group);
     find_controls(group);
     find_web(group);

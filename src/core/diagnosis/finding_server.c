@@ -81,7 +81,15 @@ static bool has_no_auth(const struct diagnosis_facts *facts, const struct fact_a
 
 static bool takes_tokens_alone(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
 {
-    return attempt->auth_offered == KNOWN_YES && attempt->auth_passwords == KNOWN_NO;
+    return attempt->auth_offered == KNOWN_YES && attempt->auth_passwords == KNOWN_NO &&
+           attempt->auth_tokens != KNOWN_NO; /* not known: a report of before */
+}
+
+static bool takes_foreign_methods_alone(const struct diagnosis_facts *facts,
+                                        const struct fact_attempt *attempt)
+{
+    return attempt->port != 25 && attempt->auth_offered == KNOWN_YES && attempt->auth_passwords == KNOWN_NO &&
+           attempt->auth_tokens == KNOWN_NO;
 }
 
 void finding_words_of_server(struct finding_group *group)
@@ -98,6 +106,7 @@ void finding_words_of_server(struct finding_group *group)
     finding_set_ports(group, FINDING_SLOW, was_slow);
     finding_set_ports(group, FINDING_NO_AUTH, has_no_auth);
     finding_set_any(group, FINDING_OAUTH_ONLY, takes_tokens_alone);
+    finding_set_any(group, FINDING_AUTH_FOREIGN, takes_foreign_methods_alone);
 }
 
 /* ---- replies to the user's own message ---- */
@@ -105,7 +114,7 @@ void finding_words_of_server(struct finding_group *group)
 struct reply_rule {
     enum finding finding;
     enum fact_reply_step from, to;
-    unsigned hundreds;    /* 4, 5, or 9: either */
+    unsigned code;        /* 4, 5: these hundreds; 9: either; or the whole code */
     const char *enhanced; /* parted by '|', a prefix each; "": any */
     const char *words;    /* parted by '|'; "": any */
 };
@@ -119,6 +128,21 @@ static const struct reply_rule rules[] = {
      "application-specific|app password|application password|app-specific|InvalidSecondFactor|authorization "
      "code|authorisation code|security key|third-party"},
     {FINDING_REPLY_LIMIT, REPLY_AUTH, REPLY_AUTH, 9, "", "too many|rate limit|locked|temporarily blocked"},
+    {FINDING_REPLY_ADDRESS, REPLY_AUTH, REPLY_MAIL, 9, "",
+     "unauthorized ip|unauthorised ip|ip not allowed|ip not authorized|ip address not|ip is not allowed|ip "
+     "address is not|from your ip|from this ip|from your country|from this country|from your location"},
+    {FINDING_REPLY_ACCOUNT, REPLY_AUTH, REPLY_AUTH, 9, "",
+     "activated|deactivated|suspended|disabled|blocked|access rights|no permission|not permitted|not "
+     "enabled|unpaid|subscription|under review|not active|inactive|expired"},
+    {FINDING_REPLY_ACCOUNT, REPLY_MAIL, REPLY_MAIL, 9, "",
+     "account is not yet activated|account is not activated|account has been suspended|account is "
+     "suspended|account suspended|account has been disabled|account is disabled|account disabled|account "
+     "has been blocked|account is blocked|account is under review|account is not active|account is inactive"},
+    {FINDING_REPLY_BROWSER, REPLY_AUTH, REPLY_AUTH, 5, "", "browser|WebLoginRequired"},
+    {FINDING_REPLY_METHOD, REPLY_AUTH, REPLY_AUTH, 500, "", ""},
+    {FINDING_REPLY_METHOD, REPLY_AUTH, REPLY_AUTH, 502, "", ""},
+    {FINDING_REPLY_METHOD, REPLY_AUTH, REPLY_AUTH, 503, "", ""},
+    {FINDING_REPLY_METHOD, REPLY_AUTH, REPLY_AUTH, 504, "", ""},
     {FINDING_REPLY_AUTH_LATER, REPLY_AUTH, REPLY_AUTH, 4, "", ""},
     {FINDING_REPLY_PASSWORD, REPLY_AUTH, REPLY_AUTH, 5, "", ""},
     {FINDING_REPLY_LISTED, REPLY_MAIL, REPLY_CONTENT, 9, "",
@@ -137,6 +161,9 @@ static const struct reply_rule rules[] = {
     {FINDING_REPLY_SIZE, REPLY_MAIL, REPLY_CONTENT, 9, "5.3.4|5.2.3", ""},
     {FINDING_REPLY_SIZE, REPLY_MAIL, REPLY_CONTENT, 9, "",
      "too large|too big|size limit|message size|exceeds size"},
+    {FINDING_REPLY_SENDER, REPLY_MAIL, REPLY_CONTENT, 5, "",
+     "relaying disallowed as|not allowed to relay|allowed to relay emails|address is not verified|not a "
+     "verified|verified sender"},
     {FINDING_REPLY_RELAY, REPLY_RCPT, REPLY_RCPT, 9, "", "relay"},
     {FINDING_REPLY_SENDER, REPLY_MAIL, REPLY_MAIL, 5, "", ""},
     {FINDING_REPLY_SENDER, REPLY_RCPT, REPLY_CONTENT, 5, "",
@@ -158,7 +185,7 @@ static bool has_enhanced(const char *enhanced, const char *wanted)
 static bool fits(const struct reply_rule *rule, const struct fact_reply *reply)
 {
     return reply->step >= rule->from && reply->step <= rule->to &&
-           (rule->hundreds == 9 || reply->code / 100 == rule->hundreds) &&
+           (rule->code == 9 || reply->code / 100 == rule->code || reply->code == rule->code) &&
            has_enhanced(reply->enhanced, rule->enhanced) &&
            (rule->words[0] == '\0' || finding_has_word(reply->text, rule->words));
 }
@@ -167,6 +194,7 @@ void finding_reply(struct finding_group *group)
 {
     const struct fact_reply *reply = &group->facts->reply;
     bool found = false;
+    finding_set(group, FINDING_SIGNED_IN, reply->step > REPLY_AUTH && reply->signed_in);
     for (size_t i = 0; i < ARRAY_LENGTH(rules); i++)
         finding_set(group, rules[i].finding, false);
     for (size_t i = 0; i < ARRAY_LENGTH(rules) && !found && reply->step != REPLY_NONE && reply->code >= 400;

@@ -65,10 +65,29 @@ static bool is_swapped(const struct diagnosis_facts *facts, const struct fact_at
     return attempt->implicit_tls != implicit_by_custom && attempt->tls == FACT_TLS_DONE;
 }
 
+/* It was asked with STARTTLS as well, and spoke: so that is its mode, whatever came of it. */
+static bool spoke_in_clear(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
+{
+    for (size_t i = 0; i < facts->attempt_count; i++) {
+        const struct fact_attempt *other = &facts->attempts[i];
+        if (other->port == attempt->port && strcmp(other->address, attempt->address) == 0 &&
+            !other->implicit_tls && other->voice == VOICE_SMTP)
+            return true;
+    }
+    return false;
+}
+
 static bool expects_other_mode(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
 {
-    return (attempt->implicit_tls && attempt->tls == FACT_TLS_CLEAR_TEXT && attempt->voice == VOICE_SMTP) ||
-           (!attempt->implicit_tls && attempt->voice == VOICE_TLS);
+    if (attempt->implicit_tls)
+        return attempt->tls == FACT_TLS_CLEAR_TEXT && attempt->voice == VOICE_SMTP &&
+               !spoke_in_clear(facts, attempt);
+    return attempt->voice == VOICE_TLS;
+}
+
+static bool has_other_mode(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
+{
+    return is_swapped(facts, attempt) || expects_other_mode(facts, attempt);
 }
 
 static bool was_cut(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
@@ -112,8 +131,7 @@ static bool broke(const struct diagnosis_facts *facts, const struct fact_attempt
 
 static void find_handshake(struct finding_group *group)
 {
-    finding_set(group, FINDING_TLS_MODES_SWAPPED,
-                finding_any(group, is_swapped) || finding_count_ports(group, expects_other_mode) > 0);
+    finding_set_any(group, FINDING_TLS_MODES_SWAPPED, has_other_mode);
     finding_set_ports(group, FINDING_TLS_RESET, was_cut);
     finding_set(group, FINDING_SERVER_CUTS_TLS,
                 finding_count_ports(group, was_closed) > 0 &&

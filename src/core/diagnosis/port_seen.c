@@ -36,8 +36,9 @@ static int worth_of(const struct fact_attempt *attempt)
     int value = worth[state_of(attempt)];
     if (attempt->reach != REACH_CONNECTED)
         return value;
+    bool at_once = attempt->implicit_tls && attempt->tls == FACT_TLS_CLEAR_TEXT; /* the wrong way to begin */
     return value + (attempt->greeting_code != 0) + 2 * (attempt->starttls_code != 0) +
-           4 * (attempt->tls != FACT_TLS_NOT_BEGUN) + 8 * (attempt->tls == FACT_TLS_DONE);
+           4 * (attempt->tls != FACT_TLS_NOT_BEGUN && !at_once) + 8 * (attempt->tls == FACT_TLS_DONE);
 }
 
 /* A total order, so that the order in which attempts come never matters. */

@@ -180,6 +180,12 @@ static const struct step_row {
     [STEP_WAIT] = {.name = "wait", .words = "try again in some minutes; the message is not rejected"},
     [STEP_FEWER] = {.name = "fewer",
                     .words = "wait, and open fewer connections: each further try can lengthen the block"},
+    [STEP_BANNED] = {.name = "banned",
+                     .words = "if a program here used a wrong password, the server may have banned this "
+                              "address for a while (fail2ban): correct it in every program, then wait, or "
+                              "ask the operator to lift the ban",
+                     .needs = {F(REJECTED_BY_HOST)},
+                     .not_ = {F(IDENTITY_IN_DOUBT)}},
     [STEP_ASK_SERVER] = {.name = "ask-server",
                          .words = "ask the operator of {host}",
                          .actor = ACTOR_SERVER,
@@ -215,7 +221,31 @@ static const struct step_row {
                     .not_ = {F(IDENTITY_IN_DOUBT)}},
     [STEP_GIVE_USER] = {.name = "give-user",
                         .words = "sign in: give a user name and a password",
-                        .not_ = {F(IDENTITY_IN_DOUBT), F(FOR_SERVERS)}},
+                        .not_ = {F(IDENTITY_IN_DOUBT), F(FOR_SERVERS), F(SIGNED_IN)}},
+    [STEP_OPEN_ACCOUNT] = {.name = "open-account",
+                           .words = "look into the account's settings at the provider: sending by mail "
+                                    "programs (SMTP) may have to be enabled, or the account activated",
+                           .not_ = {F(IDENTITY_IN_DOUBT)}},
+    [STEP_ALLOW_ADDRESS] = {.name = "allow-address",
+                            .words = "add the public address of this machine or network to those that the "
+                                     "account permits, in its settings at the provider",
+                            .not_ = {F(IDENTITY_IN_DOUBT)}},
+    [STEP_SIGN_IN_BROWSER] = {.name = "sign-in-browser",
+                              .words = "sign in once at the provider's own web page, typed by hand, and "
+                                       "confirm there that the attempt was yours; then try again",
+                              .not_ = {F(IDENTITY_IN_DOUBT)}},
+    [STEP_ASK_SUPPORT] = {.name = "ask-support",
+                          .words = "ask the support of {host}, with its reply",
+                          .actor = ACTOR_SERVER,
+                          .not_ = {F(HOST_OWN)}},
+    [STEP_OFFER_PLAIN] = {.name = "offer-plain",
+                          .words = "ask the operator of {host} to offer PLAIN or LOGIN over TLS (Exchange: "
+                                   "basic authentication of the receive connector)",
+                          .actor = ACTOR_SERVER},
+    [STEP_NAME_NOT_ADDRESS] = {.name = "name-not-address",
+                               .words = "name the server by the host name that the mail provider's help "
+                                        "writes, not by its address",
+                               .needs = {F(NAMED_BY_ADDRESS)}},
     [STEP_OWN_SENDER] = {.name = "own-sender",
                          .words =
                              "send with the account's own address as the sender, or have the other address "

@@ -42,6 +42,7 @@ static const struct {
     {"refused", {FINDING_REFUSED_SOME}},
     {"unreachable", {FINDING_UNREACHABLE_SOME}},
     {"blocked", {FINDING_BLOCKED_SUBMISSION}},
+    {"rejected", {FINDING_REJECTED_BY_HOST, FINDING_REJECTED_ON_WAY}},
     {"connected", {FINDING_CONNECTED_SOME}},
     {"foreign", {FINDING_FOREIGN_CERTIFICATE}},
     {"untrusted", {FINDING_NOT_TRUSTED_HERE}},
@@ -60,6 +61,7 @@ static const struct {
     {"closed", {FINDING_CLOSED_EARLY}},
     {"closed_later", {FINDING_CLOSED_LATER}},
     {"no_auth", {FINDING_NO_AUTH}},
+    {"auth_foreign", {FINDING_AUTH_FOREIGN}},
     {"doubtful",
      {FINDING_FOREIGN_CERTIFICATE, FINDING_OTHER_GREETING, FINDING_EXIM_GREETING, FINDING_EHLO_OWN_ADDRESS,
       FINDING_HTTP_ANSWERS, FINDING_SCANNER_ON_MACHINE}},
@@ -134,13 +136,27 @@ static const struct fact_attempt *telling_words(const struct word_context *conte
 
 /* ---- places that are one text ---- */
 
+/* Where no host in particular was asked for: the one in whose place another answers, or that fails. */
+static const char *telling_host(const struct word_context *context)
+{
+    static const enum finding order[] = {FINDING_FOREIGN_CERTIFICATE, FINDING_OTHER_GREETING,
+                                         FINDING_EXIM_GREETING, FINDING_EHLO_OWN_ADDRESS,
+                                         FINDING_HTTP_ANSWERS};
+    const struct diagnosis_facts *facts = context->facts;
+    for (size_t i = 0; i < ARRAY_LENGTH(order); i++) {
+        const struct fact_attempt *attempt = attempt_of(context, order[i]);
+        if (attempt != NULL && attempt->host[0] != '\0')
+            return attempt->host;
+    }
+    for (size_t i = 0; i < facts->attempt_count; i++)
+        if (facts->attempts[i].ready != KNOWN_YES && facts->attempts[i].reach == REACH_CONNECTED)
+            return facts->attempts[i].host;
+    return "";
+}
+
 static void add_host(const struct word_context *context, struct buffer *out)
 {
-    const struct diagnosis_facts *facts = context->facts;
-    const char *host = facts->host;
-    for (size_t i = 0; i < facts->attempt_count && host[0] == '\0'; i++)
-        if (facts->attempts[i].ready != KNOWN_YES && facts->attempts[i].reach == REACH_CONNECTED)
-            host = facts->attempts[i].host;
+    const char *host = context->facts->host[0] != '\0' ? context->facts->host : telling_host(context);
     word_add_line(out, host[0] != '\0' ? host : "the mail servers that were tried");
 }
 
@@ -241,16 +257,30 @@ static void add_starttls_said(const struct word_context *context, struct buffer 
         word_add_line(out, attempt->starttls_said);
 }
 
+/* Of several attempts on a port another one may tell more, about something else. */
 static void add_other_protocol(const struct word_context *context, struct buffer *out)
 {
     static const char *const names[] = {
         [VOICE_SSH] = "an SSH server",   [VOICE_HTTP] = "a web server",
         [VOICE_IMAP] = "an IMAP server", [VOICE_POP3] = "a POP3 server",
         [VOICE_FTP] = "an FTP server",   [VOICE_OTHER] = "something that is not SMTP"};
-    const struct fact_attempt *attempt = attempt_of(context, FINDING_OTHER_PROTOCOL);
-    attempt = attempt != NULL ? attempt : attempt_of(context, FINDING_HTTP_ANSWERS);
-    if (attempt != NULL && names[attempt->voice] != NULL)
-        buffer_add_format(out, "%s answers on %u", names[attempt->voice], (unsigned)attempt->port);
+    unsigned set = context->findings->ports[FINDING_OTHER_PROTOCOL];
+    set = set != 0 ? set : context->findings->ports[FINDING_HTTP_ANSWERS];
+    for (size_t i = 0; i < context->seen.count; i++)
+        for (size_t k = 0; k < context->facts->attempt_count && (set & 1u << i) != 0; k++) {
+            const struct fact_attempt *attempt = &context->facts->attempts[k];
+            if (attempt->port != context->seen.ports[i].port || names[attempt->voice] == NULL)
+                continue;
+            buffer_add_format(out, "%s answers on %u", names[attempt->voice], (unsigned)attempt->port);
+            return;
+        }
+}
+
+static void add_mechanisms(const struct word_context *context, struct buffer *out)
+{
+    const struct fact_attempt *attempt = attempt_of(context, FINDING_AUTH_FOREIGN);
+    if (attempt != NULL)
+        word_add_line(out, attempt->mechanisms);
 }
 
 static void add_hoster(const struct word_context *context, struct buffer *out)
@@ -274,9 +304,17 @@ static void add_why(const struct word_context *context, struct buffer *out)
 {
     const struct fact_attempt *attempt = attempt_of(context, FINDING_UNREACHABLE_SOME);
     if (attempt != NULL)
-        buffer_add_text(out, attempt->unreachable == UNREACHABLE_PROHIBITED ? "a firewall prohibits it"
-                             : attempt->unreachable == UNREACHABLE_NO_ROUTE ? "no route"
-                                                                            : "host unreachable");
+        buffer_add_text(out, findings_say(context->findings, FINDING_PROHIBITED) ? "a firewall prohibits it"
+                             : attempt->unreachable == UNREACHABLE_NO_ROUTE      ? "no route"
+                                                                                 : "host unreachable");
+}
+
+static void add_icmp_from(const struct word_context *context, struct buffer *out)
+{
+    const struct fact_attempt *attempt = attempt_of(context, FINDING_REJECTED_BY_HOST);
+    attempt = attempt != NULL ? attempt : attempt_of(context, FINDING_REJECTED_ON_WAY);
+    if (attempt != NULL)
+        buffer_add_text(out, attempt->icmp_from);
 }
 
 static void add_blocked_how(const struct word_context *context, struct buffer *out)
@@ -326,9 +364,11 @@ static const struct word_writer writers[] = {
     {"not_before", add_not_before},
     {"starttls_said", add_starttls_said},
     {"other_protocol", add_other_protocol},
+    {"mechanisms", add_mechanisms},
     {"hoster", add_hoster},
     {"tls_received", add_tls_received},
     {"why", add_why},
+    {"icmp_from", add_icmp_from},
     {"blocked_how", add_blocked_how},
     {"tried", add_tried},
     {"use", add_use},

@@ -77,6 +77,18 @@ static const char *reach_words(const struct fact_attempt *attempt)
     return "connected";
 }
 
+static void add_icmp(const struct fact_attempt *attempt, struct buffer *out)
+{
+    static const char *const words[] = {[FACT_ICMP_UNKNOWN] = "",
+                                        [FACT_ICMP_NONE] = "",
+                                        [FACT_ICMP_PORT] = "port unreachable",
+                                        [FACT_ICMP_HOST] = "host unreachable",
+                                        [FACT_ICMP_PROHIBITED] = "prohibited",
+                                        [FACT_ICMP_OTHER] = "another message"};
+    if (attempt->icmp > FACT_ICMP_NONE)
+        buffer_add_format(out, " (ICMP: %s, from %s)", words[attempt->icmp], attempt->icmp_from);
+}
+
 static void add_voice(const struct fact_attempt *attempt, struct buffer *out)
 {
     static const char *const words[] = {[VOICE_UNKNOWN] = "",
@@ -125,6 +137,7 @@ static void add_attempt(const struct diagnosis_facts *facts, const struct fact_a
 {
     buffer_add_format(out, "  %u %s (%s): %s", (unsigned)attempt->port, fact_attempt_host(facts, attempt),
                       attempt->address, reach_words(attempt));
+    add_icmp(attempt, out);
     if (attempt->reach == REACH_CONNECTED) {
         add_voice(attempt, out);
         add_tls(attempt, out);

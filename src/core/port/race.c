@@ -557,6 +557,15 @@ static void explain_port(const struct race *race, const struct race_attempt *a, 
         buffer_add_format(out, " (%s)", a->said);
 }
 
+/* The same port came before, in the other TLS mode. */
+static bool is_named(const struct race *race, size_t at)
+{
+    for (size_t p = 0; p < at; p++)
+        if (race->options.ports[p].port == race->options.ports[at].port)
+            return true;
+    return false;
+}
+
 void race_explain(const struct race *race, struct buffer *out)
 {
     const struct race_attempt *best = race->won ? &race->attempts[race->winner] : NULL;
@@ -569,7 +578,7 @@ void race_explain(const struct race *race, struct buffer *out)
     for (size_t p = 0; p < race->options.port_count && &race->options.ports[p] != winner; p++) {
         const struct race_attempt *a = race_verdict(race, race->options.ports[p].port);
         bool unasked = a != NULL && is_last_resort(race, a->port) && a->stage == ATTEMPT_WAITING;
-        if (a == NULL || unasked || (winner != NULL && a->port->port == winner->port))
+        if (a == NULL || unasked || (winner != NULL && a->port->port == winner->port) || is_named(race, p))
             continue;
         buffer_add_format(out, "%s %u: ", first ? ":" : ";", (unsigned)race->options.ports[p].port);
         explain_port(race, a, out);
