@@ -98,26 +98,35 @@ static void each_row(void *owner, const char *const *columns, size_t count)
 
 struct listed_domains {
     const struct config *config;
-    struct buffer names; /* of the accounts: each NUL-terminated */
+    struct buffer *names; /* of the accounts: each NUL-terminated */
 };
 
 static void note_domain(void *owner, const char *const *columns, size_t count)
 {
     struct listed_domains *domains = owner;
     if (!listing_is_configured(domains->config, columns[0]))
-        buffer_add(&domains->names, bytes_of(columns[0], strlen(columns[0]) + 1));
+        buffer_add(domains->names, bytes_of(columns[0], strlen(columns[0]) + 1));
+}
+
+bool listing_add_other_domains(const struct config *config, enum listing_way way, struct buffer *names,
+                               struct error *error)
+{
+    struct listed_domains domains = {config, names};
+    return way == LISTING_LOOKS
+               ? account_client_look(config, LIST_DOMAINS, note_domain, &domains, error)
+               : account_client_each(config, LIST_DOMAINS, bytes_none(), note_domain, &domains, error);
 }
 
 /* Lists those of the configuration first. */
 static bool list_domains(const struct config *config, struct listing *listing, struct error *error)
 {
-    struct listed_domains domains = {.config = config};
-    bool done = account_client_each(config, LIST_DOMAINS, bytes_none(), note_domain, &domains, error);
+    struct buffer names = {0};
+    bool done = listing_add_other_domains(config, LISTING_MAKES, &names, error);
     for (size_t i = 0; done && i < config->domain_count; i++)
         each_row(listing, (const char *const[]){config->domains[i], "1"}, 2);
-    for (size_t at = 0; done && at < domains.names.length; at += strlen(domains.names.at + at) + 1)
-        each_row(listing, (const char *const[]){domains.names.at + at, "0"}, 2);
-    buffer_free(&domains.names);
+    for (struct bytes left = buffer_bytes(&names); done && left.length > 0; bytes_split(&left, '\0'))
+        each_row(listing, (const char *const[]){left.at, "0"}, 2);
+    buffer_free(&names);
     return done;
 }
 

@@ -22,6 +22,13 @@ void listing_end(struct listing *listing);
 int listing_accounts(const struct command *command, const char *config_file, enum accounts_list list,
                      const char *const *names, size_t count, bool json);
 
+/* Appends the domains of the accounts that are not in the configuration, each with its NUL. */
+enum listing_way {
+    LISTING_MAKES, /* creates the accounts if they are missing */
+    LISTING_LOOKS,
+};
+bool listing_add_other_domains(const struct config *config, enum listing_way way, struct buffer *names,
+                               struct error *error);
 /* True if the domain is listed under `domains:` in the configuration. */
 bool listing_is_configured(const struct config *config, const char *domain);
 

@@ -164,3 +164,32 @@ def test_doctor_looks_at_the_server_too(place):
     assert "MX missing" in found["DNS of example.test"]["words"] and "--check" in found["DNS of example.test"]["hint"]
     assert "no MX record" in found["mail of example.test"]["words"]
     assert "clock" in found and "disk" in found
+
+
+def test_doctor_names_the_keys_and_the_domains_of_the_accounts(place):
+    """At most 20 of each, keys that cannot be used or wait for a person first."""
+    nets, config = place
+    lines, reverse, _ = records(place)
+    publish(place, lines, reverse)
+
+    def doctor():
+        done = nets.run(PROGRAM, "doctor", "--target", "192.0.2.9:25", "--json", "--config", config, where=nets.server)
+        return json.loads(done.stdout)["server"]
+
+    def add(*numbers):
+        for i in numbers:
+            nets.run(PROGRAM, "domain", "add", f"d{i}.example.test", "--config", config, where=nets.server, check=True)
+
+    add(*range(19))
+    rows = doctor()
+    found = {row["what"]: row for row in rows}
+    assert "DNS of example.test" in found and all(f"{what} of d{i}.example.test" in found for i in range(19) for what in ("DNS", "mail", "key"))
+    assert "domains" not in found and "signing keys" not in found
+    keys = [row for row in rows if row["what"].startswith("key of ")]
+    assert len(keys) == 20 and keys[0]["what"] == "key of example.test" and keys[0]["status"] == "fail"  # its private half is missing
+    assert "s1.pem" in keys[0]["words"] and "mailboat dkim show example.test" in keys[0]["hint"]
+    assert re.match(r"[\w-]+ \(rsa\) is prepared since \d+ \w+ \d{4}: ", found["key of d0.example.test"]["words"]), found["key of d0.example.test"]
+    add(19, 20)
+    found = {row["what"]: row for row in doctor()}
+    assert found["domains"]["words"] == "2 more: not looked up" and found["domains"]["status"] == "ok"
+    assert found["signing keys"]["words"] == "2 more" and sum(what.startswith("DNS of ") for what in found) == 20

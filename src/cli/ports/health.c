@@ -17,9 +17,8 @@
 #include <unistd.h>
 
 #include "base/count.h"
+#include "base/memory.h"
 #include "cli/accounts/account_client.h"
-#include "cli/listing.h"
-#include "cli/setup/dns_lookup.h"
 #include "cli/setup/dovecot.h"
 #include "core/message/quota_warning.h"
 #include "run/data_dir.h"
@@ -47,8 +46,11 @@ const char *health_former_name(const struct health_item *item)
 void health_note(struct health *health, enum health_state how, const char *what, const char *words,
                  const char *hint)
 {
-    if (health->count < HEALTH_MAX)
-        health->items[health->count++] = (struct health_item){how, what, words, hint};
+    if (health->count == health->capacity) {
+        health->capacity = health->capacity == 0 ? 32 : 2 * health->capacity;
+        health->items = memory_resize(health->items, health->capacity * sizeof *health->items);
+    }
+    health->items[health->count++] = (struct health_item){how, what, words, hint};
 }
 
 /* ---- ports ---- */
@@ -294,64 +296,6 @@ static void examine_mailboxes(struct health *health, const struct config *config
         close(look.folder);
 }
 
-/* ---- DNS ---- */
-
-/* Appends what is not right, each subject once: "SPF wrong, DKIM missing". */
-static void add_wrong(const struct dns_lookup *lookup, struct buffer *out)
-{
-    bool told[DOMAIN_SUBJECTS][DOMAIN_VERDICTS] = {{false}};
-    for (size_t i = 0; i < lookup->check.row_count; i++) {
-        const struct domain_row *row = &lookup->check.rows[i];
-        enum domain_verdict verdict = row->finding.verdict;
-        enum domain_subject subject = row->record.subject;
-        bool matters = verdict == RECORD_DIFFERENT || verdict == RECORD_UNKNOWN ||
-                       (verdict == RECORD_MISSING && row->record.needed);
-        if (matters && !told[subject][verdict])
-            buffer_add_format(out, "%s%s %s", out->length == 0 ? "" : ", ", domain_subject_name(subject),
-                              domain_verdict_status(verdict));
-        told[subject][verdict] = told[subject][verdict] || matters;
-    }
-}
-
-/* Says in short what mailboat dns --check says. */
-static void examine_found(struct health *health, const char *domain, struct dns_lookup *lookup)
-{
-    struct buffer wrong = {0};
-    struct arena *arena = &health->arena;
-    const char *hint = arena_format(arena, "mailboat dns %s --check shows what exists and what to set",
-                                    domain);
-    add_wrong(lookup, &wrong);
-    bool fine = wrong.length == 0, harmless = dns_lookup_exit_code(lookup) == EX_OK;
-    health_note(health,
-                fine       ? HEALTH_FINE
-                : harmless ? HEALTH_WORRY
-                           : HEALTH_ILL,
-                arena_format(arena, "DNS of %s", domain),
-                fine ? "has all required records" : arena_text(arena, buffer_bytes(&wrong)),
-                fine ? NULL : hint);
-    health_note(
-        health, lookup->ready.yes ? HEALTH_FINE : HEALTH_WORRY, arena_format(arena, "mail of %s", domain),
-        arena_text(arena, bulk_ready_sentence(&lookup->ready, arena)), lookup->ready.yes ? NULL : hint);
-    buffer_free(&wrong);
-}
-
-/* False without DNS: then the other domains cannot be examined either. */
-static bool examine_domain(struct health *health, const struct config *config, const char *domain)
-{
-    struct dns_lookup *lookup = memory_new(sizeof *lookup);
-    struct error error = {0};
-    bool listed = dns_lookup_start(lookup, config, domain, &error);
-    bool asked = listed && dns_lookup_ask(lookup, &error);
-    if (asked)
-        examine_found(health, domain, lookup);
-    else
-        health_note(health, HEALTH_ILL, arena_format(&health->arena, "DNS of %s", domain),
-                    arena_format(&health->arena, "%s", error.text), "fix DNS on this machine");
-    dns_lookup_free(lookup);
-    free(lookup);
-    return asked || !listed;
-}
-
 void health_examine(struct health *health, const struct config *config)
 {
     examine_ports(health, config);
@@ -363,12 +307,13 @@ void health_examine(struct health *health, const struct config *config)
     examine_disk(health, config);
     examine_mailboxes(health, config);
     health_trust_examine(health, config);
-    for (size_t i = 0; i < config->domain_count; i++)
-        if (!examine_domain(health, config, config->domains[i]))
-            break;
+    health_keys_examine(health, config);
+    health_domains_examine(health, config);
 }
 
 void health_free(struct health *health)
 {
     arena_clear(&health->arena);
+    free(health->items);
+    *health = (struct health){.items = NULL};
 }
