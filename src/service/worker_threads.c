@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "service/worker_threads.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sysexits.h>
@@ -49,6 +50,9 @@ struct worker_threads *worker_threads_open(unsigned threads, unsigned waiting_ma
     pthread_mutex_init(&workers->lock, NULL);
     pthread_cond_init(&workers->given, NULL);
     *descriptor = workers->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    /* A heap per thread reserves 64 MiB of addresses; under a limit it cannot, and each malloc() of the
+     * thread becomes five system calls: 50,000 rounds of a password took a minute. */
+    mallopt(M_ARENA_MAX, 1);
     pthread_attr_init(&small);
     pthread_attr_setstacksize(&small, 256 * 1024);
     for (unsigned i = 0; i < threads && i < WORKER_THREADS_MAX; i++) {
