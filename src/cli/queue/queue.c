@@ -12,10 +12,20 @@
 #include <unistd.h>
 
 #include "cli/options.h"
+#include "config/readers.h"
 #include "core/queue/queue_id.h"
 #include "run/data_dir.h"
 
 /* ---- shared functions ---- */
+
+/* False for a user without the right to read the queue, who is told who has it. */
+static bool may_read(const struct store_place *place, struct error *error)
+{
+    char readers[READERS_MAX];
+    if (store_open_check(place) != EACCES || !readers_explain(place->folder, readers, sizeof readers))
+        return true;
+    return error_set(error, EX_NOPERM, "%s; run the command as root (sudo)", readers);
+}
 
 struct store *queue_open(const struct command *command, const struct store_place *place, int *exit_code)
 {
@@ -23,7 +33,7 @@ struct store *queue_open(const struct command *command, const struct store_place
     *exit_code = EX_OK;
     if (store_open_check(place) == ENOENT)
         return NULL;
-    struct store *store = store_open(place, STORE_READ, &error);
+    struct store *store = may_read(place, &error) ? store_open(place, STORE_READ, &error) : NULL;
     if (store == NULL)
         *exit_code = command_fail(command, &error);
     return store;
@@ -80,7 +90,8 @@ static int run_in_queue(struct queue_wish *wish, int (*act)(const struct queue_c
         config_free(&config);
         return command_fail(&queue_command, &error);
     }
-    bool done = data_dir_act_in(folder, &error); /* the queue belongs to its owner, even if root calls */
+    /* the queue belongs to its owner, even if root calls */
+    bool done = data_dir_act_in(folder, &error) && may_read(&wish->call.place, &error);
     exit_code = done ? act(&wish->call) : command_fail(&queue_command, &error);
     config_free(&config);
     return exit_code;
