@@ -132,7 +132,7 @@ def test_client_perl(shared_server, port):
 @pytest.mark.parametrize("port", PORTS)
 def test_client_mutt(shared_server, tmp_path, port):
     (tmp_path / "muttrc").write_text(f"set smtp_url=\"{'smtps' if port == 465 else 'smtp'}://{USER}@localhost:{shared_server.ports[port]}/\"\nset smtp_pass=\"{PASSWORD}\"\n"
-                                     f"set smtp_authenticators=plain\nset ssl_force_tls=yes\nset ssl_starttls=yes\nset certificate_file=\"{shared_server.ca}\"\nset ssl_ca_certificates_file=\"{shared_server.ca}\"\n"
+                                     f"set smtp_authenticators=\"scram-sha-256:plain\"\nset ssl_force_tls=yes\nset ssl_starttls=yes\nset certificate_file=\"{shared_server.ca}\"\nset ssl_ca_certificates_file=\"{shared_server.ca}\"\n"
                                      f"set from={USER}\nset use_from=yes\nset copy=no\nset record=\"\"\n")
     done = subprocess.run(["mutt", "-n", "-F", str(tmp_path / "muttrc"), "-s", f"mutt {port}", "--", USER], input="hi\n", capture_output=True, text=True, timeout=60,
                           env={**os.environ, "HOME": str(tmp_path), "TERM": "dumb"})
