@@ -338,6 +338,7 @@ def test_watch_draws_on_a_terminal_and_puts_it_back(mailboat):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("arguments", ["queue list", "queue stats", "queue show 0q3k9d2m8w00", "queue retry --all", "explain 0q3k9d2m8w00", "trust log"])
 def test_a_user_without_the_right_is_told_who_has_it(shared_server, arguments):
+    shared_server.certificates.chmod(0o711)  # nobody reads the configuration, too
     nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", PROGRAM, *arguments.split(), "--config", shared_server.config]
     done = subprocess.run(nobody, capture_output=True, text=True)
     assert done.returncode == 77 and "only root and " in done.stderr and "as root" in done.stderr and not done.stdout, done
