@@ -24,7 +24,7 @@ from soak_sink import MoodySink
 LANES, SAMPLE_S, RELOAD_S, SETTLE_S = 16, 15, 180, 120
 EXPIRY_S = 90 + 5 * 60 + 60  # expiry time, grace, and the sweep that finds it
 PSS, RSS, FILES = 2, 3, 4  # of a sample: role, process id, KiB, KiB, open descriptors
-ROLES = ("supervisor", "smtpd", "auth", "queue", "relay", "local", "pickup", "web", "trust", "sign")
+ROLES = ("supervisor", "smtpd", "auth", "queue", "relay", "local", "pickup", "web", "trust", "sign", "report")
 CRASHES = ("process_died", "shutdown_timeout", "store_failed", "restart_failed", "start_failed")
 
 

@@ -4,14 +4,16 @@
  * reason, and what is kept of it is fit for a terminal.
  */
 #include "choices.h"
+#include "core/smtp/address.h"
 #include "core/trust/report_mail.h"
 #include "io/report_json.h"
+#include "io/report_reader.h"
 #include "io/report_xml.h"
 #include "io/unpack.h"
 
 static void check_text(struct bytes text)
 {
-    INSIST(text.length <= 3 * REPORT_TEXT_MAX);
+    INSIST(text.length <= 3 * REPORT_TEXT_MAX); /* ADDRESS_MAX is less */
     INSIST(!bytes_has_control_character(text) && bytes_is_utf8(text));
 }
 
@@ -51,6 +53,30 @@ static void read_json(struct bytes document, struct arena *arena)
     }
 }
 
+static void check_complaint(const struct report_complaint *complaint)
+{
+    INSIST(complaint->type.length > 0 && complaint->type.length <= COMPLAINT_TYPE_MAX);
+    INSIST(complaint->address.length <= ADDRESS_MAX && complaint->sender.length <= ADDRESS_MAX);
+    check_text(complaint->address);
+    check_text(complaint->sender);
+    check_text(complaint->domain);
+    check_text(complaint->source);
+    check_text(complaint->message_id);
+    check_text(complaint->reporter);
+    INSIST(complaint->incidents > 0);
+}
+
+/* As the process `report` reads it. */
+static void read_any(struct bytes input, struct arena *arena)
+{
+    static struct report report;
+    struct error error = {0};
+    if (!report_reader_read(input, arena, &report, &error))
+        INSIST(error.exit_code == 65 && error.text[0] != '\0');
+    else if (report.kind == REPORT_COMPLAINT)
+        check_complaint(&report.complaint);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena arena = {0};
@@ -64,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         read_xml(buffer_bytes(&document), &arena);
         read_json(buffer_bytes(&document), &arena);
     }
+    read_any(input, &arena);
     buffer_free(&document);
     arena_clear(&arena);
     return 0;

@@ -183,10 +183,16 @@ static int usage_of_verbs(const struct command *command, const char *said, const
 int options_run_verb(const struct command *command, int argc, char **argv, const struct option_rule *rules,
                      const struct command_verb *verbs, void *wish)
 {
+    return options_run_verb_or(command, argc, argv, rules, verbs, wish, NULL);
+}
+
+int options_run_verb_or(const struct command *command, int argc, char **argv, const struct option_rule *rules,
+                        const struct command_verb *verbs, void *wish, const char *usual)
+{
     struct arguments arguments;
     if (!options_read(command, argc, argv, rules, &arguments))
         return EX_USAGE;
-    const char *said = arguments.count > 0 ? arguments.at[0] : NULL;
+    const char *said = arguments.count > 0 ? arguments.at[0] : usual;
     const struct command_verb *verb = verbs;
     while (said != NULL && verb->name != NULL && strcmp(verb->name, said) != 0)
         verb++;
@@ -194,8 +200,10 @@ int options_run_verb(const struct command *command, int argc, char **argv, const
         return fputs(command->help, stdout) < 0 ? EX_IOERR : EX_OK;
     if (said == NULL || verb->name == NULL)
         return usage_of_verbs(command, said, verbs);
-    struct verb_call call = {
-        .verb = verb, .wish = wish, .arguments = arguments.at + 1, .count = arguments.count - 1};
+    struct verb_call call = {.verb = verb,
+                             .wish = wish,
+                             .arguments = arguments.at + 1,
+                             .count = arguments.count > 0 ? arguments.count - 1 : 0};
     if (!flags_fit(command, verb, rules, arguments.given) ||
         !options_arguments_fit(command, verb->name, verb->arguments, call.arguments, call.count))
         return EX_USAGE;

@@ -61,6 +61,9 @@ struct command_verb {
  * verb. Returns the exit code. */
 int options_run_verb(const struct command *command, int argc, char **argv, const struct option_rule *rules,
                      const struct command_verb *verbs, void *wish);
+/* The same; without a verb it is `usual`. */
+int options_run_verb_or(const struct command *command, int argc, char **argv, const struct option_rule *rules,
+                        const struct command_verb *verbs, void *wish, const char *usual);
 
 /* Loads the configuration of --config, or the default one; reports errors. */
 bool options_config(const struct command *command, const char *file, struct config *config, int *exit_code);

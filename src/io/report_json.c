@@ -5,6 +5,7 @@
 #include <sysexits.h>
 
 #include "base/buffer.h"
+#include "io/random.h"
 
 enum { TEXT_MAX = 255 };
 
@@ -49,10 +50,28 @@ static void read_policy(const json_t *one, struct arena *arena, struct report_tl
     read_failures(json_object_get(one, "failure-details"), arena, policy);
 }
 
+static bool has_too_many_values(struct bytes document)
+{
+    size_t values = 0;
+    for (size_t i = 0; i < document.length && values <= REPORT_JSON_VALUES_MAX; i++)
+        switch (document.at[i]) {
+        case ',':
+        case ':':
+        case '[':
+        case '{': values++; break;
+        default: break;
+        }
+    return values > REPORT_JSON_VALUES_MAX;
+}
+
 bool report_json_read(struct bytes document, struct arena *arena, struct report_tls *report,
                       struct error *error)
 {
     json_error_t fault;
+    json_object_seed((size_t)random_u64() | 1); /* for all objects from the first on; later ones change
+                                                   nothing */
+    if (has_too_many_values(document))
+        return error_set(error, EX_DATAERR, "the JSON has more than %d values", REPORT_JSON_VALUES_MAX);
     json_t *all = json_loadb(document.at == NULL ? "" : document.at, document.length, 0, &fault);
     const json_t *policies = json_object_get(all, "policies"), *range = json_object_get(all, "date-range");
     if (!json_is_array(policies)) {

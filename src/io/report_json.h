@@ -7,6 +7,12 @@
 #include "base/error.h"
 #include "core/trust/report_tls.h"
 
+enum report_json_limit {
+    /* values of a document, about: its commas, colons and brackets. Each takes memory, some 300 octets for an
+     * empty object, whatever the size of its text */
+    REPORT_JSON_VALUES_MAX = 200000,
+};
+
 /* False with the reason (65) if it is not such a report. Texts are in `arena`, fit for a terminal. */
 bool report_json_read(struct bytes document, struct arena *arena, struct report_tls *report,
                       struct error *error);

@@ -41,6 +41,7 @@ static void put_recipients(struct buffer *out, const struct recipient *recipient
         put_u8(out, r->notify);
         put_u8(out, r->local);
         put_u8(out, r->away);
+        put_u8(out, r->reports);
         put_u8(out, r->expands);
         put_bytes(out, r->via);
         put_bytes(out, r->forwarder);
@@ -253,6 +254,7 @@ static void get_recipients(struct ipc_reader *reader, struct ipc_array *array)
         r->notify = (uint8_t)get_u8(reader, NOTIFY_NEVER | NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY);
         r->local = get_u8(reader, 1) != 0;
         r->away = get_u8(reader, 1) != 0;
+        r->reports = get_u8(reader, 1) != 0;
         r->expands = (uint8_t)get_u8(reader, EXPANDS_KINDS - 1);
         r->via = get_bytes(reader);
         r->forwarder = get_bytes(reader);

@@ -30,6 +30,7 @@
     ROLE(WEB, "web")               \
     ROLE(TRUST, "trust")           \
     ROLE(SIGN, "sign")             \
+    ROLE(REPORT, "report")         \
     ROLE(CLI, "cli")
 #define PROCESS_ROLE_NUMBER(role, name) PROCESS_##role,
 enum process_role { PROCESS_ROLES(PROCESS_ROLE_NUMBER) };
@@ -93,7 +94,7 @@ enum ipc_kind {
     /* relay to sign */
     IPC_SIGN,
     IPC_SIGN_ANSWER,
-    /* queue to relay and local */
+    /* queue to relay, local and report */
     IPC_DELIVER, /* + descriptor to read from, if the content is not inline */
     IPC_DELIVER_ANSWER,
     /* a subcommand to queue through the control socket */

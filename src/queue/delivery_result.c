@@ -55,12 +55,14 @@ static struct dsn_recipient dsn_entry(const struct mail_event *event, const stru
                                   .meaning = meaning};
 }
 
-/* Why a mailbox of this machine cannot be written names its paths and users, which are the operator's: the
- * sender reads what it means. RFC 3463 3.4: X.3 is the state of the mail system itself. */
+/* Why a mailbox or the store of reports cannot be written names paths and users of this machine, which are
+ * the operator's: the sender reads what it means. RFC 3463 3.4: X.3 is the state of the mail system itself.
+ */
 static void hide_local_reason(struct dsn_recipient *entry, const struct store_recipient *recipient)
 {
     bool is_system = entry->code == 0 && entry->enhanced.length > 2 && entry->enhanced.at[2] == '3';
-    if (is_system && bytes_equal(recipient->destination, DESTINATION_LOCAL))
+    if (is_system && (bytes_equal(recipient->destination, DESTINATION_LOCAL) ||
+                      bytes_equal(recipient->destination, DESTINATION_REPORTS)))
         entry->text = BYTES("the mailbox is temporarily not available");
 }
 

@@ -19,7 +19,16 @@ struct bytes destinations_find(const struct queue *queue, const struct recipient
 
 static enum schedule_transport transport_of(enum next_hop hop)
 {
-    return hop == NEXT_HOP_LOCAL ? SCHEDULE_LOCAL : hop == NEXT_HOP_LOOKUP ? SCHEDULE_LOOKUP : SCHEDULE_AWAY;
+    switch (hop) {
+    case NEXT_HOP_LOCAL: return SCHEDULE_LOCAL;
+    case NEXT_HOP_REPORTS: return SCHEDULE_REPORTS;
+    case NEXT_HOP_LOOKUP: return SCHEDULE_LOOKUP;
+    case NEXT_HOP_MX:
+    case NEXT_HOP_AUTO:
+    case NEXT_HOP_HOST:
+    case NEXT_HOP_SMARTHOST: break;
+    }
+    return SCHEDULE_AWAY;
 }
 
 /* ---- in memory ---- */

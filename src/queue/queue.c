@@ -392,6 +392,7 @@ void queue_looked_up(struct queue *queue, const struct ipc_recipient_answer *ans
         d->targets[i] = (struct recipient){.address = arena_copy(&d->arena, answer->targets[i].address),
                                            .local = answer->targets[i].local,
                                            .away = answer->targets[i].away,
+                                           .reports = answer->targets[i].reports,
                                            .original = arena_copy(&d->arena, answer->targets[i].original),
                                            .notify = NOTIFY_NEVER,
                                            .expands = answer->targets[i].expands,
@@ -421,6 +422,7 @@ static struct recipient *copy_places(struct arena *arena, const struct recipient
         to[i] = (struct recipient){.address = arena_copy(arena, from[i].address),
                                    .local = from[i].local,
                                    .away = from[i].away,
+                                   .reports = from[i].reports,
                                    .expands = from[i].expands,
                                    .via = arena_copy(arena, from[i].via),
                                    .sent_as = arena_copy(arena, from[i].sent_as)};

@@ -13,6 +13,7 @@
  *                                     it
  *   DATA/relay/      0700  relay      mta-sts, tls-sessions
  *   DATA/accounts/   0700  auth       accounts.db, lock, srs.key
+ *   DATA/reports/    0700  report     reports.db
  *   DATA/quotas/     0750  auth       users; readable by local (service.shown_folder)
  *   DATA/keys/       0711  the starting user; tls/ (0700) has the self-signed certificate, DOMAIN/ the
  *                          signing keys (store/signing_keys.h)

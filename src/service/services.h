@@ -9,7 +9,7 @@
 #include "run/service.h"
 
 extern const struct service smtpd_service, auth_service, queue_service, relay_service, local_service,
-    pickup_service, web_service, trust_service, sign_service;
+    pickup_service, web_service, trust_service, sign_service, report_service;
 
 /* In the order of the start; NULL after the last. */
 extern service_list services[];

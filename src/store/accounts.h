@@ -114,7 +114,8 @@ enum accounts_target { TARGETS_FOUND, TARGETS_UNKNOWN, TARGETS_FOREIGN };
 /*
  * Resolves an address: the mailbox of a user (user+tag too), the targets of an alias, a user's forwarding,
  * the same local part in the domain that its own is ("@example.net" as the target of "@example.org"), the
- * domain's catch-all ("@example.org" as an alias), or for postmaster an existing user. FOREIGN if the
+ * domain's catch-all ("@example.org" as an alias), an address for reports (trust/report_address.h), or for
+ * postmaster an existing user. FOREIGN if the
  * domain is not hosted, UNKNOWN also if no mailbox is at the end. `targets` (in `arena`) are distinct. If
  * there are more than fit, or one is missing, the only target is one that expands: the queue then calls
  * accounts_expand().

@@ -10,6 +10,7 @@
 
 #include "base/map.h"
 #include "core/message/loop_detection.h"
+#include "core/trust/report_address.h"
 #include "store/accounts_file.h"
 
 enum { LOOK_PAGE = 16 }; /* members read at a time when one that exists suffices */
@@ -77,6 +78,15 @@ struct bytes accounts_next_domain(struct accounts *accounts, struct bytes domain
     return other.length > 0 && accounts_is_hosted_ascii(accounts, other) ? other : bytes_none();
 }
 
+/* The addresses for reports, of each hosted domain, with a tag or without. A user or an alias of that name
+ * comes before, a catch-all after. */
+static bool find_reports(struct bytes address, struct recipient *place)
+{
+    struct bytes local, domain;
+    *place = (struct recipient){.address = address, .local = true, .reports = true};
+    return address_split(address, &local, &domain) && report_address_is(local);
+}
+
 /* Resolves unknown addresses by the domain's catch-all, an alias without a local part. */
 static bool find_besides(struct accounts *accounts, struct bytes address, struct arena *arena,
                          struct recipient *place)
@@ -87,7 +97,7 @@ static bool find_besides(struct accounts *accounts, struct bytes address, struct
     sqlite3_stmt *statement = accounts_bind(accounts, DOMAIN_IS, rest);
     bool is_other = accounts_next(accounts, statement); /* one that is no longer hosted, or a circle */
     sqlite3_reset(statement);
-    return (!is_other && find_alias(accounts, rest, place)) ||
+    return find_reports(address, place) || (!is_other && find_alias(accounts, rest, place)) ||
            find_postmaster(accounts, address, arena, place);
 }
 

@@ -107,7 +107,7 @@ def test_what_is_printed_is_right_once_it_is_pasted(place):
     ("address", "A 192.0.2.2", "A 198.51.100.7", "unsure", "NAT"),
     ("SRV", "SRV 0 1 465 mx.", "SRV 0 1 465 old.", "different", "another server"),
     ("DMARC", '"v=DMARC1; p=none', '"v=DMARC2; p=none', "missing", ""),
-    ("DMARC", "rua=mailto:postmaster@", "rua=mailto:nobody@", "different", "no user or alias"),
+    ("DMARC", "rua=mailto:dmarc-reports@", "rua=mailto:nobody@", "different", "no user or alias"),
 ])
 def test_what_is_wrong_is_found(place, subject, old, new, verdict, words):
     lines, reverse, _ = records(place)

@@ -15,7 +15,7 @@ from mailboat import PATIENCE, Mailboat, make_certificates, run, smtp
 from peers import smtp_source
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
-ROLES = ["smtpd", "auth", "queue", "relay", "local", "pickup", "sign"]
+ROLES = ["smtpd", "auth", "queue", "relay", "local", "pickup", "sign", "report"]
 
 
 def status(pid):

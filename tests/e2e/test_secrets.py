@@ -20,7 +20,7 @@ from plain_peer import Peer
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to read the memory of others")
 
 USER, PASSWORD = "ada@example.org", "long-password-of-ada"
-CHILDREN = {"smtpd", "auth", "queue", "relay", "local", "pickup", "web", "sign"}
+CHILDREN = {"smtpd", "auth", "queue", "relay", "local", "pickup", "web", "sign", "report"}
 ALL = CHILDREN | {"supervisor"}
 DATA_OF_OTHERS = {"[vvar]", "[vvar_vclock]", "[vsyscall]", "[vdso]"}
 
@@ -220,7 +220,7 @@ def roots(server):
 def test_processes_have_an_empty_root(mailboat, tmp_path):
     server = mailboat(extra=f"web: {{address: 127.0.0.1, port: {free_port()}}}\n", trust="")
     data, empty = str(server.data), str(server.data / "empty")
-    wanted = {"auth": {data}} | {role: {empty} for role in ("smtpd", "relay", "web", "trust", "sign")} | {role: {"/"} for role in ("queue", "local", "pickup")}
+    wanted = {"auth": {data}, "report": {data}} | {role: {empty} for role in ("smtpd", "relay", "web", "trust", "sign")} | {role: {"/"} for role in ("queue", "local", "pickup")}
     facts = os.stat(empty)
     assert facts.st_uid == 0 and facts.st_mode & 0o777 == 0o555 and os.listdir(empty) == []
     assert roots(server) == wanted

@@ -32,13 +32,15 @@ enum may {
     WEB = 1 << PROCESS_WEB,
     TRUST = 1 << PROCESS_TRUST,
     SIGN = 1 << PROCESS_SIGN,
+    REPORT = 1 << PROCESS_REPORT,
     /* local, where it hands mail to an LMTP server: on a Unix socket, or at the listener's port */
     LOCAL_CALLS = 1 << 16,
     LOCAL_CALLS_TCP = 1 << 17,
     LOCALS = LOCAL | LOCAL_CALLS | LOCAL_CALLS_TCP,
-    CALLERS = RELAY | TRUST,                /* who asks DNS */
-    FILES = AUTH | QUEUE | LOCALS | PICKUP, /* who has calls for files: Landlock says for which */
-    ALL = SMTPD | AUTH | QUEUE | RELAY | LOCALS | PICKUP | WEB | TRUST | SIGN
+    CALLERS = RELAY | TRUST, /* who asks DNS */
+    /* who has calls for files: Landlock says for which */
+    FILES = AUTH | QUEUE | LOCALS | PICKUP | REPORT,
+    ALL = SMTPD | AUTH | QUEUE | RELAY | LOCALS | PICKUP | WEB | TRUST | SIGN | REPORT
 };
 enum needs {
     LANDLOCK = 1, /* without it only those who open nothing are kept from it */

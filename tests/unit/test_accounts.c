@@ -72,8 +72,9 @@ static const char *resolved(const char *address)
     case TARGETS_FOUND: break;
     }
     for (size_t i = 0; i < count; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.*s%s%s", i > 0 ? ", " : "",
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.*s%s%s%s", i > 0 ? ", " : "",
                                  BYTES_ARG(targets[i].address), targets[i].local ? " local" : "",
+                                 targets[i].reports ? " reports" : "",
                                  targets[i].expands != EXPANDS_NOT ? " expands" : "");
     return text;
 }
@@ -99,6 +100,30 @@ static void postmaster_is_always_somebody(void **state)
     add_user("eve@example.org");
     add_alias("postmaster@example.org", "eve@example.org");
     assert_string_equal(resolved("postmaster@example.org"), "eve@example.org local");
+}
+
+static void reports_are_taken_in_each_hosted_domain(void **state)
+{
+    add_user("ada@example.org");
+    assert_string_equal(resolved("dmarc-reports@example.org"), "dmarc-reports@example.org local reports");
+    assert_string_equal(resolved("TLS-Reports+x@Example.org"), "tls-reports+x@example.org local reports");
+    assert_string_equal(resolved("feedback-reports@example.org"),
+                        "feedback-reports@example.org local reports");
+    assert_string_equal(resolved("dmarc-report@example.org"), "unknown");
+    assert_string_equal(resolved("dmarc-reports@far.net"), "foreign");
+    add_alias("@example.org", "ada@example.org"); /* a catch-all comes after */
+    assert_string_equal(resolved("dmarc-reports@example.org"), "dmarc-reports@example.org local reports");
+    add_alias("all@example.org", "ada@example.org");
+    add_alias("all@example.org", "tls-reports@example.org");
+    assert_string_equal(resolved("all@example.org"),
+                        "ada@example.org local, tls-reports@example.org local reports");
+    add_alias("dmarc-reports@example.org", "ada@example.org"); /* a name that somebody has comes before */
+    assert_string_equal(resolved("dmarc-reports@example.org"), "ada@example.org local");
+    assert_true(accounts_domain_add(accounts, BYTES("other.example"), &error));
+    assert_string_equal(resolved("dmarc-reports@other.example"), "dmarc-reports@other.example local reports");
+    assert_true(accounts_domain_remove(accounts, BYTES("other.example"), &error));
+    assert_string_equal(resolved("dmarc-reports@other.example"), "foreign");
+    assert_false(accounts_may_send(accounts, BYTES("ada@example.org"), BYTES("tls-reports@example.org")));
 }
 
 static void aliases_lead_on(void **state)
@@ -473,6 +498,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TESTED(addresses_find_their_mailbox),
         TESTED(postmaster_is_always_somebody),
+        TESTED(reports_are_taken_in_each_hosted_domain),
         TESTED(aliases_lead_on),
         TESTED(a_catch_all_gets_what_nobody_has),
         TESTED(aliases_in_a_circle_end),

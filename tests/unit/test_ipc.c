@@ -3,10 +3,6 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -14,9 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "ipc/channel.h"
+#include "unit.h"
 
 static struct channel smtpd, queue;
 
@@ -408,7 +403,6 @@ static void encode(struct buffer *out, enum ipc_kind kind, bool announces, union
     ipc_encode(out, kind, message);
 }
 
-/* True if the message was accepted; counts accepted descriptors. Leaves none open. */
 /* The channels of the server: one per pair, and only for pairs with questions. */
 static void who_asks_whom_follows_from_the_table(void **state)
 {
@@ -418,12 +412,14 @@ static void who_asks_whom_follows_from_the_table(void **state)
     } rows[] = {
         {PROCESS_SMTPD, 1u << PROCESS_AUTH | 1u << PROCESS_QUEUE | 1u << PROCESS_TRUST},
         {PROCESS_PICKUP, 1u << PROCESS_AUTH | 1u << PROCESS_QUEUE},
-        {PROCESS_QUEUE, 1u << PROCESS_RELAY | 1u << PROCESS_LOCAL | 1u << PROCESS_AUTH},
+        {PROCESS_QUEUE,
+         1u << PROCESS_RELAY | 1u << PROCESS_LOCAL | 1u << PROCESS_REPORT | 1u << PROCESS_AUTH},
         {PROCESS_WEB, 1u << PROCESS_SMTPD | 1u << PROCESS_RELAY},
         {PROCESS_AUTH, 0},
         {PROCESS_RELAY, 1u << PROCESS_SIGN},
         {PROCESS_SIGN, 0},
         {PROCESS_LOCAL, 0},
+        {PROCESS_REPORT, 0},
         {PROCESS_TRUST, 0},
     };
     assert_int_equal(ARRAY_LENGTH(rows), PROCESS_CLI - PROCESS_SUPERVISOR - 1);

@@ -47,6 +47,8 @@ static void a_recipient_has_one_next_hop(void **state)
                     again.rate == plan.rate);
         recipient.local = true;
         assert_int_equal(plan_recipient(cases[i].rules, &recipient, buffer).hop, NEXT_HOP_LOCAL);
+        recipient.reports = true;
+        assert_int_equal(plan_recipient(cases[i].rules, &recipient, buffer).hop, NEXT_HOP_REPORTS);
         recipient.expands = EXPANDS_ALIAS;
         assert_int_equal(plan_recipient(cases[i].rules, &recipient, buffer).hop, NEXT_HOP_LOOKUP);
     }
@@ -55,6 +57,7 @@ static void a_recipient_has_one_next_hop(void **state)
 static void names_of_our_own_keep_their_meaning(void **state)
 {
     assert_int_equal(plan_destination(&by_smarthost, DESTINATION_LOCAL).hop, NEXT_HOP_LOCAL);
+    assert_int_equal(plan_destination(&by_smarthost, DESTINATION_REPORTS).hop, NEXT_HOP_REPORTS);
     assert_int_equal(plan_destination(&by_smarthost, DESTINATION_LOOKUP).hop, NEXT_HOP_LOOKUP);
     assert_int_equal(plan_destination(&by_mx, DESTINATION_SMARTHOST).hop, NEXT_HOP_SMARTHOST);
     /* kept under its domain before the configuration sent it to the smarthost */

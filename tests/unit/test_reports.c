@@ -4,8 +4,12 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "core/smtp/address.h"
+#include "core/trust/report_address.h"
+#include "core/trust/report_complaint.h"
 #include "core/trust/report_mail.h"
 #include "io/report_json.h"
+#include "io/report_reader.h"
 #include "io/report_xml.h"
 #include "io/unpack.h"
 #include "unit.h"
@@ -193,6 +197,156 @@ static void multiparts_are_looked_into_as_deep_as_the_limit(void **state)
     }
 }
 
+/* ---- complaints ---- */
+
+#define ARF(fields, copy)                                                                             \
+    "From: Feedback <fbl@there.net>\r\nContent-Type: multipart/report; report-type=feedback-report; " \
+    "boundary=\"b\"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nThis is a complaint.\r\n--b\r\n"    \
+    "Content-Type: message/feedback-report\r\n\r\n" fields                                            \
+    "\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n" copy "\r\n--b--\r\n"
+
+static bool read_complaint(const char *text, struct report_complaint *complaint)
+{
+    return report_complaint_read(bytes_of_text(text), &arena, complaint);
+}
+
+static void a_complaint_is_read(void **state)
+{
+    struct report_complaint c;
+    assert_true(read_complaint(ARF("Feedback-Type: Abuse\r\nUser-Agent: X/1\r\nVersion: 1\r\n"
+                                   "Original-Mail-From: <bounce@example.org>\r\nOriginal-Rcpt-To:\r\n "
+                                   "<Bob@There.net>\r\nSource-IP: 192.0.2.1\r\nReported-Domain: other.org\r\n"
+                                   "Incidents: 3\r\n",
+                                   "From: \"Shop, The\" <news@example.org>\r\nTo: x@there.net\r\n"
+                                   "Message-ID: <1@example.org>\r\n\r\nBuy\r\n"),
+                               &c));
+    assert_text(c.type, "abuse");
+    assert_text(c.address, "Bob@there.net");
+    assert_text(c.sender, "bounce@example.org");
+    assert_text(c.domain, "example.org");
+    assert_text(c.source, "192.0.2.1");
+    assert_text(c.message_id, "<1@example.org>");
+    assert_text(c.reporter, "fbl@there.net");
+    assert_int_equal(c.incidents, 3);
+    /* who complains may be told by the message alone */
+    assert_true(read_complaint(ARF("\r\nFeedback-Type: opt-out (x)\r\nIncidents: 0",
+                                   "X-HmXmrOriginalRecipient: carl@there.net\r\nTo: list@example.org\r\n"),
+                               &c));
+    assert_text(c.type, "opt-out");
+    assert_text(c.address, "carl@there.net");
+    assert_true(c.incidents == 1 && c.domain.length == 0);
+    assert_true(read_complaint("Content-Type: message/feedback-report\nContent-Transfer-Encoding: base64\n\n"
+                               "RmVlZGJhY2stVHlwZTogYXV0aC1mYWlsdXJlCg==\n",
+                               &c));
+    assert_text(c.type, "auth-failure");
+    assert_int_equal(c.address.length, 0);
+}
+
+static void other_mail_is_no_complaint(void **state)
+{
+    struct report_complaint c;
+    static const char *const wrong[] = {
+        "", "Subject: x\r\n\r\nFeedback-Type: abuse\r\n", ARF("Version: 1\r\n", "To: a@b.test\r\n"),
+        ARF("Feedback-Type: \xff\xfe\r\n", ""),
+        "Content-Type: message/feedback-reports\r\n\r\nFeedback-Type: abuse\r\n"};
+    for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++)
+        if (read_complaint(wrong[i], &c))
+            fail_msg("%s", wrong[i]);
+}
+
+static void what_a_complaint_says_is_as_long_as_the_limit(void **state)
+{
+    for (size_t over = 0; over <= 1; over++) {
+        struct buffer text = {0};
+        struct report_complaint c;
+        buffer_add_text(&text, "Content-Type: message/feedback-report\r\n\r\nFeedback-Type: ");
+        for (size_t i = 0; i < COMPLAINT_TYPE_MAX + over; i++)
+            buffer_add_octet(&text, 'x');
+        buffer_add_text(&text, "\r\nSource-IP: ");
+        for (size_t i = 0; i < COMPLAINT_TEXT_MAX + over; i++)
+            buffer_add_octet(&text, '1');
+        buffer_add_text(&text, "\r\nOriginal-Mail-From: ");
+        for (size_t i = 0; i < LOCAL_PART_MAX + over; i++)
+            buffer_add_octet(&text, 'a');
+        buffer_add_text(&text, "@there.net\r\n");
+        assert_true(report_complaint_read(buffer_bytes(&text), &arena, &c));
+        assert_int_equal(c.type.length, COMPLAINT_TYPE_MAX);
+        assert_int_equal(c.source.length, COMPLAINT_TEXT_MAX);
+        assert_int_equal(c.sender.length, over == 0 ? LOCAL_PART_MAX + strlen("@there.net") : 0);
+        buffer_free(&text);
+    }
+}
+
+static void addresses_for_reports_are_known_by_name(void **state)
+{
+    static const char *const names[] = {"dmarc-reports", "TLS-Reports", "feedback-reports",
+                                        "dmarc-reports+x"};
+    static const char *const others[] = {"", "+", "dmarc-report", "dmarc-reportss", "+dmarc-reports", "tls"};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        assert_true(report_address_is(bytes_of_text(names[i])));
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++)
+        assert_false(report_address_is(bytes_of_text(others[i])));
+}
+
+/* ---- any report ---- */
+
+static void a_report_is_known_by_what_it_is(void **state)
+{
+    static const struct {
+        const char *text;
+        enum report_type kind; /* 0: none */
+    } cases[] = {{"<feedback/>", REPORT_AGGREGATE},
+                 {"Subject: x\r\n\r\n<feedback/>", REPORT_AGGREGATE},
+                 {"{\"policies\": []}", REPORT_TLS},
+                 {ARF("Feedback-Type: abuse\r\n", "To: a@b.test\r\n\r\n<feedback/>"), REPORT_COMPLAINT},
+                 {"Subject: hello\r\n\r\nhello\r\n", 0},
+                 {"Subject: x\r\n\r\n<feedback>", 0},
+                 {"", 0}};
+    struct report *report = malloc(sizeof *report);
+    assert_non_null(report);
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        bool read = report_reader_read(bytes_of_text(cases[i].text), &arena, report, &error);
+        if (read != (cases[i].kind != 0) || (read && report->kind != cases[i].kind) ||
+            (!read && error.exit_code != 65))
+            fail_msg("%s", cases[i].text);
+    }
+    free(report);
+}
+
+static void json_has_as_many_values_as_the_limit(void **state)
+{
+    for (size_t over = 0; over <= 1; over++) {
+        struct buffer text = {0};
+        struct report_tls report;
+        buffer_add_text(&text, "{\"policies\":["); /* three */
+        for (size_t i = 0; i < REPORT_JSON_VALUES_MAX - 3 + over; i++)
+            buffer_add_text(&text, "0,");
+        buffer_add_text(&text, "0]}");
+        assert_int_equal(report_json_read(buffer_bytes(&text), &arena, &report, &error), over == 0);
+        buffer_free(&text);
+    }
+    assert_non_null(strstr(error.text, "more than 200000 values"));
+}
+
+static void a_message_is_as_large_as_the_limit(void **state)
+{
+    struct buffer text = {0};
+    struct report *report = malloc(sizeof *report);
+    assert_non_null(report);
+    buffer_add_text(&text, "Content-Type: text/xml\r\nX: ");
+    size_t rest = REPORT_MESSAGE_MAX - text.length - strlen("\r\n\r\n<feedback/>");
+    memset(buffer_reserve(&text, rest), 'x', rest);
+    buffer_written(&text, rest);
+    buffer_add_text(&text, "\r\n\r\n<feedback/>");
+    assert_int_equal(text.length, REPORT_MESSAGE_MAX);
+    assert_true(report_reader_read(buffer_bytes(&text), &arena, report, &error));
+    buffer_add_octet(&text, ' ');
+    assert_false(report_reader_read(buffer_bytes(&text), &arena, report, &error));
+    assert_non_null(strstr(error.text, "it is larger than 14 MiB"));
+    free(report);
+    buffer_free(&text);
+}
+
 /* ---- packed ---- */
 
 static void pack(struct buffer *out, const void *content, size_t length, int window)
@@ -294,6 +448,13 @@ int main(void)
         cmocka_unit_test_teardown(a_report_on_tls_is_read, clear),
         cmocka_unit_test_teardown(the_report_is_found_in_its_message, clear),
         cmocka_unit_test_teardown(multiparts_are_looked_into_as_deep_as_the_limit, clear),
+        cmocka_unit_test_teardown(a_complaint_is_read, clear),
+        cmocka_unit_test_teardown(other_mail_is_no_complaint, clear),
+        cmocka_unit_test_teardown(what_a_complaint_says_is_as_long_as_the_limit, clear),
+        cmocka_unit_test_teardown(addresses_for_reports_are_known_by_name, clear),
+        cmocka_unit_test_teardown(a_report_is_known_by_what_it_is, clear),
+        cmocka_unit_test_teardown(json_has_as_many_values_as_the_limit, clear),
+        cmocka_unit_test_teardown(a_message_is_as_large_as_the_limit, clear),
         cmocka_unit_test_teardown(packed_content_is_unpacked_once, clear),
         cmocka_unit_test_teardown(bombs_are_refused, clear),
     };

@@ -40,7 +40,7 @@ enum { WITH_ASAN = false };
 
 static bool has_folder(const struct service *service)
 {
-    return ((AUTH | QUEUE | LOCAL | PICKUP) & 1u << service->role) != 0;
+    return ((AUTH | QUEUE | LOCAL | PICKUP | REPORT) & 1u << service->role) != 0;
 }
 
 static void apply_and_try(struct told *told, bool sandboxed, const struct service *service, unsigned who,

@@ -7,6 +7,8 @@
 #include "cli/dkim/dkim.h"
 #include "cli/listing.h"
 #include "cli/options.h"
+#include "core/trust/report_address.h"
+#include "store/report_store.h"
 
 extern const struct command domain_command;
 
@@ -51,6 +53,16 @@ static void say_added(const char *domain, const char *same_as)
     else
         printf("%s: is now %s: each address that is not a user or alias there is the same one here\n", domain,
                same_as);
+    printf("%s: other servers report to %s@, %s@ and %s@%s; mailboat reports shows what arrives\n", domain,
+           report_address_name(REPORT_ADDRESS_DMARC), report_address_name(REPORT_ADDRESS_TLS),
+           report_address_name(REPORT_ADDRESS_COMPLAINTS), domain);
+}
+
+static void say_removed(const struct config *config, const char *domain)
+{
+    printf("%s: no longer here, with its addresses for reports; reports that have arrived stay for %d days\n",
+           domain, REPORT_STORE_DAYS);
+    dkim_tell_keys_left(config, domain);
 }
 
 static int change(const struct domain_options *wish, const char *domain, bool add)
@@ -67,7 +79,7 @@ static int change(const struct domain_options *wish, const char *domain, bool ad
         dkim_make_keys(&domain_command, &config, domain);
     }
     if (done && !add)
-        printf("%s: no longer here\n", domain);
+        say_removed(&config, domain);
     else if (!done)
         exit_code = command_fail(&domain_command, &error);
     config_free(&config);
@@ -118,6 +130,9 @@ const struct command domain_command = {
             "Mail for these domains is delivered into mailboxes here; mail for any other is\n"
             "rejected on port 25. Domains under `domains:` in the configuration count too.\n"
             "add makes the domain's signing key, and prints its DNS record: see mailboat dkim.\n"
+            "Each domain has the addresses dmarc-reports@, tls-reports@ and feedback-reports@ for\n"
+            "reports of other servers: see mailboat reports. remove takes these away, and says\n"
+            "which signing keys stay until mailboat dkim retire ends them.\n"
             "\n"
             "With --same-as DOMAIN is OTHER: mail for ada@DOMAIN goes where mail for ada@OTHER\n"
             "goes, unknown addresses are rejected, and who may send as ada@OTHER may send as\n"

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "cli/dkim/key_output.h"
 #include "cli/options.h"
@@ -376,6 +377,39 @@ void dkim_make_keys(const struct command *command, const struct config *config, 
         fprintf(stderr, "mailboat %s: %s; without a signing key, mail of the domain is not signed\n",
                 command->name, error.text);
     signing_keys_close(&keys);
+    buffer_free(&name);
+}
+
+struct keys_left {
+    struct buffer selectors;
+    size_t count;
+};
+
+static bool add_key_left(void *owner, const struct stored_key *key)
+{
+    struct keys_left *left = owner;
+    if (key->state.stage == KEY_REMOVED && key->fault[0] == '\0')
+        return true;
+    buffer_add_format(&left->selectors, "%s%s", left->count++ == 0 ? "" : ", ", key->selector);
+    return true;
+}
+
+/* The public halves need no rights but to see the folder. */
+void dkim_tell_keys_left(const struct config *config, const char *domain)
+{
+    struct signing_keys keys = {.folder = {.descriptor = -1}};
+    struct keys_left left = {.count = 0};
+    struct buffer name = {0};
+    struct error unreadable = {0};
+    if (accounts_domain(&name, bytes_of_text(domain)) &&
+        signing_keys_open(&keys, config->data_dir, geteuid(), getegid(), false, &unreadable))
+        signing_keys_each(&keys, buffer_text(&name), add_key_left, &left, &unreadable);
+    if (left.count > 0)
+        printf("%s: its signing %s (%s); mailboat dkim retire SELECTOR %s ends %s\n", domain,
+               left.count == 1 ? "key stays" : "keys stay", buffer_text(&left.selectors), buffer_text(&name),
+               left.count == 1 ? "it" : "one");
+    signing_keys_close(&keys);
+    buffer_free(&left.selectors);
     buffer_free(&name);
 }
 

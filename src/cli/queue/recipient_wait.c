@@ -104,6 +104,8 @@ const char *recipient_wait_destination(struct bytes destination, char buffer[STO
 {
     if (bytes_equal(destination, DESTINATION_LOCAL))
         return "a mailbox here";
+    if (bytes_equal(destination, DESTINATION_REPORTS))
+        return "the reader of reports";
     if (bytes_equal(destination, DESTINATION_SMARTHOST))
         return "the smarthost";
     if (bytes_equal(destination, DESTINATION_LOOKUP))

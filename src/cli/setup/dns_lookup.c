@@ -69,6 +69,13 @@ static bool is_hosted(const struct config *config, const char *domain)
     return listing_is_configured(config, domain) || account_client_is_hosted(config, bytes_of_text(domain));
 }
 
+/* True for a domain of relay.domains, which has its own server. */
+static bool is_passed_on(struct dns_lookup *lookup)
+{
+    const char *postmaster = arena_format(&lookup->arena, "postmaster@%s", lookup->domain);
+    return config_relayed(lookup->config, bytes_of_text(postmaster)) != CONFIG_NOT_RELAYED;
+}
+
 /* ---- keys ---- */
 
 static bool add_key(void *owner, const struct stored_key *stored)
@@ -120,6 +127,7 @@ static bool find_facts(struct dns_lookup *lookup, const char *domain, struct err
     lookup->facts.domain = bytes_of_text(lookup->domain);
     lookup->facts.hostname = bytes_of_text(lookup->hostname);
     lookup->hosted = is_hosted(config, lookup->domain);
+    lookup->facts.passed_on = !lookup->hosted && is_passed_on(lookup);
     find_addresses(&lookup->facts);
     find_ports(lookup);
     find_keys(lookup);

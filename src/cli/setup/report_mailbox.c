@@ -3,6 +3,7 @@
 
 #include "cli/accounts/account_client.h"
 #include "cli/listing.h"
+#include "core/trust/report_address.h"
 #include "store/accounts.h"
 
 /* The addresses that are looked for. */
@@ -48,6 +49,14 @@ static void search_accounts(const struct config *config, struct mailbox_search *
             search->mailboxes[i].state = MAILBOX_UNKNOWN;
 }
 
+/* True for postmaster (RFC 5321 4.5.1), and the addresses for reports, of any hosted domain. */
+static bool is_always_here(struct bytes address)
+{
+    struct bytes local, domain;
+    return bytes_starts_nocase(address, "postmaster@") ||
+           (address_split(address, &local, &domain) && report_address_is(local));
+}
+
 void report_mailbox_answer(const struct config *config, struct domain_mailbox *mailboxes, size_t count)
 {
     struct mailbox_search search = {.mailboxes = mailboxes, .count = count};
@@ -59,8 +68,9 @@ void report_mailbox_answer(const struct config *config, struct domain_mailbox *m
         struct bytes domain = domain_of(mailbox->address);
         const char *name = arena_text(&search.arena, domain);
         bool hosted = listing_is_configured(config, name) || account_client_is_hosted(config, domain);
-        bool postmaster = bytes_starts_nocase(mailbox->address, "postmaster@"); /* always (RFC 5321 4.5.1) */
-        mailbox->state = !hosted ? MAILBOX_ELSEWHERE : postmaster ? MAILBOX_HERE : MAILBOX_NOWHERE;
+        mailbox->state = !hosted                            ? MAILBOX_ELSEWHERE
+                         : is_always_here(mailbox->address) ? MAILBOX_HERE
+                                                            : MAILBOX_NOWHERE;
         any = any || mailbox->state == MAILBOX_NOWHERE;
     }
     if (any)

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "core/dns/dns_name.h"
 #include "core/trust/dmarc_walk.h"
+#include "core/trust/report_address.h"
 
 static const struct {
     const char *name, *use;
@@ -225,6 +226,15 @@ static void add_sts(struct record_list *l)
                                             BYTES_ARG(sts_settings_id(facts->sts_served, l->arena)))));
 }
 
+/* Where the domain's mail goes on to its own server, that server has the address. */
+static struct bytes report_record(const struct record_list *l, const char *beginning,
+                                  enum report_address which)
+{
+    return bytes_of_text(arena_format(l->arena, "%s; rua=mailto:%s@%.*s", beginning,
+                                      l->facts->passed_on ? "postmaster" : report_address_name(which),
+                                      BYTES_ARG(l->facts->domain)));
+}
+
 size_t domain_records(const struct domain_facts *facts, struct arena *arena, struct domain_record *records)
 {
     struct record_list l = {.facts = facts, .arena = arena, .records = records};
@@ -233,12 +243,10 @@ size_t domain_records(const struct domain_facts *facts, struct arena *arena, str
     add_spf(&l);
     add_keys(&l);
     add_text(&l, SUBJECT_DMARC, true, under(&l, "_dmarc.", facts->domain),
-             bytes_of_text(arena_format(arena, "v=DMARC1; p=none; rua=mailto:postmaster@%.*s",
-                                        BYTES_ARG(facts->domain))));
+             report_record(&l, "v=DMARC1; p=none", REPORT_ADDRESS_DMARC));
     add_sts(&l);
     add_text(&l, SUBJECT_TLS_RPT, false, under(&l, "_smtp._tls.", facts->domain),
-             bytes_of_text(
-                 arena_format(arena, "v=TLSRPTv1; rua=mailto:postmaster@%.*s", BYTES_ARG(facts->domain))));
+             report_record(&l, "v=TLSRPTv1", REPORT_ADDRESS_TLS));
     if (facts->key_digest != NULL)
         add(&l, SUBJECT_TLSA, false, DNS_TLSA, under(&l, "_25._tcp.", facts->hostname), tlsa_text(&l));
     add_services(&l);

@@ -38,6 +38,7 @@ struct domain_facts {
     size_t key_count;
     struct bytes keys_unreadable; /* why the keys could not be read; empty: they are all of them */
     struct sts_settings sts;      /* of the policy that this server publishes */
+    bool passed_on;               /* its mail goes on to another server: report_address.h is not read here */
     bool web;                     /* this server answers HTTPS on the port of the web */
     struct bytes sts_served;      /* the policy of the domain, as it was fetched; empty: there is none */
 };

@@ -131,6 +131,7 @@ void schedule_start(struct schedule *schedule, const struct schedule_retry *retr
     schedule->transports[SCHEDULE_LOCAL].max = SCHEDULE_LOCAL_MAX;
     schedule->transports[SCHEDULE_AWAY].max = SCHEDULE_AWAY_MAX;
     schedule->transports[SCHEDULE_LOOKUP].max = SCHEDULE_CONCURRENCY_MAX;
+    schedule->transports[SCHEDULE_REPORTS].max = SCHEDULE_REPORTS_MAX;
     map_start(&schedule->destinations, seed);
 }
 

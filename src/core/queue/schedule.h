@@ -27,6 +27,7 @@ enum schedule_limit {
     SCHEDULE_CONCURRENCY_MAX = 20, /* upper limit of the growth */
     SCHEDULE_LOCAL_MAX = 100,      /* into local mailboxes */
     SCHEDULE_AWAY_MAX = 10000,     /* to all other destinations together */
+    SCHEDULE_REPORTS_MAX = 8,      /* messages that the reader of reports has at a time */
     SCHEDULE_FAILURES_MAX = 5,     /* consecutive failed connections before a destination is deferred */
     SCHEDULE_REFUSED = 1 << 16,    /* added to `failures`: the last was a reply, LIMITED or REJECTED */
     SCHEDULE_JITTER_PERCENT = 10,  /* of a delay, plus or minus */
@@ -41,8 +42,15 @@ enum schedule_limit {
 };
 
 /* Transports, with separate concurrency limits. LOOKUP is for the queue's own reports, whose recipients
- * must be resolved before delivery. */
-enum schedule_transport { SCHEDULE_LOCAL, SCHEDULE_AWAY, SCHEDULE_LOOKUP, SCHEDULE_TRANSPORTS };
+ * must be resolved before delivery; REPORTS for those of other servers, which a process of their own reads.
+ */
+enum schedule_transport {
+    SCHEDULE_LOCAL,
+    SCHEDULE_AWAY,
+    SCHEDULE_LOOKUP,
+    SCHEDULE_REPORTS,
+    SCHEDULE_TRANSPORTS
+};
 
 struct schedule_retry {
     uint64_t first_ms, max_ms;

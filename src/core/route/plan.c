@@ -43,6 +43,8 @@ struct plan plan_recipient(const struct route_rules *rules, const struct recipie
     struct bytes local, domain;
     if (recipient->expands != EXPANDS_NOT)
         return (struct plan){.hop = NEXT_HOP_LOOKUP, .name = DESTINATION_LOOKUP};
+    if (recipient->local && recipient->reports)
+        return (struct plan){.hop = NEXT_HOP_REPORTS, .name = DESTINATION_REPORTS};
     if (recipient->local)
         return (struct plan){.hop = NEXT_HOP_LOCAL, .name = DESTINATION_LOCAL};
     if (!address_split(recipient->address, &local, &domain))
@@ -61,6 +63,8 @@ struct plan plan_destination(const struct route_rules *rules, struct bytes name)
     struct plan plan;
     if (bytes_equal(name, DESTINATION_LOCAL))
         plan = (struct plan){.hop = NEXT_HOP_LOCAL};
+    else if (bytes_equal(name, DESTINATION_REPORTS))
+        plan = (struct plan){.hop = NEXT_HOP_REPORTS};
     else if (bytes_equal(name, DESTINATION_LOOKUP))
         plan = (struct plan){.hop = NEXT_HOP_LOOKUP};
     else if (bytes_equal(name, DESTINATION_SMARTHOST))

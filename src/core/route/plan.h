@@ -13,6 +13,7 @@
 
 enum next_hop {
     NEXT_HOP_LOCAL,     /* a local mailbox */
+    NEXT_HOP_REPORTS,   /* the process that reads reports of other servers */
     NEXT_HOP_LOOKUP,    /* unknown: ask auth */
     NEXT_HOP_MX,        /* the servers of the domain */
     NEXT_HOP_AUTO,      /* the same while outgoing port 25 works, else the smarthost */
@@ -22,6 +23,7 @@ enum next_hop {
 
 /* Destination names that cannot be domains. */
 #define DESTINATION_LOCAL BYTES("@local")
+#define DESTINATION_REPORTS BYTES("@reports")
 #define DESTINATION_SMARTHOST BYTES("@smarthost")
 #define DESTINATION_LOOKUP BYTES("@lookup")
 #define DESTINATION_NOWHERE BYTES("@nowhere") /* an address without a domain: routing reports the fault */

@@ -106,6 +106,7 @@ static void add_target(struct server_state *state, const struct recipient *targe
         .notify = state->asked_notify,
         .local = target->local,
         .away = target->away,
+        .reports = target->reports,
         .expands = target->expands,
         .via = arena_copy(arena, target->via),
         .forwarder = arena_copy(arena, target->forwarder),

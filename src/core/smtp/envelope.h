@@ -46,6 +46,7 @@ struct recipient {
     uint8_t notify;        /* enum dsn_notify, or'ed */
     bool local;            /* delivered to a local mailbox */
     bool away;             /* the user has a vacation reply: message/vacation.h */
+    bool reports;          /* local, and read by the process `report`: trust/report_address.h */
     uint8_t expands;       /* enum recipient_expands */
     /* local addresses that forwarded the message, first to last, separated by spaces:
      * message/loop_detection.h */

@@ -26,6 +26,7 @@ enum report_form report_mail_form(struct bytes content)
 struct mail_search {
     struct arena *arena;
     size_t parts;
+    const char *type; /* of the part that is wanted; NULL: one with a report */
     struct bytes *content;
 };
 
@@ -70,14 +71,22 @@ static struct bytes parameter_of(struct bytes field, const char *name)
     return bytes_none();
 }
 
+/* True for "text/xml; charset=utf-8" and "text/xml". */
+static bool is_type(struct bytes field, const char *type)
+{
+    return bytes_is_nocase(white_space_trim(bytes_split(&field, ';')), type);
+}
+
 /* Decodes base64; other encodings are taken as they are: reports in them are ASCII. */
 static bool take_leaf(struct mail_search *search, struct bytes header, struct bytes body)
 {
     struct bytes content = body;
+    if (search->type != NULL && !is_type(field_of(header, "Content-Type"), search->type))
+        return false;
     if (bytes_is_nocase(field_of(header, "Content-Transfer-Encoding"), "base64") &&
         !dkim_base64(body, search->arena, &content))
         return false;
-    if (report_mail_form(content) == REPORT_FORM_NONE)
+    if (search->type == NULL && report_mail_form(content) == REPORT_FORM_NONE)
         return false;
     *search->content = content;
     return true;
@@ -128,4 +137,17 @@ bool report_mail_find(struct bytes message, struct arena *arena, struct bytes *c
 {
     struct mail_search search = {.arena = arena, .content = content};
     return search_part(&search, message, 0);
+}
+
+bool report_mail_part(struct bytes message, const char *type, struct arena *arena, struct bytes *content)
+{
+    struct mail_search search = {.arena = arena, .type = type, .content = content};
+    return search_part(&search, message, 0);
+}
+
+struct bytes report_mail_field(struct bytes message, const char *name)
+{
+    struct bytes header, body;
+    split_part(message, &header, &body);
+    return field_of(header, name);
 }

@@ -19,5 +19,10 @@ enum report_form { REPORT_FORM_NONE, REPORT_FORM_GZIP, REPORT_FORM_ZIP, REPORT_F
 enum report_form report_mail_form(struct bytes content);
 /* Finds the report in a message, and decodes it into `arena`; false if there is none. */
 bool report_mail_find(struct bytes message, struct arena *arena, struct bytes *content);
+/* Finds the first part of this media type ("message/feedback-report"), and decodes it. */
+bool report_mail_part(struct bytes message, const char *type, struct arena *arena, struct bytes *content);
+/* Returns the value of the first such field of a header, which may have a body after it; folded lines as they
+ * are, empty if there is none. */
+struct bytes report_mail_field(struct bytes message, const char *name);
 
 #endif

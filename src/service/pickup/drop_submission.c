@@ -86,6 +86,7 @@ static void add_target(struct drop_submission *submission, const struct recipien
         .notify = asked->notify,
         .local = target->local,
         .away = target->away,
+        .reports = target->reports,
         .expands = target->expands,
         .via = arena_copy(arena, target->via),
         .sent_as = arena_copy(arena, target->sent_as)};

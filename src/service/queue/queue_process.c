@@ -145,8 +145,10 @@ static void answer_all(struct queue_process *p, enum store_verdict verdict)
     p->waiting_count = 0;
 }
 
-static const enum process_role transports[SCHEDULE_TRANSPORTS] = {
-    [SCHEDULE_LOCAL] = PROCESS_LOCAL, [SCHEDULE_AWAY] = PROCESS_RELAY, [SCHEDULE_LOOKUP] = PROCESS_AUTH};
+static const enum process_role transports[SCHEDULE_TRANSPORTS] = {[SCHEDULE_LOCAL] = PROCESS_LOCAL,
+                                                                  [SCHEDULE_AWAY] = PROCESS_RELAY,
+                                                                  [SCHEDULE_LOOKUP] = PROCESS_AUTH,
+                                                                  [SCHEDULE_REPORTS] = PROCESS_REPORT};
 
 static void give(struct queue_process *p, struct channel *carrier, enum schedule_transport transport,
                  const struct ipc_deliver *deliver, int content)

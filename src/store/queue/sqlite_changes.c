@@ -67,7 +67,7 @@ static void add_recipient(struct sqlite_store *sqlite, uint64_t id, uint64_t num
     sqlite_bind_number(statement, 3, due_ms);
     sqlite_bind_number(statement, 4,
                        (unsigned)r->notify | (r->local ? FLAG_LOCAL : 0u) | (r->away ? FLAG_AWAY : 0u) |
-                           (unsigned)r->expands << FLAG_EXPANDS);
+                           (r->reports ? FLAG_REPORTS : 0u) | (unsigned)r->expands << FLAG_EXPANDS);
     sqlite_bind_name(statement, 5, destination);
     sqlite_bind_name(statement, 6, r->address);
     sqlite_bind_text(statement, 7, r->original);

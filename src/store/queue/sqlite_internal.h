@@ -141,6 +141,7 @@ enum { FLAG_ORIGIN = 7, ORIGIN_MASK = 7, FLAG_LONG_LINES = 1024 };
 enum { FLAG_TRUST = 16 }; /* how far trust_record_code() stands to the left */
 /* FLAG_EXPANDS: how far it stands to the left */
 enum { FLAG_LOCAL = 16, FLAG_AWAY = 32, NOTIFY_MASK = 15, FLAG_EXPANDS = 6, EXPANDS_MASK = 3 };
+enum { FLAG_REPORTS = 256 };
 
 /* ---- in statements ---- */
 

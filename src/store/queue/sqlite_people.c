@@ -93,6 +93,7 @@ void sqlite_read_recipient(sqlite3_stmt *statement, struct arena *arena, struct 
     r->recipient.notify = (uint8_t)(flags & NOTIFY_MASK);
     r->recipient.local = (flags & FLAG_LOCAL) != 0;
     r->recipient.away = (flags & FLAG_AWAY) != 0;
+    r->recipient.reports = (flags & FLAG_REPORTS) != 0;
     r->destination = sqlite_column_bytes(statement, 5, arena);
     r->recipient.address = sqlite_column_bytes(statement, 6, arena);
     r->recipient.original = sqlite_column_bytes(statement, 7, arena);

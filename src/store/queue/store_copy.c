@@ -20,6 +20,7 @@ struct recipient store_copy_recipient(struct arena *arena, const struct recipien
                               .notify = from->notify,
                               .local = from->local,
                               .away = from->away,
+                              .reports = from->reports,
                               .expands = from->expands,
                               .via = arena_copy(arena, from->via),
                               .sent_as = arena_copy(arena, from->sent_as)};
