@@ -15,7 +15,8 @@ import pytest
 
 from faults import Board
 from mailboat import free_port, smtp, until
-from plain_peer import Peer
+from plain_peer import Peer, away_to
+from test_signing import Keys
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to read the memory of others")
 
@@ -187,6 +188,44 @@ def test_a_certificate_of_its_own_is_made_where_no_other_process_sees_its_key(ma
     for moment in ("after the start", "after a reload"):
         check(server, secrets_of_key(made, {"smtpd"}, {"smtpd"}), moment)
         reload(server)
+
+
+def secrets_of_signing_key(file, name):
+    """Returns the secrets of a DKIM key as `check` takes them: its number as OpenSSL stores it in memory, as it is
+    written, and as in the file."""
+    text = subprocess.run(["openssl", "pkey", "-in", str(file), "-noout", "-text"], capture_output=True, text=True, check=True).stdout
+    digits = re.search(r"(?:prime1|priv):\s*((?:\s*[0-9a-f]{2}:?)+)", text).group(1)
+    number = bytes.fromhex(re.sub(r"[^0-9a-f]", "", digits)).lstrip(b"\0")
+    line = file.read_text().splitlines()[1].encode()
+    is_rsa = "prime1" in text
+    return {f"{name}, turned around": (number[::-1], {"sign"}, {"sign"} if is_rsa else set()), f"{name}": (number, {"sign"}, set() if is_rsa else {"sign"}),
+            f"{name}'s file": (line[-40:], {"sign"}, set())}
+
+
+def test_keys_that_sign_are_in_the_process_that_signs(mailboat, peer):
+    server = mailboat(relay=away_to(peer.port), trust="")
+    server.add_user(USER, PASSWORD)
+    keys = Keys(server).add("example.org", "one").add("example.org", "two", "ed25519", number=2)
+    folder, known = server.data / "keys" / "example.org", {}
+    assert keys.text("one._domainkey.example.org")
+    for name in ("one", "two"):
+        known |= secrets_of_signing_key(folder / f"{name}.pem", f"the key {name}")
+    check(server, {name: (octets, set(), set()) for name, (octets, _, _) in known.items()}, "before it is read")
+    for moment in ("after the start", "after a reload"):
+        reload(server)
+        until(lambda: len(server.processes().get("sign", [])) == 1)
+        check(server, known, moment)
+        count = len(peer.letters)
+        sign_in(server)
+        until(lambda: len(peer.letters) > count)
+        assert peer.letters[count][1].count(b"DKIM-Signature: ") == 2
+        check(server, known, f"{moment}, and a signature")
+    kill_and_wait(server, "sign")
+    check(server, known, "after sign died")
+    # a key that the server makes, and that a command makes while it runs
+    made = server.cli("dkim", "rotate", "example.org", "--selector", "three", "--algorithm", "rsa", check=False)
+    assert made.returncode == 0, made.stderr
+    check(server, {name: (octets, set(), set()) for name, (octets, _, _) in secrets_of_signing_key(folder / "three.pem", "the key three").items()}, "a key that does not sign yet")
 
 
 def test_a_password_file_is_checked_and_not_kept(mailboat, certificates, tmp_path):
