@@ -5,6 +5,7 @@
  * believed.
  */
 #include "choices.h"
+#include "core/trust/dmarc_rows.h"
 #include "core/trust/report_ledger.h"
 #include "core/trust/tlsrpt_counts.h"
 #include "service/report_making.h"
@@ -63,10 +64,37 @@ static void read_results(struct bytes text)
     }
 }
 
+/* Lines of judged messages: what becomes rows is read back from them. */
+static void read_rows(struct bytes text)
+{
+    struct dmarc_rows rows;
+    struct dmarc_report_row row;
+    struct dmarc_evidence evidence;
+    struct buffer out = {0}, xml = {0};
+    dmarc_rows_start(&rows, 1);
+    while (text.length > 0) {
+        struct bytes line = bytes_split(&text, '\n');
+        if (dmarc_rows_read(line, &row)) {
+            INSIST(row.disposition <= DISPOSITION_REJECT && row.override <= OVERRIDE_LOCAL_POLICY);
+            dmarc_report_write(&xml, &(struct dmarc_report){.day = DAY, .rows = &row, .row_count = 1});
+            INSIST(bytes_is_ascii(buffer_bytes(&xml)));
+        }
+        if (dmarc_evidence_read(line, &evidence))
+            dmarc_rows_add(&rows, true, BYTES("192.0.2.1"), DISPOSITION_DELIVER, OVERRIDE_NONE, line);
+    }
+    dmarc_rows_write(&rows, &out);
+    for (struct bytes rest = buffer_bytes(&out); rest.length > 0;)
+        INSIST(dmarc_rows_read(bytes_split(&rest, '\n'), &row));
+    dmarc_rows_free(&rows);
+    buffer_free(&out);
+    buffer_free(&xml);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     read_counts(bytes_of(data, size));
     read_ledger(bytes_of(data, size));
     read_results(bytes_of(data, size));
+    read_rows(bytes_of(data, size));
     return 0;
 }

@@ -168,7 +168,7 @@ const struct config_key config_keys[] = {
     {"trust.reports.send", KEY_LIST, AT(trust.reports.send), 0, 2, NULL, "[]",
      "reports that other domains get once a day, if they ask for them in DNS: tls (on the TLS of mail sent "
      "to "
-     "them)"},
+     "them), dmarc (on mail that claims to be from them)"},
     {"trust.reports.from", KEY_TEXT, AT(trust.reports.from), 0, 0, NULL, NULL,
      "address in From of these reports; default: postmaster at the hostname"},
     {"trust.reports.exclude", KEY_LIST, AT(trust.reports.exclude), 0, 1000, NULL, "[]",

@@ -97,10 +97,10 @@ static bool check_report_kinds(const struct config_reader *reader)
     struct config *config = reader->config;
     for (size_t i = 0; i < config->trust.reports.send_count; i++) {
         const char *kind = config->trust.reports.send[i];
-        if (strcmp(kind, "tls") != 0)
-            return config_read_fail(reader, config_read_said_at(reader, "trust.reports.send"),
-                                    "trust.reports.send: '%.80s' is not a kind of report; use [tls], or []",
-                                    kind);
+        if (strcmp(kind, "tls") != 0 && strcmp(kind, "dmarc") != 0)
+            return config_read_fail(
+                reader, config_read_said_at(reader, "trust.reports.send"),
+                "trust.reports.send: '%.80s' is not a kind of report; use [tls], [tls, dmarc], or []", kind);
     }
     return true;
 }

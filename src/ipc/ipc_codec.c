@@ -154,6 +154,7 @@ static void put_trust(struct buffer *out, const struct trust_record *record)
     put_u32(out, trust_record_code(record));
     put_bytes(out, record->author);
     put_bytes(out, record->story);
+    put_bytes(out, record->evidence);
 }
 
 static void put_field(struct buffer *out, enum field_type type, const void *at)
@@ -376,6 +377,7 @@ static void get_trust(struct ipc_reader *reader, struct trust_record *record)
     bool known = trust_record_decode(code, record);
     record->author = get_bytes(reader);
     record->story = get_bytes(reader);
+    record->evidence = get_bytes(reader);
     if (!known || !trust_record_is_sound(record))
         reader->bad = true;
 }

@@ -294,10 +294,11 @@ struct ipc_trust_answer {
     uint32_t disposition, proposed, finding, override; /* as in struct verdict */
     uint32_t code;                                     /* of the reply to DEFER and REJECT */
     struct bytes enhanced, text;
-    struct bytes author;  /* the domain in From; empty if there is not one */
-    struct bytes results; /* the Authentication-Results field with CRLF */
-    struct bytes story;   /* STORY_SENTENCES */
-    uint32_t chain;       /* enum arc_result */
+    struct bytes author;   /* the domain in From; empty if there is not one */
+    struct bytes results;  /* the Authentication-Results field with CRLF */
+    struct bytes story;    /* STORY_SENTENCES */
+    struct bytes evidence; /* dmarc_evidence_write(), if reports on DMARC are sent */
+    uint32_t chain;        /* enum arc_result */
 };
 
 struct ipc_examined {

@@ -35,6 +35,7 @@ void delivery_result_received(struct queue *queue, const struct store_message *m
     mail_event_set_trust(&event, &message->trust);
     if (event.trust != 0)
         events_judged(queue, &event, now_ms);
+    event.evidence = bytes_none(); /* in the judgements alone */
     events_add(queue, &event, now_ms);
 }
 

@@ -7,8 +7,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "core/trust/dmarc_rows.h"
 #include "core/trust/report_ledger.h"
-#include "core/trust/tlsrpt.h"
+#include "core/trust/report_readers.h"
 #include "core/trust/tlsrpt_report.h"
 #include "io/clock.h"
 #include "io/folder.h"
@@ -25,19 +26,22 @@ struct report_look {
     struct dns_facts facts;
     struct dns_question question;
     size_t first, end; /* its rows */
+    struct report_readers found;
     bool open;
     struct timer next;
 };
 
 struct report_making {
     const struct config *config;
-    uint32_t day;
+    const struct report_making_wish *wish;
     struct dns_worker worker;
     struct timer limit;
     struct tlsrpt_counts counts;
-    struct tlsrpt_report_row *rows; /* of the day; those of one domain are neighbours */
-    size_t row_count, begun;        /* begun: rows whose domain has had its turn, or has it */
-    size_t open;                    /* looks that are under way */
+    /* of the day, one of them; those of one domain are neighbours */
+    struct tlsrpt_report_row *tls_rows;
+    struct dmarc_report_row *dmarc_rows;
+    size_t row_count, begun; /* begun: rows whose domain has had its turn, or has it */
+    size_t open;             /* looks that are under way */
     struct report_look looks[REPORT_LOOKS_AT_ONCE];
     struct buffer *out;
 };
@@ -82,18 +86,24 @@ static struct bytes author_of(const struct config *config, struct buffer *room)
     return buffer_bytes(room);
 }
 
+static struct bytes domain_at(const struct report_making *making, size_t row)
+{
+    return making->wish->kind == REPORT_KIND_TLS ? making->tls_rows[row].session.domain
+                                                 : making->dmarc_rows[row].evidence.domain;
+}
+
 static void add_message(struct report_look *look, struct bytes domain, struct bytes address,
                         struct bytes packed, struct bytes id)
 {
     const struct report_making *making = look->of;
     struct buffer from = {0}, content = {0};
-    const struct report_message message = {.kind = REPORT_KIND_TLS,
+    const struct report_message message = {.kind = making->wish->kind,
                                            .hostname = bytes_of_text(making->config->hostname),
                                            .from = author_of(making->config, &from),
                                            .to = address,
                                            .domain = domain,
                                            .id = id,
-                                           .day = making->day,
+                                           .day = making->wish->day,
                                            .date_ms = clock_epoch_ms(),
                                            .packed = packed};
     report_message_write(&content, &message);
@@ -104,33 +114,37 @@ static void add_message(struct report_look *look, struct bytes domain, struct by
     buffer_free(&from);
 }
 
-/* One message for each address, as each is remembered by itself. */
-static void add_messages(struct report_look *look, const struct report_uris *rua)
+static void write_report(struct report_look *look, struct bytes id, struct buffer *out)
 {
     const struct report_making *making = look->of;
-    struct bytes domain = making->rows[look->first].session.domain;
-    struct buffer id = {0}, text = {0}, packed = {0}, from = {0};
-    report_message_add_id(&id, making->day, domain, bytes_of_text(making->config->hostname));
-    struct tlsrpt_report report = {.organization = bytes_of_text(making->config->hostname),
-                                   .contact = author_of(making->config, &from),
-                                   .domain = domain,
-                                   .day = making->day,
-                                   .id = buffer_bytes(&id),
-                                   .rows = &making->rows[look->first],
-                                   .row_count = look->end - look->first};
-    tlsrpt_report_write(&text, &report);
+    struct bytes organization = bytes_of_text(making->config->hostname);
+    struct buffer room = {0};
+    struct bytes contact = author_of(making->config, &room);
+    size_t count = look->end - look->first;
+    if (making->wish->kind == REPORT_KIND_TLS)
+        tlsrpt_report_write(out, &(struct tlsrpt_report){organization, contact,
+                                                         domain_at(making, look->first), making->wish->day,
+                                                         id, &making->tls_rows[look->first], count});
+    else
+        dmarc_report_write(out, &(struct dmarc_report){organization, contact, id, making->wish->day,
+                                                       &making->dmarc_rows[look->first], count});
+    buffer_free(&room);
+}
+
+/* One message for each address, as each is remembered by itself. */
+static void add_messages(struct report_look *look)
+{
+    const struct report_making *making = look->of;
+    struct bytes domain = domain_at(making, look->first);
+    struct buffer id = {0}, text = {0}, packed = {0};
+    report_message_add_id(&id, making->wish->day, domain, bytes_of_text(making->config->hostname));
+    write_report(look, buffer_bytes(&id), &text);
     bool fine = pack_gzip(buffer_bytes(&text), &packed);
-    for (size_t i = 0; i < rua->count && fine; i++) {
-        struct buffer address = {0};
-        if (report_uri_address(rua->uris[i], &address) && bytes_is_ascii(buffer_bytes(&address)) &&
-            address.length <= REPORT_ADDRESS_MAX) /* https: is not supported */
-            add_message(look, domain, buffer_bytes(&address), buffer_bytes(&packed), buffer_bytes(&id));
-        buffer_free(&address);
-    }
+    for (size_t i = 0; i < look->found.address_count && fine; i++)
+        add_message(look, domain, look->found.addresses[i], buffer_bytes(&packed), buffer_bytes(&id));
     buffer_free(&id);
     buffer_free(&text);
     buffer_free(&packed);
-    buffer_free(&from);
 }
 
 /* ---- looks ---- */
@@ -144,14 +158,13 @@ static void on_answer(void *owner, const struct dns_answer *answer)
     timer_set(&look->next, 0); /* the resolver's functions are on the stack */
 }
 
-static void end_look(struct report_look *look, enum tlsrpt_state state, const struct report_uris *rua)
+static void end_look(struct report_look *look, enum report_wanted wanted)
 {
     struct report_making *making = look->of;
-    if (state == TLSRPT_WANTED)
-        add_messages(look, rua);
-    else if (state == TLSRPT_TEMPERROR)
-        add_result(making->out, MADE_LATER, making->rows[look->first].session.domain, bytes_none(),
-                   bytes_none());
+    if (wanted == REPORT_WANTED)
+        add_messages(look);
+    else if (wanted == REPORT_UNKNOWN)
+        add_result(making->out, MADE_LATER, domain_at(making, look->first), bytes_none(), bytes_none());
     arena_clear(&look->arena);
     look->open = false;
     making->open--;
@@ -159,15 +172,19 @@ static void end_look(struct report_look *look, enum tlsrpt_state state, const st
 
 static void go_on(struct report_look *look)
 {
-    struct report_uris rua;
+    struct dns *dns = look->of->worker.dns;
     dns_facts_begin(&look->facts);
-    enum tlsrpt_state state = tlsrpt_look_up(look->of->rows[look->first].session.domain, &look->facts, &rua);
+    enum report_wanted wanted = report_readers_find(look->of->wish->kind, domain_at(look->of, look->first),
+                                                    &look->facts, &look->found);
     if (look->facts.lacked_count == 0) {
-        end_look(look, state, &rua);
+        end_look(look, wanted);
         return;
     }
     const struct dns_fact_key *key = &look->facts.lacked[0];
-    dns_ask_text(look->of->worker.dns, &look->question, key->name, key->prefix, on_answer, look);
+    if (key->prefix != NULL)
+        dns_ask_text(dns, &look->question, key->name, key->prefix, on_answer, look);
+    else
+        dns_ask(dns, &look->question, key->name, key->type, on_answer, look);
 }
 
 static void begin_look(struct report_look *look)
@@ -176,7 +193,7 @@ static void begin_look(struct report_look *look)
     look->first = making->begun;
     look->end = look->first + 1;
     while (look->end < making->row_count &&
-           bytes_equal(making->rows[look->end].session.domain, making->rows[look->first].session.domain))
+           bytes_equal(domain_at(making, look->end), domain_at(making, look->first)))
         look->end++;
     making->begun = look->end;
     look->open = true;
@@ -202,10 +219,9 @@ static void limit_passed(void *owner)
     struct report_making *making = owner;
     for (size_t i = 0; i < REPORT_LOOKS_AT_ONCE; i++)
         if (making->looks[i].open)
-            end_look(&making->looks[i], TLSRPT_TEMPERROR, NULL);
+            end_look(&making->looks[i], REPORT_UNKNOWN);
     if (making->begun < making->row_count)
-        add_result(making->out, MADE_LATER, making->rows[making->begun].session.domain, bytes_none(),
-                   bytes_none());
+        add_result(making->out, MADE_LATER, domain_at(making, making->begun), bytes_none(), bytes_none());
     loop_stop(&making->worker.loop);
 }
 
@@ -224,27 +240,54 @@ static void look_at_all(struct report_making *making)
 
 /* ---- the rows ---- */
 
-static int by_domain(const void *left, const void *right)
+static int by_tls_domain(const void *left, const void *right)
 {
     const struct tlsrpt_report_row *a = left, *b = right;
     return bytes_compare(a->session.domain, b->session.domain);
 }
 
+static int by_dmarc_domain(const void *left, const void *right)
+{
+    const struct dmarc_report_row *a = left, *b = right;
+    return bytes_compare(a->evidence.domain, b->evidence.domain);
+}
+
 /* The rows of the day, and a sign that there are some of the day before. */
-static void gather(struct report_making *making)
+static void gather_tls(struct report_making *making)
 {
     struct tlsrpt_session session;
     uint64_t times;
     bool late = false;
-    making->rows = memory_new((making->counts.rows.count + 1) * sizeof making->rows[0]);
+    making->tls_rows = memory_new((making->counts.rows.count + 1) * sizeof making->tls_rows[0]);
     for (size_t position = 0; tlsrpt_counts_next(&making->counts, &position, &session, &times);) {
-        if (session.day + 1 == making->day && !late)
+        if (session.day + 1 == making->wish->day && !late)
             add_result(making->out, MADE_LATE, session.domain, bytes_none(), bytes_none());
-        late = late || session.day + 1 == making->day;
-        if (session.day == making->day && !config_excludes_reports(making->config, session.domain))
-            making->rows[making->row_count++] = (struct tlsrpt_report_row){session, times};
+        late = late || session.day + 1 == making->wish->day;
+        if (session.day == making->wish->day && !config_excludes_reports(making->config, session.domain))
+            making->tls_rows[making->row_count++] = (struct tlsrpt_report_row){session, times};
     }
-    qsort(making->rows, making->row_count, sizeof making->rows[0], by_domain);
+    qsort(making->tls_rows, making->row_count, sizeof making->tls_rows[0], by_tls_domain);
+}
+
+static size_t count_lines(struct bytes text)
+{
+    size_t count = 0;
+    for (; text.length > 0; count++)
+        bytes_split(&text, '\n');
+    return count;
+}
+
+static void gather_dmarc(struct report_making *making)
+{
+    struct bytes rest = making->wish->evidence;
+    making->dmarc_rows = memory_new((count_lines(rest) + 1) * sizeof making->dmarc_rows[0]);
+    while (rest.length > 0) {
+        struct dmarc_report_row *row = &making->dmarc_rows[making->row_count];
+        if (dmarc_rows_read(bytes_split(&rest, '\n'), row) &&
+            !config_excludes_reports(making->config, row->evidence.domain))
+            making->row_count++;
+    }
+    qsort(making->dmarc_rows, making->row_count, sizeof making->dmarc_rows[0], by_dmarc_domain);
 }
 
 static void read_rows(struct report_making *making, int file)
@@ -282,23 +325,29 @@ static int open_rows(const struct config *config, struct error *error)
 static bool work(void *owner, struct buffer *out, struct error *error)
 {
     struct report_making *making = owner;
-    int file = open_rows(making->config, error);
-    if (file < 0)
+    bool is_tls = making->wish->kind == REPORT_KIND_TLS;
+    int file = is_tls ? open_rows(making->config, error) : -1;
+    if (is_tls && file < 0)
         return error->exit_code == 0;
     if (!dns_worker_start(&making->worker, making->config, "reports", error))
         return false;
     making->out = out;
-    read_rows(making, file);
-    gather(making);
+    if (is_tls) {
+        read_rows(making, file);
+        gather_tls(making);
+    } else {
+        gather_dmarc(making);
+    }
     look_at_all(making);
     return true;
 }
 
-bool report_making_run(const struct config *config, uint32_t day, struct buffer *out, struct error *error)
+bool report_making_run(const struct config *config, const struct report_making_wish *wish, struct buffer *out,
+                       struct error *error)
 {
     struct report_making *making = memory_new(sizeof *making);
     making->config = config;
-    making->day = day;
+    making->wish = wish;
     bool done = subprocess_run(work, making, out, error);
     free(making);
     return done;

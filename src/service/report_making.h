@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * report_making: makes the reports of a day for other domains, in a short-lived process without privileges
- * (dns_worker.h): reads what relay has counted, asks DNS which of the domains want reports and where, and
- * writes the messages. report_sending hands them to the queue.
+ * (dns_worker.h): reads what relay has counted, or the lines of report_evidence, asks DNS which of the
+ * domains want reports and where, and writes the messages. report_sending hands them to the queue.
  */
 #ifndef MAILBOAT_SERVICE_REPORT_MAKING_H
 #define MAILBOAT_SERVICE_REPORT_MAKING_H
@@ -28,8 +28,15 @@ struct made_report {
     struct bytes domain, address, content;
 };
 
-/* Appends the results on `day` (days since the epoch). False with a reason if it could not begin. */
-bool report_making_run(const struct config *config, uint32_t day, struct buffer *out, struct error *error);
+struct report_making_wish {
+    enum report_kind kind;
+    uint32_t day;          /* since the epoch */
+    struct bytes evidence; /* DMARC: the lines of dmarc_rows_write() */
+};
+
+/* Appends the results. False with a reason if it could not begin. */
+bool report_making_run(const struct config *config, const struct report_making_wish *wish, struct buffer *out,
+                       struct error *error);
 /* Reads the next result of them; false at the end. What the process sent is not trusted. */
 bool report_making_next(struct bytes *rest, struct made_report *made);
 

@@ -6,13 +6,14 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "service/control_client.h"
+#include "service/report_evidence.h"
 #include "service/report_making.h"
 
 enum { DAY_S = 24 * 3600, MINUTE_S = 60 };
 
-static bool sends(const struct config *config)
+static bool sends(const struct config *config, enum report_kind kind)
 {
-    return config_sends_reports(config, report_kind_name(REPORT_KIND_TLS));
+    return config_sends_reports(config, report_kind_name(kind));
 }
 
 /* ---- when ---- */
@@ -36,8 +37,10 @@ struct report_sending {
     const struct config *config;
     const struct report_sending_wish *wish;
     struct control_client control;
+    enum report_kind kind;
     uint32_t day;
-    bool all; /* nothing has to be tried again */
+    bool all;  /* nothing has to be tried again, of any kind */
+    bool late; /* of the kind, the day before has messages */
 };
 
 /* *taken: the queue's yes or no. */
@@ -47,7 +50,7 @@ static bool ask(struct report_sending *sending, const struct ipc_report *report,
     union ipc_message answer;
     struct ipc_report asked = *report;
     asked.request = ++sending->control.request;
-    asked.kind = REPORT_KIND_TLS;
+    asked.kind = sending->kind;
     if (!control_client_ask(&sending->control, IPC_REPORT, &asked, IPC_CONTROL_ANSWER, &answer, error))
         return false;
     if (!answer.control_answer.ok)
@@ -68,7 +71,7 @@ static void tell(const struct report_sending *sending, const struct made_report 
 {
     struct buffer text = {0};
     buffer_add(&text, why);
-    sending->wish->tell(sending->wish->owner, made->domain, made->address,
+    sending->wish->tell(sending->wish->owner, sending->kind, made->domain, made->address,
                         why.length > 0 ? buffer_text(&text) : NULL);
     buffer_free(&text);
 }
@@ -96,7 +99,7 @@ static bool drop_day(struct report_sending *sending, uint32_t day, struct error 
         return false;
     if (done)
         return true;
-    log_event(LOG_EVENT_WARN, "reports_dropped", LOG_TEXT("kind", report_kind_name(REPORT_KIND_TLS)),
+    log_event(LOG_EVENT_WARN, "reports_dropped", LOG_TEXT("kind", report_kind_name(sending->kind)),
               LOG_U64("day", day),
               LOG_TEXT("reason", "they could not all be sent within a day after the day's end"));
     return step(sending, REPORT_STEP_FINISH, day, &done, error);
@@ -110,28 +113,53 @@ static bool take(struct report_sending *sending, const struct made_report *made,
         sending->all = false;
         tell(sending, made, BYTES("DNS did not tell whether it wants a report"));
         return true;
-    case MADE_LATE: return sending->wish->now || drop_day(sending, sending->day - 1, error);
+    case MADE_LATE: sending->late = true; return true;
     case MADE_KINDS: break;
     }
     return true;
 }
 
-static bool send_day(struct report_sending *sending, struct error *error)
+/* Makes them; the judgements are the queue's, so another process reads these. */
+static bool make(struct report_sending *sending, struct buffer *out, struct error *error)
+{
+    struct buffer lines = {0};
+    bool fine = sending->kind == REPORT_KIND_TLS ||
+                report_evidence_read(sending->config, sending->day, &lines, &sending->late, error);
+    const struct report_making_wish wish = {sending->kind, sending->day, buffer_bytes(&lines)};
+    fine = fine && report_making_run(sending->config, &wish, out, error);
+    buffer_free(&lines);
+    return fine;
+}
+
+static bool send_kind(struct report_sending *sending, struct error *error)
 {
     struct buffer out = {0};
     struct made_report made;
-    bool done = false,
-         fine = sending->wish->now || step(sending, REPORT_STEP_ASK, sending->day, &done, error);
-    if (!fine || done)
-        return fine;
+    bool all_before = sending->all, now = sending->wish->now, done = false;
+    if (!now && (!step(sending, REPORT_STEP_ASK, sending->day, &done, error) || done))
+        return done;
     sending->all = true;
-    fine = report_making_run(sending->config, sending->day, &out, error);
+    sending->late = false;
+    bool fine = make(sending, &out, error);
     struct bytes rest = buffer_bytes(&out);
     while (fine && rest.length > 0 && report_making_next(&rest, &made))
         fine = take(sending, &made, error);
-    if (fine && sending->all && !sending->wish->now)
+    fine = fine && (now || !sending->late || drop_day(sending, sending->day - 1, error));
+    if (fine && sending->all && !now)
         fine = step(sending, REPORT_STEP_FINISH, sending->day, &done, error);
+    sending->all = sending->all && all_before;
     buffer_free(&out);
+    return fine;
+}
+
+static bool send_day(struct report_sending *sending, struct error *error)
+{
+    bool fine = true;
+    sending->all = true;
+    for (int kind = 0; kind < REPORT_KINDS && fine; kind++) {
+        sending->kind = (enum report_kind)kind;
+        fine = !sends(sending->config, sending->kind) || send_kind(sending, error);
+    }
     return fine;
 }
 
@@ -145,10 +173,10 @@ bool report_sending_run(const struct config *config, const struct report_sending
     struct buffer folder = {0};
     uint32_t *next = minutes != NULL ? minutes : &ignored;
     *next = REPORT_SENDING_MINUTES_MAX;
-    if (!sends(config))
+    if (!sends(config, REPORT_KIND_TLS) && !sends(config, REPORT_KIND_DMARC))
         return !wish->now ||
                error_set(error, EX_CONFIG,
-                         "trust.reports.send: no reports are sent; set it to [tls], and restart");
+                         "trust.reports.send: no reports are sent; set it to [tls, dmarc], and restart");
     if (!wish->now && now_s < due_s(config, sending.day)) {
         *next = minutes_until(due_s(config, sending.day), now_s);
         return true;
@@ -167,9 +195,10 @@ bool report_sending_run(const struct config *config, const struct report_sending
 
 /* ---- the chore of the server ---- */
 
-static void log_story(void *owner, struct bytes domain, struct bytes address, const char *why)
+static void log_story(void *owner, enum report_kind which, struct bytes domain, struct bytes address,
+                      const char *why)
 {
-    const char *kind = report_kind_name(REPORT_KIND_TLS);
+    const char *kind = report_kind_name(which);
     if (why == NULL)
         log_event(LOG_EVENT_INFO, "report_queued", LOG_TEXT("kind", kind), LOG_BYTES("domain", domain),
                   LOG_BYTES("to", address));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * report_sending: sends the reports that other domains want on a day that is over: those on TLS (RFC 8460).
+ * report_sending: sends the reports that other domains want on a day that is over: on TLS (RFC 8460), and on
+ * DMARC (RFC 9990).
  *
  * The supervisor runs it as a chore, and `mailboat reports send` does when a person does not want to wait.
  * report_making makes the messages, in a process without privileges; the running queue gets them through its
@@ -22,7 +23,8 @@ enum report_sending_limit {
 
 /* The outcome of one report: `why` is NULL if it was queued, else a clause. `address` is empty if DNS did not
  * tell whether there is one. */
-typedef void report_sending_story(void *owner, struct bytes domain, struct bytes address, const char *why);
+typedef void report_sending_story(void *owner, enum report_kind kind, struct bytes domain,
+                                  struct bytes address, const char *why);
 
 struct report_sending_wish {
     bool now;     /* `day` now, whatever was sent of it; else the last day, if it is time */

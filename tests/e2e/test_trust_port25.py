@@ -27,6 +27,11 @@ plain TXT "v=spf1 ip4:192.0.2.1 -all"
 open A 192.0.2.7
 _dmarc.dark TXT "v=DMARC1; p=reject"
 dark TXT "v=spf1 include:spf.elsewhere.example -all"
+mill TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.mill TXT "v=DMARC1; p=reject; rua=mailto:dmarc@home.test!10m,mailto:ada@victim.test"
+mill.test._report._dmarc.home TXT "v=DMARC1"
+_dmarc.stranger TXT "v=DMARC1; p=none; rua=mailto:dmarc@home.test"
+stranger.test._report._dmarc.home TXT "v=DMARC1"
 """
 FORGER, HONEST = "198.51.100.9", "192.0.2.1"
 PROXIED = "proxy: [127.0.0.1], role: mx"
@@ -288,5 +293,37 @@ def test_observing_refuses_nothing(tmp_path, certificates, names):
         it.add_user("ada@example.org", "secret-of-ada")
         assert send(it, FORGER, "a@bank.test", letter("a@bank.test", "observed"))[0] == 250
         assert "dmarc=fail" in field_of(it, "observed")
+    finally:
+        it.stop()
+
+
+def test_reports_on_dmarc(tmp_path, certificates, names):
+    """The domains of which mail has passed get a report, at the addresses that agree to get it: once."""
+    it = Judging(tmp_path / "server", certificates, domains=("example.org", "home.test"), extra=names.resolver,
+                 trust="trust: {mode: enforce, reports: {send: [dmarc], from: noreply@reports.home.test}}\n").start()
+    try:
+        it.add_user("ada@example.org", "secret-of-ada")
+        it.add_user("dmarc@home.test", "secret-of-dmarc")
+        for i in range(2):
+            assert send(it, HONEST, "a@mill.test", letter("a@mill.test", f"mill-{i}"))[0] == 250
+        assert send(it, FORGER, "a@elsewhere.test", letter("a@mill.test", "forged"))[0] == 550
+        assert send(it, FORGER, "a@stranger.test", letter("a@stranger.test", "stranger"))[0] == 250  # nothing of it passes
+        # No report tells of reports.
+        assert send(it, HONEST, "a@mill.test", letter("a@mill.test", "Report Domain: example.org"))[0] == 250
+        until(lambda: "mill.test" in it.cli("trust", "log", "--disposition", "reject").stdout)  # rejected mail is stored some seconds later
+        days = {time.strftime("%Y-%m-%d", time.gmtime(when)) for when in (time.time() - 600, time.time())}
+
+        def report():
+            sent = [json.loads(it.cli("reports", "send", "--day", day, "--json").stdout) for day in sorted(days)]
+            return [one for day in sent for one in day]
+        sent = report()
+        assert {(one["type"], one["domain"], one["to"], one["queued"]) for one in sent} == {("dmarc", "mill.test", "dmarc@home.test", True)}, sent
+        until(lambda: len(it.mail("dmarc@home.test")) >= len(sent))
+        assert not any(one["queued"] for one in report())
+        files = [str(file) for file in (it.maildir("dmarc@home.test") / "new").iterdir()]
+        read = json.loads(it.cli("reports", "read", *files, "--json").stdout)
+        rows = sorted((row["source"], row["disposition"], row["aligned"], row["messages"]) for one in read for row in one["rows"])
+        assert rows == [(HONEST, "pass", True, 2), (FORGER, "reject", False, 1)], rows
+        assert all(one["domain"] == "mill.test" and one["email"] == "noreply@reports.home.test" for one in read)
     finally:
         it.stop()

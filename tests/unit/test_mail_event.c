@@ -260,7 +260,8 @@ static void findings_of_mail_authentication_are_told(void **state)
                                   .proposed = DISPOSITION_REJECT,
                                   .finding = FINDING_FAIL_REJECT,
                                   .author = BYTES("bank.example"),
-                                  .story = BYTES("SPF fail.")};
+                                  .story = BYTES("SPF fail."),
+                                  .evidence = BYTES("1 bank.example")};
     for (enum event_kind kind = EVENT_RECEIVED; kind <= EVENT_REFUSED; kind++) {
         struct mail_event event = {.kind = kind, .id = 1, .at_ms = 1}, again;
         struct buffer octets = {0};
@@ -275,6 +276,8 @@ static void findings_of_mail_authentication_are_told(void **state)
         struct trust_record read = mail_event_trust(&again);
         assert_int_equal(trust_record_code(&read), trust_record_code(&record));
         assert_true(bytes_is(read.author, "bank.example") && bytes_is(read.story, "SPF fail."));
+        assert_true(bytes_is(read.evidence, "1 bank.example") &&
+                    !shows(&event, "evidence", "1 bank.example"));
         again.trust = TRUST_CODE_MAX; /* a finding that this version does not know */
         assert_int_equal(mail_event_trust(&again).finding, FINDING_NOT_CHECKED);
         buffer_free(&octets);

@@ -6,7 +6,8 @@ static const struct trust_record found = {.disposition = DISPOSITION_JUNK,
                                           .proposed = DISPOSITION_JUNK,
                                           .finding = FINDING_FAIL_QUARANTINE,
                                           .author = BYTES("bank.example"),
-                                          .story = BYTES("SPF fail.")};
+                                          .story = BYTES("SPF fail."),
+                                          .evidence = BYTES("1 bank.example")};
 
 static uint64_t accept_with(const struct trust_record *trust)
 {
@@ -66,6 +67,7 @@ static void an_accepted_message_leaves_its_judgement(void **state)
     assert_int_equal(record.disposition, DISPOSITION_JUNK);
     assert_text(record.author, "bank.example");
     assert_text(record.story, "SPF fail.");
+    assert_text(record.evidence, "1 bank.example");
     arena_clear(&arena);
 }
 

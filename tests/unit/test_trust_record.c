@@ -76,17 +76,25 @@ static void a_record_has_its_limits_between_processes(void **state)
                               .envelope = {.recipients = room, .recipient_count = 1},
                               .trust = {.finding = FINDING_PASS,
                                         .author = bytes_of(text, TRUST_AUTHOR_MAX),
-                                        .story = bytes_of(text, TRUST_STORY_MAX)}};
-    for (int wrong = 0; wrong < 3; wrong++) {
+                                        .story = bytes_of(text, TRUST_STORY_MAX),
+                                        .evidence = bytes_of(text, TRUST_EVIDENCE_MAX)}};
+    for (int wrong = 0; wrong < 4; wrong++) {
         struct buffer out = {0};
         ipc_encode(&out, IPC_SUBMIT, &said);
-        size_t story_at = out.length - TRUST_STORY_MAX - sizeof(uint32_t);
+        size_t evidence_at = out.length - TRUST_EVIDENCE_MAX - sizeof(uint32_t);
+        size_t story_at = evidence_at - TRUST_STORY_MAX - sizeof(uint32_t);
         size_t code_at = story_at - TRUST_AUTHOR_MAX - 2 * sizeof(uint32_t);
         uint32_t code = VERDICT_FINDINGS << 8, length = TRUST_STORY_MAX + 1;
         if (wrong == 1)
             memcpy(out.at + code_at, &code, sizeof code);
-        if (wrong == 2) {
+        if (wrong == 2) { /* one octet more, before the evidence */
             memcpy(out.at + story_at, &length, sizeof length);
+            buffer_add_octet(&out, 's');
+            memmove(out.at + evidence_at + 1, out.at + evidence_at, out.length - evidence_at - 1);
+        }
+        length = TRUST_EVIDENCE_MAX + 1;
+        if (wrong == 3) {
+            memcpy(out.at + evidence_at, &length, sizeof length);
             buffer_add_octet(&out, 's');
         }
         assert_int_equal(ipc_decode(buffer_bytes(&out), &arena, &kind, &heard), wrong == 0);

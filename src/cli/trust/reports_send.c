@@ -16,17 +16,20 @@ struct reports_sent {
     size_t queued;
 };
 
-static void tell(void *owner, struct bytes domain, struct bytes address, const char *why)
+static void tell(void *owner, enum report_kind kind, struct bytes domain, struct bytes address,
+                 const char *why)
 {
+    const char *name = report_kind_name(kind);
     struct reports_sent *sent = owner;
     sent->queued += why == NULL;
     if (sent->list != NULL)
         json_array_append_new(sent->list,
-                              json_pack("{s:s#, s:s#, s:b, s:s*}", "domain", domain.at, (int)domain.length,
-                                        "to", address.length > 0 ? address.at : "", (int)address.length,
-                                        "queued", why == NULL, "reason", why));
+                              json_pack("{s:s, s:s#, s:s#, s:b, s:s*}", "type", name, "domain", domain.at,
+                                        (int)domain.length, "to", address.length > 0 ? address.at : "",
+                                        (int)address.length, "queued", why == NULL, "reason", why));
     else
-        printf("%.*s  %.*s  %s%s\n", BYTES_ARG(domain), BYTES_ARG(address.length > 0 ? address : BYTES("-")),
+        printf("%-5s  %.*s  %.*s  %s%s\n", name, BYTES_ARG(domain),
+               BYTES_ARG(address.length > 0 ? address : BYTES("-")),
                why == NULL ? "queued" : "not sent: ", why == NULL ? "" : why);
 }
 

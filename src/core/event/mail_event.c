@@ -45,6 +45,7 @@ enum event_tag {
     TAG_SENT_AS = 36,
     TAG_CLASS = 37,
     TAG_ABOUT = 38,
+    TAG_EVIDENCE = 39,
     TAGS
 };
 
@@ -94,9 +95,11 @@ static const struct event_field fields[TAGS] = {
     [TAG_TRUST] = FIELD("trust", TRUST, trust),
     [TAG_AUTHOR] = FIELD("author", TEXT, author),
     [TAG_STORY] = FIELD("story", TEXT, story),
+
     [TAG_SENT_AS] = FIELD("sent_as", TEXT, sent_as),
     [TAG_CLASS] = FIELD("class", TEXT, reply_class),
     [TAG_ABOUT] = FIELD("about", TEXT, reply_about),
+    [TAG_EVIDENCE] = FIELD("evidence", TEXT, evidence),
 };
 
 struct event_kind_facts {
@@ -170,6 +173,7 @@ void mail_event_set_trust(struct mail_event *event, const struct trust_record *r
     event->trust = trust_record_code(record);
     event->author = record->author;
     event->story = record->story;
+    event->evidence = record->evidence;
 }
 
 struct trust_record mail_event_trust(const struct mail_event *event)
@@ -180,6 +184,8 @@ struct trust_record mail_event_trust(const struct mail_event *event)
         return record;
     record.author = bytes_first(event->author, TRUST_AUTHOR_MAX);
     record.story = bytes_first(event->story, TRUST_STORY_MAX);
+    if (event->evidence.length <= TRUST_EVIDENCE_MAX)
+        record.evidence = event->evidence;
     return record;
 }
 

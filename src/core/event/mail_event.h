@@ -68,6 +68,7 @@ struct mail_event {
     /* RECEIVED and REFUSED: findings of mail authentication, by mail_event_set_trust() */
     uint64_t trust;             /* trust_record_code(); 0: not checked */
     struct bytes author, story; /* the domain in From; the reasoning */
+    struct bytes evidence;      /* for reports on DMARC, as in struct trust_record */
 
     /* an attempt */
     struct bytes peer; /* "mx1.example.net[192.0.2.1]:25"; empty: no server reached */

@@ -12,7 +12,7 @@ static const struct report_form_row {
                                               "application/tlsrpt+gzip", "json",
                                               "on the TLS of mail that this server sent to"},
                          [REPORT_KIND_DMARC] = {"dmarc", "DMARC", "multipart/mixed", "application/gzip",
-                                                "xml", "(DMARC) on mail that this server received from"}};
+                                                "xml", "on mail that claimed to be from"}};
 
 const char *report_kind_name(enum report_kind kind)
 {

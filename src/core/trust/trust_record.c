@@ -46,7 +46,7 @@ bool trust_record_is_sound(const struct trust_record *record)
     return record->disposition <= DISPOSITION_REJECT && record->proposed <= DISPOSITION_REJECT &&
            record->override <= OVERRIDE_LOCAL_POLICY && record->finding < VERDICT_FINDINGS &&
            record->chain < ARC_RESULTS && record->author.length <= TRUST_AUTHOR_MAX &&
-           record->story.length <= TRUST_STORY_MAX;
+           record->story.length <= TRUST_STORY_MAX && record->evidence.length <= TRUST_EVIDENCE_MAX;
 }
 
 struct bytes trust_record_story(struct bytes story)

@@ -13,8 +13,9 @@
 #include "core/trust/verdict.h"
 
 enum trust_record_limit {
-    TRUST_AUTHOR_MAX = 253, /* octets of the domain in From */
-    TRUST_STORY_MAX = 2048, /* octets of the story */
+    TRUST_AUTHOR_MAX = 253,    /* octets of the domain in From */
+    TRUST_STORY_MAX = 2048,    /* octets of the story */
+    TRUST_EVIDENCE_MAX = 1536, /* octets of the evidence */
 };
 
 /* The numbers of the enums are stored on disk: a new one comes last, and none is used again. */
@@ -27,6 +28,8 @@ struct trust_record {
     struct bytes author; /* the domain in From, in lower case A-label form; empty: none, or several */
     struct bytes story;  /* sentences in UTF-8, without line ends: SPF, DKIM, DMARC, the policy and its record
                           */
+    struct bytes evidence; /* for aggregate reports: a line of dmarc_evidence.h; empty: none. It is in the
+                              judgements, not with the message */
 };
 
 /* The five numbers as one of 16 bits, and back; false for one that no record has. 0: nothing was checked. */

@@ -146,7 +146,7 @@ void trust_check_end(struct smtp_connection *connection)
     authres_filter_finish(&check->filter, &rest);
     signature_hash_free(&check->hashes);
     struct buffer *const held[] = {&rest,           &check->header, &check->enhanced, &check->text,
-                                   &check->results, &check->author, &check->story};
+                                   &check->results, &check->author, &check->story,    &check->evidence};
     for (size_t i = 0; i < ARRAY_LENGTH(held); i++)
         buffer_free(held[i]);
     free(check);
@@ -205,6 +205,7 @@ static void conclude(struct trust_check *check)
         write_unjudged(check);
     check->found.author = bytes_first(buffer_bytes(&check->author), TRUST_AUTHOR_MAX);
     check->found.story = trust_record_story(buffer_bytes(&check->story));
+    check->found.evidence = buffer_bytes(&check->evidence);
     if (refused) {
         const struct attempt_record reply = {
             .code = check->code, .enhanced = answer.enhanced, .text = answer.text};
@@ -277,6 +278,8 @@ void trust_check_answered(struct smtpd *smtpd, const struct ipc_trust_answer *an
     buffer_add(&check->text, answer->text);
     buffer_add(&check->author, answer->author);
     buffer_add(&check->story, answer->story);
+    if (answer->evidence.length <= TRUST_EVIDENCE_MAX)
+        buffer_add(&check->evidence, answer->evidence);
     if (is_field(answer->results))
         buffer_add(&check->results, answer->results);
     go_on(check);

@@ -49,9 +49,9 @@ struct trust_check {
     bool answered, waits; /* waits: the session has asked, and there is no answer yet */
     struct timer patience;
     /* the answer */
-    struct trust_record found; /* its texts are in `author` and `story` */
+    struct trust_record found; /* its texts are in `author`, `story` and `evidence` */
     unsigned code;
-    struct buffer enhanced, text, results, author, story;
+    struct buffer enhanced, text, results, author, story, evidence;
 };
 
 void trust_checks_start(struct trust_checks *checks, uint64_t seed);

@@ -242,11 +242,14 @@ void submission_set_trust(struct submission *submission, const struct trust_reco
     struct bytes author = bytes_first(record->author, TRUST_AUTHOR_MAX);
     buffer_clear(&submission->trust_texts);
     buffer_add(&submission->trust_texts, author);
-    buffer_add(&submission->trust_texts, trust_record_story(record->story));
+    struct bytes story = trust_record_story(record->story);
+    buffer_add(&submission->trust_texts, story);
+    buffer_add(&submission->trust_texts, record->evidence);
     struct bytes texts = buffer_bytes(&submission->trust_texts);
     submission->trust = *record;
     submission->trust.author = bytes_first(texts, author.length);
-    submission->trust.story = bytes_from(texts, author.length);
+    submission->trust.story = bytes_first(bytes_from(texts, author.length), story.length);
+    submission->trust.evidence = bytes_from(texts, author.length + story.length);
     assert(trust_record_is_sound(&submission->trust));
 }
 

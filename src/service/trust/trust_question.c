@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "core/dns/host.h"
+#include "core/trust/dmarc_evidence.h"
 #include "core/trust/dmarc_record.h"
 #include "core/trust/judgement_story.h"
+#include "core/trust/report_message.h"
 #include "io/clock.h"
 #include "service/trust/trust.h"
 #include "service/trust_digests.h"
@@ -143,9 +145,11 @@ static void send_answer(struct trust_question *question)
     struct trust *trust = question->trust;
     const struct judgement *j = &question->judgement;
     const struct verdict *verdict = &j->verdict;
-    struct buffer results = {0}, story = {0};
+    struct buffer results = {0}, story = {0}, evidence = {0};
     judgement_write_results(j, j->question.hostname, &results);
     judgement_story(j, STORY_SENTENCES, &story);
+    if (config_sends_reports(trust->child->config, report_kind_name(REPORT_KIND_DMARC)))
+        dmarc_evidence_write(j, &evidence);
     struct ipc_trust_answer answer = {.request = question->request,
                                       .disposition = verdict->disposition,
                                       .proposed = verdict->proposed,
@@ -157,10 +161,12 @@ static void send_answer(struct trust_question *question)
                                       .author = j->dmarc.author,
                                       .results = buffer_bytes(&results),
                                       .story = buffer_bytes(&story),
+                                      .evidence = buffer_bytes(&evidence),
                                       .chain = j->arc.result};
     child_send(trust->child, question->asker, IPC_TRUST_ANSWER, &answer, -1);
     buffer_free(&results);
     buffer_free(&story);
+    buffer_free(&evidence);
 }
 
 /* A forwarder can be known by its name, which is known only now. */

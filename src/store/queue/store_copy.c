@@ -41,6 +41,7 @@ struct store_message store_copy_message(struct arena *arena, const struct store_
     message.trust = from->trust;
     message.trust.author = arena_copy(arena, from->trust.author);
     message.trust.story = arena_copy(arena, from->trust.story);
+    message.trust.evidence = bytes_none();
     return message;
 }
 
