@@ -53,8 +53,10 @@ void *slots_place(const struct slots *slots, uint64_t key, slots_weight *weight,
     uint64_t least_weight = UINT64_MAX;
     for (size_t i = 0; own == NULL && least_weight > 0 && i < slots->row; i++) {
         char *slot = row + i * slots->size;
-        uint64_t its_weight = slots_word(slot) == 0 ? 0 : weight(slots, slot, context);
-        if (its_weight < least_weight) {
+        uint64_t word = slots_word(slot), its_weight = word == 0 ? 0 : weight(slots, slot, context);
+        if (slots_word_is_of(slots, word, key)) { /* another process has just made it the key's */
+            own = slot;
+        } else if (its_weight < least_weight) {
             least_weight = its_weight;
             least = slot;
         }
