@@ -18,7 +18,7 @@ def test_after_a_clean_stop_a_copy_of_the_database_alone_is_whole(mailboat, tmp_
         client.sendmail("bob@elsewhere.net", [USER], "Subject: 5\r\n\r\nhi\r\n")
     assert server.stop() == 0
     copy = shutil.copy(server.data / "queue" / "mailboat.db", tmp_path / "copy.db")
-    assert {path.name for path in server.data.rglob("*.db")} == {"mailboat.db", "accounts.db"}
+    assert {path.name for path in server.data.rglob("*.db")} == {"mailboat.db", "accounts.db", "reports.db"}
     for left in [*server.data.rglob("*-wal"), *server.data.rglob("*-journal")]:
         assert left.stat().st_size == 0, left
     accounts = shutil.copy(server.data / "accounts" / "accounts.db", tmp_path / "accounts.db")

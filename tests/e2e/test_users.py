@@ -237,7 +237,7 @@ def test_users_that_are_made_later_get_the_folders_at_the_next_start(tmp_path, c
     server.wrapper = with_users(tmp_path, lines)
     server.start()
     moved = server.lines("directory_owner_changed")
-    assert len(moved) == 6 and (server.data / "queue").stat().st_uid == 4200 + roles().index("queue")
+    assert len(moved) == 7 and (server.data / "queue").stat().st_uid == 4200 + roles().index("queue")
     server.stop()
     server.start()
     assert not server.lines("directory_owner_changed") and not server.lines("users_missing")
