@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The processes: sandboxed, restarted when killed, reloaded and drained without
 dropping a session or losing a message."""
-import contextlib
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mailboat import PATIENCE, Mailboat, make_certificates, run, smtp
+from mailboat import Mailboat, make_certificates, run, smtp
 from peers import smtp_source
 
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
@@ -203,25 +202,3 @@ def test_the_supervisor_killed_takes_all_with_it(mailboat):
             break
         threading.Event().wait(0.05)
     assert not alive
-
-
-def connections(pid):
-    """Returns the number of sockets that the process has."""
-    names = []
-    for descriptor in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):
-            names.append(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
-    return sum(name.startswith("socket:") for name in names)
-
-
-def test_the_processes_share_the_clients_that_stay(mailboat):
-    """Whichever process wakes first would accept them all, and one core would do the work of two."""
-    server = mailboat(extra="processes: {smtpd: 2}\n")
-    pids = server.processes()["smtpd"]
-    before = [connections(pid) for pid in pids]
-    with contextlib.ExitStack() as stack:
-        for _ in range(40):
-            client = stack.enter_context(socket.create_connection(("localhost", server.ports[25]), PATIENCE))
-            assert client.recv(4) == b"220 "
-        shares = [connections(pid) - already for pid, already in zip(pids, before)]
-        assert sum(shares) == 40 and min(shares) >= 10, shares

@@ -2,7 +2,6 @@
 /* listener: accepts connections, and rejects those over a limit. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -151,52 +150,11 @@ static bool accept_one(struct listener *listener)
     return true;
 }
 
-/* ---- a share for each process ---- */
-
-void listener_publish_count(const struct smtpd *smtpd)
-{
-    uint32_t told = smtpd->draining ? 0 : 1 + (uint32_t)smtpd->connection_count;
-    atomic_store_explicit(&smtpd->metrics->accepting[smtpd->child->number], told, memory_order_relaxed);
-}
-
-/* Returns the smallest number of connections that a process has which accepts. */
-static size_t least_connections(const struct smtpd *smtpd)
-{
-    size_t least = smtpd->connection_count;
-    for (size_t i = 0; i < METRICS_SLOTS && least > 0; i++) {
-        uint32_t told = atomic_load_explicit(&smtpd->metrics->accepting[i], memory_order_relaxed);
-        if (told > 0 && told - 1 < least)
-            least = told - 1;
-    }
-    return least;
-}
-
-/* All smtpd processes wait at the same sockets, and the kernel wakes whichever comes first: the one that
- * just ran, mostly. The one that is clearly ahead leaves its sockets alone for a moment, and accepts the
- * next client that still waits then. Where the others accept nobody, each wait is twice as long as the last;
- * after a few it accepts many without one, since they are busy. */
-static bool yields(struct smtpd *smtpd)
-{
-    struct listener_turns *turns = &smtpd->turns;
-    if (turns->accepts > 0) {
-        turns->accepts--;
-        return false;
-    }
-    size_t least = least_connections(smtpd);
-    if (smtpd->connection_count <= least + least / 8)
-        return false;
-    turns->in_vain = least > turns->least ? 0 : (turns->in_vain + 1) % LISTENER_YIELDS_MAX;
-    turns->least = least;
-    turns->accepts = turns->in_vain + 1 == LISTENER_YIELDS_MAX ? LISTENER_ACCEPTS_BUSY : 1;
-    listener_pause_all(smtpd, (uint64_t)LISTENER_YIELD_MS << turns->in_vain);
-    return true;
-}
-
 static void listener_ready(void *owner, bool readable, bool writable)
 {
     struct listener *listener = owner;
     for (int i = 0; i < ACCEPTS_A_TURN_MAX; i++)
-        if (yields(listener->smtpd) || !accept_one(listener))
+        if (!accept_one(listener))
             break;
 }
 
@@ -223,8 +181,6 @@ void listener_reopen_all(void *owner)
 
 void listener_close_all(struct smtpd *smtpd)
 {
-    smtpd->draining = true;
-    listener_publish_count(smtpd);
     timer_cancel(&smtpd->reopen);
     proxy_intake_end_all(smtpd);
     for (size_t i = 0; i < smtpd->listener_count; i++) {

@@ -18,7 +18,7 @@ static bool metrics_start(void *at, struct error *error)
 static void metrics_forget(void *at, uint32_t number)
 {
     struct shared_metrics *metrics = at;
-    metrics->counted[number] = metrics->accepting[number] = 0;
+    metrics->counted[number] = 0;
     memset(metrics->clients[number], 0, sizeof metrics->clients[number]);
     memset(metrics->ports[number], 0, sizeof metrics->ports[number]);
 }

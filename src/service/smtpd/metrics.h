@@ -26,8 +26,6 @@ struct shared_metrics {
     /* Connections by address: see smtpd/connection_limit.c. `counted` grows before and shrinks after the
      * row of `clients`: where it is 0, the process has no client and its rows need no reading. */
     _Atomic uint32_t counted[METRICS_SLOTS];
-    /* 1 and the connections of a process that accepts; 0: it does not: see smtpd/listener.c */
-    _Atomic uint32_t accepting[METRICS_SLOTS];
     _Atomic uint32_t clients[METRICS_SLOTS][METRICS_CLIENTS];
     struct metrics_port {
         /* the port, or the constant for the local socket; 0 ends the list */

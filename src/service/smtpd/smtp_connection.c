@@ -140,7 +140,6 @@ void smtp_connection_start(struct listener *listener, const struct accepted_conn
         connection->next->previous = connection;
     smtpd->connections = connection;
     smtpd->connection_count++;
-    listener_publish_count(smtpd);
     admission_control_enter(connection, known);
     conn_start(&connection->conn, smtpd->child->loop, accepted->descriptor, &smtp_connection_events,
                connection);
@@ -192,7 +191,6 @@ void smtp_connection_end(struct smtp_connection *connection)
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
     smtpd->connection_count--;
-    listener_publish_count(smtpd);
     connection->stage = SMTP_ENDED;
     loop_release(smtpd->child->loop, &connection->released, smtp_connection_free, connection);
     smtp_connection_check(connection);

@@ -156,7 +156,6 @@ static bool smtpd_start(struct child *child, struct error *error)
     }
     smtpd->listener_count = (size_t)(listener - smtpd->listeners);
     admission_control_start(smtpd);
-    listener_publish_count(smtpd);
     return true;
 }
 
@@ -239,6 +238,7 @@ static void smtpd_drain(struct child *child, bool quick)
     struct smtpd *smtpd = child->service_data;
     listener_close_all(smtpd);
     timer_cancel(&smtpd->drained);
+    smtpd->draining = true;
     submissions_close_cache(&smtpd->submissions);
     if (quick) {
         drain_all(smtpd);

@@ -32,11 +32,6 @@
 
 enum {
     ACCEPTS_A_TURN_MAX = 8, /* per listener: leaves clients for the other smtpd processes */
-    /* So long a process with more connections than another leaves new clients to that one, and doubles it so
-     * many times if that one accepts nobody; then it accepts so many without waiting. */
-    LISTENER_YIELD_MS = 2,
-    LISTENER_YIELDS_MAX = 5,
-    LISTENER_ACCEPTS_BUSY = 64,
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
     CLOSE_TIMEOUT_MS = 10 * 1000,   /* for the client to read the last reply */
     REPLIES_UNSENT_MAX = 16 * 1024, /* octets; beyond them commands wait until the client reads replies */
@@ -185,12 +180,7 @@ struct smtpd {
     size_t proxy_intake_count;
     struct log_throttle accepting, handshaking, proxying;
     struct handshakes handshakes;
-    struct timer reopen; /* listeners that were closed temporarily */
-    struct listener_turns {
-        uint32_t accepts; /* clients that are accepted without looking at the other processes */
-        uint32_t in_vain; /* waits after which the others had accepted nobody */
-        size_t least;     /* connections of the one that had fewest, at the last wait */
-    } turns;
+    struct timer reopen;  /* listeners that were closed temporarily */
     struct timer drained; /* end of draining */
     bool draining;
     uint64_t seed;
@@ -204,8 +194,6 @@ void listener_take_over(struct listener *listener, int descriptor);
 void listener_admit(struct listener *listener, struct accepted_connection *accepted);
 void listener_pause_all(struct smtpd *smtpd, uint64_t reopen_ms); /* temporarily */
 void listener_reopen_all(void *smtpd);
-/* Tells the other smtpd processes how many connections this one has. */
-void listener_publish_count(const struct smtpd *smtpd);
 void listener_close_all(struct smtpd *smtpd); /* permanently */
 
 /* ---- known_clients.c: addresses with authenticated clients ---- */
