@@ -15,6 +15,7 @@
 #include "io/folder.h"
 #include "io/pack.h"
 #include "io/random.h"
+#include "io/read.h"
 #include "run/subprocess.h"
 #include "service/dns_worker.h"
 #include "service/relay/tls_counts.h"
@@ -293,12 +294,7 @@ static void gather_dmarc(struct report_making *making)
 static void read_rows(struct report_making *making, int file)
 {
     struct buffer text = {0};
-    ssize_t got = 1;
-    while (got > 0 && text.length < REPORT_ROWS_READ_MAX) {
-        got = read(file, buffer_reserve(&text, 65536), 65536);
-        if (got > 0)
-            buffer_written(&text, (size_t)got);
-    }
+    read_up_to(file, REPORT_ROWS_READ_MAX, &text); /* a part is taken, too */
     tlsrpt_counts_start(&making->counts, random_u64());
     for (struct bytes rest = buffer_bytes(&text); rest.length > 0;)
         tlsrpt_counts_take(&making->counts, bytes_split(&rest, '\n'));

@@ -13,6 +13,7 @@
 #include "io/folder.h"
 #include "io/log.h"
 #include "io/random.h"
+#include "io/read.h"
 #include "io/write.h"
 
 static const char file_name[] = "mta-sts", fresh_name[] = "mta-sts.new";
@@ -142,19 +143,15 @@ static void read_file(struct sts_policies *policies, const struct folder *folder
 {
     struct buffer text = {0};
     int file = folder_file(folder->descriptor, file_name, O_RDONLY);
-    ssize_t got = 1;
     if (file < 0 && errno != ENOENT)
         log_event(
             LOG_EVENT_WARN, "sts_cache_read_failed", LOG_TEXT("directory", folder->path),
             LOG_TEXT("file", file_name), LOG_TEXT("error", strerror(errno)),
             LOG_TEXT("hint", "the file is not of this server and is replaced; policies are fetched again"));
-    while (file >= 0 && got > 0 && text.length < STS_POLICIES_FILE_MAX) {
-        got = read(file, buffer_reserve(&text, 65536), 65536);
-        if (got > 0)
-            buffer_written(&text, (size_t)got);
-    }
-    if (file >= 0)
+    if (file >= 0) {
+        read_up_to(file, STS_POLICIES_FILE_MAX, &text); /* a part is taken, too */
         close(file);
+    }
     for (struct bytes rest = buffer_bytes(&text); rest.length > 0;)
         take_line(policies, bytes_split(&rest, '\n'));
     buffer_free(&text);

@@ -12,6 +12,7 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "io/random.h"
+#include "io/read.h"
 #include "io/write.h"
 #include "service/relay/relay.h"
 
@@ -68,14 +69,10 @@ static void read_file(struct tls_counts *counts, const struct folder *folder)
 {
     struct buffer text = {0};
     int file = folder_file(folder->descriptor, TLS_COUNTS_FILE, O_RDONLY);
-    ssize_t got = 1;
-    while (file >= 0 && got > 0 && text.length < TLS_COUNTS_FILE_MAX) {
-        got = read(file, buffer_reserve(&text, 65536), 65536);
-        if (got > 0)
-            buffer_written(&text, (size_t)got);
-    }
-    if (file >= 0)
+    if (file >= 0) {
+        read_up_to(file, TLS_COUNTS_FILE_MAX, &text); /* a part is taken, too */
         close(file);
+    }
     for (struct bytes rest = buffer_bytes(&text); rest.length > 0;)
         tlsrpt_counts_take(&counts->counts, bytes_split(&rest, '\n'));
     tlsrpt_counts_forget(&counts->counts, today() - TLS_COUNTS_DAYS);
