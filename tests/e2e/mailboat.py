@@ -225,7 +225,7 @@ class Mailboat:
         for child in children:
             try:
                 name = Path(f"/proc/{child}/comm").read_text().strip()
-            except FileNotFoundError:  # it has ended
+            except (FileNotFoundError, ProcessLookupError):  # it has ended
                 continue
             if name in ("mailboat", "mailboat-chore"):  # runs now and then, and ends; or it has no name yet
                 continue

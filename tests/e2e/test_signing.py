@@ -64,8 +64,9 @@ class Keys:
 
 
 def reload(server):
-    before = server.processes()["relay"]
+    before, since = server.processes()["relay"], len(server.log)
     server.process.send_signal(signal.SIGHUP)
+    server.wait_log("reloaded", since=since)  # the new relay may come before the new keys
     until(lambda: (now := server.processes()).get("relay", []) and not set(now["relay"]) & set(before) and len(now["sign"]) == 1)
 
 
