@@ -298,6 +298,7 @@ static void on_resolved(void *owner)
                                   .examine = port_connect->options.examine,
                                   .remembered = port_connect->options.remembered,
                                   .last_resort = port_connect->options.last_resort,
+                                  .round_trip_ms = port_connect->options.round_trip_ms,
                                   .address_count = port_connect->lookup.address_count};
     size_t most = !racing.examine                           ? HOST_LOOKUP_FIRST_MAX
                   : port_connect->options.addresses_max > 0 ? port_connect->options.addresses_max

@@ -36,9 +36,10 @@ struct port_connect_options {
     const char *host; /* a name or an address; lives as long as the port_connect */
     struct race_port ports[RACE_PORTS_MAX];
     size_t port_count;
-    struct bytes helo;    /* this host's name; lives as long as the port_connect; empty: address literals */
-    uint16_t remembered;  /* as in struct race_options */
-    uint16_t last_resort; /* as in struct race_options */
+    struct bytes helo;      /* this host's name; lives as long as the port_connect; empty: address literals */
+    uint16_t remembered;    /* as in struct race_options */
+    uint16_t last_resort;   /* as in struct race_options */
+    uint32_t round_trip_ms; /* as in struct race_options */
     bool needs_auth, by_token, examine;
     bool own_ca;          /* configured CA certificates: applied on loopback too */
     size_t addresses_max; /* examine at most so many; 0: all */

@@ -80,6 +80,8 @@ void port_connect_facts(const struct port_connect *port_connect, struct diagnosi
     for (size_t i = 0; port_connect->has_race && i < port_connect->race.attempt_count; i++) {
         const struct race_attempt *attempt = &port_connect->race.attempts[i];
         struct fact_attempt *place = NULL;
+        if (attempt->withdrawn)
+            continue;
         if (is_of_the_web(port_connect, attempt))
             place = facts->web_count < ARRAY_LENGTH(facts->web) ? &facts->web[facts->web_count++] : NULL;
         else if (facts->attempt_count < FACTS_ATTEMPTS_MAX)

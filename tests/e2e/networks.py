@@ -22,6 +22,7 @@ $TTL 60
 @        IN MX 10 mail
 ns       IN A 192.0.2.2
 mail     IN A 192.0.2.2
+far      IN A 203.0.113.2
 both     IN A 192.0.2.2
 both     IN AAAA 2001:db8::2
 other    IN A 192.0.2.2

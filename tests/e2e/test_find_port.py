@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    folder = make_certificates(tmp_path_factory.mktemp("tls"), "mail.example.test", "both.example.test", "smtp.usual.example.test", "xn--bcher-kva.example.test")
+    folder = make_certificates(tmp_path_factory.mktemp("tls"), "mail.example.test", "both.example.test", "smtp.usual.example.test", "far.example.test", "xn--bcher-kva.example.test")
     return folder
 
 
@@ -127,6 +128,66 @@ def test_what_won_is_remembered_on_this_network(net):
     assert moved.returncode == 0 and "port 587 selected" in moved.stderr
     assert "it worked last time" in send(net, home=home).stderr
     assert (home / ".local/state/mailboat/ports.json").stat().st_mode & 0o77 == 0
+
+
+@contextmanager
+def far_away(net, round_trip_ms, lost_percent):
+    """far.example.test is the server by a wire that loses packets."""
+    wire = net.start(net.server, sys.executable, HERE / "lossy_wire.py", net.client, net.server, round_trip_ms, lost_percent,
+                     stdout=subprocess.PIPE, text=True)
+    assert wire.stdout.readline() == "ready\n"
+    try:
+        yield
+    finally:
+        wire.terminate()
+        told = wire.stdout.read()
+        wire.wait()
+        print(f"{round_trip_ms} ms, {lost_percent} %: {told}")
+        assert lost_percent == 0 or int(told.split()[3]) > 0, told
+
+
+FAR_MESSAGES = int(os.environ.get("FAR_MESSAGES", 30))  # of each round trip
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/net/tun"), reason="the kernel has no TUN devices")
+@pytest.mark.parametrize("round_trip_ms", [50, 150, 300])
+def test_a_lost_packet_is_not_a_blocked_port(net, round_trip_ms):
+    """587 is open: it is chosen, and nothing else is remembered, whatever is lost."""
+    def one(number):
+        home = net.folder / f"far-{round_trip_ms}-{number}"
+        done = send(net, host="far.example.test", home=home)
+        return done, (home / ".local/state/mailboat/ports.json")
+
+    with far_away(net, round_trip_ms, 2), ThreadPoolExecutor(10) as pool:
+        results = list(pool.map(one, range(FAR_MESSAGES)))
+    for done, state in results:
+        assert done.returncode == 0 and "port 587 selected" in done.stderr, done.stderr
+        known, = json.loads(state.read_text()).values()
+        assert known["port"] == 587 and round_trip_ms <= known["round_trip_ms"] < round_trip_ms + 1000
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/net/tun"), reason="the kernel has no TUN devices")
+def test_a_block_is_looked_at_again(net):
+    """A blocked port is passed over for half a day; then it is tried again, and used when the block is gone."""
+    home = net.folder / "looked-at-again"
+    file = home / ".local/state/mailboat/ports.json"
+
+    def half_a_day_later():
+        known = json.loads(file.read_text())
+        for entry in known.values():
+            entry["first_until"] -= 12 * 3600
+        file.write_text(json.dumps(known))
+
+    with far_away(net, 20, 0):
+        net.drop(587)
+        assert "587: no answer" in send(net, host="far.example.test", home=home).stderr
+        assert "it worked last time" in send(net, host="far.example.test", home=home).stderr
+        half_a_day_later()
+        assert "587: no answer" in send(net, host="far.example.test", home=home).stderr
+        assert "it worked last time" in send(net, host="far.example.test", home=home).stderr
+        net.clear()
+        half_a_day_later()
+        assert "port 587 selected: it is the first choice" in send(net, host="far.example.test", home=home).stderr
 
 
 def test_settings_know_what_send_and_ports_saw(net):

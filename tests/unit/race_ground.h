@@ -52,19 +52,43 @@ struct race_ground {
     struct buffer says[RACE_ATTEMPTS_MAX], heard[RACE_ATTEMPTS_MAX];
     bool secured[RACE_ATTEMPTS_MAX], closed[RACE_ATTEMPTS_MAX];
     uint64_t now_ms;
-    int won; /* -1: over, -2: still running */
+    unsigned lost_per_mille; /* packets; delay_ms is then the round trip */
+    int won;                 /* -1: over, -2: still running */
 };
 
 static struct race_ground g;
+
+static uint32_t dice_state;
+static inline unsigned dice(unsigned sides)
+{
+    dice_state = dice_state * 1664525u + 1013904223u;
+    return (dice_state >> 16) % sides;
+}
 
 static struct race_peer *peer_of(size_t attempt)
 {
     return &g.peers[g.race.attempts[attempt].port - g.race.options.ports];
 }
 
+/* Until what was lost is sent again (RFC 6298 2.1, 2.2), each time twice as long. The last packet of a
+ * connection is sent again when the server repeats its part of it. */
+static uint64_t resent_after_ms(size_t attempt, int what)
+{
+    uint64_t trip_ms = peer_of(attempt)->delay_ms, after_ms = 0;
+    bool is_greeting = what == 3 && !g.race.attempts[attempt].heard;
+    for (int packet = 0; packet < 2; packet++) {
+        uint64_t resend_ms = trip_ms + (2 * trip_ms > 200 ? 2 * trip_ms : 200);
+        if (what == 1 || (is_greeting && packet == 0))
+            resend_ms = 1000;
+        for (; dice(1000) < g.lost_per_mille; resend_ms *= 2)
+            after_ms += resend_ms;
+    }
+    return after_ms;
+}
+
 static void later(size_t attempt, int what)
 {
-    g.due[attempt].at_ms = g.now_ms + peer_of(attempt)->delay_ms;
+    g.due[attempt].at_ms = g.now_ms + peer_of(attempt)->delay_ms + resent_after_ms(attempt, what);
     g.due[attempt].what = what;
 }
 

@@ -102,7 +102,7 @@ static void sort_endpoints(struct settings *settings)
 {
     struct settings_endpoint sorted[ENDPOINTS_MAX];
     struct fact_history history;
-    struct race_port known;
+    struct port_cache_entry known;
     char host[DISCOVERY_TEXT_MAX];
     size_t count = 0;
     snprintf(host, sizeof host, "%.*s", BYTES_ARG(settings->host));
@@ -113,8 +113,8 @@ static void sort_endpoints(struct settings *settings)
     for (int turn = 0; turn < 3; turn++)
         for (size_t i = 0; i < settings->endpoint_count; i++) {
             struct settings_endpoint *one = &settings->endpoints[i];
-            one->selected = has_known && one->port == known.port &&
-                            one->implicit == (known.tls == CLIENT_TLS_IMPLICIT);
+            one->selected = has_known && one->port == known.port.port &&
+                            one->implicit == (known.port.tls == CLIENT_TLS_IMPLICIT);
             if (turn == (one->selected ? 0 : one->blocked ? 2 : 1))
                 sorted[count++] = *one;
         }

@@ -85,21 +85,24 @@ static struct race_port winner_of(const struct port_connect *connected)
 static bool race_and_remember(struct server_connection *connection, struct server_connection_options *options,
                               const struct send_options *wish, struct error *error)
 {
-    struct race_port known = {0};
+    struct port_cache_entry known = {0};
     bool was_known = is_free_choice(wish) && port_cache_find(options->host, &known);
-    if (was_known)
-        put_first(options, &known);
+    options->round_trip_ms = known.round_trip_ms;
+    if (was_known && known.is_first)
+        put_first(options, &known.port);
     bool won = server_connection_race(connection, options, error);
+    const struct race *race = &connection->connect.race;
     if (!connection->connect.loopback && connection->connect.has_race) {
         history_remember_call(options->host);
-        history_remember_race(options->host, &connection->connect.race);
+        history_remember_race(options->host, race);
     }
     if (!is_free_choice(wish) || connection->connect.loopback)
         return won;
     struct race_port winner = won ? winner_of(&connection->connect) : (struct race_port){0};
-    if (won && (!was_known || winner.port != known.port || winner.tls != known.tls))
-        port_cache_remember(options->host, &winner);
-    else if (!won && was_known)
+    bool is_news = !known.is_first || winner.port != known.port.port || winner.tls != known.port.tls;
+    if (won && is_news && race_is_proven(race))
+        port_cache_remember(options->host, &winner, race->round_trip_ms);
+    else if (was_known && (!won || is_news))
         port_cache_forget(options->host);
     return won;
 }

@@ -196,6 +196,7 @@ bool server_connection_race(struct server_connection *connection,
                                        .by_token = options->by_token,
                                        .remembered = options->remembered,
                                        .last_resort = options->last_resort,
+                                       .round_trip_ms = options->round_trip_ms,
                                        .examine = options->examine,
                                        .own_ca = options->ca_file != NULL,
                                        .deadline_ms = options->deadline_ms};

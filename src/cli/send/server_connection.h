@@ -18,9 +18,10 @@ struct server_connection_options {
     const char *host; /* a name or an address */
     struct race_port ports[RACE_PORTS_MAX];
     size_t port_count;
-    const char *ca_file;  /* CA certificates to trust instead of the system's, or NULL */
-    uint16_t remembered;  /* as in struct race_options */
-    uint16_t last_resort; /* as in struct race_options */
+    const char *ca_file;    /* CA certificates to trust instead of the system's, or NULL */
+    uint16_t remembered;    /* as in struct race_options */
+    uint16_t last_resort;   /* as in struct race_options */
+    uint32_t round_trip_ms; /* as in struct race_options */
     bool needs_auth, by_token, examine;
     uint32_t deadline_ms; /* 0: the race's default */
     /* during the race; may be NULL */

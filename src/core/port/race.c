@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "core/port/race_pace.h"
 #include "core/smtp/status.h"
 
 static bool is_last_resort(const struct race *race, const struct race_port *port)
@@ -19,7 +20,10 @@ static bool comes_last(const struct race *race, const struct race_port *port)
 void race_start(struct race *race, const struct race_options *options, uint64_t now_ms)
 {
     assert(options->port_count <= RACE_PORTS_MAX && options->address_count <= RACE_ADDRESSES_MAX);
-    *race = (struct race){.options = *options, .started_ms = now_ms, .next_start_ms = now_ms};
+    *race = (struct race){.options = *options,
+                          .started_ms = now_ms,
+                          .next_start_ms = now_ms,
+                          .round_trip_ms = options->round_trip_ms};
     if (race->options.deadline_ms == 0)
         race->options.deadline_ms = RACE_DEADLINE_MS;
     /* All ports of one address before the next address: a blocked port costs one stagger. */
@@ -60,10 +64,8 @@ static void keep_failure(struct race_attempt *a, const struct delivery_result *w
     buffer_free(&text);
 }
 
-static void end_attempt(struct race *race, struct race_attempt *a, enum port_verdict verdict, uint64_t now_ms)
+static void close_attempt(struct race_attempt *a, enum port_verdict verdict, uint64_t now_ms)
 {
-    if (a->stage == ATTEMPT_OVER)
-        return;
     a->close_due = a->connected || a->stage == ATTEMPT_CONNECTING;
     a->stage = ATTEMPT_OVER;
     a->verdict = verdict;
@@ -75,6 +77,29 @@ static void end_attempt(struct race *race, struct race_attempt *a, enum port_ver
         client_session_free(&a->session);
         a->has_session = false;
     }
+}
+
+/* Ends the other attempts that still knock at the same port and address: all once the server has spoken. */
+static void withdraw_others(struct race *race, const struct race_attempt *than, uint64_t now_ms)
+{
+    for (size_t i = 0; i < race->attempt_count; i++) {
+        struct race_attempt *a = &race->attempts[i];
+        bool is_behind = than->heard ? race_attempt_has_no_answer(a) : a->stage == ATTEMPT_CONNECTING;
+        if (a == than || !is_behind || a->port != than->port || a->address != than->address ||
+            a->tls != than->tls)
+            continue;
+        a->withdrawn = true;
+        close_attempt(a, PORT_UNTRIED, now_ms);
+    }
+}
+
+static void end_attempt(struct race *race, struct race_attempt *a, enum port_verdict verdict, uint64_t now_ms)
+{
+    if (a->stage == ATTEMPT_OVER)
+        return;
+    if (a->stage == ATTEMPT_CONNECTING && !race->won)
+        withdraw_others(race, a, now_ms);
+    close_attempt(a, verdict, now_ms);
     race->next_start_ms = now_ms; /* starts the next one immediately */
 }
 
@@ -127,16 +152,13 @@ static void try_other_tls_mode(struct race *race, const struct race_attempt *a, 
                                                                   .step_ms = now_ms};
 }
 
-static bool is_mute(const struct race_attempt *a)
-{
-    return a->stage == ATTEMPT_TALKING && !a->heard;
-}
-
-static void hear(struct race_attempt *a, uint64_t now_ms)
+static void hear(struct race *race, struct race_attempt *a, uint64_t now_ms)
 {
     if (!a->heard)
         a->first_ms = now_ms;
     a->heard = true;
+    a->progress_ms = now_ms;
+    withdraw_others(race, a, now_ms);
 }
 
 static void keep_first(struct race_attempt *a, struct bytes input)
@@ -241,11 +263,6 @@ static bool is_better(const struct race_attempt *a, const struct race_attempt *b
     return a->port < b->port; /* by its position in the order */
 }
 
-static bool is_in_progress(const struct race_attempt *a)
-{
-    return a->stage == ATTEMPT_CONNECTING || a->stage == ATTEMPT_SHAKING || a->stage == ATTEMPT_TALKING;
-}
-
 /* Refines verdicts by comparing attempts, once all are decided. */
 static void check_pair(struct race_attempt *a, const struct race_attempt *b)
 {
@@ -283,33 +300,44 @@ static void win(struct race *race, size_t i, uint64_t now_ms)
                         race->attempts[k].stage == ATTEMPT_READY ? PORT_OPEN : PORT_UNTRIED, now_ms);
 }
 
+static const struct race_attempt *best_ready(const struct race *race)
+{
+    const struct race_attempt *best = NULL;
+    for (size_t i = 0; i < race->attempt_count; i++)
+        if (race->attempts[i].stage == ATTEMPT_READY && (best == NULL || is_better(&race->attempts[i], best)))
+            best = &race->attempts[i];
+    return best;
+}
+
+/* Returns when the ready attempt wins; 0: none is ready. */
+static uint64_t wins_at_ms(const struct race *race, const struct race_attempt *best)
+{
+    uint64_t at_ms = race->ready_ms, last_ms = race->ready_ms + RACE_GRACE_MAX_MS,
+             deadline_ms = race->started_ms + race->options.deadline_ms;
+    for (size_t i = 0; best != NULL && i < race->attempt_count; i++) {
+        const struct race_attempt *a = &race->attempts[i];
+        if (race_attempt_is_in_progress(a) && is_better(a, best) && race_pace_grace_ms(race, a) > at_ms)
+            at_ms = race_pace_grace_ms(race, a);
+    }
+    last_ms = deadline_ms < last_ms ? deadline_ms : last_ms;
+    return best == NULL ? 0 : at_ms < last_ms ? at_ms : last_ms;
+}
+
 static void decide(struct race *race, uint64_t now_ms)
 {
-    size_t best = SIZE_MAX;
-    bool better_is_near = false, any_left = race->next < race->planned;
     if (race->won || race->over)
         return;
+    const struct race_attempt *best = best_ready(race);
+    if (best == NULL)
+        race->ready_ms = 0; /* the ready attempt was lost: the others continue */
+    else if (race->ready_ms == 0)
+        race->ready_ms = now_ms;
+    if (best != NULL && now_ms >= wins_at_ms(race, best))
+        win(race, (size_t)(best - race->attempts), now_ms);
+    bool any_left = best != NULL || race->next < race->planned;
     for (size_t i = 0; i < race->attempt_count; i++)
-        if (race->attempts[i].stage == ATTEMPT_READY &&
-            (best == SIZE_MAX || is_better(&race->attempts[i], &race->attempts[best])))
-            best = i;
-    for (size_t i = 0; i < race->attempt_count; i++) {
-        const struct race_attempt *a = &race->attempts[i];
-        any_left = any_left || is_in_progress(a);
-        better_is_near = better_is_near || (best != SIZE_MAX && a->connected && is_in_progress(a) &&
-                                            is_better(a, &race->attempts[best]));
-    }
-    bool late = now_ms >= race->started_ms + race->options.deadline_ms;
-    if (best == SIZE_MAX)
-        race->grace_ms = 0; /* the ready attempt was lost: the others continue */
-    if (best != SIZE_MAX) {
-        if (race->grace_ms == 0)
-            race->grace_ms = now_ms + RACE_GRACE_MS;
-        if (!better_is_near || now_ms >= race->grace_ms || late)
-            win(race, best, now_ms);
-    } else if (!any_left) {
-        race->over = true;
-    }
+        any_left = any_left || race_attempt_is_in_progress(&race->attempts[i]);
+    race->over = !race->won && !any_left;
 }
 
 bool race_action(struct race *race, uint64_t now_ms, struct race_action *action)
@@ -344,6 +372,10 @@ void race_connected(struct race *race, size_t i, uint64_t now_ms)
         return;
     a->connected = true;
     a->connected_ms = a->step_ms = now_ms;
+    if (race->round_trip_ms == 0 || now_ms - a->started_ms < race->round_trip_ms)
+        race->round_trip_ms = now_ms - a->started_ms;
+    withdraw_others(race, a, now_ms);
+    a->next_knock_ms = now_ms + race_pace_greeting_ms(race);
     if (a->tls != CLIENT_TLS_IMPLICIT) {
         begin_session(race, a, now_ms);
         return;
@@ -360,7 +392,7 @@ void race_tls_done(struct race *race, size_t i, enum port_verdict certificate, s
     if (a->stage != ATTEMPT_SHAKING)
         return;
     a->secured = true;
-    hear(a, now_ms);
+    hear(race, a, now_ms);
     a->certificate = race->options.any_certificate ? PORT_OPEN : certificate;
     if (certificate != PORT_OPEN)
         keep_said(a, said);
@@ -381,7 +413,7 @@ size_t race_feed(struct race *race, size_t i, struct bytes input, uint64_t now_m
         return 0;
     bool is_first = !a->heard && input.length > 0;
     if (input.length > 0)
-        hear(a, now_ms);
+        hear(race, a, now_ms);
     if (a->record.greeting_code == 0)
         keep_first(a, input);
     if (is_first && bytes_starts_nocase(input, "HTTP/")) {
@@ -398,7 +430,7 @@ void race_met_clear_text(struct race *race, size_t i, struct bytes text, uint64_
     if (text.length == 0 || a->stage == ATTEMPT_OVER)
         return;
     if (a->tls == CLIENT_TLS_IMPLICIT) {
-        hear(a, now_ms);
+        hear(race, a, now_ms);
         keep_first(a, text);
     }
     struct smtp_reply reply;
@@ -453,11 +485,20 @@ static uint64_t held_until_ms(const struct race *race)
         return 0;
     for (size_t i = 0; i < race->attempt_count; i++) {
         const struct race_attempt *a = &race->attempts[i];
-        bool may_win = a->connected && is_in_progress(a) && (a->heard || !a->tls_mismatch);
+        bool may_win = a->connected && race_attempt_is_in_progress(a) && (a->heard || !a->tls_mismatch);
         uint64_t this_ms = !may_win ? 0 : a->heard ? UINT64_MAX : a->step_ms + RACE_TLS_MISMATCH_MS;
         until_ms = this_ms > until_ms ? this_ms : until_ms;
     }
     return until_ms;
+}
+
+/* Returns when the next port may start. */
+static uint64_t starts_at_ms(const struct race *race)
+{
+    uint64_t held_ms = held_until_ms(race), answering_ms = race_pace_answering_ms(race),
+             at_ms = race->next_start_ms;
+    at_ms = held_ms > at_ms ? held_ms : at_ms;
+    return answering_ms > at_ms ? answering_ms : at_ms;
 }
 
 static void start_next(struct race *race, uint64_t now_ms)
@@ -465,8 +506,37 @@ static void start_next(struct race *race, uint64_t now_ms)
     struct race_attempt *a = &race->attempts[race->next++];
     a->stage = ATTEMPT_CONNECTING;
     a->connect_due = true;
+    a->knocks = 1;
     a->started_ms = a->step_ms = now_ms;
-    race->next_start_ms = race->options.examine ? now_ms : now_ms + RACE_STAGGER_MS;
+    a->next_knock_ms = now_ms + race_pace_knock_ms(race);
+    race->next_start_ms = race->options.examine ? now_ms : now_ms + race_pace_stagger_ms(race);
+}
+
+/* Not the last resort: it is another server's, mostly. */
+static bool may_knock(const struct race *race, const struct race_attempt *a)
+{
+    return (a->again ? race_attempt_is_mute(a) : race_attempt_has_no_answer(a)) && !a->tls_mismatch &&
+           !race->options.examine && a->knocks < RACE_KNOCKS_MAX && race->again_count < RACE_AGAIN_MAX &&
+           !is_last_resort(race, a->port);
+}
+
+static void knock_again(struct race *race, struct race_attempt *a, uint64_t now_ms)
+{
+    assert(race->attempt_count < RACE_ATTEMPTS_MAX);
+    a->knocks++;
+    a->next_knock_ms = now_ms + race_pace_knock_ms(race);
+    race->again_count++;
+    race->attempts[race->attempt_count++] = (struct race_attempt){.port = a->port,
+                                                                  .address = a->address,
+                                                                  .tls = a->tls,
+                                                                  .again = true,
+                                                                  .knocks = a->knocks,
+                                                                  .certificate = PORT_OPEN,
+                                                                  .step = STEP_CONNECT,
+                                                                  .stage = ATTEMPT_CONNECTING,
+                                                                  .connect_due = true,
+                                                                  .started_ms = now_ms,
+                                                                  .step_ms = now_ms};
 }
 
 void race_time(struct race *race, uint64_t now_ms)
@@ -476,15 +546,18 @@ void race_time(struct race *race, uint64_t now_ms)
         return;
     for (size_t i = 0; i < race->attempt_count; i++) {
         struct race_attempt *a = &race->attempts[i];
-        if (is_in_progress(a) && (late || now_ms >= limit_of(race, a)))
+        if (race_attempt_is_in_progress(a) && (late || now_ms >= limit_of(race, a)))
             race_lost(race, i, LOSS_TIMEOUT, BYTES("timed out"), now_ms);
-        else if (is_mute(a) && now_ms >= a->step_ms + RACE_TLS_MISMATCH_MS)
+        else if (race_attempt_is_mute(a) && now_ms >= a->step_ms + RACE_TLS_MISMATCH_MS)
             try_other_tls_mode(race, a, now_ms);
     }
     decide(race, now_ms); /* a ready attempt ends the race */
-    while (!race->won && !late && race->grace_ms == 0 && race->next < race->planned &&
-           now_ms >= race->next_start_ms && now_ms >= held_until_ms(race))
+    while (!race->won && !late && race->ready_ms == 0 && race->next < race->planned &&
+           now_ms >= starts_at_ms(race))
         start_next(race, now_ms);
+    for (size_t i = 0; !race->won && !late && race->ready_ms == 0 && i < race->attempt_count; i++)
+        if (may_knock(race, &race->attempts[i]) && now_ms >= race->attempts[i].next_knock_ms)
+            knock_again(race, &race->attempts[i], now_ms);
     if (late)
         race->next = race->planned;
     decide(race, now_ms);
@@ -495,100 +568,20 @@ uint64_t race_next_ms(const struct race *race, uint64_t now_ms)
     uint64_t next_ms = race->started_ms + race->options.deadline_ms;
     if (race->won || race->over)
         return UINT64_MAX;
-    uint64_t held_ms = held_until_ms(race),
-             start_ms = held_ms > race->next_start_ms ? held_ms : race->next_start_ms;
-    if (race->next < race->planned && race->grace_ms == 0 && start_ms < next_ms)
+    uint64_t start_ms = starts_at_ms(race);
+    if (race->next < race->planned && race->ready_ms == 0 && start_ms < next_ms)
         next_ms = start_ms;
-    if (race->grace_ms != 0 && race->grace_ms < next_ms)
-        next_ms = race->grace_ms;
+    if (race->ready_ms != 0 && wins_at_ms(race, best_ready(race)) < next_ms)
+        next_ms = wins_at_ms(race, best_ready(race));
     for (size_t i = 0; i < race->attempt_count; i++) {
         const struct race_attempt *a = &race->attempts[i];
         uint64_t other_ms = a->step_ms + RACE_TLS_MISMATCH_MS;
-        if (is_in_progress(a) && limit_of(race, a) < next_ms)
+        if (race_attempt_is_in_progress(a) && limit_of(race, a) < next_ms)
             next_ms = limit_of(race, a);
-        if (is_mute(a) && other_ms > now_ms && other_ms < next_ms)
+        if (race_attempt_is_mute(a) && other_ms > now_ms && other_ms < next_ms)
             next_ms = other_ms;
+        if (race->ready_ms == 0 && may_knock(race, a) && a->next_knock_ms < next_ms)
+            next_ms = a->next_knock_ms;
     }
     return next_ms > now_ms ? next_ms : now_ms;
-}
-
-/* ---- explanation ---- */
-
-/* Returns how much an attempt tells of its port: most if open, else by its progress. */
-static int weight(const struct race_attempt *a)
-{
-    if (a->verdict == PORT_OPEN)
-        return 5;
-    if (a->verdict == PORT_UNTRIED)
-        return 0;
-    if (a->tls_mismatch && !a->secured)
-        return 1; /* the usual mode tells more */
-    return a->connected && !(a->verdict == PORT_UNREACHABLE) ? 4 : a->verdict == PORT_REFUSED ? 3 : 2;
-}
-
-const struct race_attempt *race_verdict(const struct race *race, uint16_t port)
-{
-    const struct race_attempt *found = NULL;
-    for (size_t i = 0; i < race->attempt_count; i++) {
-        const struct race_attempt *a = &race->attempts[i];
-        if (a->port->port == port && (found == NULL || weight(a) > weight(found)))
-            found = a;
-    }
-    return found;
-}
-
-bool race_is_for_later(const struct race *race)
-{
-    for (size_t i = 0; i < race->attempt_count; i++)
-        if (race->attempts[i].code / 100 == 4)
-            return true;
-    return false;
-}
-
-static void explain_port(const struct race *race, const struct race_attempt *a, struct buffer *out)
-{
-    if (race->won && a->verdict == PORT_UNTRIED && a->ended_ms > a->started_ms)
-        buffer_add_format(out, "no answer in %u ms", (unsigned)(a->ended_ms - a->started_ms));
-    else
-        buffer_add_text(out, port_verdict_sentence(a->verdict));
-    if (a->verdict == PORT_SLOW || a->verdict == PORT_CLOSED || a->verdict == PORT_SILENT)
-        buffer_add_format(out, " during %s", client_step_name(a->step));
-    if (port_verdict_quotes(a->verdict) && a->said[0] != '\0')
-        buffer_add_format(out, " (%s)", a->said);
-}
-
-/* The same port came before, in the other TLS mode. */
-static bool is_named(const struct race *race, size_t at)
-{
-    for (size_t p = 0; p < at; p++)
-        if (race->options.ports[p].port == race->options.ports[at].port)
-            return true;
-    return false;
-}
-
-void race_explain(const struct race *race, struct buffer *out)
-{
-    const struct race_attempt *best = race->won ? &race->attempts[race->winner] : NULL;
-    const struct race_port *winner = best != NULL ? best->port : NULL;
-    bool first = true;
-    if (best != NULL)
-        buffer_add_format(out, "port %u selected", (unsigned)winner->port);
-    else
-        buffer_add_text(out, "no port works");
-    for (size_t p = 0; p < race->options.port_count && &race->options.ports[p] != winner; p++) {
-        const struct race_attempt *a = race_verdict(race, race->options.ports[p].port);
-        bool unasked = a != NULL && is_last_resort(race, a->port) && a->stage == ATTEMPT_WAITING;
-        if (a == NULL || unasked || (winner != NULL && a->port->port == winner->port) || is_named(race, p))
-            continue;
-        buffer_add_format(out, "%s %u: ", first ? ":" : ";", (unsigned)race->options.ports[p].port);
-        explain_port(race, a, out);
-        first = false;
-    }
-    if (best != NULL && first)
-        buffer_add_text(out, winner->port == race->options.remembered
-                                 ? ": it worked last time on this network, and it works"
-                                 : ": it is the first choice and it works");
-    if (best != NULL && best->tls_mismatch)
-        buffer_add_format(out, "; note: it uses %s there, contrary to convention",
-                          best->tls == CLIENT_TLS_IMPLICIT ? "implicit TLS" : "STARTTLS");
 }
