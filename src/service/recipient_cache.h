@@ -34,6 +34,7 @@ void recipient_cache_check(struct recipient_cache *recipient_cache, uint64_t ver
 enum recipient_cache_kind {
     RECIPIENT_CACHE_SENDER = 's',
     RECIPIENT_CACHE_RECIPIENT = 'r',
+    RECIPIENT_CACHE_DOMAIN = 'd', /* known: it is hosted here */
     RECIPIENT_CACHE_RECIPIENT_OF_USER = 'u'
 };
 struct bytes recipient_cache_key(struct buffer *scratch, enum recipient_cache_kind kind, struct bytes account,

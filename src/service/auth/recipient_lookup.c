@@ -56,6 +56,21 @@ static struct cached_recipient find(struct auth *auth, struct bytes address, str
     return fresh;
 }
 
+/* True if the domain is hosted here. */
+static bool is_hosted(struct auth *auth, struct bytes domain)
+{
+    struct bytes key = recipient_cache_key(&auth->key, RECIPIENT_CACHE_DOMAIN, bytes_none(), domain);
+    recipient_cache_check(&auth->recipient_cache, accounts_version_read(auth->accounts_version));
+    const struct cached_recipient *known = recipient_cache_find(&auth->recipient_cache, key);
+    struct cached_recipient fresh = {0};
+    if (known != NULL)
+        return known->verdict == RECIPIENT_KNOWN;
+    fresh.verdict = accounts_is_hosted(auth->accounts, domain) ? RECIPIENT_KNOWN : RECIPIENT_FOREIGN;
+    if (!accounts_are_unreadable(auth->accounts))
+        recipient_cache_keep(&auth->recipient_cache, key, &fresh);
+    return fresh.verdict == RECIPIENT_KNOWN;
+}
+
 /* ---- the sender of forwarded copies ---- */
 
 /* True for an address of a domain that is passed on to its own server: that is no other's. */
@@ -74,7 +89,7 @@ static bool is_foreign_sender(struct auth *auth, struct bytes account, struct by
 {
     struct bytes local, domain;
     return auth->child->config->forward.srs && account.length == 0 && sender.length > 0 &&
-           address_split(sender, &local, &domain) && !accounts_is_hosted(auth->accounts, domain);
+           address_split(sender, &local, &domain) && !is_hosted(auth, domain);
 }
 
 static bool goes_elsewhere(const struct recipient *target)
@@ -145,7 +160,7 @@ static bool find_return(struct auth *auth, const struct ipc_recipient *asked, st
         return false;
     enum forward_return way = forward_sender_read(&auth->forward_keys, local, clock_epoch_ms() / 1000,
                                                   &original);
-    bool ours = way != FORWARD_RETURN_OTHER && accounts_is_hosted(auth->accounts, domain);
+    bool ours = way != FORWARD_RETURN_OTHER && is_hosted(auth, domain);
     *found = (struct cached_recipient){.verdict = RECIPIENT_UNAVAILABLE};
     if (ours && way == FORWARD_RETURN_FORGED)
         found->verdict = RECIPIENT_FORGED;
