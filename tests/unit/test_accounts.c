@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Users, domains, aliases and keys: resolution of addresses, and the right to send. */
 #define _GNU_SOURCE
+#include <crypt.h>
 #include <ftw.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -337,6 +338,29 @@ static void a_user_sends_as_itself_and_its_aliases(void **state)
     assert_false(accounts_may_send(accounts, BYTES("m-7@far.org"), BYTES("all@example.org")));
 }
 
+/* A check of it takes as long as one of a user's hash: the same method, cost, lengths of salt and digest. */
+static void the_hash_of_nobody_is_as_slow_as_a_users(void **state)
+{
+    enum { SETTING = sizeof "$y$j9T$" - 1, DIGEST_LENGTH = 43 };
+    struct buffer made = {0};
+    struct crypt_data *data = memory_new(sizeof *data);
+    const char *dummy = accounts_dummy_hash(), *found;
+    assert_true(accounts_hash_password(BYTES("secret"), &made, &error));
+    const char *real = buffer_text(&made);
+    assert_memory_equal(dummy, real, SETTING);
+    assert_int_equal(strlen(dummy), strlen(real));
+    assert_int_equal(strrchr(dummy, '$') - dummy, strrchr(real, '$') - real);
+    /* crypt_r() really hashes: the result has this salt, and a digest of the same length */
+    assert_non_null(found = crypt_r("secret", dummy, data));
+    assert_int_equal(strlen(found), strlen(dummy));
+    assert_memory_equal(found, dummy, strlen(dummy) - DIGEST_LENGTH);
+    assert_false(accounts_password_matches(dummy, "secret"));
+    assert_false(accounts_password_matches(dummy, ""));
+    assert_ptr_equal(accounts_dummy_hash(), dummy);
+    free(data);
+    buffer_free(&made);
+}
+
 static void users_come_and_go(void **state)
 {
     struct account account;
@@ -508,6 +532,7 @@ int main(void)
         TESTED(a_member_that_is_not_there_is_left_to_who_can_tell),
         TESTED(forwardings_in_a_circle_stay_where_they_were_sent),
         TESTED(what_would_lose_mail_is_no_target),
+        TESTED(the_hash_of_nobody_is_as_slow_as_a_users),
         TESTED(users_come_and_go),
         TESTED(passwords_at_the_limit_and_one_past_it),
         TESTED(a_key_signs_in_as_its_user_alone),
