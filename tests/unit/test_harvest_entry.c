@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counts of unknown recipients that several processes write at the same time. */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,7 +12,7 @@
 
 enum { PROCESSES = 4, EACH = 400, FADES = 200, ROWS = 2, MINUTE = 1000, FREE = HARVEST_FREE_MAX };
 
-/* All begin together: a process spins until each is there. */
+/* All begin together: a process waits until each is there, and leaves the processor to those that are not. */
 static struct shared {
     struct harvest_slot slots[ROWS * HARVEST_ROW];
     _Atomic int ready;
@@ -39,7 +40,7 @@ static void in_processes(void (*act)(unsigned process))
     for (unsigned process = 0; process < PROCESSES; process++)
         if (fork() == 0) {
             for (shared->ready++; shared->ready < PROCESSES;)
-                ;
+                sched_yield();
             act(process);
             _exit(0);
         }
@@ -101,7 +102,7 @@ static void count_while_it_fades(unsigned process)
     for (unsigned round = 1; round <= FADES; round++) {
         for (shared->ready++; shared->ready < PROCESSES * (int)(round + 1);) /* in_processes() was the first
                                                                               */
-            ;
+            sched_yield();
         for (unsigned i = 0; i < 2; i++)
             refuse(marks[0], FREE, MINUTE + round * HARVEST_HALF_LIFE_MIN);
     }
