@@ -340,6 +340,21 @@ static int spare_large_group(const SSL *ssl, const SSL_CTX *context, int operati
     return usual_check(ssl, context, operation, bits, nid, other, owner);
 }
 
+/* With the certificates of the default paths. Reads the bundle now: a sandboxed process opens no file. On
+ * Debian the default file is a link to the bundle, and to read its certificates again takes as long. */
+static void trust_the_system(SSL_CTX *ssl)
+{
+    static const char bundle[] = "/etc/ssl/certs/ca-certificates.crt";
+    const char *named = getenv(X509_get_default_cert_file_env());
+    struct stat usual, known;
+    bool same = stat(named != NULL ? named : X509_get_default_cert_file(), &usual) == 0 &&
+                stat(bundle, &known) == 0 && usual.st_dev == known.st_dev && usual.st_ino == known.st_ino;
+    SSL_CTX_set_default_verify_paths(ssl);
+    if (!same)
+        SSL_CTX_load_verify_file(ssl, bundle);
+    ERR_clear_error();
+}
+
 bool tls_client_open(struct tls_context *context, const char *ca_file, struct error *error)
 {
     if (!context_start(context, TLS_client_method(), CLIENT_GROUPS, error))
@@ -347,10 +362,7 @@ bool tls_client_open(struct tls_context *context, const char *ca_file, struct er
     usual_check = SSL_CTX_get_security_callback(context->ssl);
     SSL_CTX_set_security_callback(context->ssl, spare_large_group);
     if (ca_file == NULL) {
-        SSL_CTX_set_default_verify_paths(context->ssl);
-        /* Reads the bundle now: a sandboxed process opens no file. */
-        SSL_CTX_load_verify_file(context->ssl, "/etc/ssl/certs/ca-certificates.crt");
-        ERR_clear_error();
+        trust_the_system(context->ssl);
     } else if (!readable(ca_file, "CA file", error) || SSL_CTX_load_verify_file(context->ssl, ca_file) != 1) {
         if (error != NULL && error->text[0] == '\0')
             error_set(error, EX_CONFIG, "%s holds no PEM certificates: %s", ca_file, openssl_reason());
