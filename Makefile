@@ -3,12 +3,14 @@
 # missing (Debian packages, through sudo when not root), and build first.
 
 BUILD  := build
+# Options of its configuration; those of a folder that was built otherwise must be given with BUILD.
+OPTIONS := -Dtests=false
 PREFIX ?= /usr/local
 DESTDIR ?=
 # Options of the demo for `make run`: make run DEMO=--once ends when the message has arrived.
 DEMO ?=
 # Configures where it must, then builds; the folder is for the program alone, tests/run keeps its own beside it.
-BUILD_PROGRAM = @tools/build $(BUILD) -Dtests=false mailboat
+BUILD_PROGRAM = @tools/build $(BUILD) $(OPTIONS) mailboat
 
 .PHONY: all run test bench soak fuzz fuzz-coverage clients install deb packages test-packages clean
 
