@@ -67,6 +67,7 @@ static void ask(struct judging_run *judging, struct dns_fact_key key)
         return;
     question->judging = judging;
     question->key = key;
+    question->key.name = arena_copy(judging->judgement->arena, key.name);
     question->open = true;
     if (key.prefix != NULL)
         dns_ask_text(judging->dns, &question->dns, key.name, key.prefix, on_answer, question);

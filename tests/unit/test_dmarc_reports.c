@@ -25,6 +25,7 @@ static int judge(void **state)
     static const char header[] = "From: a@shop.example\r\nSubject: hello\r\n\r\n";
     j = memory_new(sizeof *j);
     dkim_begin(&j->dkim, bytes_of_text(header), &arena);
+    j->dkim.signatures = ARENA_ARRAY(&arena, struct dkim_signature, 2);
     j->question.mail_from = BYTES("bounce@mail.Shop.example");
     j->spf = (struct spf_verdict){.result = SPF_SOFTFAIL, .domain = BYTES("mail.shop.example")};
     j->dkim.signatures[0].field.domain = BYTES("lists.example");

@@ -124,6 +124,38 @@ static void test_open_questions_and_answers_are_bounded(void **state)
     assert_int_equal(facts.lacked_count, 0);
 }
 
+static void add_large(const char *name, size_t octets)
+{
+    static char text[DNS_FACTS_LARGE_OCTETS];
+    struct dns_record record = {.data = bytes_of(text, octets - sizeof record)};
+    struct dns_answer answer = {.status = DNS_FOUND, .records = &record, .count = 1};
+    dns_facts_add(&facts, (struct dns_fact_key){.type = DNS_TXT, .name = bytes_of_text(name)}, &answer);
+}
+
+/* Large answers have a bound together; small ones are kept beside them, whoever fills it. */
+static void test_large_answers_are_bounded_and_small_ones_always_fit(void **state)
+{
+    enum { LARGE = DNS_FACTS_LARGE_OCTETS / 4 };
+    char name[32];
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof(name), "l%d.example", i);
+        add_large(name, LARGE);
+        assert_int_equal(status_of(DNS_TXT, name), DNS_FOUND);
+    }
+    add_large("past.example", LARGE + 1);
+    assert_int_equal(status_of(DNS_TXT, "past.example"), DNS_SERVER_FAILURE);
+    add_large("l3.example", LARGE);
+    assert_int_equal(status_of(DNS_TXT, "l3.example"), DNS_FOUND);
+    add_large("large.example", DNS_FACT_SMALL_OCTETS + 1);
+    assert_int_equal(status_of(DNS_TXT, "large.example"), DNS_SERVER_FAILURE);
+    while (facts.known_count < DNS_FACTS_MAX) {
+        snprintf(name, sizeof(name), "s%zu.example", facts.known_count);
+        add_large(name, DNS_FACT_SMALL_OCTETS);
+        assert_int_equal(status_of(DNS_TXT, name), DNS_FOUND);
+    }
+    assert_true(arena.used < DNS_FACTS_LARGE_OCTETS + DNS_FACTS_MAX * (DNS_FACT_SMALL_OCTETS + 1024));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +167,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_question_without_answer_has_failed, prepare, finish),
         cmocka_unit_test_setup_teardown(test_a_name_that_dns_cannot_have_is_not_asked, prepare, finish),
         cmocka_unit_test_setup_teardown(test_open_questions_and_answers_are_bounded, prepare, finish),
+        cmocka_unit_test_setup_teardown(test_large_answers_are_bounded_and_small_ones_always_fit, prepare,
+                                        finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,7 @@ static void begin(const char *client, const char *header)
                                                 .helo = BYTES("mx.bank.example"),
                                                 .mail_from = BYTES("ada@bank.example"),
                                                 .hostname = BYTES("mx.example.org")};
+    judgement_end(&judgement);
     arena_clear(&arena);
     judgement_begin(&judgement, &question, bytes_of_text(header), &arena);
     judgement_give_bodies(&judgement, NULL);
@@ -191,6 +192,7 @@ static void test_the_field_says_all_of_it(void **state)
 
 static int finish(void **state)
 {
+    judgement_end(&judgement);
     arena_clear(&arena);
     return 0;
 }

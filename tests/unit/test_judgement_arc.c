@@ -32,6 +32,7 @@ static int finish(void **state)
 {
     signature_key_free(&key);
     buffer_free(&record);
+    judgement_end(judgement);
     arena_clear(&arena);
     free(judgement);
     return 0;
@@ -62,6 +63,7 @@ static void judge(struct bytes header, struct bytes body, const char *trusted)
     struct body_hashes hashes;
     struct dkim_body_fact digests[JUDGEMENT_BODIES_MAX];
     struct dns_fact_key keys[JUDGEMENT_LACKED_MAX];
+    judgement_end(judgement);
     judgement_begin(judgement, &question, header, &arena);
     signature_hash_start(&hashes, judgement->bodies, judgement->body_count);
     signature_hash_add(&hashes, body);

@@ -175,6 +175,7 @@ static int check(const struct verb_call *call)
         print_json(judgement);
     else
         print_judgement(judgement);
+    judgement_end(judgement);
     free(judgement);
     if (wish->config != NULL)
         config_free(&config);

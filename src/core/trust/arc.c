@@ -106,6 +106,8 @@ void arc_begin(struct arc *arc, const struct field_index *index, struct arena *a
     *arc = (struct arc){.index = index, .result = ARC_PENDING};
     for (size_t i = 0; i < index->count; i++) {
         struct bytes name = index->fields[i].name;
+        if (arc->sets == NULL && bytes_starts_nocase(name, "arc-"))
+            arc->sets = ARENA_ARRAY(arena, struct arc_set, ARC_INSTANCE_MAX);
         if (bytes_is_nocase(name, "arc-authentication-results"))
             take_results(arc, (uint16_t)i);
         else if (bytes_is_nocase(name, "arc-message-signature"))

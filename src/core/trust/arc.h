@@ -37,9 +37,9 @@ struct arc_set {
 
 struct arc {
     const struct field_index *index;
-    struct arc_set sets[ARC_INSTANCE_MAX]; /* instance 1 first */
-    size_t count;                          /* instances; valid unless the structure is at fault */
-    bool needs_body;                       /* false: nothing has to be hashed */
+    struct arc_set *sets; /* instance 1 first (arena); NULL if no field is of ARC */
+    size_t count;         /* instances; valid unless the structure is at fault */
+    bool needs_body;      /* false: nothing has to be hashed */
     struct dkim_body body;
     enum arc_result result;
     const char *reason;       /* for people, of a failure */

@@ -47,7 +47,7 @@ void client_name_find(const struct route_address *client, struct bytes below, st
                       struct client_names *names)
 {
     const struct dns_answer *answer = dns_facts_look_up(facts, DNS_PTR,
-                                                        route_reverse_name(client, facts->arena));
+                                                        route_reverse_name(client, facts->texts));
     *names = (struct client_names){.status = answer->status, .lacking = answer->status == DNS_UNKNOWN};
     for (size_t i = 0; i < answer->count && i < CLIENT_NAMES_MAX; i++)
         if (is_below(answer->records[i].name, below))

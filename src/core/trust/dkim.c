@@ -93,7 +93,6 @@ static void add_signature(struct dkim *dkim, uint16_t at, struct arena *arena)
         return;
     }
     struct dkim_signature *signature = &dkim->signatures[dkim->count++];
-    memset(signature, 0, sizeof(*signature));
     const char *reason = dkim_field_parse(&signature->field, &dkim->index, at, DKIM_FIELD_SIGNATURE, arena);
     if (reason != NULL)
         settle(signature, DKIM_PERMERROR, reason);
@@ -101,13 +100,28 @@ static void add_signature(struct dkim *dkim, uint16_t at, struct arena *arena)
         settle(signature, DKIM_POLICY, "not looked at: the header is too large");
 }
 
+static bool is_signature(const struct indexed_field *field)
+{
+    return bytes_is_nocase(field->name, "dkim-signature");
+}
+
+/* Returns how many are reported. */
+static size_t signature_count(const struct field_index *index)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < index->count && count < DKIM_SIGNATURES_MAX; i++)
+        count += is_signature(&index->fields[i]);
+    return count;
+}
+
 void dkim_begin(struct dkim *dkim, struct bytes header, struct arena *arena)
 {
     dkim->count = dkim->unseen = dkim->body_count = dkim->author_domain_count = 0;
     field_index_start(&dkim->index, header);
+    dkim->signatures = ARENA_ARRAY(arena, struct dkim_signature, signature_count(&dkim->index));
     for (size_t i = 0; i < dkim->index.count; i++) {
         const struct indexed_field *field = &dkim->index.fields[i];
-        if (bytes_is_nocase(field->name, "dkim-signature"))
+        if (is_signature(field))
             add_signature(dkim, (uint16_t)i, arena);
         else if (bytes_is_nocase(field->name, "from"))
             add_author_domains(dkim, field->value, arena);
@@ -162,7 +176,7 @@ enum dkim_result dkim_find_key(struct dns_facts *dns, const struct dkim_field *f
     const struct dns_answer *answer = look_up_key(dns, field);
     switch (answer->status) {
     case DNS_UNKNOWN: return DKIM_PENDING;
-    case DNS_FOUND: return choose_key(answer, field, nth, key, reason, dns->arena);
+    case DNS_FOUND: return choose_key(answer, field, nth, key, reason, dns->texts);
     case DNS_NO_DATA:
     case DNS_NXDOMAIN: *reason = "no key"; return DKIM_PERMERROR;
     case DNS_SERVER_FAILURE: *reason = "key: temporary failure of DNS"; return DKIM_TEMPERROR;

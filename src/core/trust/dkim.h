@@ -61,9 +61,9 @@ struct dkim_body {
 
 struct dkim {
     struct field_index index;
-    struct dkim_signature signatures[DKIM_SIGNATURES_MAX]; /* in the order of their fields */
-    size_t count;
-    size_t unseen; /* signatures beyond DKIM_SIGNATURES_MAX */
+    struct dkim_signature *signatures; /* in the order of their fields (arena) */
+    size_t count;                      /* at most DKIM_SIGNATURES_MAX */
+    size_t unseen;                     /* signatures beyond DKIM_SIGNATURES_MAX */
     struct dkim_body bodies[DKIM_BODIES_MAX];
     size_t body_count;
     struct bytes author_domains[DKIM_AUTHOR_DOMAINS_MAX]; /* of From (arena) */

@@ -122,7 +122,7 @@ struct dmarc_verdict dmarc_judge(const struct dmarc_question *question, struct d
                                                                                   : DMARC_PERMERROR;
         return verdict;
     }
-    verdict.author = dmarc_walk_domain(question->from->domains[0], facts->arena);
+    verdict.author = dmarc_walk_domain(question->from->domains[0], facts->texts);
     if (verdict.author.length == 0)
         return verdict;
     dmarc_walk_from(verdict.author, facts, &walk);
@@ -140,7 +140,7 @@ struct dmarc_verdict dmarc_judge(const struct dmarc_question *question, struct d
 static bool host_agrees(struct bytes domain, struct bytes host, struct dns_facts *facts, bool *failed)
 {
     struct dmarc_record record;
-    char *name = arena_format(facts->arena, "%.*s._report._dmarc.%.*s", BYTES_ARG(domain), BYTES_ARG(host));
+    char *name = arena_format(facts->texts, "%.*s._report._dmarc.%.*s", BYTES_ARG(domain), BYTES_ARG(host));
     const struct dns_answer *answer = dns_facts_look_up_text(facts, bytes_of_text(name), DMARC_PREFIX);
     *failed = answer->status == DNS_UNKNOWN || !dns_status_is_told(answer->status);
     for (size_t i = 0; i < answer->count; i++)
@@ -153,8 +153,8 @@ enum dmarc_external dmarc_external_allowed(struct bytes domain, struct bytes hos
 {
     struct dmarc_walk walk;
     bool failed = false;
-    domain = dmarc_walk_domain(domain, facts->arena);
-    host = dmarc_walk_domain(host, facts->arena);
+    domain = dmarc_walk_domain(domain, facts->texts);
+    host = dmarc_walk_domain(host, facts->texts);
     if (domain.length == 0 || host.length == 0)
         return DMARC_EXTERNAL_NO;
     if (bytes_equal(domain, host))

@@ -64,7 +64,7 @@ static enum dmarc_walk_state look_up(struct bytes name, struct dns_facts *facts,
 {
     size_t count = 0;
     struct dmarc_record read;
-    char *question = arena_format(facts->arena, "_dmarc.%.*s", BYTES_ARG(name));
+    char *question = arena_format(facts->texts, "_dmarc.%.*s", BYTES_ARG(name));
     const struct dns_answer *answer = dns_facts_look_up_text(facts, bytes_of_text(question), DMARC_PREFIX);
     *has = false;
     if (answer->status == DNS_UNKNOWN)
@@ -141,7 +141,7 @@ enum dmarc_alignment dmarc_walk_align(const struct dmarc_walk *walk, struct byte
                                       struct dns_facts *facts)
 {
     struct dmarc_walk other;
-    domain = dmarc_walk_domain(domain, facts->arena);
+    domain = dmarc_walk_domain(domain, facts->texts);
     if (domain.length == 0 || walk->start.length == 0)
         return DMARC_NOT_ALIGNED;
     if (bytes_equal(domain, walk->start))

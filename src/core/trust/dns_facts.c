@@ -13,16 +13,14 @@ static const struct dns_answer ANSWER_FAILED = {.status = DNS_SERVER_FAILURE};
 
 static void assert_dns_facts(const struct dns_facts *facts)
 {
-    assert(facts->arena != NULL);
-    assert(facts->known_count <= DNS_FACTS_MAX);
+    assert(facts->arena != NULL && facts->texts != NULL);
+    assert(facts->known_count <= DNS_FACTS_MAX && facts->large_octets <= DNS_FACTS_LARGE_OCTETS);
     assert(facts->lacked_count <= DNS_LACKED_MAX);
 }
 
 void dns_facts_start(struct dns_facts *facts, struct arena *arena)
 {
-    facts->known_count = 0;
-    facts->lacked_count = 0;
-    facts->arena = arena;
+    *facts = (struct dns_facts){.arena = arena, .texts = arena};
     assert_dns_facts(facts);
 }
 
@@ -66,14 +64,14 @@ static struct bytes lower_copy(struct arena *arena, struct bytes name)
 static const struct dns_answer *known_answer(const struct dns_facts *facts, struct dns_fact_key key)
 {
     for (size_t i = 0; i < facts->known_count; i++)
-        if (dns_fact_key_answers(facts->known[i].key, key))
-            return &facts->known[i].answer;
+        if (dns_fact_key_answers(facts->known[i]->key, key))
+            return &facts->known[i]->answer;
     return NULL;
 }
 
-static struct dns_fact_key copy_key(struct dns_facts *facts, struct dns_fact_key key)
+static struct dns_fact_key copy_key(struct arena *arena, struct dns_fact_key key)
 {
-    return (struct dns_fact_key){key.type, lower_copy(facts->arena, key.name), key.prefix};
+    return (struct dns_fact_key){key.type, lower_copy(arena, key.name), key.prefix};
 }
 
 static void note_as_lacked(struct dns_facts *facts, struct dns_fact_key key)
@@ -82,7 +80,7 @@ static void note_as_lacked(struct dns_facts *facts, struct dns_fact_key key)
         if (dns_fact_key_answers(facts->lacked[i], key))
             return;
     if (facts->lacked_count < DNS_LACKED_MAX)
-        facts->lacked[facts->lacked_count++] = copy_key(facts, key);
+        facts->lacked[facts->lacked_count++] = copy_key(facts->texts, key);
 }
 
 static const struct dns_answer *look_up(struct dns_facts *facts, struct dns_fact_key key)
@@ -111,6 +109,27 @@ const struct dns_answer *dns_facts_look_up_text(struct dns_facts *facts, struct 
     return look_up(facts, (struct dns_fact_key){.type = DNS_TXT, .name = name, .prefix = prefix});
 }
 
+/* Returns the octets that a copy takes. */
+static size_t octets_of(const struct dns_answer *answer)
+{
+    size_t octets = answer->canonical.length + answer->count * sizeof answer->records[0];
+    for (size_t i = 0; i < answer->count; i++)
+        octets += answer->records[i].name.length + answer->records[i].data.length;
+    return octets;
+}
+
+/* Counts an answer; false if there is no room for it. */
+static bool fits(struct dns_facts *facts, const struct dns_answer *answer)
+{
+    size_t octets = octets_of(answer);
+    if (octets <= DNS_FACT_SMALL_OCTETS)
+        return true;
+    if (octets > DNS_FACTS_LARGE_OCTETS - facts->large_octets)
+        return false;
+    facts->large_octets += octets;
+    return true;
+}
+
 static void copy_record(struct arena *arena, struct dns_record *copy, const struct dns_record *record)
 {
     *copy = *record;
@@ -124,6 +143,8 @@ void dns_facts_add(struct dns_facts *facts, struct dns_fact_key key, const struc
     key.name = dns_name_without_dot(key.name);
     if (facts->known_count == DNS_FACTS_MAX || known_answer(facts, key) != NULL)
         return;
+    if (!fits(facts, answer))
+        answer = &ANSWER_FAILED;
     struct dns_record *records = ARENA_ARRAY(facts->arena, struct dns_record, answer->count + 1);
     for (size_t i = 0; i < answer->count; i++)
         copy_record(facts->arena, &records[i], &answer->records[i]);
@@ -132,6 +153,8 @@ void dns_facts_add(struct dns_facts *facts, struct dns_fact_key key, const struc
     copy.canonical = arena_copy(facts->arena, answer->canonical);
     if (copy.status == DNS_UNKNOWN)
         copy.status = DNS_SERVER_FAILURE;
-    facts->known[facts->known_count++] = (struct dns_fact){.key = copy_key(facts, key), .answer = copy};
+    struct dns_fact *fact = ARENA_NEW(facts->arena, struct dns_fact);
+    *fact = (struct dns_fact){.key = copy_key(facts->arena, key), .answer = copy};
+    facts->known[facts->known_count++] = fact;
     assert_dns_facts(facts);
 }

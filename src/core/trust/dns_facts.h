@@ -22,12 +22,14 @@
 enum dns_facts_limit {
     DNS_FACTS_MAX = 160, /* answers of one judgement; a question past it is answered "temporary failure" */
     DNS_LACKED_MAX = 16, /* questions that are open at the same time; more are lacked in the next round */
+    DNS_FACT_SMALL_OCTETS = 8 * 1024,     /* an answer of so many is always kept: every policy and key */
+    DNS_FACTS_LARGE_OCTETS = 1024 * 1024, /* of the larger ones together; past it: "temporary failure" */
 };
 
 /* The key of an answer: asked, or to be asked. */
 struct dns_fact_key {
     enum dns_type type;
-    struct bytes name;  /* in lower case, without a final dot; lives in the facts' arena */
+    struct bytes name;  /* in lower case, without a final dot */
     const char *prefix; /* TXT: only records that begin so are wanted (dns_text_begins()); NULL: any */
 };
 
@@ -37,11 +39,13 @@ struct dns_fact {
 };
 
 struct dns_facts {
-    struct dns_fact known[DNS_FACTS_MAX];
-    size_t known_count;
-    struct dns_fact_key lacked[DNS_LACKED_MAX];
+    struct dns_fact *known[DNS_FACTS_MAX]; /* in the arena: most messages have few */
+    size_t known_count, large_octets;
+    struct dns_fact_key lacked[DNS_LACKED_MAX]; /* names in `texts` */
     size_t lacked_count;
-    struct arena *arena; /* the owner's; names and answers are copied into it */
+    struct arena *arena; /* the owner's, of what is known */
+    struct arena *texts; /* of what a judgement lacks and says: the same, or one that is cleared before each
+                          */
 };
 
 /* Makes empty facts that copy into `arena`, which must outlive them. */
@@ -62,8 +66,9 @@ const struct dns_answer *dns_facts_look_up_text(struct dns_facts *facts, struct 
 /* True if the answer to `known` answers `asked`: it is the same question, or about all TXT of that name. */
 bool dns_fact_key_answers(struct dns_fact_key known, struct dns_fact_key asked);
 /* Copies an answer in. The first answer to a question stands; one that nobody asked is kept as well, while
- * there is room. A status of DNS_UNKNOWN counts as DNS_SERVER_FAILURE.
- */
+ * there is room. A status of DNS_UNKNOWN counts as DNS_SERVER_FAILURE, and so does an answer that does not
+ * fit DNS_FACTS_LARGE_OCTETS. Small ones always fit: nothing that a sender publishes hides the policy of an
+ * author. */
 void dns_facts_add(struct dns_facts *facts, struct dns_fact_key key, const struct dns_answer *answer);
 
 #endif

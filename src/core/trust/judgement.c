@@ -93,10 +93,12 @@ void judgement_begin(struct judgement *j, const struct judgement_question *quest
                      struct arena *arena)
 {
     *j = (struct judgement){.question = *question, .arena = arena};
-    for (size_t i = 0; i < JUDGEMENT_CHECKS; i++)
+    for (size_t i = 0; i < JUDGEMENT_CHECKS; i++) {
         dns_facts_start(&j->dns[i], arena);
-    signature_facts_start(&j->signatures, arena);
-    signature_facts_start(&j->arc_signatures, arena);
+        j->dns[i].texts = &j->round;
+    }
+    signature_facts_start(&j->signatures, &j->round);
+    signature_facts_start(&j->arc_signatures, &j->round);
     dkim_begin(&j->dkim, header, arena);
     dkim_facts_start(&j->dkim_facts, &j->dns[CHECK_DKIM], &j->signatures);
     arc_begin(&j->arc, &j->dkim.index, arena);
@@ -108,6 +110,11 @@ void judgement_begin(struct judgement *j, const struct judgement_question *quest
     j->form = form_of(j);
     j->list = list_of(&j->dkim.index);
     assert_judgement(j);
+}
+
+void judgement_end(struct judgement *j)
+{
+    arena_clear(&j->round);
 }
 
 void judgement_give_bodies(struct judgement *j, const struct dkim_body_fact *bodies)
@@ -167,9 +174,9 @@ static bool is_trusted_sealer(const struct judgement *j, struct bytes domain)
 /* True if the server of that set found that DMARC passes. */
 static bool has_dmarc_pass(struct judgement *j, unsigned instance)
 {
-    struct authres *found = ARENA_NEW(j->arena, struct authres);
+    struct authres *found = ARENA_NEW(&j->round, struct authres);
     bool passed = false;
-    if (!authres_parse(found, arc_results_of(&j->arc, instance), j->arena))
+    if (!authres_parse(found, arc_results_of(&j->arc, instance), &j->round))
         return false;
     for (size_t i = 0; i < found->result_count; i++)
         passed = passed || (bytes_is_nocase(found->results[i].method, "dmarc") &&
@@ -213,6 +220,7 @@ static bool judge_once(struct judgement *j, uint64_t now_s)
                                      .receiver = j->question.hostname,
                                      .now_s = now_s};
     size_t lacked = 0;
+    arena_clear(&j->round);
     for (size_t i = 0; i < JUDGEMENT_CHECKS; i++)
         dns_facts_begin(&j->dns[i]);
     signature_facts_begin(&j->signatures);

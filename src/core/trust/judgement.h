@@ -9,11 +9,16 @@
  *         ...                                        answer judgement_lacked() and both signatures;
  *                                                    judgement_give_bodies() at the end of the body
  *     judgement_write_results(j, id, &out);          and j->verdict
+ *     judgement_end(j);
  *
  * Everything that can be asked is lacked at the same time, from the end of the header on, so that the time it
  * takes is the depth of the chain of SPF includes. Each check has facts, and thus a budget, of its own.
  * Nothing but the facts decides: their order never changes the verdict. Where the time is over before all is
  * known, judgement_give_up() answers the rest with "temporary failure".
+ *
+ * Memory: the arena has the header, what is read of it, and what DNS has said, within the bounds of
+ * dns_facts. All else is of one call of judgement_run(), and freed by the next: the inputs of signatures, at
+ * most SIGNATURES_LACKED_MAX headers for DKIM and as many for ARC, and the texts of the results.
  */
 #ifndef MAILBOAT_CORE_TRUST_JUDGEMENT_H
 #define MAILBOAT_CORE_TRUST_JUDGEMENT_H
@@ -52,6 +57,7 @@ struct judgement_question {
 struct judgement {
     struct judgement_question question;
     struct arena *arena;
+    struct arena round; /* of the last judgement_run() */
     struct dns_facts dns[JUDGEMENT_CHECKS];
     struct signature_facts signatures, arc_signatures;
     struct dkim dkim;
@@ -78,17 +84,19 @@ struct judgement {
 /* Fills `bodies` with what a judgement of this header has in j->bodies, for a process that hashes the body
  * and does not judge; returns their number. */
 size_t judgement_bodies(struct bytes header, struct dkim_body bodies[JUDGEMENT_BODIES_MAX]);
-/* Begins; the header, with or without its empty line, and the texts of the question must outlive it, as must
- * `arena`, in which all other texts are. */
+/* Begins; the header, with or without its empty line, the texts of the question and `arena` must outlive
+ * it. */
 void judgement_begin(struct judgement *j, const struct judgement_question *question, struct bytes header,
                      struct arena *arena);
+/* Frees what is not in the arena, with the texts of the results. */
+void judgement_end(struct judgement *j);
 /* Gives the digests of j->bodies once the body has ended: as many as body_count, NULL for none. */
 void judgement_give_bodies(struct judgement *j, const struct dkim_body_fact *bodies);
-/* Judges from the top at `now_s` (seconds of the Unix clock, the same in each call). True when all is final.
- */
+/* Judges from the top at `now_s` (seconds of the Unix clock, the same in each call). True when all is final;
+ * texts of the results are valid until the next call. */
 bool judgement_run(struct judgement *j, uint64_t now_s);
 /* Writes each question that is lacked, once, to `keys`, which has room for JUDGEMENT_LACKED_MAX; returns how
- * many. They are valid as long as the arena. */
+ * many. They are valid until the next judgement_run(). */
 size_t judgement_lacked(const struct judgement *j, struct dns_fact_key *keys);
 /* Gives an answer to each check that lacks it. */
 void judgement_answer(struct judgement *j, struct dns_fact_key key, const struct dns_answer *answer);

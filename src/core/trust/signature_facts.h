@@ -30,7 +30,7 @@ struct signature_facts {
     enum signature_fact known[SIGNATURES_MAX];
     struct signature_check lacked[SIGNATURES_LACKED_MAX];
     size_t lacked_count;
-    struct arena *arena; /* the owner's: inputs are in it */
+    struct arena *arena; /* the owner's, of the inputs: it can be cleared before each judgement */
 };
 
 /* Makes empty facts; `arena` must outlive them. */

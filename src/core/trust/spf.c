@@ -36,7 +36,7 @@ static void assert_judging(const struct judging *j)
 /* Writes down where the evaluation is: what decides last stays. */
 static void remember(struct judging *j, struct bytes term)
 {
-    struct arena *arena = j->facts->arena;
+    struct arena *arena = j->facts->texts;
     j->verdict.term = arena_copy(arena, term);
     j->verdict.link_count = j->link_count;
     for (size_t i = 0; i < j->link_count; i++)
@@ -249,7 +249,7 @@ static enum spf_result matched(struct judging *j, const struct spf_term *term, s
         remember(j, term->text);
     if (term->qualifier == '-' && j->includes == 0) {
         j->failed_record = record;
-        j->failed_domain = arena_copy(j->facts->arena, j->values.domain);
+        j->failed_domain = arena_copy(j->facts->texts, j->values.domain);
     }
     return term->qualifier == '+'   ? SPF_PASS
            : term->qualifier == '-' ? SPF_FAIL
@@ -357,7 +357,7 @@ static void explain(struct judging *j)
     spf_macro_expand_explanation(data, &j->values, &text);
     struct bytes explanation = bytes_of(text.at, text.length);
     if (!bytes_has_control(explanation) && bytes_is_ascii(explanation))
-        j->verdict.explanation = arena_copy(j->facts->arena, explanation);
+        j->verdict.explanation = arena_copy(j->facts->texts, explanation);
 }
 
 /* ---- the whole ---- */
@@ -376,7 +376,7 @@ static bool identity(struct judging *j)
     if (local.length + domain.length + 1 > SPF_VALUE_MAX || bytes_find(domain, '.') == SIZE_MAX ||
         host_parse(domain, true) != HOST_NAME)
         return false;
-    char *sender = arena_format(j->facts->arena, "%.*s@%.*s", BYTES_ARG(local), BYTES_ARG(domain));
+    char *sender = arena_format(j->facts->texts, "%.*s@%.*s", BYTES_ARG(local), BYTES_ARG(domain));
     j->values.sender = bytes_of_text(sender);
     j->values.local = local;
     j->values.sender_domain = domain;

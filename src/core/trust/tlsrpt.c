@@ -52,7 +52,7 @@ enum tlsrpt_state tlsrpt_look_up(struct bytes domain, struct dns_facts *facts, s
 {
     struct bytes record = bytes_none();
     size_t count = 0;
-    char *name = arena_format(facts->arena, "_smtp._tls.%.*s", BYTES_ARG(domain));
+    char *name = arena_format(facts->texts, "_smtp._tls.%.*s", BYTES_ARG(domain));
     const struct dns_answer *answer = dns_facts_look_up_text(facts, bytes_of_text(name), TLSRPT_PREFIX);
     if (answer->status == DNS_UNKNOWN || !dns_status_is_told(answer->status))
         return TLSRPT_TEMPERROR;

@@ -21,9 +21,9 @@
 enum trust_limit {
     TRUST_OPEN_MAX = 4096,                /* questions */
     TRUST_OPEN_PER_CLIENT_MAX = 256,      /* of one IPv4 address, or one IPv6 /64 */
-    TRUST_OCTETS_MAX = 512 * 1024 * 1024, /* of the memory of all questions: then there is no new one */
-    TRUST_QUESTION_OCTETS_MAX = 8 * 1024 * 1024, /* of one: then only the policy is still asked of DNS */
-    TRUST_BODY_MS = 30 * 60 * 1000,              /* from the header to the digests */
+    TRUST_OCTETS_MAX = 512 * 1024 * 1024, /* of the memory of all questions: no new one, and none grows */
+    TRUST_ORDINARY_OCTETS = 32 * 1024,    /* of a header and its answers: of such, TRUST_OPEN_MAX fit */
+    TRUST_BODY_MS = 30 * 60 * 1000,       /* from the header to the digests */
     TRUST_DRAIN_MS = 30 * 1000, /* an old process answers questions for so long, then they are not checked */
     TRUST_CLOCK_BACK_MS = 10 * 1000, /* a jump of the wall clock back that confuses libunbound */
     TRUST_LINGER_MS = 1000,          /* an old process waits so long for questions that are on the way */
@@ -41,7 +41,7 @@ struct trust_question {
     struct judging_run judging;
     struct judging_memory memory;
     bool body_is_known;
-    struct timer too_long; /* the body takes TRUST_BODY_MS */
+    struct timer given_up; /* the body takes TRUST_BODY_MS, or there is no memory left */
     struct released released;
     struct trust_question *next, *previous;
 };

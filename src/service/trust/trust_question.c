@@ -2,16 +2,18 @@
 /* trust_question: one message, from its header to the answer. */
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/dns/host.h"
 #include "core/trust/dmarc_evidence.h"
-#include "core/trust/dmarc_record.h"
 #include "core/trust/judgement_story.h"
 #include "core/trust/report_message.h"
 #include "io/clock.h"
 #include "service/trust/trust.h"
 #include "service/trust_digests.h"
+
+static_assert((uint64_t)TRUST_OPEN_MAX * (sizeof(struct trust_question) + TRUST_ORDINARY_OCTETS) <=
+                  TRUST_OCTETS_MAX,
+              "memory for ordinary messages up to TRUST_OPEN_MAX");
 
 /* ---- tables ---- */
 
@@ -66,6 +68,7 @@ static void enter(struct trust_question *question)
 static void question_free(void *owner)
 {
     struct trust_question *question = owner;
+    judgement_end(&question->judgement);
     arena_clear(&question->arena);
     free(question);
 }
@@ -76,7 +79,7 @@ static void leave(struct trust_question *question)
     const struct question_key key = {question->asker, question->request};
     assert(trust->open > 0 && trust->octets >= question->octets);
     judging_stop(&question->judging);
-    timer_cancel(&question->too_long);
+    timer_cancel(&question->given_up);
     map_remove(&trust->by_number, key_bytes(&key));
     set_client_count(trust, question->client, client_count(trust, question->client) - 1);
     if (question->previous != NULL)
@@ -93,31 +96,26 @@ static void leave(struct trust_question *question)
 
 /* ---- memory, and what DNS has said ---- */
 
+static bool is_full(const struct trust *trust)
+{
+    return trust->octets >= TRUST_OCTETS_MAX;
+}
+
 static void count_octets(struct trust_question *question)
 {
-    size_t octets = sizeof *question + question->arena.used;
+    size_t octets = sizeof *question + question->arena.used + question->judgement.round.used;
     question->trust->octets += octets - question->octets;
     question->octets = octets;
 }
 
-/* The sender's policy, and the host's existence, are few questions: they are asked whatever the message. */
-static bool is_of_policy(const struct dns_fact_key *key)
-{
-    return key->type == DNS_CNAME || (key->prefix != NULL && strcmp(key->prefix, DMARC_PREFIX) == 0);
-}
-
-/* Too much is the sender's doing, so it is as if nothing were there, and no temporary failure, which
- * would have the message accepted. */
 static bool recall(void *context, struct dns_fact_key key, struct dns_answer *answer)
 {
     struct trust_question *question = context;
     struct trust *trust = question->trust;
     if (answer_cache_get(&trust->cache, key, clock_now_ms(), answer))
         return true;
-    bool is_dead = trust->alive.dead, is_too_much = question->arena.used > TRUST_QUESTION_OCTETS_MAX;
-    *answer = is_dead ? (struct dns_answer){.status = DNS_SERVER_FAILURE, .unanswered = true}
-                      : (struct dns_answer){.status = DNS_NO_DATA};
-    return is_dead || (is_too_much && !is_of_policy(&key));
+    *answer = (struct dns_answer){.status = DNS_SERVER_FAILURE, .unanswered = true};
+    return trust->alive.dead;
 }
 
 static void remember(void *context, struct dns_fact_key key, const struct dns_answer *answer)
@@ -127,6 +125,8 @@ static void remember(void *context, struct dns_fact_key key, const struct dns_an
     answer_cache_put(&trust->cache, key, clock_now_ms(), answer);
     dns_alive_notice(&trust->alive, answer);
     count_octets(question);
+    if (is_full(trust))
+        timer_soon(&question->given_up);
 }
 
 /* ---- the answer ---- */
@@ -196,9 +196,17 @@ void trust_question_give_up(struct trust_question *question)
     leave(question);
 }
 
-static void body_took_too_long(void *owner)
+static void give_up(void *owner)
 {
     trust_question_give_up(owner);
+}
+
+/* Answers that are remembered count, too. */
+static void go_on(struct trust_question *question)
+{
+    judging_go_on(&question->judging);
+    if (!question->judging.done)
+        count_octets(question);
 }
 
 static struct judgement_question asked_of(const struct trust *trust, const struct ipc_trust *asked,
@@ -219,7 +227,7 @@ static struct judgement_question asked_of(const struct trust *trust, const struc
 
 static bool is_too_much(const struct trust *trust, uint64_t client)
 {
-    return trust->open >= TRUST_OPEN_MAX || trust->octets >= TRUST_OCTETS_MAX ||
+    return trust->open >= TRUST_OPEN_MAX || is_full(trust) ||
            client_count(trust, client) >= TRUST_OPEN_PER_CLIENT_MAX;
 }
 
@@ -238,8 +246,8 @@ bool trust_question_start(struct trust *trust, struct channel *asker, const stru
     question->request = asked->request;
     question->client = key;
     question->memory = (struct judging_memory){recall, remember, question};
-    timer_start(&question->too_long, trust->child->loop, body_took_too_long, question);
-    timer_set(&question->too_long, TRUST_BODY_MS);
+    timer_start(&question->given_up, trust->child->loop, give_up, question);
+    timer_set(&question->given_up, TRUST_BODY_MS);
     enter(question);
     struct judgement_question judged = asked_of(trust, asked, &question->arena);
     judgement_begin(&question->judgement, &judged, arena_copy(&question->arena, asked->header),
@@ -247,9 +255,7 @@ bool trust_question_start(struct trust *trust, struct channel *asker, const stru
     judging_use_ascii_names(&question->judgement);
     judging_start(&question->judging, &question->judgement, trust->dns, trust->child->loop, &question->memory,
                   clock_epoch_ms() / 1000, on_done, question);
-    count_octets(question);
-    judging_go_on(&question->judging); /* it may be done at once: without a signature the body does not count
-                                        */
+    go_on(question); /* it may be done at once: without a signature the body does not count */
     return true;
 }
 
@@ -263,10 +269,10 @@ void trust_question_give_body(struct trust_question *question, struct bytes dige
         return;
     }
     question->body_is_known = true;
-    timer_cancel(&question->too_long);
+    timer_cancel(&question->given_up);
     judgement_give_bodies(&question->judgement, facts);
     judging_give_up_after(&question->judging, JUDGING_MS);
-    judging_go_on(&question->judging);
+    go_on(question);
 }
 
 void trust_question_drop(struct trust_question *question)
