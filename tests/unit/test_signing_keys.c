@@ -249,6 +249,30 @@ static void test_a_domain_has_so_many_keys_and_no_more(void **state)
     assert_int_equal(found_count, SIGNING_KEYS_OF_DOMAIN_MAX);
 }
 
+/* The names of the other domains are links to one file: as many folders take minutes on some disks. */
+static void test_so_many_domains_have_keys_and_no_more(void **state)
+{
+    struct stored_key made;
+    char name[64];
+    assert_int_equal(mknod(at("keys/n1.example"), S_IFREG | 0600, 0), 0);
+    for (int i = 2; i < SIGNING_KEYS_DOMAINS_MAX; i++) {
+        snprintf(name, sizeof name, "keys/n%d.example", i);
+        assert_int_equal(link(at("keys/n1.example"), at(name)), 0);
+    }
+    add("last.example", "");
+    assert_false(signing_keys_add(&keys, "more.example", "", DKIM_ED25519_SHA256, NOW, &made, &error));
+    assert_int_equal(error.exit_code, EX_UNAVAILABLE);
+    assert_non_null(strstr(error.text, "has keys of 20000 domains, and takes no more"));
+    assert_int_not_equal(access(at("keys/more.example"), F_OK), 0);
+    add("last.example", ""); /* the domains that have keys are not affected */
+    look("last.example");
+    assert_int_equal(found_count, 2);
+    assert_int_equal(unlink(at("keys/n2.example")), 0);
+    add("more.example", "");
+    look("more.example");
+    assert_int_equal(found_count, 1);
+}
+
 static void test_a_file_has_so_many_octets_and_no_more(void **state)
 {
     struct buffer text = {0};
@@ -489,6 +513,7 @@ int main(void)
         TEST(test_its_life_is_on_disk),
         TEST(test_names_are_checked_before_they_are_a_path),
         TEST(test_a_domain_has_so_many_keys_and_no_more),
+        TEST(test_so_many_domains_have_keys_and_no_more),
         TEST(test_a_file_has_so_many_octets_and_no_more),
         TEST(test_what_a_crash_leaves_goes),
         TEST(test_each_fault_is_a_sentence_and_stops_no_other_key),

@@ -22,8 +22,6 @@
 #include "service/sign/sign_question.h"
 #include "store/signing_keys.h"
 
-enum { SIGN_OPEN_MAX = 256 };
-
 struct sign {
     struct child *child;
     struct sign_keys keys;

@@ -10,6 +10,8 @@
 #include "service/sign/sign_keys.h"
 #include "service/worker_threads.h"
 
+enum { SIGN_OPEN_MAX = 256 }; /* further ones wait in the channel */
+
 struct sign_question {
     struct work work;
     struct sign_question *previous, *next;
