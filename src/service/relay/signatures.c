@@ -259,15 +259,16 @@ void signatures_answered(struct signatures *all, const struct ipc_sign_answer *a
     struct signature *signature = find_request(all, answer->request);
     if (signature == NULL)
         return;
+    bool is_current = answer->request > all->former_request;
     switch ((enum sign_verdict)answer->verdict) {
     case SIGN_DONE:
         buffer_add(&signature->fields, answer->fields);
         if (is_sealed(signature))
             log_sealed(signature, answer);
-        finish(signature, &(struct signature_result){.fields = buffer_bytes(&signature->fields)}, true);
+        finish(signature, &(struct signature_result){.fields = buffer_bytes(&signature->fields)}, is_current);
         return;
     case SIGN_NO_KEY:
-        if (!is_of_host(signature))
+        if (!is_of_host(signature) && is_current)
             note_keyless(all, signature->domain);
         send_unsigned(signature);
         return;
@@ -292,6 +293,7 @@ static void ask_unasked(struct signatures *all)
 
 void signatures_peer(struct signatures *all)
 {
+    all->former_request = all->last_request;
     forget_keyless(all);
     forget_known(all);
     ask_unasked(all);

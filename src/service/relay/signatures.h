@@ -72,7 +72,7 @@ struct signatures {
     struct signature *known[SIGNATURES_KNOWN_MAX];
     size_t known_at; /* the oldest, or a free place */
     struct signature *hashing_first, *hashing_last;
-    uint64_t last_request;
+    uint64_t last_request, former_request; /* former: up to here an answer may come from other keys */
     uint64_t keyless_since_ms;
     bool looks; /* `look` is set */
     struct timer turn, look;
