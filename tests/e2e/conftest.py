@@ -2,15 +2,13 @@
 """Fixtures that all end-to-end tests share: a Mailboat server on loopback, whose log tests can wait for, and
 peers from other projects."""
 import contextlib
-import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from mailboat import WORKERS, Mailboat, make_certificates
-from peers import UNPACKED, fetching
+from peers import npm_unpacked
 from plain_peer import Peer
 from turns import Turns
 
@@ -19,7 +17,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ign
 
 # Files that take half a minute or more (pytest --durations=0). With several workers each file runs in one
 # worker: the longest come first, so that all end together.
-LONGEST = ["test_auth", "test_find_port", "test_admission_control", "test_root_files", "test_build", "test_accounts_cli",
+LONGEST = ["test_auth", "test_verifiers", "test_find_port", "test_admission_control", "test_root_files", "test_build", "test_accounts_cli",
            "test_secrets", "test_handshakes", "test_life", "test_big_aliases", "test_sendmail", "test_attacks_client",
            "test_quotas", "test_mailboxes", "test_starttls_fallback", "test_encodings", "test_other_programs", "test_attacks",
            "test_accounts_for_life", "test_proxy", "test_web", "test_tls_policy", "test_signed_out", "test_faults",
@@ -71,18 +69,9 @@ def shared_server(tmp_path_factory, certificates):
 @pytest.fixture(scope="session")
 def nodemailer():
     """nodemailer from the npm registry, in a folder of the tests' own."""
-    folder, partial = UNPACKED / "node", UNPACKED / "node.partial"
-    with fetching():
-        if not (folder / "node_modules" / "nodemailer").is_dir():
-            for left in (folder, partial):
-                shutil.rmtree(left, ignore_errors=True)
-            partial.mkdir(parents=True)
-            (partial / "package.json").write_text('{"private": true}\n')
-            done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "nodemailer@6"],
-                                  cwd=partial, timeout=300)
-            if done.returncode != 0:
-                pytest.skip("nodemailer cannot be fetched: the npm registry is out of reach")
-            partial.rename(folder)
+    folder = npm_unpacked("node", "nodemailer@6")
+    if folder is None:
+        pytest.skip("nodemailer cannot be fetched: the npm registry is out of reach")
     return folder
 
 

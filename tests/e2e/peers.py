@@ -47,6 +47,22 @@ def unpacked(name, *packages):
     return root
 
 
+def npm_unpacked(name, *packages):
+    """Installs packages of the npm registry once, in a folder of the tests; None if the registry is out of reach."""
+    root, partial = UNPACKED / name, UNPACKED / f"{name}.partial"
+    with fetching():
+        if not root.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            (partial / "package.json").write_text('{"private": true}\n')
+            done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", "--ignore-scripts", *packages],
+                                  cwd=partial, timeout=300)
+            if done.returncode != 0:
+                return None
+            partial.rename(root)
+    return root
+
+
 def postfix_folder():
     return unpacked("postfix", "postfix")
 
@@ -202,17 +218,47 @@ def bound_users(folder, lines):
     return f"mount --bind {folder}/etc/passwd /etc/passwd && mount --bind {folder}/etc/group /etc/group"
 
 
+def exim_program(folder):
+    """Returns a copy of Exim: its own user must be able to execute it, wherever the tree is."""
+    return shutil.copy(unpacked("exim", "exim4-daemon-light") / "usr/sbin/exim4", Path(folder) / "exim4")
+
+
 class Exim:
-    """Debian's Exim in network and mount namespaces (needs root), on all four
-    ports; it accepts mail for `domain`, except "nobody", into one Maildir."""
+    """Debian's Exim in a mount namespace (needs root). In a network namespace it is on all four ports and accepts
+    mail for `domain`, except "nobody", into one Maildir. Without one it is on a port of loopback; then `relay_to`
+    is the port to which it relays all mail."""
 
     USER = 7005
+    KEEP = """begin routers
+all:
+  driver = accept
+  transport = keep
+begin transports
+keep:
+  driver = appendfile
+  directory = {folder}/mail
+  maildir_format
+  user = {user}
+  group = {user}
+"""
+    RELAY = """begin routers
+all:
+  driver = manualroute
+  route_list = * 127.0.0.1
+  self = send
+  transport = onward
+begin transports
+onward:
+  driver = smtp
+  port = {relay_to}
+  allow_localhost
+"""
 
-    def __init__(self, folder, domain, certificates, namespace):
+    def __init__(self, folder, domain, certificates, namespace=None, relay_to=None):
         self.folder = Path(folder)
-        program = self.folder / "exim4"  # its own user must be able to execute it, wherever the tree is
+        self.port = 25 if namespace else free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(unpacked("exim", "exim4-daemon-light") / "usr/sbin/exim4", program)
+        self.program = exim_program(self.folder)
         for sub in ("spool", "log", "mail"):
             (self.folder / sub).mkdir(parents=True, exist_ok=True)
         for parent in [self.folder, *self.folder.parents]:
@@ -224,13 +270,15 @@ class Exim:
         certificate.write_bytes((Path(certificates) / "server.pem").read_bytes())
         for path in (self.folder, key, certificate, *(self.folder / sub for sub in ("spool", "log", "mail"))):
             os.chown(path, self.USER, self.USER)
-        (self.folder / "exim.conf").write_text(f"""exim_path = {program}
+        ports = "daemon_smtp_ports = 25 : 587 : 2525 : 465\ntls_on_connect_ports = 465" if namespace else (
+            f"daemon_smtp_ports = {self.port}\nlocal_interfaces = 127.0.0.1\nsmtp_accept_queue_per_connection = 0")
+        then = (self.RELAY if relay_to else self.KEEP).format(folder=self.folder, user=self.USER, relay_to=relay_to)
+        (self.folder / "exim.conf").write_text(f"""exim_path = {self.program}
 spool_directory = {self.folder}/spool
 log_file_path = {self.folder}/log/%slog
 pid_file_path = {self.folder}/exim.pid
 primary_hostname = exim.{domain}
-daemon_smtp_ports = 25 : 587 : 2525 : 465
-tls_on_connect_ports = 465
+{ports}
 tls_advertise_hosts = *
 tls_certificate = {certificate}
 tls_privatekey = {key}
@@ -241,23 +289,15 @@ never_users = root
 begin acl
 take:
   deny local_parts = nobody
-  accept domains = {domain}
+  accept {"" if relay_to else f"domains = {domain}"}
   deny
-begin routers
-all:
-  driver = accept
-  transport = keep
-begin transports
-keep:
-  driver = appendfile
-  directory = {self.folder}/mail
-  maildir_format
-  user = {self.USER}
-  group = {self.USER}
-""")
-        script = f"{bind_users} && exec {program} -C {self.folder}/exim.conf -bdf -q1h"
-        self.process = subprocess.Popen(["ip", "netns", "exec", namespace, "unshare", "-m", "--propagation", "private", "sh", "-c", script],
+{then}""")
+        script = f"{bind_users} && exec {self.program} -C {self.folder}/exim.conf -bdf -q1h"
+        enter = ["ip", "netns", "exec", namespace] if namespace else []
+        self.process = subprocess.Popen([*enter, "unshare", "-m", "--propagation", "private", "sh", "-c", script],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        if not namespace:
+            wait_for_port(self.port)
 
     def mail(self):
         return [p.read_bytes() for p in (self.folder / "mail/new").glob("*")]
