@@ -163,6 +163,25 @@ def test_a_record_that_goes_ends_signing_and_a_successor_takes_over(keys):
     assert both[shop["selector"]]["waits_for"] == "successor" and both[f"{shop['selector']}-2"]["state"] == "prepared"
 
 
+def test_a_key_that_cannot_be_used_takes_no_other_keys_place(keys):
+    """Whatever DNS shows: its domain would be left without a key that signs."""
+    domain = "follow.example.test"
+    old = keys.dkim("add", domain, "--selector", "s1")[0]
+    keys.publish(strings(old))
+    assert keys.one("tend", domain)["signs"]
+    successor = keys.dkim("rotate", domain)[0]
+    secret = keys.state(successor).with_suffix(".pem")
+    owner = secret.stat()
+    os.chown(secret, 31337, 31337)
+    keys.publish(strings(old), strings(successor))
+    both = keys.one("tend", domain)
+    assert both["s1"]["state"] == "active" and both["s1"]["signs"]
+    assert both[successor["selector"]]["state"] == "prepared" and "belongs to user 31337" in both[successor["selector"]]["fault"]
+    os.chown(secret, owner.st_uid, owner.st_gid)
+    both = keys.one("tend", domain)
+    assert both["s1"]["state"] == "retired" and both[successor["selector"]]["signs"]
+
+
 def test_faults_of_files_and_of_the_clock_are_sentences(keys):
     key = keys.one("list", "pointed.example.test")
     secret = keys.state(key).with_suffix(".pem")

@@ -288,6 +288,26 @@ def test_a_key_that_cannot_be_used_defers_and_none_does_not(signing, peer):
     assert b"DKIM-Signature" not in letters(peer, 2)[1][1]
 
 
+def test_a_domain_without_a_key_has_no_signature_though_the_server_has_one(signing, peer):
+    """The key above the server's name signs what the server writes, and no mail of a user at that name; that the
+    name has no key of its own, which is remembered then, leaves no report unsigned."""
+    host = "bob@mx.example.org"
+    signing.cli("domain", "add", "mx.example.org")
+    signing.add_user(host, PASSWORD)
+    signing.cli("user", "forward", ADA, "carol@there.net")
+    shutil.rmtree(signing.data / "keys" / "mx.example.org", ignore_errors=True)  # domain add makes one, which does not sign yet
+    submit(signing, simple("of bob", sender=host), sender=host, user=host)
+    assert b"DKIM-Signature" not in letters(peer)[0][1]
+    peer.says = {"carol@there.net": "550 5.1.1 no"}
+    submit(signing, simple("bounces"), [ADA], sender="x@elsewhere.net", port=25, user=None)
+    report = letters(peer, 2)[1][1]
+    assert b"From: Mail Delivery System <mailer-daemon@mx.example.org>" in report
+    assert signature_of(report)["d"] == "example.org"
+    verify(signing, report)
+    submit(signing, simple("of bob again", sender=host), sender=host, user=host)
+    assert b"DKIM-Signature" not in letters(peer, 3)[2][1]
+
+
 def test_kill_9_of_sign_under_load_loses_nothing(signing, peer):
     count, stop = 120, threading.Event()
 
