@@ -4,11 +4,14 @@ other projects, dkimpy and Mail::DKIM, and by `mailboat trust check`; and, with 
 that trusts the forwarder."""
 import base64
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
@@ -242,6 +245,40 @@ def test_who_is_sealed_and_who_is_not(forwarder, other):
     with smtp(forwarder, 587, user="ada@fwd.test", password=PASSWORD) as client:
         client.sendmail("ada@fwd.test", ["inner@fwd.test"], letter("own", author="ada@fwd.test"))
     assert received(other).startswith(b"DKIM-Signature:") and b"ARC-" not in received(other)
+
+
+def test_kill_9_of_sign_while_it_seals_loses_nothing(forwarder, other):
+    """Under load, as for signatures (test_signing): each message arrives, sealed."""
+    forwarder.cli("alias", "add", "many@fwd.test", "g@other.there.net")
+    senders, each, stop = 6, 15, threading.Event()
+
+    def killer():
+        while not stop.wait(0.3):
+            for pid in forwarder.processes().get("sign", []):
+                os.kill(pid, signal.SIGKILL)
+
+    def subjects():
+        return {re.search(rb"(?m)^Subject: ([^\r]+)", content).group(1).decode() for _, content in list(other.letters)}
+
+    killing = threading.Thread(target=killer)
+    killing.start()
+    try:
+        sending = [threading.Thread(target=lambda n=n: [give(forwarder, "many@fwd.test", letter(f"load-{n}-{i}")) for i in range(each)]) for n in range(senders)]
+        for one in sending:
+            one.start()
+        for one in sending:
+            one.join()
+    finally:
+        stop.set()
+        killing.join()
+    expected = {f"load-{n}-{i}" for n in range(senders) for i in range(each)}
+    forwarder.wait_log("process_died", "sign")
+    until(lambda: not forwarder.cli("queue", "retry", "--all", check=False).returncode and expected <= subjects(), pause=0.5)
+    assert subjects() == expected and len(other.letters) == len(expected)
+    for _, content in other.letters:
+        is_sealed(content)
+    for _, content in other.letters[::20]:
+        verify(forwarder, content)
 
 
 def test_a_key_that_cannot_be_used_defers_and_none_does_not(forwarder, other):
