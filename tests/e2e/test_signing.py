@@ -308,6 +308,25 @@ def test_a_domain_without_a_key_has_no_signature_though_the_server_has_one(signi
     assert b"DKIM-Signature" not in letters(peer, 3)[2][1]
 
 
+def test_explain_knows_that_a_report_is_signed_by_the_key_above(mailboat, peer):
+    routes = "".join(f"    - {{domain: {domain}, host: localhost, port: {peer.port}}}\n" for domain in ("there.net", "elsewhere.net"))
+    signing = mailboat(relay=f"relay:\n  routes:\n{routes}")
+    signing.add_user(ADA, PASSWORD)
+    Keys(signing).add("example.org")
+    signing.cli("user", "forward", ADA, "carol@there.net")
+    peer.says = {"carol@there.net": "550 5.1.1 no", "x@elsewhere.net": "450 4.2.0 later"}
+
+    def explained(subject):
+        since = len(signing.log)
+        submit(signing, simple(subject), [ADA], sender="x@elsewhere.net", port=25, user=None)
+        line = signing.wait_log("deferred", "to=x@elsewhere.net", since=since)[0]
+        return " ".join(signing.cli("explain", re.search(r" id=(\w+)", line).group(1)).stdout.split())
+
+    assert "no DKIM key signs" not in explained("with a key")
+    shutil.rmtree(signing.data / "keys" / "example.org")
+    assert "no DKIM key signs for mx.example.org" in explained("without")
+
+
 def test_kill_9_of_sign_under_load_loses_nothing(signing, peer):
     count, stop = 120, threading.Event()
 

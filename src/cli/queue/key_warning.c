@@ -6,10 +6,12 @@
 #include "core/smtp/address.h"
 #include "service/key_tending.h"
 
+/* An active key that cannot be used makes mail wait, not leave unsigned; one that cannot be read may be
+ * active. */
 static bool note_signs(void *owner, const struct stored_key *key)
 {
     bool *signs = owner;
-    *signs = *signs || (key->fault[0] == '\0' && key_state_signs(&key->state));
+    *signs = *signs || key->public_key[0] == '\0' || key_state_signs(&key->state);
     return !*signs;
 }
 
@@ -38,17 +40,32 @@ static bool write_domain(struct bytes of, char domain[DOMAIN_NAME_MAX + 1])
     return signing_keys_domain_check(bytes_of_text(domain), &error);
 }
 
-bool key_warning_may_sign(const struct config *config, struct bytes domain)
+static bool may_sign(const struct config *config, struct bytes domain)
 {
     char name[DOMAIN_NAME_MAX + 1];
     return write_domain(domain, name) && has_key(config, name);
 }
 
+bool key_warning_host_may_sign(const struct config *config, struct bytes host)
+{
+    for (size_t dot;; host = bytes_from(host, dot + 1)) {
+        if (may_sign(config, host))
+            return true;
+        if ((dot = bytes_find(host, '.')) == SIZE_MAX)
+            return false;
+    }
+}
+
+/* A domain above that of the sender signs what this server writes, and nothing else (signatures.h). */
+static bool is_from_server(const struct origin *origin)
+{
+    return origin->kind == ORIGIN_REPORT || origin->kind == ORIGIN_VACATION ||
+           origin->kind == ORIGIN_TLS_REPORT || origin->kind == ORIGIN_DMARC_REPORT;
+}
+
 bool key_warning_was_submitted(const struct origin *origin)
 {
-    return origin->kind == ORIGIN_LOCAL || origin->kind == ORIGIN_REPORT || origin->kind == ORIGIN_VACATION ||
-           origin->kind == ORIGIN_TLS_REPORT || origin->kind == ORIGIN_DMARC_REPORT ||
-           origin->account.length > 0;
+    return origin->kind == ORIGIN_LOCAL || is_from_server(origin) || origin->account.length > 0;
 }
 
 void key_warning_add(struct buffer *out, const struct config *config, const struct store_message *m,
@@ -61,7 +78,9 @@ void key_warning_add(struct buffer *out, const struct config *config, const stru
         return;
     if (m->envelope.sender.length > 0 && !address_split(m->envelope.sender, &local, &of))
         return;
-    if (write_domain(of, domain) && !has_key(config, domain))
+    if (!write_domain(of, domain))
+        return;
+    if (is_from_server(&m->origin) ? !key_warning_host_may_sign(config, of) : !has_key(config, domain))
         buffer_add_format(out,
                           "no DKIM key signs for %s: Gmail, Yahoo and Microsoft can reject or filter this "
                           "message (mailboat dkim add %s)",

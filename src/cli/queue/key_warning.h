@@ -10,13 +10,14 @@
 #include "store/queue/store.h"
 
 /* Appends a sentence, if the message was submitted here, the recipient is at another server that this one
- * delivers to itself, and no active key of the sender's domain exists; else nothing. */
+ * delivers to itself, and no active key of the sender's domain exists (or, for a report of this server, of a
+ * domain above it); else nothing. */
 void key_warning_add(struct buffer *out, const struct config *config, const struct store_message *message,
                      const struct store_recipient *recipient);
 
 /* True if a user, a local program or this server wrote it: such mail is signed. */
 bool key_warning_was_submitted(const struct origin *origin);
-/* True if an active key of the domain exists, or the keys cannot be read; false for what is not a domain. */
-bool key_warning_may_sign(const struct config *config, struct bytes domain);
+/* True if an active key of the host or of a domain above it exists, or the keys cannot be read. */
+bool key_warning_host_may_sign(const struct config *config, struct bytes host);
 
 #endif

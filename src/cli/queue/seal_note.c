@@ -1,20 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/queue/seal_note.h"
 
-#include <string.h>
-
 #include "cli/queue/key_warning.h"
-
-/* True if the host, or a domain above it, has a key that signs, or if that is not known. */
-static bool host_may_seal(const struct config *config)
-{
-    for (const char *domain = config->hostname; domain != NULL; domain = strchr(domain, '.')) {
-        domain += *domain == '.';
-        if (key_warning_may_sign(config, bytes_of_text(domain)))
-            return true;
-    }
-    return false;
-}
 
 void seal_note_add(struct buffer *out, const struct config *config, const struct store_message *m,
                    const struct store_recipient *r)
@@ -35,7 +22,7 @@ void seal_note_add(struct buffer *out, const struct config *config, const struct
     case ARC_FAIL:
     case ARC_RESULTS: break;
     }
-    if (host_may_seal(config))
+    if (key_warning_host_may_sign(config, bytes_of_text(config->hostname)))
         buffer_add_format(out, "will be sealed (ARC) when it leaves%s",
                           m->trust.chain == ARC_FAIL ? ", as one whose chain was broken when it came" : "");
     else
