@@ -193,3 +193,31 @@ def test_doctor_names_the_keys_and_the_domains_of_the_accounts(place):
     found = {row["what"]: row for row in doctor()}
     assert found["domains"]["words"] == "2 more: not looked up" and found["domains"]["status"] == "ok"
     assert found["signing keys"]["words"] == "2 more" and sum(what.startswith("DNS of ") for what in found) == 20
+
+
+def test_doctor_says_that_reports_leave_unsigned_and_what_mends_it(place, tmp_path):
+    nets, _ = place
+    config = tmp_path / "mailboat.conf"
+    config.write_text(f"hostname: Mail.other.example.test\ndata_dir: {tmp_path}/data\ndomains: [shop.example.test]\nresolver: {{dnssec: off}}\n"
+                      "trust: {reports: {send: [tls], from: noreply@reports.example.test}}\n")
+
+    def mailboat(*arguments):
+        return nets.run(PROGRAM, *arguments, "--config", config, where=nets.server)
+
+    def own_reports():
+        rows = {row["what"]: row for row in json.loads(mailboat("doctor", "--target", "192.0.2.9:25", "--json").stdout)["server"]}
+        return [rows.get(what) for what in ("delivery reports", "reports to domains")]
+
+    assert mailboat("dkim", "add", "shop.example.test").returncode == 0  # another domain's key signs none of them
+    for row, name in zip(own_reports(), ("mail.other.example.test", "reports.example.test")):
+        assert row["status"] == "warn" and row["words"] == f"leave without a DKIM signature: no key signs for {name} or a domain above it"
+        assert row["hint"] == f"mailboat dkim add {name} makes one; publish the record that it prints"
+    key, = json.loads(mailboat("dkim", "add", "other.example.test", "--json").stdout)
+    bounces, others = own_reports()
+    assert bounces["hint"] == "publish the record that mailboat dkim show other.example.test prints" and "dkim add" in others["hint"]
+    publish(place, [f"{key['record']['name']}. 0 IN TXT " + " ".join(f'"{part}"' for part in key["record"]["strings"])], [])
+    assert json.loads(mailboat("dkim", "tend", "other.example.test", "--json").stdout)[0]["signs"]
+    bounces, others = own_reports()
+    assert bounces is None and others["status"] == "warn"
+    config.write_text(config.read_text().replace("send: [tls], ", ""))
+    assert own_reports() == [None, None]

@@ -42,7 +42,8 @@ const char *health_connect(const char *address, uint16_t port, int *descriptor);
 void health_certificate_examine(struct health *health, const struct config *config);
 /* Counts what DMARC has rejected in the last week; nothing if there was none, or the store cannot be read. */
 void health_trust_examine(struct health *health, const struct config *config);
-/* Names the keys that mail is signed with, and their states; nothing if they cannot be read. */
+/* Names the keys that mail is signed with, and their states, and the reports of this server that none of
+ * them signs; nothing if they cannot be read. */
 void health_keys_examine(struct health *health, const struct config *config);
 /* Looks up the records of the domains, of the configuration and of the accounts. */
 void health_domains_examine(struct health *health, const struct config *config);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* health_keys: the keys that mail is signed with: their states, and what they wait for. */
+/* health_keys: the keys that mail is signed with: their states, what they wait for, and whether one of them
+ * signs what this server writes itself. */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,10 +11,11 @@
 #include "run/data_dir.h"
 #include "run/subprocess.h"
 #include "service/key_tending.h"
+#include "store/accounts.h"
 
 struct keys_look {
     const struct config *config;
-    struct buffer *out; /* rows: the state's digit, the domain and the words, each of the two with its NUL */
+    struct buffer *out; /* rows: the state's digit, then subject, words and hint, each of them with its NUL */
     struct key_wait_facts facts;
     enum health_state how; /* of the keys that are added now */
     size_t named, more[HEALTH_ILL + 1];
@@ -39,6 +42,16 @@ static void add_words(const struct stored_key *key, const struct key_wait_facts 
     buffer_free(&words);
 }
 
+static void begin_row(struct keys_look *look, enum health_state how)
+{
+    buffer_add_octet(look->out, (char)('0' + (int)how));
+}
+
+static void end_text(struct keys_look *look)
+{
+    buffer_add_octet(look->out, '\0');
+}
+
 static bool add_key(void *owner, const struct stored_key *key)
 {
     struct keys_look *look = owner;
@@ -48,10 +61,14 @@ static bool add_key(void *owner, const struct stored_key *key)
         look->more[look->how]++;
         return true;
     }
-    buffer_add_octet(look->out, (char)('0' + (int)look->how));
-    buffer_add(look->out, bytes_of(key->domain, strlen(key->domain) + 1));
+    begin_row(look, look->how);
+    buffer_add_format(look->out, "key of %s", key->domain);
+    end_text(look);
     add_words(key, &look->facts, look->out);
-    buffer_add_octet(look->out, '\0');
+    end_text(look);
+    if (look->how != HEALTH_FINE)
+        buffer_add_format(look->out, "mailboat dkim show %s prints its record", key->domain);
+    end_text(look);
     return true;
 }
 
@@ -60,11 +77,82 @@ static void add_more(struct keys_look *look)
     size_t ill = look->more[HEALTH_ILL] + look->more[HEALTH_WORRY], all = ill + look->more[HEALTH_FINE];
     if (all == 0)
         return;
-    buffer_add_octet(look->out, (char)('0' + (int)(ill > 0 ? HEALTH_WORRY : HEALTH_FINE)));
-    buffer_add_octet(look->out, '\0'); /* of no domain */
+    begin_row(look, ill > 0 ? HEALTH_WORRY : HEALTH_FINE);
+    buffer_add_text(look->out, "signing keys");
+    end_text(look);
     buffer_add_format(
         look->out, ill > 0 ? "%zu more; %zu of them wait for you or cannot be used" : "%zu more", all, ill);
-    buffer_add_octet(look->out, '\0');
+    end_text(look);
+    buffer_add_text(look->out, ill > 0 ? "mailboat dkim list shows all" : "");
+    end_text(look);
+}
+
+/* ---- what this server writes itself ---- */
+
+struct own_signer {
+    bool signs; /* with an active key; if that cannot be used, mail waits and does not leave unsigned */
+    char waiting[DOMAIN_NAME_MAX + 1]; /* domain whose key does not sign yet; "": none */
+};
+
+static bool note_signer(void *owner, const struct stored_key *key)
+{
+    struct own_signer *signer = owner;
+    bool waits = key->state.stage == KEY_PREPARED || key->state.stage == KEY_PUBLISHED;
+    signer->signs |= key->public_key[0] == '\0' || key_state_signs(&key->state);
+    if (waits && signer->waiting[0] == '\0')
+        snprintf(signer->waiting, sizeof signer->waiting, "%s", key->domain);
+    return true;
+}
+
+/* Looks for a key as the process that signs does: of the domain, or else of one above it. */
+static struct own_signer find_signer(const struct signing_keys *keys, struct bytes name)
+{
+    struct own_signer signer = {0};
+    struct error error = {0};
+    char domain[DOMAIN_NAME_MAX + 1];
+    while (!signer.signs && signing_keys_domain_check(name, NULL)) {
+        snprintf(domain, sizeof domain, "%.*s", BYTES_ARG(name));
+        if (!signing_keys_each(keys, domain, note_signer, &signer, &error))
+            signer.signs = true; /* not known: no row */
+        name = bytes_from(name, bytes_find(name, '.') + 1);
+    }
+    return signer;
+}
+
+/* Adds a row if messages from an address in that domain, which this server writes, leave unsigned. */
+static void add_own(struct keys_look *look, const struct signing_keys *keys, const char *what,
+                    struct bytes domain)
+{
+    struct buffer name = {0};
+    bool is_domain = accounts_domain(&name, domain) && signing_keys_domain_check(buffer_bytes(&name), NULL);
+    struct own_signer signer = find_signer(keys, buffer_bytes(&name));
+    if (is_domain && !signer.signs) {
+        begin_row(look, HEALTH_WORRY);
+        buffer_add_text(look->out, what);
+        end_text(look);
+        buffer_add_format(look->out,
+                          "leave without a DKIM signature: no key signs for %s or a domain above it",
+                          buffer_text(&name));
+        end_text(look);
+        if (signer.waiting[0] != '\0')
+            buffer_add_format(look->out, "publish the record that mailboat dkim show %s prints",
+                              signer.waiting);
+        else
+            buffer_add_format(look->out, "mailboat dkim add %s makes one; publish the record that it prints",
+                              buffer_text(&name));
+        end_text(look);
+    }
+    buffer_free(&name);
+}
+
+static void add_reports(struct keys_look *look, const struct signing_keys *keys)
+{
+    const struct config *config = look->config;
+    const char *from = config->trust.reports.from;
+    bool sends = config_sends_reports(config, "tls") || config_sends_reports(config, "dmarc");
+    add_own(look, keys, "delivery reports", bytes_of_text(config->hostname));
+    if (sends && from != NULL && strchr(from, '@') != NULL)
+        add_own(look, keys, "reports to domains", bytes_of_text(strrchr(from, '@') + 1));
 }
 
 /* Reads them as `mailboat dkim list` does, whose process becomes the owner of the folder for good. */
@@ -81,6 +169,8 @@ static bool read_keys(void *owner, struct buffer *out, struct error *error)
         done = signing_keys_each(&keys, NULL, add_key, look, error);
     }
     add_more(look);
+    if (done)
+        add_reports(look, &keys);
     signing_keys_close(&keys);
     return done;
 }
@@ -90,13 +180,10 @@ static void note_row(struct health *health, struct bytes *rows)
     struct arena *arena = &health->arena;
     enum health_state how = (enum health_state)(rows->at[0] - '0');
     *rows = bytes_from(*rows, 1);
-    const char *domain = arena_text(arena, bytes_split(rows, '\0'));
+    const char *what = arena_text(arena, bytes_split(rows, '\0'));
     const char *words = arena_text(arena, bytes_split(rows, '\0'));
-    bool named = domain[0] != '\0';
-    health_note(health, how, named ? arena_format(arena, "key of %s", domain) : "signing keys", words,
-                how == HEALTH_FINE ? NULL
-                : named            ? arena_format(arena, "mailboat dkim show %s prints its record", domain)
-                                   : "mailboat dkim list shows all");
+    const char *hint = arena_text(arena, bytes_split(rows, '\0'));
+    health_note(health, how, what, words, hint[0] == '\0' ? NULL : hint);
 }
 
 void health_keys_examine(struct health *health, const struct config *config)
