@@ -103,6 +103,17 @@ static unsigned about_of(struct bytes field)
     return 0;
 }
 
+/* "Name : value" as "Name: value": not all readers see the obsolete form. */
+static struct bytes with_plain_name(struct bytes field, struct buffer *room)
+{
+    struct bytes value = field, name = bytes_split(&value, ':'), plain = bytes_trim(name);
+    if (plain.length == name.length)
+        return field;
+    buffer_add_format(room, "%.*s:", BYTES_ARG(plain));
+    buffer_add(room, value);
+    return buffer_bytes(room);
+}
+
 /* The recipients of a resent message are those of its Resent fields (RFC 5322 3.6.6). */
 static bool is_resent(struct bytes text)
 {
@@ -175,7 +186,7 @@ static bool take_field(struct header_rewrite *t, struct bytes field, struct erro
 {
     unsigned about = about_of(field);
     struct bytes value = field;
-    struct buffer qualified = {0}, quoted = {0};
+    struct buffer plain = {0}, qualified = {0}, quoted = {0};
     bytes_split(&value, ':');
     t->seen |= about;
     if (t->parts->read_recipients && (about & RECIPIENTS) != 0 && ((about & RESENT) != 0) == t->resent &&
@@ -183,6 +194,7 @@ static bool take_field(struct header_rewrite *t, struct bytes field, struct erro
         return false;
     if ((about & REMOVED) != 0)
         return true;
+    field = with_plain_name(field, &plain);
     if (t->parts->domain != NULL && (about & AUTHORS) != 0) {
         add_authors(&quoted, field);
         field = buffer_bytes(&quoted);
@@ -194,6 +206,7 @@ static bool take_field(struct header_rewrite *t, struct bytes field, struct erro
     add_lines(t->out, field, " ");
     bytes_split(&field, ':');
     t->several_authors = t->several_authors || ((about & FROM) != 0 && has_several(field));
+    buffer_free(&plain);
     buffer_free(&qualified);
     buffer_free(&quoted);
     return true;

@@ -213,11 +213,21 @@ struct named_author {
     struct bytes name, address, tail; /* tail: comments after the address */
 };
 
+/* True for \" outside of a quoted string, as programs write it that escape what a visitor typed. */
+static bool is_escaped_quote(struct bytes text, size_t at)
+{
+    return text.at[at] == '\\' && at + 1 < text.length && text.at[at + 1] == '"';
+}
+
 /* Returns the position of the first of `octets` outside of quoted strings; SIZE_MAX if there is none, or a
  * quoted string has no end. */
 static size_t find_outside(struct bytes text, const char *octets)
 {
     for (size_t i = 0; i < text.length; i++) {
+        if (is_escaped_quote(text, i)) {
+            i++;
+            continue;
+        }
         if (bytes_find(bytes_of_text(octets), text.at[i]) != SIZE_MAX)
             return i;
         size_t quoted = text.at[i] == '"' ? enclosed_length(bytes_from(text, i), '"') : 1;
@@ -237,13 +247,13 @@ static bool is_phrase(struct bytes name)
     return r.kind == TOKEN_END;
 }
 
-/* True if the name holds a whole address between commas: it may be meant as another author. */
+/* True if the name holds a whole address between separators: it may be meant as another author. */
 static bool holds_author(struct bytes name)
 {
     size_t pieces = 0;
     bool found = false;
     for (bool more = true; more; pieces++) {
-        size_t comma = find_outside(name, ",");
+        size_t comma = find_outside(name, ",;");
         more = comma != SIZE_MAX;
         struct bytes piece = white_space_trim(bytes_first(name, comma));
         found = found || is_address(piece);
@@ -252,28 +262,77 @@ static bool holds_author(struct bytes name)
     return pieces > 1 && found;
 }
 
-/* Reads "any name <address>" at the start of *rest, which advances past the next comma. */
-static bool next_named(struct bytes *rest, struct named_author *author)
+/* Finds "<address>"; the name before it can have brackets too, without an @ in them: "Ada <3". False if
+ * there is none. */
+static bool find_angle(struct bytes text, size_t *open, size_t *close)
 {
-    size_t open = find_outside(*rest, "<>"), close;
-    if (open == SIZE_MAX || rest->at[open] != '<')
-        return false;
-    struct bytes after = bytes_from(*rest, open + 1);
-    close = find_outside(after, "<>");
-    if (close == SIZE_MAX || after.at[close] != '>')
-        return false;
-    author->name = white_space_trim(bytes_first(*rest, open));
-    author->address = white_space_trim(bytes_first(after, close));
-    struct bytes tail = bytes_from(after, close + 1), end = tail;
-    if (!skip_comments(&end) || (end.length > 0 && end.at[0] != ','))
+    for (size_t from = 0, at; (at = find_outside(bytes_from(text, from), "<")) != SIZE_MAX;) {
+        *open = from + at;
+        from = *open + 1;
+        size_t end = find_outside(bytes_from(text, from), "<>");
+        if (bytes_find(bytes_first(bytes_from(text, from), end), '@') == SIZE_MAX)
+            continue;
+        *close = from + end;
+        return end != SIZE_MAX && text.at[*close] == '>';
+    }
+    return false;
+}
+
+/* True for octets that no name has, and for a name that may be meant as several authors. */
+static bool is_doubtful(struct bytes name)
+{
+    for (size_t i = 0; i < name.length; i++)
+        if (((unsigned char)name.at[i] < 32 && !white_space_has(name.at[i])) || name.at[i] == 127)
+            return true;
+    return holds_author(name) ||
+           (find_outside(name, "<>") != SIZE_MAX && find_outside(name, ",") != SIZE_MAX);
+}
+
+/* Reads what follows an address: comments, then the next author or the end. Semicolons separate too, as in
+ * the fields of some mail programs. */
+static bool take_tail(struct bytes *rest, struct bytes tail, struct named_author *author)
+{
+    struct bytes end = tail;
+    if (!skip_comments(&end) || (end.length > 0 && end.at[0] != ',' && end.at[0] != ';'))
         return false;
     author->tail = white_space_trim(bytes_first(tail, tail.length - end.length));
     *rest = white_space_trim(bytes_from(end, end.length > 0 ? 1 : 0));
-    for (size_t i = 0; i < author->name.length; i++)
-        if (((unsigned char)author->name.at[i] < 32 && !white_space_has(author->name.at[i])) ||
-            author->name.at[i] == 127)
-            return false;
-    return is_address(author->address) && !holds_author(author->name);
+    return true;
+}
+
+/* Reads "address" or "any name address", without brackets. */
+static bool take_bare(struct bytes *rest, struct named_author *author)
+{
+    struct bytes all = *rest, piece = white_space_trim(bytes_first(all, find_outside(all, ",;(")));
+    size_t at = piece.length;
+    while (at > 0 && !white_space_has(piece.at[at - 1]))
+        at--;
+    author->name = white_space_trim(bytes_first(piece, at));
+    author->address = bytes_from(piece, at);
+    return !has_any(author->name, "@:\"") &&
+           take_tail(rest, bytes_from(all, (size_t)(piece.at - all.at) + piece.length), author);
+}
+
+/* Reads "any name <address>"; the brackets may be doubled. */
+static bool take_bracketed(struct bytes *rest, size_t open, size_t close, struct named_author *author)
+{
+    struct bytes all = *rest;
+    bool doubled = open > 0 && all.at[open - 1] == '<' && close + 1 < all.length && all.at[close + 1] == '>';
+    author->name = white_space_trim(bytes_first(all, open - doubled));
+    author->address = white_space_trim(bytes_of(all.at + open + 1, close - open - 1));
+    return take_tail(rest, bytes_from(all, close + 1 + doubled), author);
+}
+
+/* Reads the author at the start of *rest, which advances past the next comma. */
+static bool next_named(struct bytes *rest, struct named_author *author)
+{
+    size_t open, close;
+    bool bare = find_outside(*rest, "<>") == SIZE_MAX;
+    if (bare ? !take_bare(rest, author)
+             : !find_angle(*rest, &open, &close) || !take_bracketed(rest, open, close, author))
+        return false;
+    author->address = address_without_root_dot(author->address);
+    return is_address(author->address) && !is_doubtful(author->name);
 }
 
 static bool read_named(struct author_reader *r, struct bytes value)
@@ -305,7 +364,9 @@ static void add_plain(struct buffer *out, struct bytes name)
 {
     bool quoted = false;
     for (size_t i = 0; i < name.length; i++) {
-        if (name.at[i] == '"') {
+        if (!quoted && is_escaped_quote(name, i)) {
+            buffer_add_octet(out, name.at[++i]);
+        } else if (name.at[i] == '"') {
             quoted = !quoted;
         } else if (white_space_has(name.at[i])) {
             if (out->length > 0 && out->at[out->length - 1] != ' ')

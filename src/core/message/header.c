@@ -153,15 +153,28 @@ struct bytes header_next_field(struct bytes *rest, size_t *lines)
     return bytes_first(all, all.length - rest->length);
 }
 
-struct bytes header_field_name(struct bytes field)
+/* Returns the name of "Name:", or with `obsolete` of "Name :" (RFC 5322 4.5) too; empty if it is neither. */
+static struct bytes field_name(struct bytes field, bool obsolete)
 {
-    size_t colon = bytes_find(field, ':');
-    if (colon == SIZE_MAX)
+    size_t length = bytes_find(field, ':');
+    if (length == SIZE_MAX)
         return bytes_none();
-    for (size_t i = 0; i < colon; i++)
+    while (obsolete && length > 0 && is_space(field.at[length - 1]))
+        length--;
+    for (size_t i = 0; i < length; i++)
         if (field.at[i] <= ' ' || field.at[i] > '~')
             return bytes_none();
-    return bytes_first(field, colon);
+    return bytes_first(field, length);
+}
+
+struct bytes header_field_name(struct bytes field)
+{
+    return field_name(field, false);
+}
+
+static struct bytes field_value(struct bytes field)
+{
+    return bytes_from(field, bytes_find(field, ':') + 1);
 }
 
 /* Only CRLF ends a line: content sent with BINARYMIME may have others. */
@@ -249,14 +262,15 @@ enum header_fault header_check(struct header *header, const struct header_rules 
     if (bytes_find(rest, '\0') != SIZE_MAX)
         fault(header, HEADER_NUL);
     while (rest.length > 0 && header->fault == HEADER_FINE && rest.at[0] != '\r') {
-        struct bytes field = header_next_field(&rest, &lines), name = header_field_name(field);
+        struct bytes field = header_next_field(&rest, &lines), name = field_name(field, rules->repairs);
         if (name.length == 0 || !has_clean_lines(field)) {
             header->line = line;
             fault(header, HEADER_BROKEN);
         } else if (++fields > HEADER_FIELDS_MAX) {
             fault(header, HEADER_TOO_MANY_FIELDS);
         } else {
-            take_field(header, name, bytes_from(field, name.length + 1), &found);
+            header->has_obsolete_name = header->has_obsolete_name || field.at[name.length] != ':';
+            take_field(header, name, field_value(field), &found);
         }
         line += lines;
     }
@@ -310,17 +324,18 @@ static void add_field(struct buffer *out, const char *name, const char *open, st
 /* Appends the field as it leaves. */
 static void add_fixed(const struct header *header, struct bytes field, struct buffer *out)
 {
-    struct bytes name = header_field_name(field);
+    struct bytes name = field_name(field, true);
     bool unquoted = (header->from_unquoted && bytes_is_nocase(name, "From")) ||
                     (header->sender_unquoted && bytes_is_nocase(name, "Sender"));
     if (is_blind(name))
         return;
-    if (!unquoted) {
-        buffer_add(out, field);
-        return;
+    buffer_add_format(out, "%.*s:", BYTES_ARG(name));
+    if (unquoted) {
+        buffer_add_octet(out, ' ');
+        author_list_quote(out, field_value(field));
+    } else {
+        buffer_add(out, field_value(field));
     }
-    buffer_add_format(out, "%.*s: ", BYTES_ARG(name));
-    author_list_quote(out, bytes_from(field, name.length + 1));
 }
 
 void header_fix(const struct header *header, const struct header_stamp *stamp, struct buffer *out)
@@ -339,7 +354,8 @@ void header_fix(const struct header *header, const struct header_stamp *stamp, s
     }
     if (!header->has_message_id && stamp->message_id.length > 0)
         add_field(out, "Message-ID", "<", stamp->message_id, ">");
-    bool changes = header->has_blind || header->from_unquoted || header->sender_unquoted;
+    bool changes = header->has_blind || header->from_unquoted || header->sender_unquoted ||
+                   header->has_obsolete_name;
     while (changes && rest.length > 0 && rest.at[0] != '\r')
         add_fixed(header, header_next_field(&rest, &lines), out);
     buffer_add(out, rest);

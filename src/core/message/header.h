@@ -50,6 +50,7 @@ struct header {
     bool has_from, has_sender, has_date, has_message_id, has_blind; /* blind: Bcc, Resent-Bcc */
     bool needs_sender;                                              /* several authors, without Sender */
     bool from_unquoted, sender_unquoted;                            /* names that need quotes */
+    bool has_obsolete_name;                                         /* spaces before a colon */
 };
 
 void header_free(struct header *header);
@@ -86,8 +87,8 @@ struct header_stamp {
     struct bytes from;
 };
 /* Appends the header without Bcc and Resent-Bcc, with missing fields added (Date, Message-ID, From,
- * Sender), names in From and Sender quoted where they need it, and its empty line before text, and the
- * content after it. */
+ * Sender), names in From and Sender quoted where they need it, no spaces before a colon (some readers do
+ * not see such a field), and its empty line before text, and the content after it. */
 void header_fix(const struct header *header, const struct header_stamp *stamp, struct buffer *out);
 
 #endif
