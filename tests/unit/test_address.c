@@ -142,7 +142,13 @@ static void paths_drop_their_source_route(void **state)
         {"<a@b>", PATH_ADDRESS, "a@b", 5},
         {"< a@b> SIZE=1", PATH_ADDRESS, "a@b", 6},
         {"<a @b>", PATH_MALFORMED, NULL, 0},
-        {"<<a@b>>", PATH_MALFORMED, NULL, 0},
+        {"<<a@b>>", PATH_ADDRESS, "a@b", 7},
+        {"<<a@b>> SIZE=1", PATH_ADDRESS, "a@b", 7},
+        {"<<@x.y:a@b.>>", PATH_ADDRESS, "a@b", 13},
+        {"<<a@b>", PATH_MALFORMED, NULL, 0},
+        {"<a@b>>", PATH_ADDRESS, "a@b", 5},
+        {"<<<a@b>>>", PATH_MALFORMED, NULL, 0},
+        {"<<>>", PATH_MALFORMED, NULL, 0},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct bytes address;

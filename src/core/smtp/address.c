@@ -118,6 +118,15 @@ struct bytes address_without_root_dot(struct bytes address)
 
 enum path_kind address_parse_path(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used)
 {
+    *used = 0;
+    if (text.length > 1 && text.at[0] == '<' && text.at[1] == '<') { /* <<a@b>> */
+        enum path_kind kind = text.length > 2 && text.at[2] == '<'
+                                  ? PATH_MALFORMED
+                                  : address_parse_path(bytes_from(text, 1), utf8_allowed, address, used);
+        bool closes = kind == PATH_ADDRESS && *used + 1 < text.length && text.at[*used + 1] == '>';
+        *used += 2;
+        return closes ? PATH_ADDRESS : PATH_MALFORMED;
+    }
     bool bracketed = text.length > 0 && text.at[0] == '<';
     size_t end = find_unquoted(text, bracketed ? '>' : ' ');
     if (bracketed && end == SIZE_MAX)

@@ -37,9 +37,9 @@ enum path_kind { PATH_MALFORMED, PATH_NULL, PATH_POSTMASTER, PATH_ADDRESS };
 /*
  * Parses a path at the start of `text`, with its brackets: "<>", "<postmaster>", "<a@b>", "<@r1,@r2:a@b>"
  * (the source route is read and dropped, RFC 5321 Appendix C). Spaces within them are skipped, and programs
- * that leave them out mean the text up to a space: as Postfix, for telnet and for monitoring. *address gets
- * the address without brackets
- * ("" for the null path) and without the root's dot, *used the octets of the path.
+ * that leave them out mean the text up to a space: as Postfix, for telnet and for monitoring; doubled
+ * brackets "<<a@b>>", of programs that put their own around "<a@b>", count once. *address gets the address
+ * without brackets ("" for the null path) and without the root's dot, *used the octets of the path.
  */
 enum path_kind address_parse_path(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used);
 
