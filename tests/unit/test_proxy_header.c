@@ -255,6 +255,19 @@ static const struct {
     {"::/0", "192.0.2.1", false},
     {"2001:db8::/33", "2001:db8:7fff::", true},
     {"2001:db8::/33", "2001:db8:8000::", false},
+    /* as in Postfix's mynetworks */
+    {"[::1]/128", "::1", true},
+    {"[fd00::]/8", "fdff::1", true},
+    {"[::ffff:127.0.0.0]/104", "127.9.9.9", true},
+    {"[::ffff:127.0.0.0]/104", "128.0.0.0", false},
+    {"::ffff:192.0.2.0/120", "192.0.2.255", true},
+    {"::ffff:192.0.2.0/120", "192.0.3.0", false},
+    {"::ffff:192.0.2.1", "192.0.2.1", true},
+    /* all of it is this machine */
+    {"127.0.0.1/8", "127.255.0.1", true},
+    {"127.0.0.1/8", "126.255.255.255", false},
+    {"127.1.2.3/16", "127.1.255.255", true},
+    {"127.1.2.3/16", "127.2.0.0", false},
 };
 
 static void test_networks(void **state)
@@ -272,7 +285,13 @@ static void test_networks(void **state)
                                         "localhost",
                                         "10.0.0.0 /8",
                                         "10.0.0.0/08x",
-                                        "[::1]",
+                                        "[::1",
+                                        "::1]",
+                                        "[]",
+                                        "[[::1]]",
+                                        "127.0.0.1/7",
+                                        "::ffff:192.0.2.1/120",
+                                        "::ffff:0.0.0.0/95",
                                         "192.0.2.1:25"};
     struct ip_network network;
     const char *why = NULL;

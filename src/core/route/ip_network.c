@@ -10,10 +10,38 @@ static bool bit_of(const struct route_address *address, unsigned bit)
     return (address->octets[bit / 8] & (0x80U >> bit % 8)) != 0;
 }
 
+/* Lists copied from Postfix's mynetworks have IPv6 addresses in brackets: "[::1]/128". */
+static struct bytes without_brackets(struct bytes address)
+{
+    bool bracketed = address.length > 2 && address.at[0] == '[' && address.at[address.length - 1] == ']';
+    return bracketed ? bytes_of(address.at + 1, address.length - 2) : address;
+}
+
+/* Clients that a socket for both families shows as mapped count as IPv4 everywhere. */
+static void unmap(struct ip_network *network)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct route_address four = {0};
+    if (!network->address.six || network->bits < 96 ||
+        memcmp(network->address.octets, mapped, sizeof mapped) != 0)
+        return;
+    memcpy(four.octets, network->address.octets + sizeof mapped, 4);
+    *network = (struct ip_network){.address = four, .bits = network->bits - 96};
+}
+
+/* "127.0.0.1/8" can only mean this machine; elsewhere such bits may be a mistake in the prefix. */
+static void settle_loopback(struct ip_network *network)
+{
+    if (network->address.six || network->address.octets[0] != 127 || network->bits < 8)
+        return;
+    for (unsigned bit = network->bits; bit < 32; bit++)
+        network->address.octets[bit / 8] &= (uint8_t) ~(0x80U >> bit % 8);
+}
+
 bool ip_network_parse(struct bytes text, struct ip_network *network, const char **why)
 {
-    struct bytes rest = text, address = bytes_split(&rest, '/');
-    bool has_prefix = address.length < text.length;
+    struct bytes rest = text, before = bytes_split(&rest, '/'), address = without_brackets(before);
+    bool has_prefix = before.length < text.length;
     uint64_t bits;
     if (!host_is_ipv4(address) && !host_is_ipv6(address)) {
         *why = "is not an IP address or network";
@@ -28,6 +56,9 @@ bool ip_network_parse(struct bytes text, struct ip_network *network, const char 
         return false;
     }
     network->bits = (unsigned)bits;
+    unmap(network);
+    settle_loopback(network);
+    all = network->address.six ? 128 : 32;
     for (unsigned bit = network->bits; bit < all; bit++)
         if (bit_of(&network->address, bit)) {
             *why = "has bits beyond its prefix";

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ip_network: addresses and networks that a configuration lists: "192.0.2.1", "10.0.0.0/8", "::1". */
+/*
+ * ip_network: addresses and networks that a configuration lists: "192.0.2.1", "10.0.0.0/8", "::1", also as
+ * Postfix writes them: "[::1]/128", "[::ffff:127.0.0.0]/104" (mapped, the same as IPv4).
+ */
 #ifndef MAILBOAT_CORE_ROUTE_IP_NETWORK_H
 #define MAILBOAT_CORE_ROUTE_IP_NETWORK_H
 
