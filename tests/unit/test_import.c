@@ -79,12 +79,14 @@ static void parameters_refer_to_each_other(void **state)
     main_cf_read(
         &cf, &arena,
         BYTES("myhostname = mx.a.org\na = x\na = y # z\nmydestination = $myhostname\n , ${a} $(a)$$\n"
+              "tables = $default_database_type:${config_directory}/a hash:$data_directory/b\n"
               "loop = $loop1\nloop1 = $loop x\nset = ${a?yes}${none?no}${none:or}${a?{one}:{two}}"
               "${none?{one}:{two}}\n"));
     assert_text(main_cf_value(&cf, "mydestination"), "mx.a.org , y # z y # z$");
     assert_text(main_cf_value(&cf, "set"), "yesoronetwo");
     assert_true(main_cf_value(&cf, "loop").length < 100);
     assert_text(main_cf_value(&cf, "alias_maps"), "hash:/etc/aliases");
+    assert_text(main_cf_value(&cf, "tables"), "hash:/etc/postfix/a hash:/var/lib/postfix/b");
     assert_text(main_cf_value(&cf, "nothing"), "");
     assert_true(main_cf_has(&cf, "a") && !main_cf_has(&cf, "alias_maps"));
     main_cf_free(&cf);
@@ -150,6 +152,21 @@ static void users_of_dovecot_are_read(void **state)
         assert_true(passwd_file_next(&rest, &line, &user) && !user.has_password);
     assert_true(bytes_is(user.name, "eve") && line == 6);
     assert_false(passwd_file_next(&rest, &line, &user));
+}
+
+static void accounts_of_docker_mailserver_are_read(void **state)
+{
+    struct bytes rest = BYTES("ada@a.org|"
+                              "{SHA512-CRYPT}" SHA512 "\nbob@a.org|{PLAIN}a:b|quota=1G\r\n"
+                              "odd|name:{PLAIN}x\n");
+    struct passwd_file_user user;
+    size_t line = 0;
+    assert_true(passwd_file_next(&rest, &line, &user) && bytes_is(user.name, "ada@a.org"));
+    assert_true(user.password.kind == STORED_HASH && bytes_is(user.password.value, SHA512));
+    assert_true(passwd_file_next(&rest, &line, &user) && bytes_is(user.name, "bob@a.org"));
+    assert_true(user.password.kind == STORED_PLAIN && bytes_is(user.password.value, "a:b"));
+    assert_true(passwd_file_next(&rest, &line, &user) && bytes_is(user.name, "odd|name"));
+    assert_true(bytes_is(user.password.value, "x") && line == 3);
 }
 
 /* ---- plans ---- */
@@ -274,6 +291,7 @@ int main(void)
         cmocka_unit_test(hops_are_read_as_postfix_reads_them),
         cmocka_unit_test(stored_passwords_are_told_from_typed_ones),
         cmocka_unit_test(users_of_dovecot_are_read),
+        cmocka_unit_test(accounts_of_docker_mailserver_are_read),
         cmocka_unit_test(what_is_here_stays),
         cmocka_unit_test(aliases_must_arrive),
         cmocka_unit_test(circles_are_left_out),

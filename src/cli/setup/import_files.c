@@ -83,11 +83,20 @@ struct import_alias {
     struct bytes name; /* canonical */
     struct bytes file;
     size_t line;
-    unsigned depth; /* of lists in lists */
+    unsigned depth;                   /* of lists in lists */
+    const struct import_alias *outer; /* the list's own place, if `file` is a list */
     struct error *error;
 };
 
 static void add_targets(struct import_alias *alias, struct bytes rest);
+
+static bool is_open(const struct import_alias *alias, struct bytes path)
+{
+    for (; alias != NULL; alias = alias->outer)
+        if (bytes_equal(alias->file, path))
+            return true;
+    return false;
+}
 
 /* The lines of a file are right-hand sides too. */
 static void add_list(struct import_alias *alias, struct bytes path)
@@ -97,9 +106,9 @@ static void add_list(struct import_alias *alias, struct bytes path)
     struct bytes text, line;
     struct error error = {0};
     char *file = arena_text(&alias->run->arena, path);
-    if (++inner.depth > IMPORT_LISTS_MAX) {
-        import_note_add(alias->run, alias->file, alias->line, alias->name,
-                        ":include:%s: too many lists in lists", file);
+    if (is_open(alias, path) || ++inner.depth > IMPORT_LISTS_MAX) {
+        import_note_add(alias->run, alias->file, alias->line, alias->name, ":include:%s: %s", file,
+                        is_open(alias, path) ? "it includes itself" : "too many lists in lists");
         return;
     }
     if (!import_file_read(alias->run, file, &text, &error)) {
@@ -107,7 +116,8 @@ static void add_list(struct import_alias *alias, struct bytes path)
                         error.text);
         return;
     }
-    inner.file = path;
+    inner.file = bytes_of_text(file);
+    inner.outer = alias;
     table_text_start(&table, text);
     while (table_text_next(&table, &line, &inner.line))
         add_targets(&inner, line);

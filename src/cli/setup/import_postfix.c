@@ -399,7 +399,8 @@ static void add_foreign(struct postfix *p)
             bytes_search(network.name, BYTES("::1]")) == SIZE_MAX &&
             bytes_search(network.name, BYTES("::ffff:127.")) == SIZE_MAX)
             import_note_add(p->run, p->file, 0, BYTES("mynetworks"),
-                            "clients in %.*s need an account: mailboat key add for each",
+                            "clients in %.*s need an account (mailboat key add for each), or list them in "
+                            "submission.trusted",
                             BYTES_ARG(network.name));
 }
 
@@ -414,6 +415,12 @@ static bool read_all(struct postfix *p)
            add_configuration(p);
 }
 
+static struct bytes folder_of(struct bytes path)
+{
+    size_t slash = bytes_find_last(path, '/');
+    return slash == SIZE_MAX ? BYTES(".") : bytes_first(path, slash > 0 ? slash : 1);
+}
+
 bool import_postfix(struct import_run *run, const char *path, struct error *error)
 {
     struct postfix p = {.run = run, .file = bytes_of_text(path), .error = error};
@@ -422,6 +429,7 @@ bool import_postfix(struct import_run *run, const char *path, struct error *erro
         return false;
     main_cf_read(&p.main_cf, &run->arena, text);
     main_cf_set_default(&p.main_cf, "myhostname", host);
+    main_cf_set_default(&p.main_cf, "config_directory", folder_of(p.file));
     host = main_cf_value(&p.main_cf, "myhostname");
     size_t dot = bytes_find(host, '.');
     main_cf_set_default(&p.main_cf, "mydomain",

@@ -8,7 +8,11 @@
 
 static const struct {
     const char *name, *value;
-} defaults[] = {{"alias_maps", "hash:/etc/aliases"},
+} defaults[] = {{"alias_maps", "$alias_database"},
+                {"alias_database", "hash:/etc/aliases"},
+                {"config_directory", "/etc/postfix"},
+                {"data_directory", "/var/lib/postfix"},
+                {"default_database_type", "hash"},
                 {"mydestination", "$myhostname, localhost.$mydomain, localhost"},
                 {"myorigin", "$myhostname"},
                 {"virtual_alias_maps", "$virtual_maps"},

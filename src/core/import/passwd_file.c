@@ -11,9 +11,10 @@ bool passwd_file_next(struct bytes *rest, size_t *number, struct passwd_file_use
         line = bytes_trim(line);
         if (line.length == 0 || line.at[0] == '#')
             continue;
-        *user = (struct passwd_file_user){.name = bytes_split(&line, ':')};
+        char separator = bytes_search(line, BYTES("|{")) < bytes_find(line, ':') ? '|' : ':';
+        *user = (struct passwd_file_user){.name = bytes_split(&line, separator)};
         /* {PLAIN}a:b cannot be written there: the colon ends the field */
-        struct bytes field = bytes_split(&line, ':');
+        struct bytes field = bytes_split(&line, separator);
         user->has_password = field.length > 0 && field.at[0] != '*' && field.at[0] != '!';
         user->password = stored_password_read(field, true);
         return true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * passwd_file: lines of Dovecot's passwd-file: user:password:uid:gid:gecos:home:shell:extra, of which only
- * the first two count here. Lines that are empty or begin with # do not count.
+ * the first two count here; and of docker-mailserver's postfix-accounts.cf: user|{SCHEME}password|extra.
+ * Lines that are empty or begin with # do not count.
  */
 #ifndef MAILBOAT_CORE_IMPORT_PASSWD_FILE_H
 #define MAILBOAT_CORE_IMPORT_PASSWD_FILE_H
