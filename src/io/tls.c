@@ -57,13 +57,36 @@ static bool context_start(struct tls_context *context, const SSL_METHOD *method,
     return true;
 }
 
+/* A sequence (ASN.1) with a long length, or one that begins with a number. */
+static bool is_der(struct bytes start)
+{
+    return start.length == 3 && start.at[0] == '0' && ((unsigned char)start.at[1] > 127 || start.at[2] == 2);
+}
+
+/* OpenSSL passes over lines that it does not know: of a chain that begins with a byte order mark it would
+ * take the second certificate. */
+static bool check_form(const char *file, const char *what, struct bytes start, struct error *error)
+{
+    const char *words = NULL;
+    if (is_der(start))
+        words = "is in binary form (DER or PKCS #12); convert it to PEM with openssl";
+    else if (bytes_is(start, "\xef\xbb\xbf"))
+        words = "begins with a byte order mark; save it without one";
+    else if (bytes_is(bytes_first(start, 2), "\xff\xfe") || bytes_is(bytes_first(start, 2), "\xfe\xff"))
+        words = "is UTF-16 text; save it as ASCII or UTF-8";
+    return words == NULL || error_set(error, EX_CONFIG, "the TLS %s %s %s", what, file, words);
+}
+
 static bool readable(const char *file, const char *what, struct error *error)
 {
+    char start[3];
     int descriptor = open(file, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0)
-        return error_set_errno(error, EX_CONFIG, "cannot read the TLS %s %s", what, file);
-    close(descriptor);
-    return true;
+    ssize_t length = descriptor < 0 ? -1 : read(descriptor, start, sizeof start);
+    if (length < 0)
+        error_set_errno(error, EX_CONFIG, "cannot read the TLS %s %s", what, file);
+    if (descriptor >= 0)
+        close(descriptor);
+    return length >= 0 && check_form(file, what, bytes_of(start, (size_t)length), error);
 }
 
 /* Returns the length of an extension; 0 if absent. */

@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from mailboat import EC, PROGRAM, ROOT, Mailboat, make_certificate, make_certificates, run, until
+from mailboat import EC, PROGRAM, ROOT, RSA, Mailboat, make_certificate, make_certificates, run, until
 
 
 @pytest.fixture
@@ -68,7 +68,42 @@ def missing(server):
     (server.certificates / "server.key").unlink()
 
 
+def with_mark(server):
+    """Saved by an editor of Windows: OpenSSL would take the second certificate of the chain for the first."""
+    file = server.certificates / "server.pem"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes() + (server.certificates / "ca.pem").read_bytes())
+
+
+def utf16(server):
+    file = server.certificates / "server.pem"
+    file.write_text(file.read_text(), encoding="utf-16")
+
+
+def binary(server):
+    file = server.certificates / "server.pem"
+    file.write_bytes(ssl.PEM_cert_to_DER_cert(file.read_text()))
+
+
+def binary_key(server):
+    key = server.certificates / "server.key"
+    subprocess.run(["openssl", "pkey", "-in", key, "-outform", "DER", "-out", key.with_suffix(".new")], check=True)
+    key.with_suffix(".new").replace(key)
+
+
+def short_binary_key(server):
+    key = server.certificates / "server.key"
+    subprocess.run(["openssl", "ec", "-in", key, "-outform", "DER", "-out", key.with_suffix(".new")], check=True, capture_output=True)
+    key.with_suffix(".new").replace(key)
+
+
+def joined_badly(server):
+    file = server.certificates / "server.pem"
+    file.write_text(file.read_text().rstrip("\n") + (server.certificates / "ca.pem").read_text())
+
+
 @pytest.mark.parametrize("break_it, words", [
+    (with_mark, "begins with a byte order mark; save it without one"), (utf16, "is UTF-16 text"), (binary, "the TLS certificate"), (binary, "convert it to PEM"),
+    (binary_key, "convert it to PEM"), (short_binary_key, "convert it to PEM"), (joined_badly, "not a PEM certificate chain: bad end line"),
     (other_key, "does not belong to"), (other_kind, "does not belong to"), (wrong_order, "own certificate first"), (encrypted, "is encrypted"),
     (no_key, "no private key"), (empty_key, "no private key"), (swapped, "not a PEM certificate"), (missing, "server.key")])
 def test_a_pair_that_cannot_work(stopped, break_it, words):
@@ -78,6 +113,25 @@ def test_a_pair_that_cannot_work(stopped, break_it, words):
     assert done.returncode == 78 and words in done.stderr and "fine" not in done.stdout, done
     started = run("serve", "--config", stopped.config, check=False, timeout=30)
     assert started.returncode == 78 and words in started.stderr
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ed25519", "sec1", "crlf", "preamble"])
+def test_forms_that_work(stopped, kind):
+    pem, key = stopped.certificates / "server.pem", stopped.certificates / "server.key"
+    if kind in ("rsa", "ed25519"):
+        make_certificate(stopped.certificates, stopped.certificates, "server", "mx.example.org", "127.0.0.1",
+                         kind=RSA if kind == "rsa" else ("-newkey", "ed25519", "-nodes"))
+    elif kind == "sec1":
+        subprocess.run(["openssl", "ec", "-in", key, "-out", key.with_suffix(".new")], check=True, capture_output=True)
+        key.with_suffix(".new").replace(key)
+    elif kind == "crlf":
+        for file in (pem, key):
+            file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+    else:
+        pem.write_text("0 s:CN = mx.example.org\n   i:CN = Test CA\n" + pem.read_text().rstrip("\n"))
+    stopped.start()
+    assert check(stopped).returncode == 0
+    assert "BEGIN CERTIFICATE" in ssl.get_server_certificate(("127.0.0.1", stopped.ports[465]))
 
 
 @pytest.mark.parametrize("break_it", [other_key, encrypted, missing])
@@ -257,7 +311,8 @@ def serves(server, file):
 
 def test_the_deploy_hook_copies_and_reloads(stopped, lineage):
     before = (stopped.certificates / "server.key").read_bytes()
-    assert lineage("elsewhere.example").returncode == 0 and lineage(copies="/nowhere").returncode == 0
+    for nothing, words in ((lineage("elsewhere.example"), "is not for mx.example.org"), (lineage(copies="/nowhere"), "nor below /nowhere")):
+        assert nothing.returncode == 0 and words in nothing.stdout, nothing
     assert (stopped.certificates / "server.key").read_bytes() == before
     stopped.start()
     done = lineage("other.example mx.example.org")
@@ -272,6 +327,14 @@ def test_the_deploy_hook_reloads_a_server_that_uses_certbot_s_files(stopped, lin
     assert lineage().returncode == 0 and serves(stopped, lineage.folder / "fullchain.pem")
     (lineage.folder / "privkey.pem").write_text("broken\n")
     assert lineage().returncode == 78 and serves(stopped, lineage.folder / "fullchain.pem")
+
+
+def test_the_deploy_hook_fails_where_the_configuration_cannot_be_read(stopped, lineage):
+    """certbot reports it: otherwise the previous certificate would be served until it has expired."""
+    before = (stopped.certificates / "server.pem").read_text()
+    stopped.config.write_text(stopped.config.read_text() + "nonsense: 1\n")
+    done = lineage()
+    assert done.returncode == 78 and "nonsense" in done.stderr and (stopped.certificates / "server.pem").read_text() == before
 
 
 def test_the_deploy_hook_without_a_server(stopped, lineage):
