@@ -164,6 +164,28 @@ def test_users_and_aliases_alone_without_a_server(mailboat, old_server):
         pass
 
 
+def test_files_as_they_are_found(mailboat, tmp_path):
+    """Tables named by their directory, lists that include themselves, a byte order mark, and docker-mailserver's accounts."""
+    server = mailboat()
+    folder = tmp_path / "postfix"
+    folder.mkdir()
+    (folder / "main.cf").write_text("myhostname = mail.example.org\nmydestination = example.org\nmyorigin = example.org\nalias_database = hash:${config_directory}/aliases\n"
+                                    "virtual_alias_domains = virt.example\nvirtual_alias_maps = texthash:$config_directory/virtual\nmynetworks = 10.0.0.0/8\n")
+    (folder / "virtual").write_text("info@virt.example ada@example.org\n")
+    (folder / "aliases").write_text(f"list: :include:{folder}/list\n")
+    (folder / "list").write_text("ada\n" + f":include:{folder}/list\n" * 10 + f":include:{folder}/other\n")
+    (folder / "other").write_text(f"eve@elsewhere.net\n:include:{folder}/list\n")
+    (folder / "users").write_text("\ufeffada@example.org|{PLAIN}of ada\nbob@example.org:\n", encoding="utf-8")
+    told = take_over(server, folder)
+    assert {(a["address"], a["target"]) for a in told["aliases"] if a["action"] == "add"} == {
+        ("info@virt.example", "ada@example.org"), ("list@example.org", "ada@example.org"), ("list@example.org", "eve@elsewhere.net")}
+    assert [entry["reason"].rpartition(": ")[2] for entry in told["left_out"] if entry["address"] == "list@example.org"] == ["it includes itself"] * 11
+    assert any("submission.trusted" in entry["reason"] for entry in told["left_out"] if entry["address"] == "mynetworks")
+    assert [(user["address"], user["password"], user["scheme"]) for user in told["users"]] == [("ada@example.org", "hashed", "PLAIN"), ("bob@example.org", "none", "")]
+    with smtp(server, 587, user="ada@example.org", password="of ada"):
+        pass
+
+
 # ---- stored passwords of single users ----
 
 def test_a_hash_is_taken_as_a_hash_where_the_command_says_so(mailboat):

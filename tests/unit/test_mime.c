@@ -153,6 +153,18 @@ static void names_of_attachments_in_any_script(void **state)
     attach("n\xc3\xb6te \"1\".txt", BYTES("x"), 1);
     assert_true(has("filename*=utf-8''n%C3%B6te%20%221%22.txt\r\n") && has("text/plain"));
     assert_true(has("Content-Type: text/plain;\r\n\tname=\"=?utf-8?B?bsO2dGUgIjEiLnR4dA==?=\"\r\n"));
+    static const struct {
+        const char *name, *encoded;
+    } others[] = {{"=?utf-8?Q?x?=.txt", "filename*=utf-8''%3D%3Futf-8%3FQ%3Fx%3F%3D.txt\r\n"},
+                  {" a.txt", "filename*=utf-8''%20a.txt\r\n"},
+                  {"a.txt ", "filename*=utf-8''a.txt%20\r\n"},
+                  {"a b.txt", "filename=\"a b.txt\"\r\n"}};
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+        buffer_clear(&out);
+        attach(others[i].name, BYTES("x"), 1);
+        assert_true(has(others[i].encoded));
+    }
+    assert_non_null(mime_check_name(BYTES("a\tb")));
     /* never as base64 of a message */
     assert_string_equal(mime_type_of(BYTES("a.EML")), "application/octet-stream");
     assert_string_equal(mime_type_of(BYTES("a.PDF")), "application/pdf");

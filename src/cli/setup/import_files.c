@@ -50,8 +50,10 @@ bool import_file_read(struct import_run *run, const char *path, struct bytes *te
     bool done = ferror(from) == 0 || error_set_errno(error, EX_IOERR, "cannot read %s", path);
     if (done && content.length > IMPORT_FILE_MAX)
         done = error_set(error, EX_DATAERR, "%s is larger than %d MiB", path, IMPORT_FILE_MAX >> 20);
+    struct bytes all = buffer_bytes(&content);
+    bool marked = bytes_is(bytes_first(all, 3), "\xef\xbb\xbf"); /* by editors of Windows */
     if (done)
-        *text = arena_copy(&run->arena, buffer_bytes(&content));
+        *text = arena_copy(&run->arena, bytes_from(all, marked ? 3 : 0));
     fclose(from);
     buffer_wipe(&content);
     return done;
@@ -234,7 +236,7 @@ static void add_user(struct import_run *run, const struct passwd_file_user *user
                                                 : "is not a mail address");
         return;
     }
-    entry.scheme = user->password.scheme;
+    entry.scheme = user->has_password ? user->password.scheme : bytes_none();
     entry.secret = user->password.value;
     if (user->has_password && user->password.kind == STORED_PLAIN)
         entry.password = IMPORT_PASSWORD_PLAIN;

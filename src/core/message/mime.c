@@ -83,7 +83,7 @@ const char *mime_check(const struct mime_input *input)
 
 const char *mime_check_name(struct bytes name)
 {
-    return is_clean(name) ? NULL : "the name of the attachment has a line break, or is not UTF-8";
+    return is_clean(name) ? NULL : "the name of the attachment has a control character, or is not UTF-8";
 }
 
 /* ---- header fields ---- */
@@ -356,10 +356,12 @@ void mime_begin(struct mime *mime, struct buffer *out, const struct mime_input *
         add_text(out, "plain", input->text);
 }
 
+/* Others are encoded: readers drop spaces at the ends, and decode what looks like an encoded word. */
 static bool is_plain_name(struct bytes name)
 {
     return bytes_is_ascii(name) && bytes_find(name, '"') == SIZE_MAX && bytes_find(name, '\\') == SIZE_MAX &&
-           name.length < 60;
+           name.length < 60 && bytes_trim(name).length == name.length &&
+           bytes_search(name, BYTES("=?")) == SIZE_MAX;
 }
 
 /* Mail programs that do not know RFC 2231 read the name from here, in the form that they write. */
