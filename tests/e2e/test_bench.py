@@ -32,7 +32,7 @@ def test_help_can_be_printed():
 
 def left_behind_by(pid):
     """Returns the servers of a run that are still running: each has its own cgroup."""
-    from servers import cgroup_root
+    from mail_servers import cgroup_root
     return list(cgroup_root().glob(f"mailboat-bench-*-{pid}"))
 
 
@@ -91,7 +91,8 @@ def measuring(folder, *kinds):
 def test_a_peer_that_cannot_start_or_says_nothing_is_named_and_left_out(tmp_path, monkeypatch):
     import parts
     from loads import Clock
-    from servers import SERVERS, Server
+    from mail_servers import Server
+    from servers import SERVERS
 
     class Absent(Server):
         name = title = "absent"
@@ -105,7 +106,7 @@ def test_a_peer_that_cannot_start_or_says_nothing_is_named_and_left_out(tmp_path
         def start(self, mode, to=None):
             self.start_in_front(self.wrapped(sys.executable, "-c", f"import socket, time; s = socket.create_server(('127.0.0.1', {self.port})); time.sleep(1000)"))
 
-    monkeypatch.setattr("servers.START_S", 1)
+    monkeypatch.setattr("mail_servers.START_S", 1)
     monkeypatch.setattr(Clock, "LOAD_S", 1)
     known = dict(SERVERS)
     try:
