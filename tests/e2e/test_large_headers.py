@@ -13,7 +13,8 @@ import pytest
 from mailboat import until
 from name_server import NameServer
 from plain_peer import away_to
-from test_signing import ADA, MODERN, PASSWORD, Keys, reload, signature_of, simple, submit
+from signing_keys import Keys, reload
+from test_signing import ADA, MODERN, PASSWORD, signature_of, simple, submit
 from test_trust_port25 import FORGER, HONEST, RECORDS, Judging, letter, send
 
 KIB = 1024

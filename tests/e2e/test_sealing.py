@@ -20,7 +20,8 @@ from mailboat import Mailboat, smtp, until
 from name_server import NameServer
 from networks import networks
 from plain_peer import Peer
-from test_signing import BINARY, FORMS, MODERN, PERL, Keys, relaxed_digest, reload, submit
+from signing_keys import Keys, reload
+from test_signing import BINARY, FORMS, MODERN, PERL, relaxed_digest, submit
 
 dkim = pytest.importorskip("dkim")
 ANNE, PASSWORD = "anne@bank.test", "secret-of-ada"

@@ -16,7 +16,7 @@ import pytest
 from faults import Board
 from mailboat import free_port, smtp, until
 from plain_peer import Peer, away_to
-from test_signing import Keys
+from signing_keys import Keys
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to read the memory of others")
 
