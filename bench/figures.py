@@ -5,8 +5,9 @@ import statistics
 from pathlib import Path
 
 AGREE = 0.15  # runs agree if they differ by less
-COMPARED = ("mailboat", "postfix")
-RUNS_OF = ("accept", "relay", "submission")
+COMPARED = ("mailboat", "postfix", "mailboat-checking", "mailboat-signing", "postfix-opendkim", "postfix-rspamd")
+RUNS_OF = ("accept", "relay", "submission", "checking", "signing")
+MEASURED_WITH = {"latency": "accept"}  # figures that another part measures
 
 
 class Figures:
@@ -49,6 +50,19 @@ class Figures:
         """Returns the largest and the smallest number of runs of any figure."""
         counts = [len(values) for (part, _, _), row in self.rows.items() if part in RUNS_OF for values in row["values"].values()]
         return (min(counts), max(counts)) if counts else (0, 0)
+
+    def keep(self, earlier, parts):
+        """Adds the other parts of an earlier run, whose page this becomes; `parts`: those of this run."""
+        def stays(row):
+            return MEASURED_WITH.get(row[0], row[0]) not in parts
+        mine, its = self.about, earlier.about
+        self.rows = {**{row: value for row, value in earlier.rows.items() if stays(row)}, **self.rows}
+        self.left_out = {**{row: value for row, value in earlier.left_out.items() if stays(row)}, **self.left_out}
+        anew = {"parts": list(parts), **{name: mine[name] for name in ("date", "command", "versions")}}
+        older = [run for run in its.get("anew", []) if not set(run["parts"]) <= set(parts)]
+        self.about = {**its, "versions": {**mine["versions"], **its["versions"]}, "anew": [*older, anew],
+                      "busy_before": max(mine["busy_before"], its["busy_before"]), "quick": mine["quick"] or its["quick"],
+                      "cut_short": mine.get("cut_short", False) or its.get("cut_short", False)}
 
     # ---- as a file ----
 

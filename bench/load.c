@@ -4,13 +4,14 @@
  * programs do, and says how many a second and how long one took:
  *
  *   load send  port=N connections=N count=N size=N from=ADDRESS to=ADDRESS
- *              [kept=1] [tls=1] [plain=RESPONSE] [resume=1]
+ *              [kept=1] [tls=1] [plain=RESPONSE] [resume=1] [unique=N]
  *   load shake port=N connections=N count=N       TLS handshakes and no more
  *   load serve port=N certificate=FILE key=FILE   the server for those
  *
  * Prints: a second, median ms, p99 ms. Time runs from the connection (with
- * kept=1: from MAIL) to the 250 after the content. TLS is by STARTTLS and not
- * verified: this is a load, not a client.
+ * kept=1: from MAIL) to the 250 after the content. With unique=N each message
+ * has a sender domain that no other has: uN, uN+1 and so on below that of
+ * `from`. TLS is by STARTTLS and not verified: this is a load, not a client.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -24,16 +25,23 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 256, FAILURES_TOLD = 3, UNLUCKY_ONE_IN = 200, WAIT_S = 30 };
+enum {
+    CONNECTIONS_MAX = 256,
+    FAILURES_TOLD = 3,
+    UNLUCKY_ONE_IN = 200,
+    WAIT_S = 30,
+    ADDRESS_MAX = 320,
+    HEADER_MAX = 1024,
+};
 
 static struct {
     const char *verb, *from, *to, *plain, *certificate, *key;
-    long port, connections, count, size, kept, tls, resume;
+    long port, connections, count, size, kept, tls, resume, unique;
     SSL_CTX *context;
     char *content;
-    size_t content_length;
+    size_t content_length, header_length;
     double *took_ms; /* one for each message that was accepted */
-    atomic_long begun, accepted, failed;
+    atomic_long begun, accepted, failed, named;
 } load;
 
 /* ---- arguments ---- */
@@ -55,6 +63,7 @@ static const struct {
     {"kept", NULL, &load.kept},
     {"tls", NULL, &load.tls},
     {"resume", NULL, &load.resume},
+    {"unique", NULL, &load.unique},
 };
 
 static int read_option(const char *argument)
@@ -175,12 +184,42 @@ static int greet(struct wire *wire, SSL *ssl)
     return load.plain == NULL ? 0 : say(wire, "235", "AUTH PLAIN %s\r\n", load.plain);
 }
 
+static size_t write_header(char header[HEADER_MAX], const char *from)
+{
+    return (size_t)snprintf(header, HEADER_MAX, "From: <%s>\r\nTo: <%s>\r\nSubject: load\r\n\r\n", from,
+                            load.to);
+}
+
+static int envelope(struct wire *wire, const char *from)
+{
+    return say(wire, "250", "MAIL FROM:<%s>\r\n", from) != 0 ||
+                   say(wire, "250", "RCPT TO:<%s>\r\n", load.to) != 0 || say(wire, "354", "DATA\r\n", "") != 0
+               ? -1
+               : 0;
+}
+
 static int bring(struct wire *wire)
 {
-    if (say(wire, "250", "MAIL FROM:<%s>\r\n", load.from) != 0 ||
-        say(wire, "250", "RCPT TO:<%s>\r\n", load.to) != 0 || say(wire, "354", "DATA\r\n", "") != 0)
+    if (envelope(wire, load.from) != 0 || write_all(wire, load.content, load.content_length) != 0)
         return -1;
-    return write_all(wire, load.content, load.content_length) != 0 ? -1 : hear(wire, "250");
+    return hear(wire, "250");
+}
+
+/* The same with a sender domain of its own, in the envelope and in From. */
+static int bring_unique(struct wire *wire)
+{
+    char from[ADDRESS_MAX];
+    const char *domain = strchr(load.from, '@');
+    long number = load.unique + atomic_fetch_add(&load.named, 1);
+    snprintf(from, sizeof from, "%.*s@u%ld.%s", (int)(domain - load.from), load.from, number, domain + 1);
+    size_t body = load.content_length - load.header_length;
+    char *content = malloc(HEADER_MAX + body);
+    size_t used = write_header(content, from);
+    memcpy(content + used, load.content + load.header_length, body);
+    int brought = envelope(wire, from) != 0 || write_all(wire, content, used + body) != 0 ? -1
+                                                                                          : hear(wire, "250");
+    free(content);
+    return brought;
 }
 
 /* ---- many of them ---- */
@@ -203,7 +242,7 @@ static int converse(struct wire *wire, SSL *ssl, double started_ms)
     do {
         if (load.kept)
             started_ms = now_ms();
-        if (bring(wire) != 0)
+        if ((load.unique > 0 ? bring_unique(wire) : bring(wire)) != 0)
             return -1;
         accepted_after(now_ms() - started_ms);
     } while (load.kept && another_begins());
@@ -254,10 +293,9 @@ static void make_content(void)
 {
     static const char line[] =
         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n";
-    size_t room = (size_t)load.size + 1024, used;
+    size_t room = (size_t)load.size + HEADER_MAX, used;
     load.content = malloc(room);
-    used = (size_t)snprintf(load.content, room, "From: <%s>\r\nTo: <%s>\r\nSubject: load\r\n\r\n", load.from,
-                            load.to);
+    load.header_length = used = write_header(load.content, load.from);
     while (used < (size_t)load.size) {
         memcpy(load.content + used, line, sizeof line - 1);
         used += sizeof line - 1;
@@ -330,6 +368,11 @@ static int serve(void)
     }
 }
 
+static int is_address(const char *text)
+{
+    return text != NULL && strchr(text, '@') != NULL && strlen(text) < ADDRESS_MAX / 2;
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -343,7 +386,8 @@ int main(int argc, char **argv)
         return load.port > 0 && load.certificate != NULL && load.key != NULL ? serve() : usage();
     int sends = strcmp(load.verb, "send") == 0;
     if (load.port <= 0 || load.count <= 0 || load.connections <= 0 ||
-        (sends && (load.from == NULL || load.to == NULL)) || (!sends && strcmp(load.verb, "shake") != 0))
+        (sends && (!is_address(load.from) || !is_address(load.to))) ||
+        (!sends && strcmp(load.verb, "shake") != 0))
         return usage();
     if (!sends || load.tls)
         load.context = SSL_CTX_new(TLS_client_method());

@@ -5,6 +5,7 @@ messages fit into the time of a measurement, then that many.
 Rates are measured by smtp-source, which is part of Postfix; it does not report the
 times of single messages, so bench/load.c measures those (and TLS)."""
 import contextlib
+import os
 import subprocess
 import time
 from collections import namedtuple
@@ -13,7 +14,8 @@ from pathlib import Path
 from peers import postfix_environment, postfix_folder
 
 FOLDER = Path(__file__).resolve().parent
-Measured = namedtuple("Measured", "rate cpu_us p50_ms p99_ms")
+# busy_us: what the whole machine spent on a message, the load and the sink included
+Measured = namedtuple("Measured", "rate cpu_us p50_ms p99_ms busy_us")
 C_FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
 
 
@@ -35,10 +37,12 @@ def compile_load(folder):
     return program
 
 
-def smtp_source(port, connections, count, size, kept, to="user@sink.test"):
-    """Returns the command. Its default is one message per connection; -d keeps connections open."""
-    return [str(postfix_folder() / "usr/sbin/smtp-source"), *(["-d"] if kept else []), "-s", str(connections), "-m", str(count), "-l", str(size),
-            "-f", "bench@perf.test", "-t", to, f"127.0.0.1:{port}"]
+def smtp_source(port, connections, count, size, kept, to="user@sink.test", sender="bench@perf.test", helo=None):
+    """Returns the command. Its default is one message per connection; -d keeps connections open. `size`: or
+    the file of the message."""
+    content = ["-F" if isinstance(size, Path) else "-l", str(size)]
+    return [str(postfix_folder() / "usr/sbin/smtp-source"), *(["-d"] if kept else []), "-s", str(connections), "-m", str(count), *content,
+            *(["-M", helo] if helo else []), "-f", sender, "-t", to, f"127.0.0.1:{port}"]
 
 
 def bench_load(program, server, verb, connections, count, **options):
@@ -80,14 +84,21 @@ def run_load(command, clock, seconds=0):
 def measure_once(server, clock, command, count, until=None, seconds=0):
     """`until`: returns the time when everything has finished, if that is later than the load's end.
     `seconds`: the intended duration, if longer than the clock's."""
-    cpu, started = server.cpu_us(), time.monotonic()
+    cpu, busy, started = server.cpu_us(), busy_us(), time.monotonic()
     words = run_load(command, clock, seconds).split()
     if until is not None:
         until()
     took = time.monotonic() - started
+    spent = ((server.cpu_us() - cpu) / count, (busy_us() - busy) / count)
     with contextlib.suppress(IndexError, ValueError):
-        return Measured(float(words[0]), (server.cpu_us() - cpu) / count, float(words[1]), float(words[2]))
-    return Measured(count / took, (server.cpu_us() - cpu) / count, None, None)
+        return Measured(float(words[0]), spent[0], float(words[1]), float(words[2]), spent[1])
+    return Measured(count / took, spent[0], None, None, spent[1])
+
+
+def busy_us():
+    """Returns the time that all processors together have spent on anything."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK") * 1e6
 
 
 class Counts:

@@ -6,12 +6,15 @@ one of these modes:
   accept      accepts any message for its recipient and stores it
   relay       accepts it and relays it to the port `to`
   submission  accepts it after STARTTLS (and AUTH, if the server has AUTH)
+  mx          accepts mail of another server for its recipient and stores it
+  outbound    accepts mail of its own domain from this machine and relays it to the port `to`
 
 Other projects' servers are Debian's packages, unpacked and never installed, in a
 mount namespace with users of its own. `settings` describes in a sentence how a
 server is configured beyond its defaults; the full configuration is below."""
 import base64
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -44,9 +47,10 @@ class Server:
     modes = ("accept",)
     recipient, sender, plain = RECIPIENT, SENDER, None
 
-    def __init__(self, folder, program_of_load=None, preloaded=None):
-        """`preloaded`: a library that every process of the server loads."""
-        self.folder, self.load, self.preloaded = Path(folder), program_of_load, preloaded
+    def __init__(self, folder, program_of_load=None, preloaded=None, key=None):
+        """`preloaded`: a library that every process of the server loads. `key`: the DKIM key with which it
+        can sign (names.Key)."""
+        self.folder, self.load, self.preloaded, self.key = Path(folder), program_of_load, preloaded, key
         self.folder.mkdir(parents=True)
         self.folder.chmod(0o755)
         self.port = free_port()
@@ -59,10 +63,13 @@ class Server:
         """Returns the command, which starts as a member of the cgroup."""
         return ["sh", "-c", f'echo $$ > {self.cgroup}/cgroup.procs && exec "$@"', "sh", *map(str, command)]
 
-    def wrapped(self, *command, users=(), mounts=()):
+    def wrapped(self, *command, users=(), mounts=(), packages=()):
         """Returns the command in the cgroup and in a mount namespace with these additional
-        users {name: number}, and with our folders mounted over others."""
+        users {name: number}, with our folders mounted over others, and with unpacked packages
+        as if they were installed."""
         steps = [f"mount --bind {source} {target}" for source, target in mounts]
+        if packages:
+            steps.append(f"mount -t overlay overlay -o lowerdir={':'.join(f'{root}/usr' for root in packages)}:/usr /usr")
         if users or self.preloaded:
             self.write_etc(users)
             steps.append(f"mount -t overlay overlay -o lowerdir={self.folder}/etc:/etc /etc")
@@ -92,9 +99,13 @@ class Server:
 
     def start_in_front(self, command, **options):
         """Starts a server that does not go into the background; its output goes to `log`."""
-        with open(self.folder / "log", "wb") as log:
-            subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **options)
+        self.start_beside(command, "log", **options)
         self.wait()
+
+    def start_beside(self, command, log_name, **options):
+        """Starts a program of the server's; returns it."""
+        with open(self.folder / log_name, "wb") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, **options)
 
     def wait(self):
         try:
@@ -150,27 +161,37 @@ class Server:
 
 
 class OurServer(Server):
-    name, title, modes = "mailboat", "Mailboat", ("accept", "relay", "submission")
-    settings = "`queue.hold: true` for accept and submission, so that it keeps what it took; a smarthost without TLS for relay; AUTH PLAIN for submission; mail authentication off (`trust.mode`), which no other has either"
-    held = "queue: {hold: true}\n"
+    name, title, modes = "mailboat", "Mailboat", ("accept", "relay", "submission", "mx", "outbound")
+    settings = ("`queue.hold: true` where it does not relay, so that it keeps what it took; a smarthost without TLS for relay; AUTH PLAIN for submission; "
+                "mail authentication off (`trust.mode`), which no other has either, and no DKIM key")
+    held, trust = "queue: {hold: true}\n", "trust: {mode: off}\n"
+    # Programs on this machine send without signing in, and without a limit; keys are not made by themselves.
+    trusting = "submission: {trusted: [127.0.0.1], local: {messages_per_hour: 0, recipients_per_hour: 0}}\ndkim: {algorithms: []}\n"
+    resolver = 'resolver: {servers: ["127.0.0.1:53"], dnssec: off}\n'
 
     @classmethod
     def version(cls):
         return run("--version").stdout.split()[-1]
 
     def start(self, mode, to=None):
-        relay = f"relay: {{via: smarthost, smarthost: {{host: 127.0.0.1, port: {to}, tls: none}}}}\n" if mode == "relay" else ""
-        self.server = Mailboat(self.folder / "server", self.make_tls(), domains=("sink.test",), extra="" if relay else self.held, relay=relay,
-                               wrapper=self.wrapped())
+        relay = f"relay: {{via: smarthost, smarthost: {{host: 127.0.0.1, port: {to}, tls: none}}}}\n" if mode in ("relay", "outbound") else ""
+        extra = {"relay": "", "outbound": self.trusting + self.resolver, "mx": self.held + self.resolver}.get(mode, self.held)
+        self.server = Mailboat(self.folder / "server", self.make_tls(), domains=("sink.test",), extra=extra, relay=relay, wrapper=self.wrapped(),
+                               trust=self.trust)
         self.server.ports[25] = self.port
         self.server.start()
         if mode == "relay":
             self.server.cli("alias", "add", self.recipient, "user@elsewhere.test")
-        else:
+        elif mode != "outbound":
             self.server.add_user(self.recipient, PASSWORD)
         if mode == "submission":
             self.port, self.sender = self.server.ports[587], self.recipient
             self.plain = base64.b64encode(f"\0{self.recipient}\0{PASSWORD}".encode()).decode()
+
+    def stored(self):
+        """Returns the messages that it keeps."""
+        kept = json.loads(self.server.cli("queue", "list", "--json").stdout or "[]")
+        return [self.server.cli("queue", "show", message["id"], "--message").stdout.encode() for message in kept]
 
     def stop(self):
         if hasattr(self, "server"):
@@ -185,16 +206,19 @@ class OurServerDelivering(OurServer):
 
 
 class Postfix(Server):
-    name, title, modes = "postfix", "Postfix", ("accept", "relay", "submission")
-    settings = ("`smtpd_client_restrictions = static:HOLD` for accept and submission; for relay `relayhost` without TLS, and what its manuals advise for load: "
+    name, title, modes = "postfix", "Postfix", ("accept", "relay", "submission", "mx", "outbound")
+    settings = ("`smtpd_client_restrictions = static:HOLD` where it does not relay; for relay `relayhost` without TLS, and what its manuals advise for load: "
                 "`in_flow_delay = 0`, `smtp_connection_cache_destinations` of the relayhost, `default_destination_concurrency_limit = 100` and "
                 "`initial_destination_concurrency = 20`; `default_process_limit = 300` for 100 connections; no lookups of names; "
                 "no AUTH in submission, which needs another program there")
-    MODES = {"accept": "smtpd_client_restrictions = static:HOLD\n",
-             "relay": "relayhost = [127.0.0.1]:{to}\nsmtp_tls_security_level = none\nin_flow_delay = 0\nsmtp_connection_cache_destinations = [127.0.0.1]:{to}\n"
-                      "default_destination_concurrency_limit = 100\ninitial_destination_concurrency = 20\n",
-             "submission": "smtpd_client_restrictions = static:HOLD\nsmtpd_tls_security_level = may\n"
-                           "smtpd_tls_chain_files = {folder}/tls/server.key, {folder}/tls/server.pem\n"}
+    users = {"postfix": 7001, "postdrop": 7002}
+    OPEN = "mynetworks = 127.0.0.0/8\nsmtpd_relay_restrictions = permit_mynetworks, reject\nsmtpd_peername_lookup = no\n"
+    HOLD = "smtpd_client_restrictions = static:HOLD\n"
+    ONWARD = ("relayhost = [127.0.0.1]:{to}\nsmtp_tls_security_level = none\nin_flow_delay = 0\nsmtp_connection_cache_destinations = [127.0.0.1]:{to}\n"
+              "default_destination_concurrency_limit = 100\ninitial_destination_concurrency = 20\n")
+    MODES = {"accept": OPEN + HOLD, "relay": OPEN + ONWARD, "outbound": OPEN + ONWARD,
+             "submission": OPEN + HOLD + "smtpd_tls_security_level = may\nsmtpd_tls_chain_files = {folder}/tls/server.key, {folder}/tls/server.pem\n",
+             "mx": HOLD + "relay_domains = sink.test\nsmtpd_relay_restrictions = reject_unauth_destination\n"}
 
     @classmethod
     def version(cls):
@@ -228,14 +252,11 @@ myhostname = perf.test
 mydestination =
 alias_maps =
 local_recipient_maps =
-mynetworks = 127.0.0.0/8
-smtpd_relay_restrictions = permit_mynetworks, reject
 disable_dns_lookups = yes
 smtp_host_lookup = native
 message_size_limit = 52428800
-smtpd_peername_lookup = no
 default_process_limit = 300
-{self.MODES[mode].format(to=to, folder=self.folder)}""")
+{self.MODES[mode].format(to=to, folder=self.folder)}{self.checks(mode)}""")
         (config / "master.cf").write_text(f"""127.0.0.1:{self.port} inet n - n - - smtpd
 pickup    unix  n       -       n       60      1       pickup
 cleanup   unix  n       -       n       -       0       cleanup
@@ -250,12 +271,27 @@ proxymap  unix  -       -       n       -       -       proxymap
 smtp      unix  -       -       n       -       -       smtp
 anvil     unix  -       -       n       -       1       anvil
 postlog   unix-dgram n  -       n       -       1       postlogd
-""")
-        command = self.wrapped(root / "usr/sbin/postfix", "-c", config, "start", users={"postfix": 7001, "postdrop": 7002})
+{self.services}""")
+        command = self.wrapped(root / "usr/sbin/postfix", "-c", config, "start", users=self.users, packages=self.packages())
         done = subprocess.run(command, env=postfix_environment(), capture_output=True, text=True, timeout=START_S)
         if done.returncode != 0:
             raise RuntimeError(f"does not start: {done.stdout}{done.stderr}")
         self.wait()
+
+    # ---- what a Postfix with further programs adds ----
+
+    services = ""  # lines of master.cf
+
+    def checks(self, mode):
+        """Returns lines of main.cf about mail authentication."""
+        return "smtpd_peername_lookup = no\n" if mode == "mx" else ""
+
+    def packages(self):
+        return ()
+
+    def stored(self):
+        """Returns the messages that it keeps, as records of its queue."""
+        return [path.read_bytes() for path in (self.folder / "spool/hold").rglob("*") if path.is_file()]
 
 
 class OpenSmtpd(Server):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the page of results: a writer of tables, and the sections in
 reading order."""
+from cases import (ACCEPT_CASES, CHECK_CASES, COLD_CASE, COLD_DELAY_MS, COLD_LOOKUPS, COLD_MESSAGES, IDLE_CONNECTIONS, IDLE_WARM, LATENCY_CASES, OPENED_SYNCED, OPENSSL, RELAY_CASE, RELAY_COLD, RELAY_CONNECTIONS, RELAY_FEWEST,
+                   RELAY_SECONDS, SUBMISSION_CASES, SUBMISSION_COLD, SUBMISSION_CONNECTIONS, SYNC_CASES)
 from figures import AGREE
 from loads import SLOW, smtp_source
 from machine import BUSY_QUIET
-from parts import (ACCEPT_CASES, IDLE_CONNECTIONS, IDLE_WARM, LATENCY_CASES, OPENED_SYNCED, RELAY_CASE, RELAY_COLD, RELAY_CONNECTIONS, RELAY_FEWEST,
-                   RELAY_SECONDS, SUBMISSION_CASES, SUBMISSION_COLD, SUBMISSION_CONNECTIONS, SYNC_CASES)
 from servers import SERVERS
+from trust_servers import WITHOUT
 
 OURS, BESIDE, CEILING = "mailboat", "postfix", "nothing-stored"
 FAILOVER_CASES = ("open", "587 dropped", "587 and 2525 dropped")
@@ -129,6 +130,81 @@ def failover(figures):
     return text, table(["", *FAILOVER_CASES], body) if body else ""
 
 
+# ---- mail authentication ----
+
+def quotient(value, divisor):
+    both_numbers = isinstance(value, (int, float)) and isinstance(divisor, (int, float)) and divisor
+    return f"{value / divisor:.2f}" if both_numbers else ""
+
+
+def share(figures, part, case, name):
+    """Returns the share of the rate that the same server has without authentication."""
+    return quotient(figures.middle(part, case, "rate", name), figures.middle(part, case, "rate", WITHOUT.get(name)))
+
+
+def allowed(figures, name):
+    """Returns the messages a second if the server spent on each what it does unsigned, and one signature of
+    openssl's on the cores that are left; no more than it reaches unsigned."""
+    unsigned, busy_us = (figures.middle("signing", RELAY_CASE, what, WITHOUT.get(name)) for what in ("rate", "busy_us"))
+    signatures, cores = (figures.middle("signing", OPENSSL, what, "openssl") for what in ("rate", "cores"))
+    if None in (unsigned, busy_us, signatures, cores):
+        return None
+    return min(unsigned, cores * 1e6 / (busy_us + cores * 1e6 / signatures))
+
+
+def authentication_table(figures, part, ours, rows):
+    """Returns the table. rows: (label, case, what, None or cell of (name)). The last column compares with the best peer."""
+    names = columns_of(figures, part)
+    peers = [name for name in names if name in WITHOUT and name != ours]
+    best = ours in names and peers
+    body = []
+    for label, case, what, make in rows:
+        if (part, case, what) not in figures.rows:
+            continue
+        cells = [cell(figures, part, case, what, name) if make is None else make(name) for name in names]
+        values = [value for name in peers if isinstance(value := figures.middle(part, case, what, name), (int, float))]
+        compared = quotient(figures.middle(part, case, what, ours), (max if what == "rate" else min)(values)) if values and make is None else ""
+        body.append([label, *cells, *([compared] if best else [])])
+    head = ["", *(title_of(figures, name) for name in names), *([f"{SERVERS[ours].title} / best peer"] if best else [])]
+    return table(head, body) if body else ""
+
+
+def checking(figures):
+    text = ("Mail of another server, 4 KiB with a valid signature (DKIM, RSA, 2,048 bits), from an address of its own: each server without checks, and with all of "
+            "them: SPF, DKIM, DMARC and the client's name (iprev). The sender's DNS is nsd; all ask one caching resolver, unbound, and what they ask it has. "
+            "Of what each stored the results were read: all of them say pass. CPU is that of the server and its programs, without the resolver.")
+    rows = []
+    for case, _ in CHECK_CASES:
+        rows += [(f"{case}: a second", case, "rate", None), (f"{case}: share of the rate without checks", case, "rate", lambda name, case=case: share(figures, "checking", case, name)),
+                 (f"{case}: CPU each, µs", case, "cpu_us", None)]
+    return text, authentication_table(figures, "checking", "mailboat-checking", rows)
+
+
+def cold(figures):
+    dns_ms = COLD_LOOKUPS * COLD_DELAY_MS
+
+    def without_dns(name):
+        value = figures.middle("cold", COLD_CASE, "p99_ms", name)
+        return number(value - dns_ms) if name in WITHOUT and value is not None else ""
+    text = (f"Each message has a sender domain that no cache knows, whose SPF record needs {COLD_LOOKUPS} look-ups, one after the other, each answered after "
+            f"{COLD_DELAY_MS} ms, and whose DMARC record is answered so, too. One message at a time, {COLD_MESSAGES} in each run, new connections, 4 KiB without a signature.")
+    rows = [("median, ms", COLD_CASE, "p50_ms", None), ("p99, ms", COLD_CASE, "p99_ms", None), (f"p99 without {COLD_LOOKUPS} x {COLD_DELAY_MS} ms, ms", COLD_CASE, "p99_ms", without_dns)]
+    return text, authentication_table(figures, "cold", "mailboat-checking", rows)
+
+
+def signing(figures):
+    signatures, cores = (figures.middle("signing", OPENSSL, what, "openssl") for what in ("rate", "cores"))
+    text = ("Mail of this machine's programs, relayed as in the table above, without and with a signature (DKIM, RSA, 2,048 bits, one domain); the first that left each "
+            "server was verified.")
+    if signatures is not None:
+        text += (f" `{OPENSSL}` makes {number(signatures)} signatures a second on {cores:.0f} core{'s' * (cores != 1)}, and nothing else. What it allows: the rate if a message took of the machine what "
+                 "it takes unsigned, load and sink included, and one such signature on the cores that are left.")
+    rows = [("a second", RELAY_CASE, "rate", None), ("share of the rate unsigned", RELAY_CASE, "rate", lambda name: share(figures, "signing", RELAY_CASE, name)),
+            ("share of what openssl allows", RELAY_CASE, "rate", lambda name: quotient(figures.middle("signing", RELAY_CASE, "rate", name), allowed(figures, name))),
+            ("CPU each, µs", RELAY_CASE, "cpu_us", None)]
+    return text, authentication_table(figures, "signing", "mailboat-signing", rows)
+
+
 def with_ms(value):
     return value if isinstance(value, str) else "" if value is None else f"{value:.0f} ms"
 
@@ -160,11 +236,14 @@ def commands():
     yield f"{source.replace('smtp-source', 'smtp-source -d').replace('CONNECTIONS', str(RELAY_CONNECTIONS))}   # relay; to smtp-sink -c"
     yield "load send port=PORT connections=CONNECTIONS count=COUNT size=4096 from=A to=A [kept=1]     # latency"
     yield f"load send port=PORT connections={SUBMISSION_CONNECTIONS} count=COUNT size=4096 from=A to=A tls=1 [plain=P] [resume=1]     # submission"
+    yield f"{source.replace('-l SIZE', '-F FILE').replace('-f', '-M NAME -f')}   # checking and, as relay, signing"
+    yield "load send port=PORT connections=1 count=COUNT size=4096 from=A to=A unique=N     # cold"
     yield f"load shake port=PORT connections={SUBMISSION_CONNECTIONS} count=COUNT     # its ceiling"
 
 
 SECTIONS = [("Accept", accept), ("Accept: CPU a message", accept_cpu), ("How long one message takes", latency), ("Syncs a message", syncs), ("Relay", relay),
-            ("Submission with TLS", submission), ("Idle memory", memory), ("Blocked ports", failover), ("Left out", left_out), ("How it was measured", method)]
+            ("Submission with TLS", submission), ("Mail authentication: accept with all checks", checking), ("Mail authentication: a sender that no cache knows", cold),
+            ("Mail authentication: relay with a signature", signing), ("Idle memory", memory), ("Blocked ports", failover), ("Left out", left_out), ("How it was measured", method)]
 
 
 def doubts(figures):
@@ -185,7 +264,10 @@ def page(figures):
     about = figures.about
     text = f"# Measured beside others\n\nWritten by `make bench` on {about['date']}"
     text += "; a quick run, whose figures say little" if about["quick"] else ""
-    text += f", on {about['machine']['processor']}. The plot below is [measured.svg](measured.svg); [bench/README.md](../bench/README.md) tells how to run it.\n"
+    text += f", on {about['machine']['processor']}"
+    for anew in about.get("anew", []):
+        text += f"; the part{'s' * (len(anew['parts']) > 1)} {', '.join(anew['parts'])} measured anew on {anew['date']} by `{anew['command']}`, Mailboat {anew['versions'].get(OURS, '')}".rstrip()
+    text += f". The plot below is [measured.svg](measured.svg); [bench/README.md](../bench/README.md) tells how to run it.\n"
     for words in doubts(figures):
         text += f"\n**{words}**\n"
     text += "\n![Mailboat beside other servers](measured.svg)\n"

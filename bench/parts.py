@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of the measurement, in this order. ONCE: syncs, memory, failover.
 IN_TURNS, repeated in each run: limits of the machine, relay, submission, accept
-and latency; each with one server after the other."""
+and latency, and those of trust_parts.py; each with one server after the other."""
 import contextlib
 import os
 import shutil
@@ -12,36 +12,17 @@ import time
 from pathlib import Path
 
 import failover
+from cases import (ACCEPT_CASES, IDLE_CONNECTIONS, IDLE_WARM, KIB, LATENCY_CASES, OPENED_SYNCED, RELAY_CASE, RELAY_COLD, RELAY_CONNECTIONS,
+                   RELAY_FEWEST, RELAY_FIRST, RELAY_SECONDS, STEADY_FROM, SUBMISSION_CASES, SUBMISSION_COLD, SUBMISSION_CONNECTIONS,
+                   SUBMISSION_FIRST, SYNC_CASES)
 from loads import Counts, OutOfTime, TooSlow, bench_load, measure_once, smtp_source
 from mailboat import memory_kib
 from servers import SERVERS, started
 from sink import Sink
 from syncs import SyncCounter
+from trust_parts import TRUST_PARTS
 
-KIB, MIB = 1024, 1 << 20
-SIZES = [(4 * KIB, "4 KiB"), (MIB, "1 MiB")]
-
-
-def case_name(connections, size, kept):
-    return f"{connections} connection{'s' * (connections > 1)}, {size}, {'kept' if kept else 'new'}"
-
-
-# name, connections, octets per message, kept
-ACCEPT_CASES = [(case_name(connections, words, kept), connections, size, kept) for size, words in SIZES for kept in (False, True) for connections in (1, 20, 100)]
-LATENCY_CASES = [(case_name(connections, "4 KiB", kept), connections, kept) for connections, kept in ((1, False), (20, False), (100, False), (20, True))]
-SYNC_CASES = [(case_name(connections, "4 KiB", kept), connections, kept, count)
-              for connections, kept, count in ((1, False, 40), (20, False, 60), (100, False, 200), (20, True, 200))]
-RELAY_CONNECTIONS, SUBMISSION_CONNECTIONS = 20, 20
-RELAY_CASE = case_name(RELAY_CONNECTIONS, "4 KiB", True)
-SUBMISSION_CASES = {sessions: f"{SUBMISSION_CONNECTIONS} connections, 4 KiB, {words}" for sessions, words in (("new", "new TLS sessions"), ("resumed", "TLS sessions resumed"))}
-OPENED_SYNCED = "files opened with O_SYNC or O_DSYNC"
-# Relay is measured as a steady flow: a short burst would show only the phase in which mail still comes in.
-RELAY_SECONDS, RELAY_FEWEST, RELAY_FIRST = 10, 3000, 100
-STEADY_FROM = 0.5  # seconds; shorter measurements only test whether everything works
-RELAY_COLD = f"{RELAY_CASE}, the first {RELAY_FIRST} after the start"
-SUBMISSION_FIRST = 100  # messages right after the start: first connections, first password hashes
-SUBMISSION_COLD = f"{SUBMISSION_CASES['new']}, the first {SUBMISSION_FIRST} after the start"
-IDLE_CONNECTIONS, IDLE_WARM, PLAIN_SYNCS = 200, 5, 200
+PLAIN_SYNCS = 200
 FAULTS = (RuntimeError, OSError, AssertionError, subprocess.SubprocessError, TooSlow)
 
 
@@ -64,14 +45,18 @@ class Measuring:
             if mode not in SERVERS[name].modes or self.figures.why_left_out(part, "", name):
                 continue
             self.clock.patience()
-            self.started += 1
             self.say(f"{part}: {name}")
             try:
-                with started(SERVERS[name], self.folder / f"{name}-{self.started}", mode, to, program_of_load=self.load, **options) as server:
+                with started(SERVERS[name], self.new_folder(name), mode, to, program_of_load=self.load, **options) as server:
                     measure(server)
             except FAULTS as error:
                 self.leave_out(part, "", name, error)
             os.sync()  # so that the next server does not pay for unwritten data
+
+    def new_folder(self, name):
+        """Returns the path of a folder that is not there yet."""
+        self.started += 1
+        return self.folder / f"{name}-{self.started}"
 
     def leave_out(self, part, case, server_name, error):
         why = one_line(error)
@@ -105,7 +90,7 @@ class Measuring:
 
     def add(self, part, case, server, found, *whats):
         for what in whats if found else ():
-            unit = {"rate": "messages a second", "cpu_us": "µs", "p50_ms": "ms", "p99_ms": "ms"}[what]
+            unit = {"rate": "messages a second", "cpu_us": "µs", "busy_us": "µs", "p50_ms": "ms", "p99_ms": "ms"}[what]
             self.figures.add(part, case, what, unit, server.name, getattr(found, what))
 
 
@@ -246,7 +231,7 @@ def blocked_ports(m):
 
 
 ONCE = {"syncs": syncs, "memory": memory, "failover": blocked_ports}
-IN_TURNS = {"limits": limits, "relay": relay, "submission": submission, "accept": accept}
+IN_TURNS = {"limits": limits, "relay": relay, "submission": submission, "accept": accept, **TRUST_PARTS}
 PARTS = {**ONCE, **IN_TURNS}
 
 

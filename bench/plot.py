@@ -3,14 +3,15 @@
 panel has one unit and one scale from zero; each case has a bar for each server."""
 from html import escape
 
+from cases import ACCEPT_CASES, CHECK_CASES, LATENCY_CASES, RELAY_CASE, SUBMISSION_CASES, SYNC_CASES
 from page import columns_of, number, title_of
-from parts import ACCEPT_CASES, LATENCY_CASES, RELAY_CASE, SUBMISSION_CASES, SYNC_CASES
 from servers import SERVERS
 
-COLOURS = {"mailboat": "#1f77d0", "postfix": "#e07b16", "opensmtpd": "#9a5fc0", "opensmtpd-wide": "#c39be0", "exim": "#2f9e57", "nothing-stored": "#8a929b", "mailboat-delivering": "#69aef0"}
+COLOURS = {"mailboat": "#1f77d0", "postfix": "#e07b16", "opensmtpd": "#9a5fc0", "opensmtpd-wide": "#c39be0", "exim": "#2f9e57", "nothing-stored": "#8a929b", "mailboat-delivering": "#69aef0",
+           "mailboat-checking": "#0b4f94", "mailboat-signing": "#123c66", "postfix-opendkim": "#a8560a", "postfix-rspamd": "#f0b070"}
 OTHER_CLIENT, BLOCKED = "#8a929b", "587 dropped"
 WIDTH, COLUMN, GAP, LABELS, VALUES = 1000, 485, 30, 120, 66
-BAR, BETWEEN, TITLE, TOP = 11, 9, 30, 76
+BAR, BETWEEN, TITLE, TOP, LINE = 11, 9, 30, 76, 18
 ENDLESS = 8  # a full-width bar means at least this many times the longest
 STYLE = """text{font:12px system-ui,-apple-system,"Segoe UI",sans-serif;fill:#1f2328}
 .title{font-weight:600;font-size:13px}.head{font-weight:600;font-size:17px}.faint{fill:#59636e}.value{font-size:10px}
@@ -39,6 +40,8 @@ PANELS = [
     ("Relay: messages a second", "relay", "rate", [("20 connections", RELAY_CASE)]),
     ("Relay: CPU a message, µs", "relay", "cpu_us", [("20 connections", RELAY_CASE)]),
     ("Submission with TLS: messages a second", "submission", "rate", [(f"{name} sessions", case) for name, case in SUBMISSION_CASES.items()]),
+    ("Accept with and without all checks, 4 KiB: messages a second", "checking", "rate", [(short(case), case) for case, _ in CHECK_CASES]),
+    ("Relay with and without a signature: messages a second", "signing", "rate", [("20 connections", RELAY_CASE)]),
     ("An idle connection: KiB", "memory", "memory", [("each further one", "each further idle connection")]),
     ("Syncs a message", "syncs", "syncs", [(short(case[0]), case[0]) for case in SYNC_CASES]),
 ]
@@ -95,30 +98,33 @@ def panel(title, groups, left, top, endless=False):
 
 
 def legend(titles):
-    """titles: server -> words."""
-    out, x = [], 20
+    """titles: server -> words. Returns the elements, and the height of further lines."""
+    out, x, below = [], 20, 0
     for name, title in titles.items():
-        out.append(f'<rect x="{x}" y="46" width="12" height="12" fill="{COLOURS[name]}"/>')
-        out.append(text(x + 18, 56, title))
-        x += 44 + 7 * len(title)
-    return out
+        width = 44 + 7 * len(title)
+        if x + width > WIDTH:
+            x, below = 20, below + LINE
+        out.append(f'<rect x="{x}" y="{46 + below}" width="12" height="12" fill="{COLOURS[name]}"/>')
+        out.append(text(x + 18, 56 + below, title))
+        x += width
+    return out, below
 
 
 def svg(figures):
     panels = [(title, bars_of(figures, part, what, cases), False) for title, part, what, cases in PANELS]
     panels.append(("Port 587 is blocked, until a message is accepted: ms", bars_of_clients(figures), True))
-    out, tops = [], [TOP, TOP]
+    shown = {name for part in ("accept", "relay", "submission", "checking", "signing", "memory") for name in columns_of(figures, part)}
+    named, below = legend({name: title_of(figures, name) + (": the ceiling" if name == "nothing-stored" else "") for name in SERVERS if name in shown})
+    out, tops = [], [TOP + below, TOP + below]
     for title, groups, endless in panels:
         if not groups:
             continue
         column = 0 if tops[0] <= tops[1] else 1
         out += panel(title, groups, 20 + column * (COLUMN + GAP - 20), tops[column], endless)
         tops[column] += height_of(groups)
-    shown = {name for part in ("accept", "relay", "submission", "memory") for name in columns_of(figures, part)}
-    titles = {name: title_of(figures, name) + (": the ceiling" if name == "nothing-stored" else "") for name in SERVERS if name in shown}
     about, height = figures.about, max(tops) + 10
     head = [text(20, 26, "Mailboat beside other servers", "head"),
             text(WIDTH - 20, 26, f"{about['date']}, {about['machine']['processor']}, {about['machine']['kernel']}", "faint", "end")]
     return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img">',
                       "<title>Mailboat beside other servers</title>", f"<style>{STYLE}</style>", f'<rect class="ground" width="{WIDTH}" height="{height}"/>',
-                      *head, *legend(titles), *out, "</svg>"]) + "\n"
+                      *head, *named, *out, "</svg>"]) + "\n"

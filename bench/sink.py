@@ -12,9 +12,11 @@ PATIENCE_S = 120
 
 
 class Sink:
-    def __init__(self):
-        self.port, self.count, self.changed = free_port(), 0, threading.Condition()
-        self.process = subprocess.Popen([str(postfix_folder() / "usr/sbin/smtp-sink"), "-u", "root", "-c", f"127.0.0.1:{self.port}", "1000"],
+    def __init__(self, port=None, kept=None):
+        """`kept`: the folder in which each message becomes a file."""
+        self.port, self.count, self.changed = port or free_port(), 0, threading.Condition()
+        keep = [] if kept is None else ["-d", f"{kept}/m."]
+        self.process = subprocess.Popen([str(postfix_folder() / "usr/sbin/smtp-sink"), "-u", "root", "-c", *keep, f"127.0.0.1:{self.port}", "1000"],
                                         env=postfix_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         threading.Thread(target=self.read, daemon=True).start()
         wait_for_port(self.port)

@@ -16,13 +16,17 @@ class Keys:
     def __init__(self, server):
         self.server, self.zone = server, {}
 
-    def add(self, domain, selector="one", algorithm="rsa", stage="active", number=1, pem=None):
+    def add(self, domain, selector="one", algorithm="rsa", stage="active", number=1, pem=None, source=None):
+        """`source`: the file of a key that is there already; `pem`: the text of the file in its place."""
         folder = self.server.data / "keys" / domain
         folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         (folder.parent).chmod(0o711)
         file = folder / f"{selector}.pem"
         kind = ["-algorithm", "ED25519"] if algorithm == "ed25519" else ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
-        subprocess.run(["openssl", "genpkey", *kind, "-out", str(file)], check=True, capture_output=True)
+        if source is None:
+            subprocess.run(["openssl", "genpkey", *kind, "-out", str(file)], check=True, capture_output=True)
+        else:
+            file.write_bytes(source.read_bytes())
         der = subprocess.run(["openssl", "pkey", "-in", str(file), "-pubout", "-outform", "DER"], check=True, capture_output=True).stdout
         public = base64.b64encode(der[-32:] if algorithm == "ed25519" else der).decode()
         self.zone[f"{selector}._domainkey.{domain}"] = {"TXT": [f"v=DKIM1; k={algorithm}; p={public}"]}
