@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.alone,
               pytest.mark.skipif(os.geteuid() != 0, reason="mount namespaces and cgroups need root")]
 
 
-def bench(*arguments, check=True):
+def bench(*arguments, check=True, patience=120):
     with subprocess.Popen([str(ROOT / "bench/run"), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=patience)
     assert not check or process.returncode == 0, err
     assert left_behind_by(process.pid) == []
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
@@ -162,7 +162,7 @@ def authenticated(tmp_path_factory):
     """The shortest possible run of mail authentication, of Mailboat only."""
     folder = tmp_path_factory.mktemp("authenticated")
     bench("--quick", "--servers", "mailboat,mailboat-checking,mailboat-signing", "--seconds", 0.01, "--only", "checking,cold,signing",
-          "--json", folder / "bench.json", "--pages", folder)
+          "--minutes", 8, "--json", folder / "bench.json", "--pages", folder, patience=600)
     return folder
 
 
