@@ -34,6 +34,9 @@ static const char *const texts[] = {
     "550 no reverse DNS",
     "525 Unauthorized IP address, account suspended, use a browser",
     "timed out",
+    "451 5.7.3 STARTTLS is required; Helo command rejected, cannot find your reverse hostname",
+    "552 5.2.2 mailbox full; Client host rejected: Access denied",
+    "fritz.box",
 };
 
 static void take_text(struct diagnosis_input *input, char *to, size_t size)
@@ -142,6 +145,12 @@ static void take_facts(struct diagnosis_input *input, struct diagnosis_facts *fa
     facts->reply.code = (uint16_t)(take(input, 6) * 100);
     facts->reply.signed_in = take(input, 2) == 1;
     take_text(input, facts->reply.text, sizeof facts->reply.text);
+    facts->history.password_refused = take_known(input);
+    facts->history.calls_last_hour = take(input, 2) * 30;
+    if (take(input, 2) == 1)
+        facts_text(facts->machine.hosts_address, sizeof facts->machine.hosts_address, "127.0.1.1");
+    for (unsigned count = take(input, 2); facts->web_count < count; facts->web_count++)
+        take_attempt(input, &facts->web[facts->web_count], (unsigned)facts->web_count);
     for (unsigned count = take(input, 4); facts->control_count < count; facts->control_count++) {
         take_attempt(input, &facts->controls[facts->control_count], (unsigned)facts->control_count);
         facts_text(facts->controls[facts->control_count].host, FACTS_HOST_MAX, "smtp.gmail.com");

@@ -42,7 +42,7 @@ CORE_MAY_INCLUDE = {
     "client": {"dns", "smtp", "sasl", "message", "route"},
     "server": {"smtp", "sasl", "message"},
     "port": {"dns", "client", "route", "smtp"},
-    "diagnosis": {"dns", "port", "route", "message"},
+    "diagnosis": {"dns", "port", "route", "message", "reply"},
     "domain": {"dns", "route", "trust"},
     "text": {"dns", "smtp", "port", "queue"},
     "import": {"port"},

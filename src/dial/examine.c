@@ -278,6 +278,13 @@ static void look_at_this_machine(struct examine *examine, unsigned kinds)
         examine->facts.history = *examine->options.history;
 }
 
+/* The resolver goes by it before DNS. That this machine's own name leads to itself is the custom. */
+static void look_at_hosts_file(struct examine *examine)
+{
+    if (!bytes_is_nocase(examine->options.helo, examine->options.host))
+        machine_hosts_address(examine->options.host, examine->facts.machine.hosts_address);
+}
+
 static void finish(struct examine *examine)
 {
     enum { HERE = FACT_MACHINE | FACT_FIREWALL | FACT_HISTORY };
@@ -288,6 +295,7 @@ static void finish(struct examine *examine)
     unsigned lacks = diagnosis_lacks(&examine->facts) & HERE;
     look_at_this_machine(examine, lacks);
     examine->facts.gathered |= lacks;
+    look_at_hosts_file(examine);
     timer_cancel(&examine->doubt);
     timer_cancel(&examine->limit);
     examine->on_done(examine->owner);

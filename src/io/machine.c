@@ -454,6 +454,70 @@ void machine_facts(struct fact_machine *facts)
     machine_facts_of("", environ, facts);
 }
 
+/* ---- /etc/hosts ---- */
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static struct bytes take_field(struct bytes *line)
+{
+    size_t length = 0;
+    while (line->length > 0 && is_blank(line->at[0]))
+        *line = bytes_from(*line, 1);
+    while (length < line->length && !is_blank(line->at[length]))
+        length++;
+    struct bytes field = bytes_first(*line, length);
+    *line = bytes_from(*line, length);
+    return field;
+}
+
+/* In the form in which addresses are compared. */
+static bool write_address(struct bytes text, char address[FACTS_ADDRESS_MAX])
+{
+    char literal[FACTS_ADDRESS_MAX];
+    struct route_address parsed = {0};
+    struct buffer words = {0};
+    snprintf(literal, sizeof literal, "%.*s", BYTES_ARG(text));
+    if (text.length >= sizeof literal ||
+        (inet_pton(AF_INET, literal, parsed.octets) != 1 && inet_pton(AF_INET6, literal, parsed.octets) != 1))
+        return false;
+    parsed.six = strchr(literal, ':') != NULL;
+    route_address_text(&words, &parsed);
+    keep(address, FACTS_ADDRESS_MAX, buffer_bytes(&words));
+    buffer_free(&words);
+    return true;
+}
+
+static bool line_names(struct bytes line, const char *host)
+{
+    for (struct bytes name = take_field(&line); name.length > 0; name = take_field(&line))
+        if (bytes_is_nocase(name, host))
+            return true;
+    return false;
+}
+
+void machine_hosts_address_of(const char *root, const char *host, char address[FACTS_ADDRESS_MAX])
+{
+    const struct machine_reader m = {.root = root};
+    struct buffer text = {0};
+    bool found = false;
+    address[0] = '\0';
+    bool read = read_text(&m, &text, "/etc/hosts");
+    for (struct bytes rest = buffer_bytes(&text); read && !found && rest.length > 0;) {
+        struct bytes line = bytes_split(&rest, '\n'), names = bytes_split(&line, '#'),
+                     first = take_field(&names);
+        found = line_names(names, host) && write_address(first, address);
+    }
+    buffer_free(&text);
+}
+
+void machine_hosts_address(const char *host, char address[FACTS_ADDRESS_MAX])
+{
+    machine_hosts_address_of("", host, address);
+}
+
 enum known machine_has_address(const struct route_address *address)
 {
     struct ifaddrs *all = NULL;

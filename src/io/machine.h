@@ -24,6 +24,10 @@ void machine_facts(struct fact_machine *facts);
  * `environment` is its "NAME=value" strings, ended by NULL. Of another tree the clock is not asked. */
 void machine_facts_of(const char *root, char *const *environment, struct fact_machine *facts);
 
+/* Writes the address that /etc/hosts has for a name; "": none. */
+void machine_hosts_address(const char *host, char address[FACTS_ADDRESS_MAX]);
+void machine_hosts_address_of(const char *root, const char *host, char address[FACTS_ADDRESS_MAX]);
+
 /* Is it an address of this machine, of any interface, the loopback's included? KNOWN_NOT: it cannot be
  * told. */
 enum known machine_has_address(const struct route_address *address);

@@ -180,7 +180,8 @@ static inline bool diagnosis_is_doubtful(const struct diagnosis_facts *facts)
             return true;
         if (a->voice == VOICE_HTTP && a->port != 443 && a->port != 80)
             return true;
-        if (a->greeting_masked == KNOWN_YES || a->ehlo_masked == KNOWN_YES)
+        bool proved = a->tls == FACT_TLS_DONE && a->certificate.state == FACT_CERTIFICATE_VALID;
+        if ((a->greeting_masked == KNOWN_YES || a->ehlo_masked == KNOWN_YES) && !proved)
             return true;
     }
     return false;

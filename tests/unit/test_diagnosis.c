@@ -420,13 +420,33 @@ static void an_address_is_not_a_name(void **state)
 
 /* ---- any pattern ---- */
 
+/* No two causes say the same. */
+static void expect_no_repetition(void)
+{
+    struct buffer first = {0}, second = {0};
+    for (size_t i = 0; i < diagnosis.cause_count; i++)
+        for (size_t k = i + 1; k < diagnosis.cause_count; k++) {
+            buffer_clear(&first);
+            buffer_clear(&second);
+            diagnosis_cause_sentence(&facts, &diagnosis, &diagnosis.causes[i], &first);
+            diagnosis_cause_sentence(&facts, &diagnosis, &diagnosis.causes[k], &second);
+            assert_string_not_equal(buffer_text(&first), buffer_text(&second));
+            enum cause one = diagnosis.causes[i].cause, other = diagnosis.causes[k].cause;
+            bool both = (one == CAUSE_ALL_PORTS_BLOCKED && other == CAUSE_PORTS_BLOCKED) ||
+                        (other == CAUSE_ALL_PORTS_BLOCKED && one == CAUSE_PORTS_BLOCKED);
+            assert_false(both);
+        }
+    buffer_free(&first);
+    buffer_free(&second);
+}
+
 /* Each of four ports in each of five states, for a known and an unknown host, with controls that work or not.
  */
 static void every_pattern_of_ports_is_answered_without_harm(void **state)
 {
     static const uint16_t ports[] = {25, 587, 2525, 465};
-    for (unsigned pattern = 0; pattern < 5 * 5 * 5 * 5 * 4; pattern++) {
-        unsigned rest = pattern / 4;
+    for (unsigned pattern = 0; pattern < 5 * 5 * 5 * 5 * 8; pattern++) {
+        unsigned rest = pattern / 8;
         facts_start(&facts, (pattern & 1) != 0 ? "smtp.sendgrid.net" : "mail.example.org");
         for (size_t i = 0; i < ARRAY_LENGTH(ports); i++, rest /= 5) {
             static const enum fact_reach reaches[] = {REACH_SILENT, REACH_REFUSED, REACH_UNREACHABLE};
@@ -438,9 +458,12 @@ static void every_pattern_of_ports_is_answered_without_harm(void **state)
                 facts_certificate(facts_smtp(&facts, FOUR, ports[i], CPANEL), FACT_CERTIFICATE_OTHER_NAME,
                                   "host7.hoster.example", "CN=Public CA");
         }
-        if ((pattern & 2) != 0)
+        if ((pattern & 6) == 2)
             facts_controls(&facts, REACH_CONNECTED, REACH_CONNECTED, REACH_CONNECTED);
+        else if ((pattern & 6) == 4)
+            facts_controls(&facts, REACH_SILENT, REACH_SILENT, REACH_SILENT);
         judge();
+        expect_no_repetition();
     }
 }
 

@@ -59,7 +59,7 @@ static void nothing_is_known_at_first(void **state)
     assert_int_equal(facts.count, 0);
     assert_int_equal(facts.calls_last_hour, 0);
     assert_int_equal(facts.password_refused, KNOWN_NO);
-    assert_int_equal(facts_of("smtp.example.org", NULL).password_refused, KNOWN_NOT);
+    assert_int_equal(facts_of("smtp.example.org", NULL).password_refused, KNOWN_NO);
     assert_int_equal(facts_of("", "ada").password_refused, KNOWN_NOT);
 }
 

@@ -239,6 +239,22 @@ static void this_machine_has_its_own_addresses(void **state)
     assert_int_equal(facts.listeners_read, KNOWN_YES);
 }
 
+static void the_hosts_file_is_read_for_one_name(void **state)
+{
+    char address[FACTS_ADDRESS_MAX];
+    machine_hosts_address_of(root, "mail.example.org", address);
+    assert_string_equal(address, ""); /* there is none */
+    put("/etc/hosts", "127.0.0.1 localhost # mail.example.org\n# 192.0.2.9 mail.example.org\n"
+                      "not-an-address mail.example.org\n\t127.0.1.1\tweb01  MAIL.example.org\r\n"
+                      "192.0.2.8 mail.example.org\n2001:DB8:0::7 six.example.org");
+    machine_hosts_address_of(root, "mail.example.org", address);
+    assert_string_equal(address, "127.0.1.1");
+    machine_hosts_address_of(root, "six.example.org", address);
+    assert_string_equal(address, "2001:db8::7");
+    machine_hosts_address_of(root, "example.org", address);
+    assert_string_equal(address, "");
+}
+
 int main(void)
 {
 #define IN_TREE(test) cmocka_unit_test_setup_teardown(test, start_tree, end_tree)
@@ -252,6 +268,7 @@ int main(void)
         IN_TREE(containers_and_panels_leave_their_marks),
         IN_TREE(a_proxy_s_password_is_never_kept),
         IN_TREE(certificates_are_counted_and_resolvers_listed),
+        IN_TREE(the_hosts_file_is_read_for_one_name),
         IN_TREE(listeners_are_read_from_both_tables),
         cmocka_unit_test(this_machine_has_its_own_addresses),
     };

@@ -87,4 +87,5 @@ void diagnose_at_hand(const struct port_connect *seen, const char *host, const c
     facts->gathered |= FACT_HISTORY;
     if (diagnosis_lacks(facts) != 0)
         diagnose_machine(facts);
+    machine_hosts_address(host, facts->machine.hosts_address);
 }

@@ -128,6 +128,7 @@ static const struct field machine_fields[] = {
     NAME(M, proxy_set, known_names),
     TEXT(M, proxy),
     TEXT(M, resolver),
+    TEXT(M, hosts_address),
     TEXT(M, network_sign),
     NAME(M, panel_cpanel, known_names),
     NAME(M, panel_csf, known_names),

@@ -174,6 +174,20 @@ static void take_ports(json_t *ports, struct fact_history *facts)
     }
 }
 
+/* Of any user: a ban is of the address, not of the account. */
+static enum known has_refused_anybody(json_t *refused, const char *host)
+{
+    const char *key;
+    json_t *entry;
+    size_t length = strlen(host);
+    json_object_foreach(refused, key, entry)
+    {
+        if (strncmp(key, host, length) == 0 && key[length] == ' ' && age_of(entry) <= HISTORY_REFUSED_S)
+            return KNOWN_YES;
+    }
+    return KNOWN_NO;
+}
+
 void history_facts(const char *host, const char *user, struct fact_history *facts)
 {
     char network[STATE_FILE_NETWORK_MAX], key[FACTS_HOST_MAX + 24];
@@ -189,6 +203,8 @@ void history_facts(const char *host, const char *user, struct fact_history *fact
         key_of(host, user, key, sizeof key);
         bool refused = age_of(json_object_get(json_object_get(all, "refused"), key)) <= HISTORY_REFUSED_S;
         facts->password_refused = refused ? KNOWN_YES : KNOWN_NO;
+    } else {
+        facts->password_refused = has_refused_anybody(json_object_get(all, "refused"), host);
     }
     json_decref(all);
 }

@@ -29,7 +29,7 @@ void history_remember_refused(const char *host, const char *user);
 /* The password was right. */
 void history_forget_refused(const char *host, const char *user);
 
-/* Gets the remembered facts; `user` may be NULL. */
+/* Gets the remembered facts; with `user` NULL, refused passwords of any user count. */
 void history_facts(const char *host, const char *user, struct fact_history *facts);
 /* Was it blocked on this network when it was last tried? */
 bool history_is_blocked(const struct fact_history *facts, uint16_t port);

@@ -30,11 +30,14 @@ enum cause {
     CAUSE_RESOLVER_REFUSES,
     CAUSE_NAME_MISSPELLED,
     CAUSE_NAME_UNKNOWN,
+    CAUSE_NAME_INVENTED,
     CAUSE_NAME_BLOCKED,
     CAUSE_NAME_IS_DOMAIN,
     CAUSE_NAME_WITHOUT_ADDRESS,
     CAUSE_DOMAIN_DNS_BROKEN,
     CAUSE_DNS_LIES,
+    CAUSE_LOOPBACK_NAME,
+    CAUSE_HOSTS_FILE,
     CAUSE_ADDRESS_IMPOSSIBLE,
     CAUSE_FAKE_ADDRESS,
     CAUSE_WEB_PROXY_ADDRESS,
@@ -54,8 +57,12 @@ enum cause {
     CAUSE_PORTAL,
     CAUSE_PORT_NOT_OFFERED,
     CAUSE_SERVER_FIREWALL,
+    CAUSE_BANNED,
     CAUSE_HOST_REJECTS,
     CAUSE_RECEIVES_ONLY,
+    CAUSE_INTERNAL_RELAY,
+    CAUSE_PRIVATE_HOST,
+    CAUSE_ROUTER_ANSWERS,
     CAUSE_HOST_DOWN,
     CAUSE_NOT_LISTENING,
     CAUSE_NOT_LISTENING_HERE,
@@ -65,6 +72,8 @@ enum cause {
     CAUSE_TLS_CUT,
     /* the answering server */
     CAUSE_REDIRECTED,
+    CAUSE_LOCAL_PROXY,
+    CAUSE_TWO_HOSTS,
     CAUSE_SCANNER,
     CAUSE_INSPECTION,
     CAUSE_INTERCEPTED,
@@ -98,8 +107,9 @@ enum cause {
     CAUSE_SLOW,
     CAUSE_NO_AUTH,
     CAUSE_AUTH_FOREIGN,
-    /* the account, and the message */
-    CAUSE_OAUTH_ONLY,
+    /* the account, and the message: cause_table_reply.c */
+    CAUSE_OF_REPLIES,
+    CAUSE_OAUTH_ONLY = CAUSE_OF_REPLIES,
     CAUSE_APPLICATION_PASSWORD,
     CAUSE_PASSWORD,
     CAUSE_PASSWORD_TO_ANOTHER,
@@ -111,8 +121,11 @@ enum cause {
     CAUSE_NOT_SIGNED_IN,
     CAUSE_RELAY_DENIED,
     CAUSE_RELAY_NOT_ALLOWED,
+    CAUSE_TLS_NOT_SEEN,
     CAUSE_SENDER,
     CAUSE_RECIPIENT,
+    CAUSE_MAILBOX_FULL,
+    CAUSE_SERVER_FULL,
     CAUSE_LIMIT,
     CAUSE_SIZE,
     CAUSE_DOMAIN_UNAUTHENTICATED,
@@ -122,7 +135,7 @@ enum cause {
     CAUSE_COUNT
 };
 
-enum cause_limit { CAUSE_NEEDS_MAX = 4, CAUSE_FINDINGS_MAX = 14, CAUSE_STEPS_MAX = 5 };
+enum cause_limit { CAUSE_NEEDS_MAX = 4, CAUSE_FINDINGS_MAX = 16, CAUSE_STEPS_MAX = 5 };
 
 struct cause_row {
     const char *name; /* "ports-blocked", for --json and tests */
@@ -138,6 +151,7 @@ struct cause_row {
 };
 
 const struct cause_row *cause_row(enum cause cause);
+const struct cause_row *cause_row_of_reply(enum cause cause); /* for cause_row() */
 /* All needs hold, one of `any`, and nothing against. */
 bool cause_holds(enum cause cause, const struct findings *findings);
 bool cause_is_proved(enum cause cause, const struct findings *findings);

@@ -201,7 +201,8 @@ struct fact_machine {
     uint32_t ca_count, ca_age_days;
     enum known proxy_set; /* http_proxy, all_proxy ... */
     char proxy[FACTS_LINE_MAX];
-    char resolver[FACTS_LINE_MAX]; /* the addresses in resolv.conf */
+    char resolver[FACTS_LINE_MAX];         /* the addresses in resolv.conf */
+    char hosts_address[FACTS_ADDRESS_MAX]; /* of the target in /etc/hosts; "": none */
     const struct network *network; /* whose machine it is, by its own evidence (DMI, environment); or NULL */
     char network_sign[FACTS_LINE_MAX]; /* that evidence: "sys_vendor DigitalOcean" */
     enum known panel_cpanel, panel_csf, panel_directadmin, panel_plesk;
@@ -222,7 +223,7 @@ struct fact_remembered {
 struct fact_history {
     struct fact_remembered ports[FACTS_REMEMBERED_MAX];
     size_t count;
-    enum known password_refused; /* this host refused this user's password within the last hour */
+    enum known password_refused; /* this host refused a password (this user's, if known) in the last hour */
     uint32_t calls_last_hour;    /* how often this host was called */
 };
 

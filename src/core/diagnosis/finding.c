@@ -111,6 +111,7 @@ void findings_make(struct findings *findings, const struct diagnosis_facts *fact
     finding_words_of_server(&group);
     finding_reply(&group);
     forget_what_was_not_gathered(findings);
+    finding_sum_of_reach(&group);
     finding_doubt(&group);
     assert(findings->known[FINDING_NONE] == KNOWN_NOT);
     assert(findings->known[FINDING_IDENTITY_IN_DOUBT] != KNOWN_NOT); /* guards rely on it */

@@ -48,6 +48,8 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(REFUSED_AT_ONCE, 0, \
       "the refusal came in {refused_ms} ms, quicker than the host can answer ({rtt} ms)") \
     X(ONLY_PORTS_NOT_OFFERED, 0, "{provider} does not offer the port that was asked for") \
+    X(NO_MAIL_LEAVES, 0, "no mail port of any host that was tried lets a connection through") \
+    X(NOTHING_LEAVES, 0, "the web cannot be reached from here either") \
     X(LAST_RESORT_READY, 0, "443 accepts mail (ALPN smtp)") \
     /* ---- compared with other hosts and with the web ---- */ \
     X(CONTROL_WORKS, FACT_CONTROLS, "{control} answers from here") \
@@ -59,6 +61,7 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(WEB_WORKS, FACT_WEB, "the same host answers on its web port") \
     X(WEB_FAILS, FACT_WEB, "the same host does not answer on its web port either") \
     X(WEB_ELSEWHERE, FACT_CONTROLS, "the web can be reached from here") \
+    X(ROUTER_ANSWERS, FACT_WEB, "the web port of {address} belongs to a router ({router})") \
     X(WEB_FOREIGN, FACT_WEB, "the web port of the host has a wrong certificate, too") \
     X(OTHER_FAMILY_WORKS, 0, "the other address family works") \
     X(SIX_DEAD, 0, "{address6} does not answer while {address4} does") \
@@ -74,6 +77,10 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(EXIM_GREETING, 0, "the greeting is Exim's, which {provider} does not use: \"{greeting}\"") \
     X(EHLO_OWN_ADDRESS, 0, "the server sees us by this machine's own address") \
     X(CONNECTED_AT_ONCE, 0, "the connection took {connect_ms} ms, less than any other host takes") \
+    X(PROXY_AT_ONCE, 0, \
+      "the connection took {connect_ms} ms, less than any other host takes, and nobody spoke") \
+    X(FAMILIES_DIFFER, 0, \
+      "the certificate is right over one address family, and for {names} over the other") \
     X(HOSTER_NAMED, 0, "{hoster} names itself in the greeting or the certificate") \
     X(SCANNER_ON_MACHINE, 0, "the certificate was issued by {issuer}, a virus scanner on this machine") \
     X(SCANNER_ON_NETWORK, 0, "the certificate was issued by {issuer}, a firewall that inspects TLS") \
@@ -95,10 +102,17 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(OTHER_RESOLVER_FAILS, FACT_OTHER_RESOLVER, "another resolver does not know it either") \
     X(ADDRESS_IMPOSSIBLE, 0, "the name has the address {address}, which no mail server can have") \
     X(ADDRESS_PRIVATE, 0, "the name has the private address {address}") \
+    X(NAME_INVENTED, FACT_OTHER_RESOLVER, "other resolvers know no such name") \
+    X(PRIVATE_HOST, 0, "{address} is a private address") \
+    X(SPLIT_NAME, FACT_OTHER_RESOLVER, \
+      "the name is known inside this network only, or has another address outside") \
+    X(FROM_HOSTS_FILE, 0, "the address is that of a line in /etc/hosts: {hosts_address} {host}") \
+    X(NAMED_TO_LOOPBACK, 0, "the name leads to {address}, this machine itself") \
     X(ADDRESS_FAKE, 0, "{address} is an address that a proxy program on the machine or router gives out") \
     X(ADDRESS_CLOUDFLARE, 0, "{address} belongs to Cloudflare's web proxy, which carries no mail") \
     X(NEAR_PROVIDER, 0, "{near} is spelled almost the same") \
     X(MAIL_DOMAIN, FACT_OTHER_RESOLVER, "{host} is a mail domain, with MX records, and not a server's name") \
+    X(KNOWN_MX, 0, "{host} is a large provider's server for incoming mail, which is hardly down") \
     X(NAMED_LOCALHOST, 0, "{host} is this machine itself") \
     X(HOST_OWN, 0, "{host} is this machine") \
     X(NAMED_BY_ADDRESS, 0, "the server was named by its address") \
@@ -160,11 +174,18 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(REPLY_SIGN_IN, 0, "the reply asks to sign in first: \"{reply}\"") \
     X(SIGNED_IN, 0, "the user was signed in") \
     X(REPLY_AUTH_LATER, 0, "sign-in was deferred: \"{reply}\"") \
+    X(REPLY_TLS, 0, "the reply asks for TLS, which the server does not see: \"{reply}\"") \
+    X(REPLY_HELO, 0, "the reply rejects the name in EHLO: \"{reply}\"") \
+    X(REPLY_REVERSE_DNS, 0, "the reply asks for a reverse DNS name: \"{reply}\"") \
+    X(REPLY_SENDER_DOMAIN, 0, "the domain of the sender was not found: \"{reply}\"") \
     X(REPLY_SENDER, 0, "the sender was rejected: \"{reply}\"") \
     X(REPLY_RELAY, 0, "relaying was denied: \"{reply}\"") \
     X(REPLY_RECIPIENT, 0, "the recipient was rejected: \"{reply}\"") \
     X(REPLY_LIMIT, 0, "a limit was reached: \"{reply}\"") \
+    X(REPLY_LOCKED, 0, "sign-in is locked for a while: \"{reply}\"") \
     X(REPLY_LATER, 0, "the reply was temporary: \"{reply}\"") \
+    X(REPLY_FULL, 0, "the recipient's mailbox is full: \"{reply}\"") \
+    X(REPLY_STORAGE, 0, "the server has no room for the message: \"{reply}\"") \
     X(REPLY_SIZE, 0, "the message is too large: \"{reply}\"") \
     X(REPLY_UNAUTHENTICATED, 0, "the message was not signed as the receiver wants: \"{reply}\"") \
     X(REPLY_LISTED, 0, "the reply names a block list: \"{reply}\"") \
@@ -191,7 +212,9 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(LISTENER_LOOPBACK, FACT_FIREWALL, "the program on this machine listens on loopback only") \
     /* ---- before ---- */ \
     X(WORKED_BEFORE, FACT_HISTORY, "{worked} worked on this network before") \
-    X(PASSWORD_REFUSED_BEFORE, FACT_HISTORY, "this password was already rejected here") \
+    X(PASSWORD_REFUSED_BEFORE, FACT_HISTORY, "{host} rejected a password from here within the last hour") \
+    X(BAN_POSSIBLE, 0, "what happened before may have led to a ban") \
+    X(BAN_LIKELY, 0, "what happened before leads to bans") \
     X(CALLED_OFTEN, FACT_HISTORY, "this machine called the host {calls} times within the last hour")
 // clang-format on
 

@@ -33,6 +33,7 @@ void finding_identity(struct finding_group *group);        /* the answering serv
 void finding_tls(struct finding_group *group);             /* STARTTLS, TLS, certificates */
 void finding_words_of_server(struct finding_group *group); /* replies, silence, ends */
 void finding_reply(struct finding_group *group);           /* to the user's own message */
+void finding_sum_of_reach(struct finding_group *group);    /* NO_MAIL_LEAVES and the like */
 void finding_doubt(struct finding_group *group);           /* IDENTITY_IN_DOUBT, of all the others */
 
 #endif

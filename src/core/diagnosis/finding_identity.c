@@ -174,6 +174,28 @@ static bool is_not_trusted(const struct diagnosis_facts *facts, const struct fac
            attempt->certificate.chain_trusted == KNOWN_NO;
 }
 
+/* ---- the two families ---- */
+
+/* Every right certificate is met over one family, every other one, by a public CA, over the other: two hosts
+ * share the name. */
+static bool do_families_differ(const struct finding_group *group)
+{
+    const struct diagnosis_facts *facts = group->facts;
+    size_t right[2] = {0, 0}, other[2] = {0, 0};
+    for (size_t i = 0; i < facts->attempt_count; i++) {
+        const struct fact_attempt *attempt = &facts->attempts[i];
+        right[attempt->six] += fact_attempt_is_right(attempt);
+        if (attempt->tls != FACT_TLS_DONE || attempt->certificate.names_host != KNOWN_NO)
+            continue;
+        if (attempt->certificate.chain_trusted != KNOWN_YES)
+            return false;
+        other[attempt->six]++;
+    }
+    return facts->provider == NULL && facts->purpose != PURPOSE_LEAVE &&
+           ((right[0] > 0 && other[0] == 0 && right[1] == 0 && other[1] > 0) ||
+            (right[1] > 0 && other[1] == 0 && right[0] == 0 && other[0] > 0));
+}
+
 void finding_identity(struct finding_group *group)
 {
     finding_set_any(group, FINDING_FOREIGN_CERTIFICATE, is_foreign);
@@ -191,6 +213,7 @@ void finding_identity(struct finding_group *group)
     finding_set_any(group, FINDING_PORTAL_REDIRECT, is_redirected_page);
     finding_set_any(group, FINDING_OTHER_PROTOCOL, is_other_protocol);
     finding_set_any(group, FINDING_OTHER_GREETING, greets_as_another);
+    finding_set(group, FINDING_FAMILIES_DIFFER, do_families_differ(group));
 }
 
 /* ---- the sum of it ---- */
@@ -216,6 +239,7 @@ void finding_doubt(struct finding_group *group)
         FINDING_STARTTLS_MASKED,    FINDING_STARTTLS_BROKEN,
         FINDING_STARTTLS_UNKNOWN,   FINDING_OTHER_RESOLVER_DISAGREES,
         FINDING_ADDRESS_IMPOSSIBLE, FINDING_ADDRESS_FAKE,
+        FINDING_PROXY_AT_ONCE,
     };
     const struct findings *findings = group->findings;
     bool doubt = finding_any(group, is_not_the_providers) ||

@@ -19,6 +19,25 @@ static bool is_localhost(const char *host)
            bytes_is_nocase(name, "[::1]");
 }
 
+static bool is_inside(enum fact_address_kind kind)
+{
+    return kind == ADDRESS_PRIVATE || kind == ADDRESS_SHARED || kind == ADDRESS_LINK_LOCAL;
+}
+
+/* All its addresses are of this kind, and it has some. */
+static bool are_all(const struct diagnosis_facts *facts, bool (*is)(enum fact_address_kind kind))
+{
+    for (size_t i = 0; i < facts->address_count; i++)
+        if (!is(facts->addresses[i].kind))
+            return false;
+    return facts->address_count > 0;
+}
+
+static bool is_loopback(enum fact_address_kind kind)
+{
+    return kind == ADDRESS_LOOPBACK;
+}
+
 static void find_addresses(struct finding_group *group)
 {
     const struct diagnosis_facts *facts = group->facts;
@@ -38,9 +57,24 @@ static void find_addresses(struct finding_group *group)
     finding_set(group, FINDING_ADDRESS_CLOUDFLARE,
                 asked && facts->provider == NULL && has_kind(facts, family, ADDRESS_CLOUDFLARE));
     finding_set(group, FINDING_NAMED_LOCALHOST, is_local);
+    finding_set(group, FINDING_PRIVATE_HOST, are_all(facts, is_inside) && facts->host_is_own != KNOWN_YES);
+    finding_set(group, FINDING_NAMED_TO_LOOPBACK, asked && !is_local && are_all(facts, is_loopback));
     finding_set(group, FINDING_NAMED_BY_ADDRESS, facts->dns == FACT_DNS_IS_ADDRESS && !is_local);
     finding_set(group, FINDING_HOST_OWN, facts->host_is_own == KNOWN_YES || is_local);
     finding_set(group, FINDING_SMARTHOST_SET, facts->smarthost_is_set == KNOWN_YES);
+}
+
+/* The address did not come from DNS. Where another resolver gives the same, the line does no harm. */
+static bool is_from_hosts_file(const struct diagnosis_facts *facts)
+{
+    const char *line = facts->machine.hosts_address;
+    if (facts->dns != FACT_DNS_HAS_ADDRESS || line[0] == '\0' || is_localhost(facts->host) ||
+        facts->other_dns_agrees == KNOWN_YES)
+        return false;
+    for (size_t i = 0; i < facts->address_count; i++)
+        if (strcmp(facts->addresses[i].text, line) == 0)
+            return true;
+    return false;
 }
 
 /* Another resolver's word counts where this one has none, or gives an address that looks put there. */
@@ -54,10 +88,17 @@ static void find_other_resolver(struct finding_group *group)
                   facts->other_dns == FACT_DNS_NO_ADDRESS_RECORD || facts->other_dns == FACT_DNS_FAILS;
     finding_set(group, FINDING_OTHER_RESOLVER_KNOWS, knows && facts->dns != FACT_DNS_HAS_ADDRESS);
     finding_set(group, FINDING_OTHER_RESOLVER_FAILS, denies && facts->dns != FACT_DNS_HAS_ADDRESS);
-    finding_set(group, FINDING_OTHER_RESOLVER_DISAGREES,
-                facts->dns == FACT_DNS_HAS_ADDRESS &&
-                    ((knows && facts->other_dns_agrees == KNOWN_NO) ||
-                     (facts->other_dns == FACT_DNS_NO_SUCH_NAME && facts->other_dns_agrees == KNOWN_NO)));
+    bool disagrees = facts->dns == FACT_DNS_HAS_ADDRESS && facts->other_dns_agrees == KNOWN_NO &&
+                     (knows || facts->other_dns == FACT_DNS_NO_SUCH_NAME);
+    /* an own server's private address is no lie, unless all other names lead astray as well */
+    bool split = disagrees && facts->provider == NULL && are_all(facts, is_inside) &&
+                 !findings_say(group->findings, FINDING_CONTROL_ALL_FAIL) &&
+                 !findings_say(group->findings, FINDING_CONTROL_FOREIGN) &&
+                 !findings_say(group->findings, FINDING_CONTROL_HTTP);
+    finding_set(group, FINDING_OTHER_RESOLVER_DISAGREES, disagrees && !split);
+    finding_set(group, FINDING_SPLIT_NAME, split);
+    finding_set(group, FINDING_NAME_INVENTED,
+                disagrees && !knows && facts->provider == NULL && !are_all(facts, is_inside));
 }
 
 void finding_names(struct finding_group *group)
@@ -74,6 +115,8 @@ void finding_names(struct finding_group *group)
     finding_set(group, FINDING_NEAR_PROVIDER, facts->near_provider[0] != '\0');
     finding_set_known(group, FINDING_MAIL_DOMAIN, facts->host_in_mail_domain);
     finding_set(group, FINDING_KNOWN_PROVIDER, facts->provider != NULL);
+    finding_set(group, FINDING_KNOWN_MX, provider_by_mx(bytes_of_text(facts->host)) != NULL);
     find_addresses(group);
+    finding_set(group, FINDING_FROM_HOSTS_FILE, is_from_hosts_file(facts));
     find_other_resolver(group);
 }

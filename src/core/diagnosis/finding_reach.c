@@ -119,7 +119,7 @@ static bool was_rejected_on_the_way(const struct diagnosis_facts *facts, const s
 
 /* ---- time: what answers quicker than the host can is not the host ---- */
 
-enum { AT_ONCE_MS = 1, FAR_MS = 6 };
+enum { AT_ONCE_MS = 1, FAR_MS = 6, CONTROLS_AT_ONCE_MIN = 2 };
 
 /* The shortest way to the target that is known to be its own: the web, or a port with the right certificate.
  */
@@ -146,19 +146,45 @@ static bool was_refused_at_once(const struct diagnosis_facts *facts, const struc
     return attempt->reach == REACH_REFUSED && attempt->connect_ms <= AT_ONCE_MS;
 }
 
+static bool is_without_a_word(const struct fact_attempt *attempt)
+{
+    return attempt->voice == VOICE_MUTE || attempt->voice == VOICE_CLOSED || attempt->voice == VOICE_RESET;
+}
+
 static bool connected_at_once(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
 {
     return attempt->reach == REACH_CONNECTED && attempt->connect_ms <= AT_ONCE_MS &&
-           !fact_attempt_is_right(attempt);
+           !fact_attempt_is_right(attempt) && !is_without_a_word(attempt);
+}
+
+/* A proxy accepts in the place of the server, and finds nobody to pass the connection on to. */
+static bool accepted_at_once(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
+{
+    return attempt->reach == REACH_CONNECTED && attempt->connect_ms <= AT_ONCE_MS &&
+           is_without_a_word(attempt);
+}
+
+/* Servers of several companies are not next door all at the same time. */
+static bool are_controls_at_once(const struct diagnosis_facts *facts)
+{
+    size_t connected = 0, at_once = 0;
+    for (size_t i = 0; i < facts->control_count; i++) {
+        connected += facts->controls[i].reach == REACH_CONNECTED;
+        at_once += accepted_at_once(facts, &facts->controls[i]);
+    }
+    return at_once >= CONTROLS_AT_ONCE_MIN && at_once == connected;
 }
 
 static void find_times(struct finding_group *group)
 {
-    bool is_far = round_trip_ms(group) >= FAR_MS;
-    if (!is_far && group->facts->web_count == 0)
+    bool is_far = round_trip_ms(group) >= FAR_MS, proxied = is_far || are_controls_at_once(group->facts);
+    if (!proxied && group->facts->web_count == 0)
         return;
     finding_set(group, FINDING_REFUSED_AT_ONCE, is_far && finding_any(group, was_refused_at_once));
     finding_set(group, FINDING_CONNECTED_AT_ONCE, is_far && finding_any(group, connected_at_once));
+    finding_set(group, FINDING_PROXY_AT_ONCE, false);
+    if (proxied)
+        finding_set_ports(group, FINDING_PROXY_AT_ONCE, accepted_at_once);
 }
 
 /* ---- other hosts ---- */
@@ -272,22 +298,38 @@ static void find_controls(struct finding_group *group)
     find_same_ports(group);
 }
 
+/* By the certificates that routers make for themselves. */
+#define ROUTER_WORDS                                                                                    \
+    "fritz.box|myfritz|speedport|routerlogin|tplinkwifi|tplinkmodem|livebox|freebox|router|unifi|ubnt|" \
+    "openwrt|pfsense|opnsense|mikrotik|draytek|edgeos|zyxel"
+
+static bool is_router(const struct fact_attempt *web)
+{
+    const struct fact_certificate *certificate = &web->certificate;
+    return web->tls == FACT_TLS_DONE && certificate->names_host == KNOWN_NO &&
+           certificate->chain_trusted == KNOWN_NO &&
+           (finding_has_word(certificate->names, ROUTER_WORDS) ||
+            finding_has_word(certificate->subject, ROUTER_WORDS));
+}
+
 static void find_web(struct finding_group *group)
 {
     const struct diagnosis_facts *facts = group->facts;
-    size_t tried = 0, connected = 0, wrong = 0;
+    size_t tried = 0, connected = 0, wrong = 0, routers = 0;
     for (size_t i = 0; i < facts->web_count; i++) {
         if (!fact_attempt_is_of(&facts->web[i], group->findings->family))
             continue;
         tried += facts->web[i].reach != REACH_UNKNOWN;
         connected += facts->web[i].reach == REACH_CONNECTED;
         wrong += facts->provider != NULL && is_wrong(facts, &facts->web[i]);
+        routers += facts->provider == NULL && is_router(&facts->web[i]);
     }
     if (tried == 0)
         return;
     finding_set(group, FINDING_WEB_WORKS, connected > 0);
     finding_set(group, FINDING_WEB_FAILS, connected == 0);
     finding_set(group, FINDING_WEB_FOREIGN, wrong > 0);
+    finding_set(group, FINDING_ROUTER_ANSWERS, routers > 0);
 }
 
 /* ---- the two families ---- */
@@ -326,6 +368,30 @@ static void find_families(struct finding_group *group)
     }
     finding_set(group, FINDING_ONLY_SIX, has_6 && !has_4);
     finding_set(group, FINDING_ONLY_FOUR, has_4 && !has_6);
+}
+
+/* Over all hosts: what is blocked is not this one alone. */
+static bool does_no_mail_leave(const struct findings *findings)
+{
+    return findings_say(findings, FINDING_BLOCKED_ALL) && !findings_say(findings, FINDING_CONTROL_WORKS) &&
+           (findings_say(findings, FINDING_CONTROL_ALL_FAIL) ||
+            findings_say(findings, FINDING_CONTROL_SAME_FAILS));
+}
+
+void finding_sum_of_reach(struct finding_group *group)
+{
+    const struct findings *findings = group->findings;
+    bool rejected = findings_say(findings, FINDING_PASSWORD_REFUSED_BEFORE),
+         often = findings_say(findings, FINDING_CALLED_OFTEN);
+    finding_set(group, FINDING_NO_MAIL_LEAVES, does_no_mail_leave(findings));
+    finding_set(group, FINDING_NOTHING_LEAVES,
+                findings_say(findings, FINDING_BLOCKED_ALL) &&
+                    findings_say(findings, FINDING_CONTROL_ALL_FAIL) &&
+                    group->facts->web_elsewhere == KNOWN_NO);
+    finding_set(group, FINDING_BAN_POSSIBLE, rejected || often);
+    /* a host that only refuses may be called as often as one likes: nothing listens there */
+    finding_set(group, FINDING_BAN_LIKELY,
+                rejected || (often && !findings_say(findings, FINDING_REFUSED_ALL)));
 }
 
 void finding_reach(struct finding_group *group)

@@ -10,9 +10,11 @@ static bool lacks_starttls(const struct diagnosis_facts *facts, const struct fac
            (attempt->port != 25 || facts->purpose == PURPOSE_RELAY);
 }
 
+/* Behind a valid certificate the masked words did no harm: some servers greet so on purpose. */
 static bool is_masked(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
 {
-    return attempt->greeting_masked == KNOWN_YES || attempt->ehlo_masked == KNOWN_YES;
+    return (attempt->greeting_masked == KNOWN_YES || attempt->ehlo_masked == KNOWN_YES) &&
+           !fact_attempt_is_right(attempt);
 }
 
 static bool offers_starttls(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
@@ -65,13 +67,13 @@ static bool is_swapped(const struct diagnosis_facts *facts, const struct fact_at
     return attempt->implicit_tls != implicit_by_custom && attempt->tls == FACT_TLS_DONE;
 }
 
-/* It was asked with STARTTLS as well, and spoke: so that is its mode, whatever came of it. */
-static bool spoke_in_clear(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
+/* It was asked with STARTTLS as well, so its mode is known, or, if it was mute, is not the question. */
+static bool was_asked_in_clear(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
 {
     for (size_t i = 0; i < facts->attempt_count; i++) {
         const struct fact_attempt *other = &facts->attempts[i];
         if (other->port == attempt->port && strcmp(other->address, attempt->address) == 0 &&
-            !other->implicit_tls && other->voice == VOICE_SMTP)
+            !other->implicit_tls && (other->voice == VOICE_SMTP || other->voice == VOICE_MUTE))
             return true;
     }
     return false;
@@ -81,7 +83,7 @@ static bool expects_other_mode(const struct diagnosis_facts *facts, const struct
 {
     if (attempt->implicit_tls)
         return attempt->tls == FACT_TLS_CLEAR_TEXT && attempt->voice == VOICE_SMTP &&
-               !spoke_in_clear(facts, attempt);
+               !was_asked_in_clear(facts, attempt);
     return attempt->voice == VOICE_TLS;
 }
 

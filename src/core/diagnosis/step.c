@@ -21,9 +21,11 @@ static const struct step_row {
                           .needs = {F(KNOWN_PROVIDER)}},
     [STEP_HTTPS_PROVIDER] = {.name = "https-provider",
                              .words = "send through {provider}'s HTTPS interface (https://{https})",
-                             .needs = {F(KNOWN_PROVIDER)}},
+                             .needs = {F(KNOWN_PROVIDER)},
+                             .not_ = {F(NOTHING_LEAVES)}},
     [STEP_HTTPS_ANY] = {.name = "https",
-                        .words = "use a sending service's HTTPS interface: web ports are not blocked"},
+                        .words = "use a sending service's HTTPS interface: web ports are not blocked",
+                        .not_ = {F(NOTHING_LEAVES)}},
     [STEP_HOSTER_RELAY] = {.name = "hoster-relay",
                            .words = "or send through the web host's own mail server, with a mailbox made "
                                     "there and the server name that the host's help names"},
@@ -77,6 +79,35 @@ static const struct step_row {
                                  "in a container, {host} is the container itself: use the name of the mail "
                                  "container, or the host machine's address",
                              .needs = {F(NAMED_LOCALHOST), F(MACHINE_CONTAINER)}},
+    [STEP_LOOPBACK_RECORD] = {.name = "loopback-record",
+                              .words = "if the mail server is another machine, have the DNS record of {host} "
+                                       "corrected, or the name permitted where the resolver blocks it",
+                              .needs = {F(NAMED_TO_LOOPBACK)}},
+    [STEP_HOSTS_FILE] = {.name = "hosts-file",
+                         .words = "correct or remove the line of {host} in /etc/hosts, if its mail server is "
+                                  "another machine",
+                         .needs = {F(FROM_HOSTS_FILE)}},
+    [STEP_NAME_25] = {.name = "name-25",
+                      .words = "if it is a relay that takes mail without signing in, name its port 25 "
+                               "({host}:25); otherwise compare the server's name with what its operator says",
+                      .needs = {F(PRIVATE_HOST)}},
+    [STEP_JOIN_NETWORK] = {.name = "join-network",
+                           .words = "connect to the network of that address first (its VPN, the container "
+                                    "network), or use the server's public name",
+                           .needs = {F(PRIVATE_HOST)}},
+    [STEP_INSIDE_NAME] = {.name = "inside-name",
+                          .words = "from inside this network use the server's internal address: an own DNS "
+                                   "record for its name, or NAT loopback in the router; and see that the "
+                                   "router forwards the ports"},
+    [STEP_EXCLUDE_PORTS] = {.name = "exclude-ports",
+                            .words = "exclude the mail ports from that proxy (Istio: "
+                                     "traffic.sidecar.istio.io/excludeOutboundPorts), or let it pass them as "
+                                     "plain TCP"},
+    [STEP_FIX_RECORD] = {.name = "fix-record",
+                         .words = "have the {wrong_record} record of {host} corrected or removed: programs "
+                                  "that prefer {wrong_family} meet the other server",
+                         .actor = ACTOR_DOMAIN,
+                         .needs = {F(FAMILIES_DIFFER)}},
     [STEP_CHECK_NAME] = {.name = "check-name",
                          .words = "compare the server's name with what the mail provider's help says"},
     [STEP_USE_NEAR] = {.name = "use-near", .words = "try {near}", .needs = {F(NEAR_PROVIDER)}},
@@ -186,6 +217,12 @@ static const struct step_row {
                               "ask the operator to lift the ban",
                      .needs = {F(REJECTED_BY_HOST)},
                      .not_ = {F(IDENTITY_IN_DOUBT)}},
+    [STEP_LIFT_BAN] = {.name = "lift-ban",
+                       .words =
+                           "if this address is banned: correct the password in every program here, let "
+                           "them call less often and wait, or ask the operator of {host} to lift the ban",
+                       .needs = {F(BAN_POSSIBLE)},
+                       .not_ = {F(IDENTITY_IN_DOUBT), F(HOST_OWN)}},
     [STEP_ASK_SERVER] = {.name = "ask-server",
                          .words = "ask the operator of {host}",
                          .actor = ACTOR_SERVER,
@@ -201,8 +238,9 @@ static const struct step_row {
                           .actor = ACTOR_NETWORK},
     [STEP_SUBMIT] = {.name = "submit",
                      .words = "to send as a user, sign in on 587, 2525 or 465 instead of delivering on 25",
-                     .not_ = {F(FOR_SERVERS)}},
-    [STEP_SET_HELO] = {.name = "set-helo", .words = "let this machine greet with its full host name"},
+                     .not_ = {F(FOR_SERVERS), F(SIGNED_IN)}},
+    [STEP_SET_HELO] = {.name = "set-helo",
+                       .words = "let this machine greet with its full host name, one that is in DNS"},
     [STEP_OTHER_PORT_SPEAKS] = {.name = "other-port-speaks",
                                 .words = "use a port on which a mail server answers: 587, 2525 or 465"},
     [STEP_CHECK_PASSWORD] = {.name = "check-password",
@@ -250,6 +288,27 @@ static const struct step_row {
                          .words =
                              "send with the account's own address as the sender, or have the other address "
                              "allowed at the provider"},
+    [STEP_TLS_ENDS] = {.name = "tls-ends",
+                       .words =
+                           "ask the operator of {host}, with this reply: TLS stands from here, so it ends "
+                           "at a proxy in front of the server, or the server wants another TLS",
+                       .actor = ACTOR_SERVER,
+                       .not_ = {F(HOST_OWN)}},
+    [STEP_SENDER_DOMAIN] = {.name = "sender-domain",
+                            .words = "check the spelling of the sender's address, and that its domain has an "
+                                     "MX or address record",
+                            .needs = {F(REPLY_SENDER_DOMAIN)}},
+    [STEP_RECIPIENT_MAKES_ROOM] = {.name = "recipient-makes-room",
+                                   .words = "tell the recipient another way: nothing arrives there until the "
+                                            "mailbox has room again"},
+    [STEP_SERVER_MAKES_ROOM] = {.name = "server-makes-room",
+                                .words = "the operator of {host} makes room on its disk",
+                                .actor = ACTOR_SERVER},
+    [STEP_NEXT_PERIOD] = {.name = "next-period",
+                          .words =
+                              "wait until the limit allows more, and send fewer messages or to fewer "
+                              "recipients; the account's plan or settings at the provider tell the limit",
+                          .not_ = {F(REPLY_LOCKED)}},
     [STEP_CHECK_RECIPIENT] = {.name = "check-recipient", .words = "check the recipient's address"},
     [STEP_SMALLER] = {.name = "smaller", .words = "make the message smaller, or send a link to the file"},
     [STEP_AUTHENTICATE_DOMAIN] = {.name = "authenticate-domain",

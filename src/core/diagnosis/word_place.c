@@ -60,6 +60,7 @@ static const struct {
     {"mute", {FINDING_MUTE}},
     {"closed", {FINDING_CLOSED_EARLY}},
     {"closed_later", {FINDING_CLOSED_LATER}},
+    {"at_once", {FINDING_PROXY_AT_ONCE}},
     {"no_auth", {FINDING_NO_AUTH}},
     {"auth_foreign", {FINDING_AUTH_FOREIGN}},
     {"doubtful",
@@ -92,6 +93,20 @@ static const struct fact_attempt *attempt_of(const struct word_context *context,
     return NULL;
 }
 
+/* Of several addresses the most telling one may be right; then another one that is not. */
+static const struct fact_attempt *foreign_one(const struct word_context *context)
+{
+    const struct diagnosis_facts *facts = context->facts;
+    const struct fact_attempt *found = NULL;
+    for (size_t i = 0; i < facts->attempt_count; i++) {
+        const struct fact_attempt *attempt = &facts->attempts[i];
+        if (fact_attempt_is_foreign(facts, attempt) &&
+            (found == NULL || strcmp(attempt->address, found->address) < 0))
+            found = attempt;
+    }
+    return found;
+}
+
 /* The one whose certificate is at fault. */
 static const struct fact_attempt *faulty_certificate(const struct word_context *context)
 {
@@ -103,7 +118,7 @@ static const struct fact_attempt *faulty_certificate(const struct word_context *
     const struct fact_attempt *found = NULL;
     for (size_t i = 0; i < ARRAY_LENGTH(order) && found == NULL; i++)
         found = attempt_of(context, order[i]);
-    return found;
+    return found != NULL && fact_attempt_is_right(found) ? foreign_one(context) : found;
 }
 
 static const struct fact_attempt *telling_greeting(const struct word_context *context)
@@ -175,6 +190,46 @@ static void add_said(const struct word_context *context, struct buffer *out)
     const struct fact_attempt *attempt = telling_words(context);
     if (attempt != NULL)
         word_add_line(out, attempt->said);
+}
+
+/* Heard from a port, otherwise in the reply to the message. */
+static void add_said_of(const struct word_context *context, enum finding finding, struct buffer *out)
+{
+    const struct fact_attempt *attempt = attempt_of(context, finding);
+    if (attempt != NULL && attempt->said[0] != '\0')
+        word_add_line(out, attempt->said);
+    else
+        add_reply(context, out);
+}
+
+static void add_reverse_said(const struct word_context *context, struct buffer *out)
+{
+    add_said_of(context, FINDING_REVERSE_DNS, out);
+}
+
+static void add_helo_said(const struct word_context *context, struct buffer *out)
+{
+    add_said_of(context, FINDING_HELO_REFUSED, out);
+}
+
+/* The family whose server is not the one that was meant. */
+static bool is_wrong_over_six(const struct word_context *context)
+{
+    const struct diagnosis_facts *facts = context->facts;
+    for (size_t i = 0; i < facts->attempt_count; i++)
+        if (facts->attempts[i].six && fact_attempt_is_right(&facts->attempts[i]))
+            return false;
+    return true;
+}
+
+static void add_wrong_family(const struct word_context *context, struct buffer *out)
+{
+    buffer_add_text(out, is_wrong_over_six(context) ? "IPv6" : "IPv4");
+}
+
+static void add_wrong_record(const struct word_context *context, struct buffer *out)
+{
+    buffer_add_text(out, is_wrong_over_six(context) ? "AAAA" : "A");
 }
 
 static void add_greeting(const struct word_context *context, struct buffer *out)
@@ -354,6 +409,10 @@ static const struct word_writer writers[] = {
     {"host", add_host},
     {"reply", add_reply},
     {"said", add_said},
+    {"reverse_said", add_reverse_said},
+    {"helo_said", add_helo_said},
+    {"wrong_family", add_wrong_family},
+    {"wrong_record", add_wrong_record},
     {"greeting", add_greeting},
     {"masked", add_masked},
     {"issuer", add_issuer},

@@ -101,6 +101,11 @@ static void add_resolver(const struct word_context *context, struct buffer *out)
                                                                      : "of this machine");
 }
 
+static void add_hosts_address(const struct word_context *context, struct buffer *out)
+{
+    buffer_add_text(out, context->facts->machine.hosts_address);
+}
+
 static void add_address_of(const struct word_context *context, int six, struct buffer *out)
 {
     for (size_t i = 0; i < context->facts->address_count; i++)
@@ -249,6 +254,19 @@ static void add_calls(const struct word_context *context, struct buffer *out)
 
 /* ---- times ---- */
 
+/* The certificate of the web port. */
+static void add_router(const struct word_context *context, struct buffer *out)
+{
+    const struct diagnosis_facts *facts = context->facts;
+    for (size_t i = 0; i < facts->web_count; i++) {
+        const struct fact_certificate *certificate = &facts->web[i].certificate;
+        if (facts->web[i].tls != FACT_TLS_DONE || certificate->names_host != KNOWN_NO)
+            continue;
+        word_add_line(out, certificate->names[0] != '\0' ? certificate->names : certificate->subject);
+        return;
+    }
+}
+
 static void add_rtt(const struct word_context *context, struct buffer *out)
 {
     for (size_t i = 0; i < context->facts->web_count; i++)
@@ -288,6 +306,7 @@ bool word_place_of_surroundings(const struct word_context *context, struct bytes
         {"control_foreign", add_control_foreign},
         {"dns_said", add_dns_said},
         {"resolver", add_resolver},
+        {"hosts_address", add_hosts_address},
         {"address", add_address},
         {"address4", add_address4},
         {"address6", add_address6},
@@ -307,6 +326,7 @@ bool word_place_of_surroundings(const struct word_context *context, struct bytes
         {"proxy", add_proxy},
         {"worked", add_worked},
         {"calls", add_calls},
+        {"router", add_router},
         {"rtt", add_rtt},
         {"refused_ms", add_refused_ms},
         {"connect_ms", add_connect_ms},
