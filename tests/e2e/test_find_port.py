@@ -429,16 +429,20 @@ def test_doctor_tells_what_leaves(net):
     assert "smarthost on 2525" in facts["advice"] and facts["diagnosis"]["use"] == 2525
 
 
+def doctor_config(folder, via, host="mail.example.test", port="587"):
+    password, config = folder / "password", folder / "mailboat.conf"
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    smarthost = "" if via == "mx" else f", smarthost: {{host: {host}, port: {port}, user: u, password_file: {password}}}"
+    config.write_text(f"hostname: client.example.test\ndata_dir: {folder / 'data'}\ndomains: [client.example.test]\nrelay: {{via: {via}{smarthost}}}\n")
+    return config
+
+
 @pytest.mark.parametrize("via", ["smarthost", "auto", "mx"])
 def test_doctor_does_not_advise_what_is_configured(net, tmp_path, via):
     """If 25 is silent and a smarthost delivers, doctor does not advise to get one."""
     net.drop(25)
-    password = tmp_path / "password"
-    password.write_text("secret\n")
-    password.chmod(0o600)
-    smarthost = "" if via == "mx" else f", smarthost: {{host: relay.example.test, port: 587, user: u, password_file: {password}}}"
-    config = tmp_path / "mailboat.conf"
-    config.write_text(f"hostname: client.example.test\ndata_dir: {tmp_path / 'data'}\ndomains: [client.example.test]\nrelay: {{via: {via}{smarthost}}}\n")
+    config = doctor_config(tmp_path, via)
     done = net.cli("doctor", "--config", config, "--target", "mail.example.test", "--ca-file", net.ca)
     words = done.stdout
     assert words, done.stderr
@@ -446,8 +450,27 @@ def test_doctor_does_not_advise_what_is_configured(net, tmp_path, via):
         assert "let a smarthost deliver" in words and "use a smarthost on 587" in words
     else:
         said = "auto; outgoing port 25 is blocked" if via == "auto" else "smarthost"
-        assert f"-> Mail leaves through the smarthost relay.example.test (relay.via: {said})" in words
+        assert f"-> Mail leaves through the smarthost mail.example.test (relay.via: {said})" in words
         assert "let a smarthost deliver" not in words and "use a smarthost" not in words
+
+
+@pytest.mark.parametrize("port", ["587", "auto"])
+def test_doctor_examines_the_smarthost(net, tmp_path, port):
+    """If the smarthost cannot be used, doctor says why, although the ports of other hosts are open."""
+    net.drop(25)
+    config = doctor_config(tmp_path, "smarthost", host="lost.example.test", port=port)
+    done = net.cli("doctor", "--config", config, "--target", "mail.example.test", "--ca-file", net.ca, "--json")
+    facts = json.loads(done.stdout)
+    assert done.returncode == 69 and facts["diagnosis"]["use"] == 587
+    assert facts["advice"].startswith("The smarthost lost.example.test cannot be used (relay.via: smarthost): ")
+    assert not facts["smarthost"]["works"] and facts["smarthost"]["diagnosis"]["causes"][0]["cause"] == "name-unknown"
+    config = doctor_config(tmp_path, "smarthost", port=port)
+    net.drop(587)
+    done = net.cli("doctor", "--config", config, "--target", "mail.example.test", "--ca-file", net.ca, "--json")
+    facts = json.loads(done.stdout)
+    smarthost = facts["smarthost"]
+    assert (port == "auto") == facts["advice"].startswith("Mail leaves through") and (port == "587") == ("set relay.smarthost.port to auto, or to 2525" in facts["advice"]), facts["advice"]
+    assert smarthost["works"] == (port == "auto") and {p["port"]: p["state"] for p in smarthost["ports"]}[587] == "filtered", smarthost
 
 
 # ---- for programs ----

@@ -14,6 +14,7 @@
 #include "cli/ports/answer.h"
 #include "cli/ports/diagnose.h"
 #include "cli/ports/health.h"
+#include "cli/ports/smarthost_check.h"
 #include "cli/send/server_connection.h"
 #include "core/port/network.h"
 #include "core/port/port_facts.h"
@@ -45,20 +46,33 @@ struct doctor_run {
     size_t count, decided;
     char vendor[512];
     const struct network *cloud;
-    struct health health;  /* of the server; empty where none is configured */
-    bool is_auto;          /* relay.via */
-    bool is_usual;         /* no target was named */
-    const char *smarthost; /* that is configured, or NULL */
+    struct health health; /* of the server; empty where none is configured */
+    bool is_auto;         /* relay.via */
+    bool is_usual;        /* no target was named */
+    struct smarthost_check smarthost;
     struct diagnosis_facts facts;
     struct diagnosis diagnosis;
 };
 
 /* ---- probes ---- */
 
+static bool is_decided(const struct doctor_run *e)
+{
+    return e->decided == e->count && (!e->smarthost.begun || e->smarthost.done);
+}
+
+static void on_smarthost(void *owner)
+{
+    struct doctor_run *e = owner;
+    if (is_decided(e))
+        loop_stop(&e->loop);
+}
+
 static void on_decided(void *owner)
 {
     struct doctor_probe *probe = owner;
-    if (++probe->of->decided == probe->of->count)
+    probe->of->decided++;
+    if (is_decided(probe->of))
         loop_stop(&probe->of->loop);
 }
 
@@ -83,7 +97,7 @@ static void start(struct doctor_run *e)
         probe->of = e;
         port_connect_start(&probe->port_connect, &e->loop, &e->tls, e->dns, &options, &events, probe);
     }
-    if (e->decided < e->count)
+    while (!is_decided(e))
         loop_run(&e->loop);
 }
 
@@ -192,19 +206,35 @@ static void add_open_ports(const struct doctor_run *e, struct buffer *out)
         }
 }
 
+/* Mail goes by the configured smarthost, whatever else is open. */
+static bool is_by_smarthost(const struct doctor_run *e)
+{
+    return e->smarthost.host != NULL && (!e->is_auto || !any_open(e, true));
+}
+
+static void advise_on_smarthost(const struct doctor_run *e, struct buffer *out)
+{
+    const char *via = e->is_auto ? "auto; outgoing port 25 is blocked" : "smarthost";
+    if (smarthost_check_works(&e->smarthost)) {
+        buffer_add_format(out, "Mail leaves through the smarthost %s (relay.via: %s)", e->smarthost.host,
+                          via);
+        return;
+    }
+    buffer_add_format(out, "The smarthost %s cannot be used (relay.via: %s): ", e->smarthost.host, via);
+    smarthost_check_explain(&e->smarthost, out);
+}
+
 /* From what was measured, and from nothing else. */
 static void advise(const struct doctor_run *e, struct buffer *out)
 {
-    bool by_smarthost = !e->is_auto || !any_open(e, true);
-    if (e->smarthost != NULL && by_smarthost && any_open(e, false))
-        buffer_add_format(out, "Mail leaves through the smarthost %s (relay.via: %s)", e->smarthost,
-                          e->is_auto ? "auto; outgoing port 25 is blocked" : "smarthost");
-    else if (e->smarthost != NULL && !by_smarthost)
+    if (is_by_smarthost(e))
+        advise_on_smarthost(e, out);
+    else if (e->smarthost.host != NULL)
         buffer_add_format(
             out,
             "This machine delivers directly to other servers; the smarthost %s takes over where "
             "port 25 is blocked (relay.via: auto)",
-            e->smarthost);
+            e->smarthost.host);
     else if (any_open(e, true))
         buffer_add_text(out, "This machine can deliver directly to other servers (relay: {via: mx})");
     else if (any_open(e, false)) {
@@ -226,13 +256,25 @@ static void take_web(struct doctor_run *e, struct doctor_probe *probe, const str
     e->facts.web_elsewhere = probe->web_reached ? KNOWN_YES : KNOWN_NO;
 }
 
+/* The smarthost's check has looked at this machine already: twice would take twice the time. */
+static void take_machine(struct doctor_run *e)
+{
+    const struct diagnosis_facts *seen = &e->smarthost.examine.facts;
+    unsigned both = FACT_MACHINE | FACT_FIREWALL;
+    if (!e->smarthost.begun || (seen->gathered & both) != both)
+        return;
+    e->facts.machine = seen->machine;
+    e->facts.machine.hosts_address[0] = '\0'; /* of the smarthost */
+    e->facts.gathered |= both;
+}
+
 /* All probes as attempts of one question: can mail leave at all? */
 static void diagnose(struct doctor_run *e)
 {
     static struct diagnosis_facts seen;
     e->facts = (struct diagnosis_facts){.purpose = PURPOSE_LEAVE,
                                         .now_s = clock_epoch_ms() / 1000,
-                                        .smarthost_is_set = e->smarthost != NULL ? KNOWN_YES : KNOWN_NO};
+                                        .smarthost_is_set = e->smarthost.host != NULL ? KNOWN_YES : KNOWN_NO};
     for (size_t i = 0; i < e->count; i++) {
         seen = (struct diagnosis_facts){0};
         port_connect_facts(&e->probes[i].port_connect, &seen);
@@ -247,6 +289,7 @@ static void diagnose(struct doctor_run *e)
     }
     if (e->facts.attempt_count > 0)
         e->facts.dns = FACT_DNS_HAS_ADDRESS;
+    take_machine(e);
     diagnose_machine(&e->facts);
     e->facts.gathered |= FACT_CONTROLS;
     diagnosis_make(&e->facts, &e->diagnosis);
@@ -285,6 +328,7 @@ static void print(const struct doctor_run *e)
             printf("        -> %s\n", s->hint);
     }
     answer_print(stdout, &e->facts, &e->diagnosis);
+    smarthost_check_print(&e->smarthost);
     advise(e, &words);
     printf("-> %s\n", buffer_text(&words));
     buffer_free(&words);
@@ -310,6 +354,8 @@ static void print_json(const struct doctor_run *e)
                                                 s->words, "hint", s->hint, "mend", s->hint));
     }
     json_object_set_new(facts, "server", server);
+    if (e->smarthost.begun)
+        json_object_set_new(facts, "smarthost", smarthost_check_json(&e->smarthost));
     json_object_set_new(facts, "diagnosis", answer_json(&e->facts, &e->diagnosis));
     if (e->is_auto)
         json_object_set_new(facts, "relay_by", json_string(any_open(e, true) ? "mx" : "smarthost"));
@@ -353,8 +399,12 @@ static int examine(struct doctor_run *e, const struct config *config, const char
         return command_fail(&doctor_command, &error);
     e->is_auto = config != NULL && config->relay.via == RELAY_AUTO;
     if (config != NULL && (config->relay.via == RELAY_SMARTHOST || e->is_auto))
-        e->smarthost = config->relay.smarthost.host;
+        e->smarthost.host = config->relay.smarthost.host;
+    e->smarthost.on_done = on_smarthost;
+    e->smarthost.owner = e;
+    smarthost_check_start(&e->smarthost, config, &e->loop, &e->tls, e->dns, ca_file != NULL);
     start(e);
+    smarthost_check_judge(&e->smarthost);
     diagnose(e);
     if (config != NULL)
         health_examine(&e->health, config);
@@ -362,10 +412,13 @@ static int examine(struct doctor_run *e, const struct config *config, const char
         print_json(e);
     else
         print(e);
-    int exit_code = (any_open(e, true) || any_open(e, false)) && !is_ill(e) ? EX_OK : EX_UNAVAILABLE;
+    bool leaves = is_by_smarthost(e) ? smarthost_check_works(&e->smarthost)
+                                     : any_open(e, true) || any_open(e, false);
+    int exit_code = leaves && !is_ill(e) ? EX_OK : EX_UNAVAILABLE;
     health_free(&e->health);
     for (size_t i = 0; i < e->count; i++)
         port_connect_end(&e->probes[i].port_connect);
+    smarthost_check_end(&e->smarthost);
     dns_close(e->dns);
     tls_close(&e->tls);
     loop_free(&e->loop);
@@ -426,6 +479,7 @@ const struct command doctor_command = {
             "of a sending service, within six seconds. A port counts as open only when the server\n"
             "that is meant answers there, by its certificate. Names the cause of what does not\n"
             "work, where it is, and what to do first. Sends nothing and does not sign in.\n"
+            "A configured smarthost is examined as `mailboat ports` does it, at the same time.\n"
             "If a server is configured here, its ports, certificate, clock, disk, Dovecot,\n"
             "mailboxes that are nearly full and signing keys are checked too; whether this server's\n"
             "own reports are signed; how many messages DMARC rejected in 7 days; and for each hosted\n"
@@ -437,8 +491,8 @@ const struct command doctor_command = {
             "      --ca-file FILE  CA certificates to trust instead of the system's\n"
             "      --json          print JSON\n"
             "\n"
-            "exit codes: 0 mail can leave through at least one port; 69 through none, or the\n"
-            "server has a problem\n"
+            "exit codes: 0 mail can leave through at least one port, and through the smarthost where\n"
+            "it is the way; 69 it cannot, or the server has a problem\n"
             "\n"
             "example: mailboat doctor\n",
     .run = run,
