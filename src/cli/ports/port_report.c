@@ -292,11 +292,13 @@ json_t *port_report_json(const struct port_report *report)
             json_array_append_new(ports, port_json(report, a));
     }
     advise(report, &words);
-    json_t *settings = best == NULL ? json_null()
-                                    : json_pack("{s:s, s:i, s:s, s:s}", "host", report->host, "port",
-                                                (int)best->port->port, "tls",
-                                                best->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls",
-                                                "user", report->user);
+    bool is_for_programs = best != NULL && best->port->port != PORT_LAST_RESORT; /* they offer no ALPN */
+    json_t *settings = !is_for_programs
+                           ? json_null()
+                           : json_pack("{s:s, s:i, s:s, s:s}", "host", report->host, "port",
+                                       (int)best->port->port, "tls",
+                                       best->tls == CLIENT_TLS_IMPLICIT ? "implicit" : "starttls", "user",
+                                       report->user);
     struct buffer signature = {0};
     add_signature(report, &signature);
     json_t *facts = json_pack("{s:s, s:s, s:s*, s:s*, s:o, s:o, s:o, s:s, s:s, s:o}", "target",

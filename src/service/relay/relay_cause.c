@@ -21,6 +21,12 @@ static bool is_direct(const struct outbound_connection *connection)
     return !connection->route.by_smarthost && connection->delivery.options.port == PORT_SMTP;
 }
 
+/* A smarthost whose port was to be found is judged by smarthost.c, where all of its ports were seen. */
+static bool is_judged(const struct outbound_connection *connection)
+{
+    return is_direct(connection) || (connection->route.by_smarthost && !smarthost_is_auto(connection));
+}
+
 /* Returns the host's place, or the oldest. */
 static struct relay_seen *place_of(struct relay *relay, const char *host)
 {
@@ -97,16 +103,21 @@ static void add_attempt(const struct outbound_connection *connection, struct dia
     fill_address(facts->addresses[0].text, &peer->tried);
     facts->addresses[0].six = peer->tried.six;
     facts->addresses[0].kind = address_kind(&peer->tried);
-    *attempt = (struct fact_attempt){.six = peer->tried.six, .port = PORT_SMTP, .reach = peer->reach};
+    *attempt = (struct fact_attempt){.six = peer->tried.six,
+                                     .port = connection->delivery.options.port,
+                                     .implicit_tls = connection->delivery.options.tls == CLIENT_TLS_IMPLICIT,
+                                     .reach = peer->reach};
     memcpy(attempt->address, facts->addresses[0].text, sizeof attempt->address);
     if (!peer->tls_failed)
         return;
     attempt->reach = REACH_CONNECTED;
-    attempt->voice = VOICE_SMTP;
-    attempt->greeting_code = 220;
-    attempt->ehlo_code = 250;
-    attempt->starttls_offered = KNOWN_YES;
-    attempt->starttls_code = 220;
+    attempt->voice = attempt->implicit_tls ? VOICE_TLS : VOICE_SMTP;
+    if (!attempt->implicit_tls) {
+        attempt->greeting_code = 220;
+        attempt->ehlo_code = 250;
+        attempt->starttls_offered = KNOWN_YES;
+        attempt->starttls_code = 220;
+    }
     attempt->tls = peer->evidence.tls;
     attempt->tls_sent = peer->evidence.tls_sent;
     attempt->tls_received = peer->evidence.tls_received;
@@ -180,11 +191,16 @@ static bool find_facts(const struct outbound_connection *connection, const struc
         return add_resolver(connection->relay, facts);
     }
     snprintf(facts->host, sizeof facts->host, "%.*s", BYTES_ARG(host));
-    if (!is_direct(connection) || !bytes_is_nocase(host, connection->peer.name) ||
+    if (!is_judged(connection) || !bytes_is_nocase(host, connection->peer.name) ||
         (connection->peer.reach == REACH_CONNECTED && !connection->peer.tls_failed))
         return false;
+    if (delivery->options.port != PORT_SMTP) {
+        facts->purpose = PURPOSE_SUBMIT;
+        facts->provider = provider_by_host(host);
+    }
     add_attempt(connection, facts);
-    add_controls(connection, facts);
+    if (is_direct(connection))
+        add_controls(connection, facts);
     return true;
 }
 
