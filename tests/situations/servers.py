@@ -22,15 +22,16 @@ class Smtp:
     "reset" or "close"; `greet_after`: seconds of silence; `drip`: seconds for each octet; `masked`: as Cisco's
     firewalls do it; `stripped`: the STARTTLS line is removed in transit; `at_hello`: "reset", "close", "mute" or
     "text" in place of an answer to the ClientHello; `auth`: the mechanisms; `hello`: the first line of the EHLO reply;
-    `odd`: changes each word of it; `ehlo_after`: seconds before it."""
+    `odd`: changes each word of it; `ehlo_after`: seconds before it; `teaser`: the first line of the greeting, sent
+    before the silence."""
 
     def __init__(self, greeting="220 {host} ESMTP Postfix", ehlo=("PIPELINING", "SIZE 52428800", "8BITMIME"), tls="starttls", certificate=None,
                  starttls="220 2.0.0 Ready to start TLS", auth="PLAIN LOGIN", replies=None, greet_after=0, drip=0, masked=False, stripped=False,
-                 at_hello=None, odd=None, hello="{host}", ehlo_after=0):
+                 at_hello=None, odd=None, hello="{host}", ehlo_after=0, teaser=None):
         self.greeting, self.ehlo, self.tls, self.certificate = greeting, ehlo, tls, certificate or Certificate()
         self.starttls, self.auth, self.replies = starttls, auth, replies or {}
         self.greet_after, self.drip, self.masked, self.stripped, self.at_hello, self.odd = greet_after, drip, masked, stripped, at_hello, odd
-        self.hello, self.ehlo_after = hello, ehlo_after
+        self.hello, self.ehlo_after, self.teaser = hello, ehlo_after, teaser
 
     def changed(self, **options):
         new = Smtp.__new__(Smtp)
@@ -75,6 +76,8 @@ class Dialogue:
         server = self.server
         if server.tls == "implicit":
             self.begin_tls()
+        if server.teaser:
+            self.connection.sendall(f"220-{server.teaser}\r\n".encode())
         time.sleep(server.greet_after)
         greeting = server.greeting
         if server.masked:
