@@ -17,6 +17,13 @@ static bool comes_last(const struct race *race, const struct race_port *port)
     return is_last_resort(race, port) && port != &race->options.ports[0];
 }
 
+static void assert_race(const struct race *race)
+{
+    assert(race->next <= race->planned && race->planned <= race->attempt_count);
+    assert(race->attempt_count <= RACE_ATTEMPTS_MAX && race->again_count <= RACE_AGAIN_MAX);
+    assert(!race->won || (!race->over && race->winner < race->attempt_count));
+}
+
 void race_start(struct race *race, const struct race_options *options, uint64_t now_ms)
 {
     assert(options->port_count <= RACE_PORTS_MAX && options->address_count <= RACE_ADDRESSES_MAX);
@@ -350,6 +357,7 @@ bool race_action(struct race *race, uint64_t now_ms, struct race_action *action)
     for (size_t i = 0; i < race->attempt_count; i++)
         if (attempt_action(race, i, now_ms, action))
             return true;
+    assert_race(race);
     if ((!race->won && !race->over) || race->told)
         return false;
     race->told = true;
