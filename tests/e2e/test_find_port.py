@@ -463,7 +463,8 @@ def test_doctor_examines_the_smarthost(net, tmp_path, port):
     facts = json.loads(done.stdout)
     assert done.returncode == 69 and facts["diagnosis"]["use"] == 587
     assert facts["advice"].startswith("The smarthost lost.example.test cannot be used (relay.via: smarthost): ")
-    assert not facts["smarthost"]["works"] and facts["smarthost"]["diagnosis"]["causes"][0]["cause"] == "name-unknown"
+    causes = [each["cause"] for each in facts["smarthost"]["diagnosis"]["causes"]]  # this network also has no way out
+    assert not facts["smarthost"]["works"] and "name-unknown" in causes, causes
     config = doctor_config(tmp_path, "smarthost", port=port)
     net.drop(587)
     done = net.cli("doctor", "--config", config, "--target", "mail.example.test", "--ca-file", net.ca, "--json")
