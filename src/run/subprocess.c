@@ -55,9 +55,11 @@ static bool read_some(int from, struct buffer *into)
     return count > 0;
 }
 
-static bool take_report(const struct buffer *told, struct buffer *out, struct error *error)
+static bool take_report(const struct buffer *told, int status, struct buffer *out, struct error *error)
 {
     struct subprocess_report report;
+    if (told->length < sizeof report && WIFSIGNALED(status))
+        return error_set(error, EX_SOFTWARE, "the helper process was ended by signal %d", WTERMSIG(status));
     if (told->length < sizeof report || told->length > sizeof report + SUBPROCESS_OUTPUT_MAX)
         return error_set(error, EX_SOFTWARE, "the helper process died, or sent too much");
     memcpy(&report, told->at, sizeof report);
@@ -70,7 +72,7 @@ static bool take_report(const struct buffer *told, struct buffer *out, struct er
 
 bool subprocess_run(subprocess_work *work, void *owner, struct buffer *out, struct error *error)
 {
-    int ends[2];
+    int ends[2], status = 0;
     sigset_t all, before;
     struct buffer told = {0};
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -89,11 +91,11 @@ bool subprocess_run(subprocess_work *work, void *owner, struct buffer *out, stru
            read_some(ends[0], &told))
         continue;
     close(ends[0]);
-    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
     errno = failed;
     bool done = pid < 0 ? error_set_errno(error, EX_OSERR, "cannot start a process")
-                        : take_report(&told, out, error);
+                        : take_report(&told, status, out, error);
     buffer_free(&told);
     return done;
 }
