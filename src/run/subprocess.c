@@ -60,8 +60,11 @@ static bool take_report(const struct buffer *told, int status, struct buffer *ou
     struct subprocess_report report;
     if (told->length < sizeof report && WIFSIGNALED(status))
         return error_set(error, EX_SOFTWARE, "the helper process was ended by signal %d", WTERMSIG(status));
-    if (told->length < sizeof report || told->length > sizeof report + SUBPROCESS_OUTPUT_MAX)
-        return error_set(error, EX_SOFTWARE, "the helper process died, or sent too much");
+    if (told->length < sizeof report)
+        return error_set(error, EX_SOFTWARE, "the helper process exited with %d and reported nothing",
+                         WEXITSTATUS(status));
+    if (told->length > sizeof report + SUBPROCESS_OUTPUT_MAX)
+        return error_set(error, EX_SOFTWARE, "the helper process sent too much");
     memcpy(&report, told->at, sizeof report);
     if (!report.done)
         *error = report.error;

@@ -129,6 +129,24 @@ static enum port_verdict verdict_of_failure(const struct race_attempt *a, const 
     return a->session.peer == CLIENT_PEER_TLS ? PORT_TLS_OTHER : PORT_NOT_SMTP;
 }
 
+/* Starts another attempt at the port and address of one that is there. */
+static struct race_attempt *add_attempt(struct race *race, const struct race_attempt *like,
+                                        enum client_tls tls, uint64_t now_ms)
+{
+    assert(race->attempt_count < RACE_ATTEMPTS_MAX);
+    struct race_attempt *added = &race->attempts[race->attempt_count++];
+    *added = (struct race_attempt){.port = like->port,
+                                   .address = like->address,
+                                   .tls = tls,
+                                   .certificate = PORT_OPEN,
+                                   .step = STEP_CONNECT,
+                                   .stage = ATTEMPT_CONNECTING,
+                                   .connect_due = true,
+                                   .started_ms = now_ms,
+                                   .step_ms = now_ms};
+    return added;
+}
+
 /* ---- the other TLS mode ---- */
 
 static bool is_tried(const struct race *race, const struct race_attempt *like, enum client_tls tls)
@@ -147,16 +165,7 @@ static void try_other_tls_mode(struct race *race, const struct race_attempt *a, 
     if (a->tls == CLIENT_TLS_OPPORTUNISTIC || a->tls_mismatch || is_last_resort(race, a->port) ||
         is_tried(race, a, tls))
         return;
-    race->attempts[race->attempt_count++] = (struct race_attempt){.port = a->port,
-                                                                  .address = a->address,
-                                                                  .tls = tls,
-                                                                  .tls_mismatch = true,
-                                                                  .certificate = PORT_OPEN,
-                                                                  .step = STEP_CONNECT,
-                                                                  .stage = ATTEMPT_CONNECTING,
-                                                                  .connect_due = true,
-                                                                  .started_ms = now_ms,
-                                                                  .step_ms = now_ms};
+    add_attempt(race, a, tls, now_ms)->tls_mismatch = true;
 }
 
 static void hear(struct race *race, struct race_attempt *a, uint64_t now_ms)
@@ -530,21 +539,12 @@ static bool may_knock(const struct race *race, const struct race_attempt *a)
 
 static void knock_again(struct race *race, struct race_attempt *a, uint64_t now_ms)
 {
-    assert(race->attempt_count < RACE_ATTEMPTS_MAX);
     a->knocks++;
     a->next_knock_ms = now_ms + race_pace_knock_ms(race);
     race->again_count++;
-    race->attempts[race->attempt_count++] = (struct race_attempt){.port = a->port,
-                                                                  .address = a->address,
-                                                                  .tls = a->tls,
-                                                                  .again = true,
-                                                                  .knocks = a->knocks,
-                                                                  .certificate = PORT_OPEN,
-                                                                  .step = STEP_CONNECT,
-                                                                  .stage = ATTEMPT_CONNECTING,
-                                                                  .connect_due = true,
-                                                                  .started_ms = now_ms,
-                                                                  .step_ms = now_ms};
+    struct race_attempt *again = add_attempt(race, a, a->tls, now_ms);
+    again->again = true;
+    again->knocks = a->knocks;
 }
 
 void race_time(struct race *race, uint64_t now_ms)
