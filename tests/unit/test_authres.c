@@ -55,6 +55,11 @@ static void test_hostile_values_stay_values(void **state)
                                          "2001:db8::1",
                                          "",
                                          "a/b+c=",
+                                         "@",
+                                         "ada@example.org",
+                                         "@example.org",
+                                         "ada@",
+                                         "a@b@c",
                                          "\xc3\xa4"};
     for (size_t i = 0; i < ARRAY_LENGTH(values); i++) {
         authres_write_start(&writer, BYTES("mx.example.org"));
@@ -71,6 +76,19 @@ static void test_hostile_values_stay_values(void **state)
     authres_write_property(&writer, "smtp", "mailfrom", BYTES("a\r\nX: y\xff"));
     end();
     assert_text(authres.properties[0].value, "a??X: y?");
+}
+
+/* RFC 8601 2.2: a reason is a token or in quotes; a property may also be an address. */
+static void test_an_address_is_in_quotes_in_a_reason(void **state)
+{
+    authres_write_start(&writer, BYTES("mx.example.org"));
+    authres_write_result(&writer, "spf", "fail", "ada@example.org");
+    authres_write_property(&writer, "smtp", "mailfrom", BYTES("ada@example.org"));
+    authres_write_property(&writer, "smtp", "rcptto", BYTES("a@b@c"));
+    end();
+    assert_text(buffer_bytes(&out),
+                "A: mx.example.org;\r\n\tspf=fail reason=\"ada@example.org\" smtp.mailfrom=ada@example.org\r\n"
+                "\tsmtp.rcptto=\"a@b@c\"\r\n");
 }
 
 static void test_a_field_has_a_limit(void **state)
@@ -223,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_field_is_written),
         cmocka_unit_test(test_hostile_values_stay_values),
+        cmocka_unit_test(test_an_address_is_in_quotes_in_a_reason),
         cmocka_unit_test(test_a_field_has_a_limit),
         cmocka_unit_test(test_the_limits_of_reading),
         cmocka_unit_test(test_what_claims_to_be_ours),

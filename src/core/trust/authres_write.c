@@ -10,33 +10,67 @@ enum {
     SIGNATURE_OCTETS = 6, /* of header.b: eight characters of base64 (RFC 6008 4) */
 };
 
-/* Octets of a value that needs no quotes: of a token, and "@" as in addresses. */
-static bool is_plain(struct bytes value)
+static bool is_token(struct bytes text)
 {
-    for (size_t i = 0; i < value.length; i++) {
-        char c = value.at[i];
-        if (!ascii_is_alnum(c) && strchr("!#$%&'*+-.^_`{|}~@", c) == NULL)
+    for (size_t i = 0; i < text.length; i++)
+        if (!ascii_is_alnum(text.at[i]) && strchr("!#$%&'*+-.^_`{|}~", text.at[i]) == NULL)
             return false;
-    }
-    return value.length > 0;
+    return text.length > 0;
 }
 
-/* Appends the value, in quotes if it needs them, without control characters and broken UTF-8. */
-static void add_value(struct buffer *out, struct bytes value)
+/* True for what a property may have without quotes beside a token: [local-part] "@" domain-name. */
+static bool is_address(struct bytes text)
+{
+    size_t at = bytes_find(text, '@');
+    if (at == SIZE_MAX)
+        return false;
+    struct bytes local = bytes_first(text, at), domain = bytes_from(text, at + 1);
+    for (size_t i = 0; i < domain.length; i++)
+        if (!ascii_is_alnum(domain.at[i]) && domain.at[i] != '-' && domain.at[i] != '.')
+            return false;
+    return domain.length > 0 && (local.length == 0 || is_token(local));
+}
+
+/* The value without control characters and broken UTF-8. */
+static struct buffer cleaned(struct bytes value)
 {
     struct buffer clean = {0};
     buffer_add_clean(&clean, bytes_first(value, AUTHRES_VALUE_MAX), true);
-    struct bytes text = buffer_bytes(&clean);
-    bool plain = is_plain(text);
-    if (!plain)
-        buffer_add_octet(out, '"');
+    return clean;
+}
+
+static void add_quoted(struct buffer *out, struct bytes text)
+{
+    buffer_add_octet(out, '"');
     for (size_t i = 0; i < text.length; i++) {
-        if (!plain && (text.at[i] == '"' || text.at[i] == '\\'))
+        if (text.at[i] == '"' || text.at[i] == '\\')
             buffer_add_octet(out, '\\');
         buffer_add_octet(out, text.at[i]);
     }
-    if (!plain)
-        buffer_add_octet(out, '"');
+    buffer_add_octet(out, '"');
+}
+
+/* Appends "value" of the grammar: in quotes if it is no token. */
+static void add_value(struct buffer *out, struct bytes value)
+{
+    struct buffer clean = cleaned(value);
+    struct bytes text = buffer_bytes(&clean);
+    if (is_token(text))
+        buffer_add(out, text);
+    else
+        add_quoted(out, text);
+    buffer_free(&clean);
+}
+
+/* Appends "pvalue" of the grammar: an address needs no quotes either. */
+static void add_property_value(struct buffer *out, struct bytes value)
+{
+    struct buffer clean = cleaned(value);
+    struct bytes text = buffer_bytes(&clean);
+    if (is_token(text) || is_address(text))
+        buffer_add(out, text);
+    else
+        add_quoted(out, text);
     buffer_free(&clean);
 }
 
@@ -99,7 +133,7 @@ void authres_write_property(struct authres_writer *writer, const char *type, con
     if (writer->over)
         return;
     buffer_add_format(&word, "%s.%s=", type, name);
-    add_value(&word, value);
+    add_property_value(&word, value);
     begin_word(writer, word.length + 1);
     buffer_add(&writer->text, buffer_bytes(&word));
     buffer_free(&word);
