@@ -86,9 +86,10 @@ static void test_an_address_is_in_quotes_in_a_reason(void **state)
     authres_write_property(&writer, "smtp", "mailfrom", BYTES("ada@example.org"));
     authres_write_property(&writer, "smtp", "rcptto", BYTES("a@b@c"));
     end();
-    assert_text(buffer_bytes(&out),
-                "A: mx.example.org;\r\n\tspf=fail reason=\"ada@example.org\" smtp.mailfrom=ada@example.org\r\n"
-                "\tsmtp.rcptto=\"a@b@c\"\r\n");
+    assert_text(
+        buffer_bytes(&out),
+        "A: mx.example.org;\r\n\tspf=fail reason=\"ada@example.org\" smtp.mailfrom=ada@example.org\r\n"
+        "\tsmtp.rcptto=\"a@b@c\"\r\n");
 }
 
 static void test_a_field_has_a_limit(void **state)
