@@ -10,7 +10,6 @@ import smtplib
 import socket
 import subprocess
 import threading
-import threading
 import time
 from pathlib import Path
 
@@ -316,6 +315,63 @@ def test_a_mailbox_folder_that_cannot_be_synced(faulty):
         it.server.wait_log("delivered", "was in the mailbox already")
         assert written.met == 2
     assert it.arrived("second") == 1 and len(it.server.mail(USER)) == 2
+
+
+PEOPLE = [USER, "bea@example.org", "cleo@example.org"]
+
+
+def to_people(it, subject):
+    """One message to three mailboxes: one batch."""
+    for user in PEOPLE[1:]:
+        it.server.add_user(user, PASSWORD)
+    with smtplib.SMTP("127.0.0.1", it.server.ports[25], timeout=PATIENCE) as client:
+        assert client.sendmail("bob@elsewhere.net", PEOPLE, f"Subject: {subject}\r\n\r\nhi\r\n") == {}
+
+
+def copies(it, subject):
+    return [len(it.server.arrivals(user, subject)) for user in PEOPLE]
+
+
+def syncs_as_a_whole(folder):
+    """True on ext4 and XFS (src/io/whole_sync.h)."""
+    system = subprocess.run(["stat", "-f", "-c", "%t", str(folder)], capture_output=True, text=True, check=True)
+    return system.stdout.strip() in ("ef53", "58465342")
+
+
+def test_a_batch_is_synced_as_a_whole(faulty):
+    """Three mailboxes cost one sync for all files and one for all folders, where the file system permits."""
+    it = faulty()
+    whole = syncs_as_a_whole(it.server.folder)
+    with it.board.count("syncfs", "local") as together, it.board.count("fdatasync", "local", "/tmp/") as each:
+        to_people(it, "together")
+        until(lambda: copies(it, "together") == [1, 1, 1])
+        until(lambda: (together.met, each.met) == ((2, 0) if whole else (0, 3)))
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+def test_after_a_failed_sync_of_the_whole_each_has_its_own(faulty, skip):
+    """The failure may be of another program's file: what can be synced is delivered, once, and nothing waits."""
+    it = faulty()
+    whole = syncs_as_a_whole(it.server.folder)
+    with it.board.fail("syncfs", "local", skip=skip, times=1) as together, \
+            it.board.count("fdatasync", "local", "/tmp/") as files, it.board.count("fsync", "local", "/new$") as folders:
+        to_people(it, "each")
+        until(lambda: copies(it, "each") == [1, 1, 1])
+        assert together.failed == whole
+        if whole:  # the names can be seen before their folders are synced
+            until(lambda: (files.met, folders.met) == ((3, 0) if skip == 0 else (0, 3)))
+    assert not it.server.lines("deferred")
+
+
+def test_a_file_that_no_sync_reaches_waits_alone(faulty):
+    """Neither the whole nor one of the files can be synced: that one is deferred, and arrives later."""
+    it = faulty(extra=QUICK)
+    with it.board.fail("syncfs", "local"), it.board.fail("fdatasync", "local", "example.org/bea", times=1) as failed:
+        to_people(it, "alone")
+        it.server.wait_log("deferred", "Input/output error")
+        assert failed.failed == 1
+    until(lambda: copies(it, "alone") == [1, 1, 1])
+    assert all("to=bea@example.org" in line for line in it.server.lines("deferred"))
 
 
 def test_what_filled_the_mailbox_in_an_attempt_before_is_not_too_much_in_the_next(faulty):

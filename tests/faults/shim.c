@@ -223,6 +223,11 @@ int fdatasync(int descriptor)
     return fails("fdatasync", path_of(descriptor)) ? -1 : (int)syscall(SYS_fdatasync, descriptor);
 }
 
+int syncfs(int descriptor)
+{
+    return fails("syncfs", path_of(descriptor)) ? -1 : (int)syscall(SYS_syncfs, descriptor);
+}
+
 int mkdirat(int folder, const char *path, mode_t mode)
 {
     return fails("mkdir", path) ? -1 : (int)syscall(SYS_mkdirat, folder, path, mode);

@@ -320,6 +320,63 @@ static void one_that_is_there_already_is_written_once_more(void **state)
     assert_int_equal(files_in("example.org/ada/Maildir/new"), 1);
 }
 
+/* ---- synced as a whole ---- */
+
+static void a_batch_in_several_mailboxes_arrives_whole(void **state)
+{
+    const char *const addresses[] = {"ada@example.org", "bea@example.org", "ada@example.org"};
+    for (uint64_t i = 0; i < 3; i++) {
+        struct maildir_message m = message(i + 1, addresses[i], BYTES("Subject: hi\r\n\r\na\r\n"));
+        assert_int_equal(maildir_write(&g.maildir, &m), i);
+    }
+    maildir_refuse(&g.maildir.entries[2], EOVERFLOW);
+    maildir_sync(&g.maildir);
+    assert_int_equal(g.maildir.entries[0].error, 0);
+    assert_int_equal(g.maildir.entries[1].error, 0);
+    assert_int_equal(g.maildir.entries[2].error, EOVERFLOW);
+    maildir_clear(&g.maildir);
+    assert_int_equal(files_in("example.org/ada/Maildir/new"), 1);
+    assert_int_equal(files_in("example.org/bea/Maildir/new"), 1);
+    assert_int_equal(files_in("example.org/ada/Maildir/tmp"), 0);
+}
+
+/* DATA/mail can have a mount below it: the sync of the whole does not reach a mailbox there. */
+static void a_mailbox_on_another_disk_has_a_sync_of_its_own(void **state)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/example.net", g.folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    if (geteuid() != 0 || mount("tmpfs", path, "tmpfs", 0, "size=1m") != 0)
+        skip();
+    struct maildir_message near = message(1, "ada@example.org", BYTES("Subject: hi\r\n\r\na\r\n"));
+    struct maildir_message away = message(2, "ada@example.net", BYTES("Subject: hi\r\n\r\na\r\n"));
+    maildir_write(&g.maildir, &near);
+    maildir_write(&g.maildir, &away);
+    assert_int_equal(g.maildir.entries[0].is_covered, g.maildir.whole.usable);
+    assert_false(g.maildir.entries[1].is_covered);
+    maildir_sync(&g.maildir);
+    assert_int_equal(g.maildir.entries[0].error, 0);
+    assert_int_equal(g.maildir.entries[1].error, 0);
+    maildir_clear(&g.maildir);
+    assert_int_equal(files_in("example.net/ada/Maildir/new"), 1);
+    assert_int_equal(umount(path), 0);
+}
+
+static void a_slow_sync_of_the_whole_makes_it_rest(void **state)
+{
+    struct whole_sync sync = {.usable = true};
+    assert_true(whole_sync_may_run(&sync, 1000));
+    whole_sync_took(&sync, 1000, WHOLE_SYNC_SLOW_MS);
+    assert_true(whole_sync_may_run(&sync, 1000));
+    whole_sync_took(&sync, 1000, WHOLE_SYNC_SLOW_MS + 1);
+    assert_false(whole_sync_may_run(&sync, 1000));
+    assert_false(whole_sync_may_run(&sync, 1000 + WHOLE_SYNC_REST_MS - 1));
+    assert_true(whole_sync_may_run(&sync, 1000 + WHOLE_SYNC_REST_MS));
+    whole_sync_start(&sync, -1); /* nothing is known of it */
+    assert_false(whole_sync_may_run(&sync, 1000));
+    assert_false(whole_sync_covers(&sync, g.maildir.folder));
+}
+
 #define TESTED(name) cmocka_unit_test_setup_teardown(name, prepare, clean_up)
 int main(void)
 {
@@ -338,6 +395,9 @@ int main(void)
         TESTED(the_longest_names_fit_into_paths),
         TESTED(a_half_made_mailbox_is_mended),
         TESTED(one_that_is_there_already_is_written_once_more),
+        TESTED(a_batch_in_several_mailboxes_arrives_whole),
+        TESTED(a_mailbox_on_another_disk_has_a_sync_of_its_own),
+        TESTED(a_slow_sync_of_the_whole_makes_it_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 #include "core/message/received.h"
 #include "core/queue/queue_id.h"
 #include "core/smtp/address.h"
+#include "io/clock.h"
 
 enum { ROOM = 64 * 1024 };
 
@@ -20,6 +21,7 @@ void maildir_start(struct maildir *maildir, int folder, const char *hostname)
 {
     *maildir = (struct maildir){.folder = folder, .hostname = hostname, .room = memory_new(ROOM)};
     maildir->entries = memory_new(MAILDIR_BATCH_MAX * sizeof *maildir->entries);
+    whole_sync_start(&maildir->whole, folder);
 }
 
 void maildir_free(struct maildir *maildir)
@@ -316,6 +318,7 @@ size_t maildir_write(struct maildir *maildir, const struct maildir_message *mess
         entry->error = fill(maildir, message, entry->file);
     if (entry->error == 0)
         name_new(maildir, message, entry);
+    entry->is_covered = entry->error == 0 && whole_sync_covers(&maildir->whole, entry->file);
     return maildir->count++;
 }
 
@@ -351,35 +354,51 @@ static bool same_folder(const struct maildir_entry *a, const struct maildir_entr
     return a->new_folder == b->new_folder && memcmp(a->new, b->new, a->new_folder) == 0;
 }
 
-/* Syncs each folder once; the result applies to all its new files. */
-static void sync_new_folders(struct maildir *maildir)
+/* Syncs the folder of an entry; the result applies to all entries there. */
+static void sync_new_folder(struct maildir *maildir, size_t at, bool synced[MAILDIR_BATCH_MAX])
+{
+    struct maildir_entry *first = &maildir->entries[at];
+    char path[MAILDIR_PATH_MAX];
+    memcpy(path, first->new, first->new_folder);
+    path[first->new_folder] = '\0';
+    int error = sync_folder(maildir->folder, path);
+    for (size_t i = at; i < maildir->count; i++)
+        if (maildir->entries[i].error == 0 && same_folder(first, &maildir->entries[i])) {
+            synced[i] = true;
+            maildir->entries[i].error = error;
+        }
+}
+
+static void sync_new_folders(struct maildir *maildir, bool together)
 {
     bool synced[MAILDIR_BATCH_MAX] = {false};
+    for (size_t i = 0; i < maildir->count; i++)
+        synced[i] = maildir->entries[i].error != 0 || (together && maildir->entries[i].is_covered);
+    for (size_t i = 0; i < maildir->count; i++)
+        if (!synced[i])
+            sync_new_folder(maildir, i, synced);
+}
+
+/* Syncs the files that no sync of the whole has synced. */
+static void sync_files(struct maildir *maildir, bool together)
+{
+    for (size_t i = 0; i < maildir->count && maildir->count > 1; i++) { /* all begin before one is waited for
+                                                                         */
+        struct maildir_entry *entry = &maildir->entries[i];
+        if (entry->error == 0 && !(together && entry->is_covered))
+            sync_file_range(entry->file, 0, 0, SYNC_FILE_RANGE_WRITE);
+    }
     for (size_t i = 0; i < maildir->count; i++) {
-        struct maildir_entry *first = &maildir->entries[i];
-        if (first->error != 0 || synced[i])
-            continue;
-        char path[MAILDIR_PATH_MAX];
-        memcpy(path, first->new, first->new_folder);
-        path[first->new_folder] = '\0';
-        int error = sync_folder(maildir->folder, path);
-        for (size_t j = i; j < maildir->count; j++)
-            if (maildir->entries[j].error == 0 && same_folder(first, &maildir->entries[j])) {
-                synced[j] = true;
-                maildir->entries[j].error = error;
-            }
+        struct maildir_entry *entry = &maildir->entries[i];
+        if (entry->error == 0 && !(together && entry->is_covered) && fdatasync(entry->file) != 0)
+            entry->error = errno;
     }
 }
 
-void maildir_sync(struct maildir *maildir)
+static void move_files(struct maildir *maildir)
 {
-    for (size_t i = 0; i < maildir->count; i++) /* starts writing all before waiting for the first */
-        if (maildir->entries[i].error == 0 && maildir->count > 1)
-            sync_file_range(maildir->entries[i].file, 0, 0, SYNC_FILE_RANGE_WRITE);
     for (size_t i = 0; i < maildir->count; i++) {
         struct maildir_entry *entry = &maildir->entries[i];
-        if (entry->error == 0 && fdatasync(entry->file) != 0)
-            entry->error = errno;
         if (entry->file >= 0)
             close(entry->file);
         if (entry->error == 0)
@@ -388,7 +407,38 @@ void maildir_sync(struct maildir *maildir)
             unlinkat(maildir->folder, entry->tmp, 0);
         entry->file = -1;
     }
-    sync_new_folders(maildir);
+}
+
+/* True if more than one entry is covered, and all that was written is on disk. */
+static bool sync_together(struct maildir *maildir)
+{
+    size_t covered = 0;
+    for (size_t i = 0; i < maildir->count; i++)
+        covered += maildir->entries[i].error == 0 && maildir->entries[i].is_covered;
+    return covered > 1 && whole_sync_may_run(&maildir->whole, clock_now_ms()) &&
+           whole_sync_run(&maildir->whole) == 0;
+}
+
+/* True if the covered entries are in more than one folder. */
+static bool has_several_folders(const struct maildir *maildir)
+{
+    const struct maildir_entry *first = NULL;
+    for (size_t i = 0; i < maildir->count; i++) {
+        const struct maildir_entry *entry = &maildir->entries[i];
+        if (entry->error != 0 || !entry->is_covered)
+            continue;
+        if (first != NULL && !same_folder(first, entry))
+            return true;
+        first = entry;
+    }
+    return false;
+}
+
+void maildir_sync(struct maildir *maildir)
+{
+    sync_files(maildir, sync_together(maildir));
+    move_files(maildir);
+    sync_new_folders(maildir, has_several_folders(maildir) && sync_together(maildir));
 }
 
 void maildir_clear(struct maildir *maildir)

@@ -3,15 +3,18 @@
  * maildir: delivers messages into mailboxes, DOMAIN/USER/Maildir below one folder, atomically and durably:
  * written in tmp, synced, moved to new, the folder synced.
  *
- * Call maildir_write() for each available message, then maildir_sync() once for all: shared folders are
- * synced once. The file name is derived from the queue id, the address and the size, so that a message
- * delivered again after a crash is recognized; the size in it follows Maildir++, for quota calculation.
+ * Call maildir_write() for each available message, then maildir_sync() once for all: where the file system
+ * permits (io/whole_sync.h), all files of a batch are synced together, and then all folders; otherwise each
+ * file, and each folder once. The file name is derived from the queue id, the address and the size, so that a
+ * message delivered again after a crash is recognized; the size in it follows Maildir++, for quota
+ * calculation.
  */
 #ifndef MAILBOAT_SERVICE_LOCAL_MAILDIR_H
 #define MAILBOAT_SERVICE_LOCAL_MAILDIR_H
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "io/whole_sync.h"
 
 enum maildir_limit {
     MAILDIR_BATCH_MAX = 64,  /* messages between two syncs */
@@ -38,6 +41,7 @@ struct maildir_entry {
     bool in_folder;  /* not in the inbox */
     uint64_t octets; /* of the file */
     int file;        /* private to maildir from here on */
+    bool is_covered; /* by the sync of the whole file system */
     char tmp[MAILDIR_PATH_MAX], new[MAILDIR_PATH_MAX];
     size_t mailbox;    /* octets of `new` that form the mailbox: "example.org/ada/Maildir" */
     size_t new_folder; /* octets of `new` that form the folder */
@@ -52,6 +56,7 @@ struct maildir {
     char *room; /* write buffer */
     size_t room_used;
     uint64_t octets; /* of the current message */
+    struct whole_sync whole;
 };
 
 void maildir_start(struct maildir *maildir, int folder, const char *hostname);
