@@ -114,6 +114,27 @@ def test_after_a_failed_sync_nothing_is_trusted(faulty, call, path, size):
     assert {text.count(LINE) for text in it.server.mail(USER)} == {size // 100}
 
 
+def test_a_failed_sync_while_the_log_is_moved(faulty):
+    """A thread moves the queue's log into the database: when that cannot be synced, the process ends, and nothing is lost."""
+    it = faulty()
+    before, sent = it.pid("queue"), 0
+    with it.board.fail("fdatasync", "queue", "mailboat.db$", times=1) as failed:
+        while not failed.failed:
+            with smtplib.SMTP("127.0.0.1", it.server.ports[25], timeout=PATIENCE) as client:
+                for _ in range(50):
+                    try:
+                        client.sendmail("bob@elsewhere.net", [USER], "Subject: many\r\n\r\n" + 300 * ("x" * 98 + "\r\n"))
+                        sent += 1
+                    except smtplib.SMTPException:  # refused: not stored
+                        break
+            assert sent < 3000
+        it.server.wait_log("store_failed")
+    it.send_until_accepted("after")
+    assert it.pid("queue") != before
+    until(lambda: it.server.queue_count() == 0)
+    assert it.arrived("after") == 1 and it.arrived("many") >= sent
+
+
 # ---- descriptors ----
 
 def test_without_descriptors_those_who_do_nothing_make_room(faulty):

@@ -218,15 +218,28 @@ static void forget_batch(struct sqlite_store *sqlite)
         content_files_rolled_back(&sqlite->files);
 }
 
-int sqlite_committed(void *owner, sqlite3 *db, const char *name, int pages)
+static void checkpoint_here(struct sqlite_store *sqlite, const char *name)
 {
-    struct sqlite_store *sqlite = owner;
-    int code = pages < sqlite->log_pages_max
-                   ? SQLITE_OK
-                   : sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int length = 0, moved = 0;
+    int code = sqlite3_wal_checkpoint_v2(sqlite->db, name, SQLITE_CHECKPOINT_PASSIVE, &length, &moved);
     bool for_want_of_room = (code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_BUSY;
     if (code != SQLITE_OK && !for_want_of_room)
         sqlite->checkpoint = code;
+    if (sqlite->checkpointer != NULL)
+        checkpointer_moved(sqlite->checkpointer, code == SQLITE_OK && moved > 0 ? (uint32_t)moved : 0);
+}
+
+int sqlite_committed(void *owner, sqlite3 *db, const char *name, int pages)
+{
+    struct sqlite_store *sqlite = owner;
+    int code = SQLITE_OK;
+    bool here = sqlite->checkpointer == NULL
+                    ? pages >= sqlite->log_pages_max
+                    : checkpointer_committed(sqlite->checkpointer, (uint32_t)pages, &code);
+    if (code != SQLITE_OK)
+        sqlite->checkpoint = code;
+    else if (here)
+        checkpoint_here(sqlite, name);
     return SQLITE_OK;
 }
 
@@ -308,6 +321,7 @@ void sqlite_close(struct store *store)
         forget_batch(sqlite);
     for (size_t i = 0; i < SQL_STATEMENTS; i++)
         sqlite3_finalize(sqlite->statements[i]);
+    checkpointer_close(sqlite->checkpointer); /* first: the last connection folds the log into the database */
     sqlite3_close(sqlite->db);
     content_files_close(&sqlite->files);
     free(sqlite);
@@ -340,7 +354,22 @@ void sqlite_store_limit_pages(struct store *store, unsigned pages_max)
 
 void sqlite_store_checkpoint_every(struct store *store, unsigned pages)
 {
-    sqlite_of(store)->log_pages_max = (int)pages;
+    struct sqlite_store *sqlite = sqlite_of(store);
+    checkpointer_close(sqlite->checkpointer);
+    sqlite->checkpointer = NULL;
+    sqlite->log_pages_max = (int)pages;
+}
+
+void sqlite_store_checkpoint_beside(struct store *store, unsigned pages)
+{
+    struct sqlite_store *sqlite = sqlite_of(store);
+    checkpointer_close(sqlite->checkpointer);
+    sqlite->checkpointer = checkpointer_open(sqlite->path, pages);
+}
+
+uint64_t sqlite_store_passes(struct store *store)
+{
+    return checkpointer_passes(sqlite_of(store)->checkpointer);
 }
 
 void sqlite_store_wait(struct store *store, unsigned lock_wait_ms)

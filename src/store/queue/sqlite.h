@@ -19,10 +19,13 @@
  * migrates an earlier version. Files created here belong to the folder's owner. NULL with the error. */
 struct store *sqlite_store_open(const char *folder, enum store_access access, struct error *error);
 
-/* Test hooks: maximum pages of the database (0: unlimited), pages of the log before a checkpoint, how long
- * to wait for a lock, and whether every query uses an index. */
+/* Test hooks: maximum pages of the database (0: unlimited), pages of the log before a checkpoint that the
+ * commit makes itself, or that a thread makes (checkpointer.h) and how often it has, how long to wait for a
+ * lock, and whether every query uses an index. */
 void sqlite_store_limit_pages(struct store *store, unsigned pages_max);
 void sqlite_store_checkpoint_every(struct store *store, unsigned pages);
+void sqlite_store_checkpoint_beside(struct store *store, unsigned pages);
+uint64_t sqlite_store_passes(struct store *store);
 void sqlite_store_wait(struct store *store, unsigned lock_wait_ms);
 bool sqlite_store_plans_are_seeks(struct store *store, struct error *error);
 

@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 #include <sys/types.h>
 
+#include "store/queue/checkpointer.h"
 #include "store/queue/sqlite.h"
 #include "store/queue/store_kind.h"
 
@@ -87,9 +88,10 @@ struct sqlite_store {
     enum store_verdict verdict; /* of the current batch */
     /* error after the last commit, which itself is on disk; SQLITE_OK: none */
     int checkpoint;
-    int log_pages_max; /* pages of the log that start a checkpoint */
-    bool batch;        /* a transaction is open */
-    int problem;       /* the error code of the verdict */
+    struct checkpointer *checkpointer; /* NULL: every checkpoint is made by a commit */
+    int log_pages_max;                 /* pages of the log that start a checkpoint then */
+    bool batch;                        /* a transaction is open */
+    int problem;                       /* the error code of the verdict */
     int problem_errno;
     uint64_t event_rows_put[STORE_STREAMS]; /* since it was opened */
     struct content_files files;
@@ -104,7 +106,7 @@ extern const struct store_changes sqlite_changes;
 extern const struct store_pages sqlite_pages;
 extern const struct store_people sqlite_people;
 
-/* SQLite's hook after each commit: runs a checkpoint once the log is long. */
+/* SQLite's hook after each commit: sees to a log that has become long. */
 int sqlite_committed(void *owner, sqlite3 *db, const char *name, int pages);
 /* Records the first failure of a batch; returns false. */
 bool sqlite_problem(struct sqlite_store *sqlite, int code, int number);

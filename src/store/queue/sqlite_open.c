@@ -14,7 +14,6 @@ enum {
     APPLICATION_ID = 0x4d426f71, /* "MBoq", in the file's header */
     SCHEMA_VERSION = 8,
     BUSY_MS = 5000,
-    LOG_PAGES_MAX = 2000,
 };
 
 /*
@@ -240,11 +239,12 @@ static bool prepare_database(struct sqlite_store *sqlite, enum store_access acce
         return false;
     if (version != 0 && version < SCHEMA_VERSION && !migrate(sqlite, version, error))
         return false;
-    sqlite->log_pages_max = LOG_PAGES_MAX;
+    sqlite->log_pages_max = CHECKPOINT_START;
     sqlite3_wal_hook(sqlite->db, sqlite_committed, sqlite);
     content_files_sweep(sqlite);
     if (!sync_folder(sqlite, error))
         return false;
+    sqlite->checkpointer = checkpointer_open(sqlite->path, CHECKPOINT_START);
     return sqlite->verdict == STORE_DONE || refuse(sqlite, "read", error);
 }
 

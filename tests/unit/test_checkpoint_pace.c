@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When the log of the queue's database is moved, and by whom. */
+#include "store/queue/checkpoint_pace.h"
+#include "unit.h"
+
+static struct checkpoint_pace pace;
+
+static int prepare(void **state)
+{
+    checkpoint_pace_start(&pace, CHECKPOINT_START);
+    return 0;
+}
+
+static void a_short_log_stays(void **state)
+{
+    assert_int_equal(checkpoint_pace_step(&pace, CHECKPOINT_START - 1), CHECKPOINT_NONE);
+    assert_int_equal(checkpoint_pace_step(&pace, CHECKPOINT_START), CHECKPOINT_BESIDE);
+}
+
+static void passes_follow_until_the_rest_is_small(void **state)
+{
+    checkpoint_pace_step(&pace, 2000);
+    checkpoint_pace_moved(&pace, CHECKPOINT_BESIDE, 2010); /* ten came before the pass began */
+    assert_int_equal(checkpoint_pace_step(&pace, 2010 + CHECKPOINT_REST + 1), CHECKPOINT_BESIDE);
+    checkpoint_pace_moved(&pace, CHECKPOINT_BESIDE, 2075);
+    assert_int_equal(checkpoint_pace_step(&pace, 2075 + CHECKPOINT_REST), CHECKPOINT_HERE);
+    checkpoint_pace_moved(&pace, CHECKPOINT_HERE, 2075 + CHECKPOINT_REST);
+    assert_int_equal(checkpoint_pace_step(&pace, 8), CHECKPOINT_NONE); /* it began anew */
+    assert_int_equal(checkpoint_pace_step(&pace, CHECKPOINT_START), CHECKPOINT_BESIDE);
+}
+
+static void nothing_is_left_when_all_was_moved_beside(void **state)
+{
+    checkpoint_pace_step(&pace, 2000);
+    checkpoint_pace_moved(&pace, CHECKPOINT_BESIDE, 2000);
+    assert_int_equal(checkpoint_pace_step(&pace, 2000), CHECKPOINT_NONE);
+    assert_int_equal(checkpoint_pace_step(&pace, 5), CHECKPOINT_NONE);
+}
+
+/* A reader (queue list) may keep the log from its beginning for long: then each commit must not pay. */
+static void a_log_that_a_reader_holds_is_moved_in_steps(void **state)
+{
+    checkpoint_pace_step(&pace, 2000);
+    checkpoint_pace_moved(&pace, CHECKPOINT_BESIDE, 2000);
+    assert_int_equal(checkpoint_pace_step(&pace, 2010), CHECKPOINT_HERE);
+    checkpoint_pace_moved(&pace, CHECKPOINT_HERE, 2010);
+    assert_int_equal(checkpoint_pace_step(&pace, 2010 + CHECKPOINT_STEP - 1), CHECKPOINT_NONE);
+    assert_int_equal(checkpoint_pace_step(&pace, 2010 + CHECKPOINT_STEP), CHECKPOINT_BESIDE);
+    checkpoint_pace_moved(&pace, CHECKPOINT_BESIDE, 2010); /* an older reader: nothing could be moved */
+    assert_int_equal(checkpoint_pace_step(&pace, 2010 + 2 * CHECKPOINT_STEP - 1), CHECKPOINT_NONE);
+    assert_int_equal(checkpoint_pace_step(&pace, 2010 + 2 * CHECKPOINT_STEP), CHECKPOINT_BESIDE);
+}
+
+static void a_very_long_log_is_moved_here(void **state)
+{
+    assert_int_equal(checkpoint_pace_step(&pace, CHECKPOINT_LONG - 1), CHECKPOINT_BESIDE);
+    checkpoint_pace_moved(&pace, CHECKPOINT_BESIDE, 1);
+    assert_int_equal(checkpoint_pace_step(&pace, CHECKPOINT_LONG), CHECKPOINT_BESIDE);
+    assert_int_equal(checkpoint_pace_step(&pace, CHECKPOINT_LONG + 1), CHECKPOINT_HERE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_short_log_stays, prepare),
+        cmocka_unit_test_setup(passes_follow_until_the_rest_is_small, prepare),
+        cmocka_unit_test_setup(nothing_is_left_when_all_was_moved_beside, prepare),
+        cmocka_unit_test_setup(a_log_that_a_reader_holds_is_moved_in_steps, prepare),
+        cmocka_unit_test_setup(a_very_long_log_is_moved_here, prepare),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
