@@ -46,6 +46,7 @@ CORE_MAY_INCLUDE = {
     "domain": {"dns", "route", "trust"},
     "text": {"dns", "smtp", "port", "queue"},
     "import": {"port"},
+    "http": {"message"},
     "trust": {"dns", "smtp", "message", "route"},
 }
 # System headers allowed in core/: types and text, nothing with side effects.

@@ -19,6 +19,7 @@ static void civil_date(uint64_t day, uint64_t *year, unsigned *month, unsigned *
 
 static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
 
 void date_add_month(struct buffer *out, uint64_t epoch_ms)
 {
@@ -65,11 +66,20 @@ bool date_read_iso_day(struct bytes text, uint32_t *day)
 
 void date_add(struct buffer *out, uint64_t epoch_ms)
 {
-    static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
     uint64_t seconds = epoch_ms / 1000, day = seconds / DAY_S, of_day = seconds % DAY_S, year;
     unsigned month, day_of_month;
     civil_date(day, &year, &month, &day_of_month);
     buffer_add_format(out, "%s, %u %s %04u %02u:%02u:%02u +0000", days[day % 7], day_of_month,
+                      months[month - 1], (unsigned)year, (unsigned)(of_day / 3600),
+                      (unsigned)(of_day / 60 % 60), (unsigned)(of_day % 60));
+}
+
+void date_add_http(struct buffer *out, uint64_t epoch_ms)
+{
+    uint64_t seconds = epoch_ms / 1000, day = seconds / DAY_S, of_day = seconds % DAY_S, year;
+    unsigned month, day_of_month;
+    civil_date(day, &year, &month, &day_of_month);
+    buffer_add_format(out, "%s, %02u %s %04u %02u:%02u:%02u GMT", days[day % 7], day_of_month,
                       months[month - 1], (unsigned)year, (unsigned)(of_day / 3600),
                       (unsigned)(of_day / 60 % 60), (unsigned)(of_day % 60));
 }

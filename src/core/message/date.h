@@ -7,6 +7,8 @@
 
 /* Appends "Mon, 23 Nov 2026 12:05:17 +0000". */
 void date_add(struct buffer *out, uint64_t epoch_ms);
+/* Appends "Mon, 23 Nov 2026 12:05:17 GMT" (RFC 9110 5.6.7). */
+void date_add_http(struct buffer *out, uint64_t epoch_ms);
 /* "202611" */
 void date_add_month(struct buffer *out, uint64_t epoch_ms);
 /* "23 Nov 2026" */
