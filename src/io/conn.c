@@ -120,6 +120,18 @@ void conn_close(struct conn *conn)
     conn->wake_read = conn->wake_write = false;
 }
 
+void conn_shut(struct conn *conn)
+{
+    if (conn->loop == NULL || conn->ended || conn->handshaking)
+        return;
+    assert(conn->output.length == 0);
+    if (conn->ssl != NULL) {
+        SSL_shutdown(conn->ssl);
+        ERR_clear_error();
+    }
+    shutdown(conn->descriptor, SHUT_WR);
+}
+
 bool conn_tell(struct conn *conn, void (*event)(void *owner))
 {
     running = conn;

@@ -93,6 +93,9 @@ void conn_start(struct conn *conn, struct loop *loop, int descriptor, const stru
 /* Connects to an address without blocking; on_connected or on_end follows, never before this returns. */
 void conn_connect(struct conn *conn, struct loop *loop, const struct sockaddr *address, socklen_t length,
                   const struct conn_events *events, void *owner);
+/* Sends the end of this side, once all output has been sent; reading goes on. For a last word to a peer that
+ * may still be sending: closing would reset the connection, and could cost the peer that word. */
+void conn_shut(struct conn *conn);
 void conn_close(struct conn *conn); /* immediate; discards unsent octets; safe to call twice */
 
 struct bytes conn_input(const struct conn *conn);

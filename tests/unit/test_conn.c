@@ -365,6 +365,31 @@ static void the_last_words_are_heard_before_the_end(void **state)
 }
 
 /* close_notify without FIN: the kernel reports no event. */
+/* An end that has said its last word still hears: the other is not reset. */
+static void an_end_that_is_shut_still_hears(void **state)
+{
+    for (int secured = 0; secured < 2; secured++) {
+        struct unit_end client, server;
+        ends_pair(&client, &server);
+        if (secured == 1)
+            in_tls(&client, &server);
+        conn_write(&server.conn, BYTES("bye\r\n"));
+        conn_flush(&server.conn);
+        conn_shut(&server.conn);
+        conn_write(&client.conn, BYTES("and yet\r\n")); /* on its way when the word arrives */
+        conn_flush(&client.conn);
+        TURN_UNTIL(client.ended == 1 && server.heard.length > 0);
+        assert_heard(&client, BYTES("bye\r\n"));
+        assert_int_equal(client.how, CONN_END_CLOSED);
+        assert_heard(&server, BYTES("and yet\r\n"));
+        assert_int_equal(server.ended, 0);
+        end_close(&client);
+        TURN_UNTIL(server.ended == 1);
+        conn_shut(&server.conn); /* of one that has ended: nothing */
+        end_close(&server);
+    }
+}
+
 static void the_end_of_tls_is_told(void **state)
 {
     struct unit_end client, server;
@@ -489,6 +514,7 @@ int main(void)
         cmocka_unit_test(connecting_works_and_a_reset_is_told),
         cmocka_unit_test(a_refusal_is_told_by_the_loop),
         cmocka_unit_test(the_last_words_are_heard_before_the_end),
+        cmocka_unit_test(an_end_that_is_shut_still_hears),
         cmocka_unit_test(the_end_of_tls_is_told),
         cmocka_unit_test(silence_is_told_and_input_puts_it_off),
         cmocka_unit_test(octets_do_not_put_off_a_deadline),
