@@ -23,7 +23,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces ne
 USER, PASSWORD = "ada@example.org", "secret-of-ada"
 PLAIN = base64.b64encode(f"\0{USER}\0{PASSWORD}".encode()).decode()
 # Of 300, unknown clients may have 240; each of the five ports has 24 of those reserved, and 120 are shared.
-SMALL = "limits: {connections: 300, connections_per_client: 20%s}\n"
+EACH = 20  # connections of a client
+SMALL = f"limits: {{connections: 300, connections_per_client: {EACH}%s}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +247,13 @@ def test_a_crowd_at_the_web_keeps_nobody_out(crowd, start, in_tls):
     ports = {"port": free_port(socket.AF_INET6), "tls_port": free_port(socket.AF_INET6)}
     server = start(web=f"web: {{address: '2001:db8::25', port: {ports['port']}, tls_port: {ports['tls_port']}}}\n")
     server.ports["web"] = ports["tls_port" if in_tls else "port"]
-    taken = flood(crowd, server, "web", 30, 20)
+    taken = flood(crowd, server, "web", 55, 20)  # more than there are places
+    held = flood(crowd, server, "web", 1, EACH + 1, "2001:db8:bbbb::{i:x}")  # one /64
+    assert held[-1].recv(1) == b""
+    held[-2].setblocking(False)
+    with pytest.raises(BlockingIOError):
+        held[-2].recv(1)
+    close_all(held)
     sock = crowd.call(server, "web", "2001:db8:aaaa::1")
     if in_tls:
         sock = ssl_of(server, sock)

@@ -160,9 +160,9 @@ def test_nobody_learns_which_addresses_there_are(web):
 
 @pytest.mark.parametrize("path, host, code", [
     ("/mail/config-v1.1.xml?emailaddress=eve@elsewhere.net", "autoconfig.example.org", 404), ("/mail/config-v1.1.xml", "elsewhere.net", 404),
-    ("/mail/config-v1.1.xml", "autoconfig.example.org@evil", 404), ("/mail/config-v1.1.xml", "", 404), ("/", "example.org\"><script>", 404),
+    ("/mail/config-v1.1.xml", "autoconfig.example.org@evil", 400), ("/mail/config-v1.1.xml", "", 404), ("/", "example.org\"><script>", 400),
     ("/mail/apple.mobileconfig", "autoconfig.example.org", 404),
-    ("/../../etc/passwd", "example.org", 404), ("/nothing", "example.org", 404)])
+    ("/../../etc/passwd", "example.org", 400), ("/nothing", "example.org", 404)])
 def test_other_questions(web, path, host, code):
     status, body, _ = web.ask(path, Host=host)
     assert status == code and b"root:" not in body and b"<script>" not in body
@@ -170,18 +170,10 @@ def test_other_questions(web, path, host, code):
 
 def test_hostile_clients_are_bounded(web):
     assert web.ask("/", "PUT", "x")[0] == 405
-    try:
-        assert web.ask("/autodiscover/autodiscover.xml", "POST", "x" * 100000)[0] == 413
-    except (ConnectionResetError, BrokenPipeError):
-        pass  # the server does not read the rest
+    assert web.ask("/autodiscover/autodiscover.xml", "POST", "x" * 100000)[0] == 413
     with socket.create_connection(("127.0.0.1", web.port), PATIENCE) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\nHost: example.org\r\nX: " + b"y" * 20000)
-        assert ended(raw) in (b"", b"413", b"414", b"431")
-    many = [socket.create_connection(("127.0.0.1", web.port), PATIENCE) for _ in range(30)]
-    assert any(ended(s) == b"" for s in many[20:])  # more than the limit per client
-    for s in many:
-        s.close()
-    until(lambda: answers(web))
+        assert ended(raw) == b"431"
     assert answers(web)
 
 
@@ -284,15 +276,14 @@ def test_a_hello_in_pieces_is_understood(web, cut):
 
 
 def test_who_says_nothing_holds_little(web):
-    """Half a ClientHello, no ClientHello, and silence: limited in number per client, and in time."""
+    """Half a ClientHello, no ClientHello, and silence: limited in time."""
     half = Handshake(web, mail_context(web, "smtp"))
     half.socket.sendall(half.hello()[:60])
     clear = socket.create_connection(("127.0.0.1", web.tls_port), PATIENCE)
     clear.sendall(b"GET / HTTP/1.0\r\n\r\n")
     assert ended(clear) in (b"", b"400")
     silent = [socket.create_connection(("127.0.0.1", web.tls_port), PATIENCE) for _ in range(25)]
-    assert any(ended(s) == b"" for s in silent[19:])  # immediately: above the limit
-    assert ended(half.socket) == b""  # the others end at their timeout
+    assert ended(half.socket) == b"" and all(ended(s) == b"" for s in silent)
     for s in (half.socket, clear, *silent):
         s.close()
     until(lambda: secured_answers(web))
@@ -315,6 +306,7 @@ def test_the_web_comes_and_goes_with_a_reload(tmp_path, certificates):
             server.write_config()
             server.process.send_signal(signal.SIGHUP)
             server.wait_log("reloaded", since=since)
+            until(lambda: ("web" in server.processes()) == serves)  # the old process ends after its last connection
             assert ("web" in server.processes()) == serves
             with contextlib.suppress(ConnectionRefusedError):
                 socket.create_connection(("127.0.0.1", port), PATIENCE).close()
@@ -454,7 +446,7 @@ def test_ports_reads_it_back(clear_net):
 def test_who_drips_is_hung_up_on(web):
     for drip in web.drips:
         drip.join(3 * PATIENCE)
-        assert drip.took is not None and drip.took >= 10  # longer than the idle timeout, but limited
+        assert drip.took is not None and drip.took >= 10  # the time for a header, whatever comes of it
 
 
 def test_apples_profile_is_signed_and_names_the_ports(web, tmp_path):

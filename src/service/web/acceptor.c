@@ -2,6 +2,7 @@
 /* acceptor: accepts connections on a listening socket, and pauses while no descriptor is free. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <unistd.h>
 
 #include "io/clock.h"
 #include "io/log.h"
@@ -17,7 +18,7 @@ static bool accept_one(struct acceptor *acceptor)
     if (descriptor >= 0) {
         if (log_throttle_recovered(&acceptor->accepting, clock_now_ms()))
             log_event(LOG_EVENT_INFO, "accept_recovered", LOG_U64("occurrences", acceptor->accepting.times));
-        acceptor->on_accept(acceptor->owner, descriptor, &from, length);
+        acceptor->on_accept(acceptor->web, descriptor, &from);
         return true;
     }
     if (!listen_is_exhausted(errno))
@@ -44,12 +45,26 @@ static void reopen(void *owner)
     watch_change(&acceptor->watch, true, false);
 }
 
-void acceptor_start(struct acceptor *acceptor, struct loop *loop, int listening,
-                    void (*on_accept)(void *owner, int descriptor, const struct sockaddr_storage *from,
-                                      socklen_t length),
-                    void *owner)
+void acceptor_start(struct acceptor *acceptor, struct web *web,
+                    void (*on_accept)(struct web *web, int descriptor, const struct sockaddr_storage *from))
 {
-    *acceptor = (struct acceptor){.listening = listening, .on_accept = on_accept, .owner = owner};
+    struct loop *loop = web->child->loop;
+    acceptor->web = web;
+    acceptor->on_accept = on_accept;
+    if (acceptor->listening < 0)
+        return;
     timer_start(&acceptor->reopen, loop, reopen, acceptor);
-    watch_start(&acceptor->watch, loop, listening, true, false, connection_waits, acceptor);
+    watch_start(&acceptor->watch, loop, acceptor->listening, true, false, connection_waits, acceptor);
+}
+
+void acceptor_stop(struct acceptor *acceptor)
+{
+    if (acceptor->listening < 0)
+        return;
+    for (int i = 0; i < WEB_CONNECTIONS_MAX && accept_one(acceptor); i++)
+        continue;
+    timer_cancel(&acceptor->reopen);
+    watch_stop(&acceptor->watch);
+    close(acceptor->listening);
+    acceptor->listening = -1;
 }

@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+enum { THIS_MACHINE = 0 }; /* as an address: not limited */
+
 /* Returns the first octets of an address, with their number, so that network sizes differ. */
 static uint64_t first_octets(const unsigned char *address, size_t count)
 {
@@ -13,70 +15,76 @@ static uint64_t first_octets(const unsigned char *address, size_t count)
     return octets * 31 + count;
 }
 
-static void place(struct web_connection *caller, const struct sockaddr *from)
+static void place(struct web_connection *connection, const struct sockaddr_storage *from)
 {
     const unsigned char *address =
         (const unsigned char *)&((const struct sockaddr_in *)(const void *)from)->sin_addr;
     const struct in6_addr *six = &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
-    bool four = from->sa_family == AF_INET;
+    bool four = from->ss_family == AF_INET;
     if (!four && IN6_IS_ADDR_V4MAPPED(six)) {
         four = true;
         address = &six->s6_addr[12];
     }
-    caller->address = four ? first_octets(address, 4) : first_octets(six->s6_addr, 8);
-    caller->network = four ? first_octets(address, 3) : first_octets(six->s6_addr, 6);
+    connection->address = four ? first_octets(address, 4) : first_octets(six->s6_addr, 8);
+    connection->network = four ? first_octets(address, 3) : first_octets(six->s6_addr, 6);
+    if (four ? address[0] == 127 : IN6_IS_ADDR_LOOPBACK(six))
+        connection->address = connection->network = THIS_MACHINE;
 }
 
-void web_connections_add(struct web_connections *callers, struct web_connection *caller,
-                         const struct sockaddr *from)
+void web_connections_add(struct web_connections *connections, struct web_connection *connection,
+                         const struct sockaddr_storage *from)
 {
-    place(caller, from);
-    caller->older = callers->newest;
-    caller->newer = NULL;
-    *(callers->newest == NULL ? &callers->oldest : &callers->newest->newer) = caller;
-    callers->newest = caller;
-    callers->count++;
+    place(connection, from);
+    connection->older = connections->newest;
+    connection->newer = NULL;
+    *(connections->newest == NULL ? &connections->oldest : &connections->newest->newer) = connection;
+    connections->newest = connection;
+    connections->count++;
 }
 
-void web_connections_remove(struct web_connections *callers, struct web_connection *caller)
+void web_connections_remove(struct web_connections *connections, struct web_connection *connection)
 {
-    *(caller->older == NULL ? &callers->oldest : &caller->older->newer) = caller->newer;
-    *(caller->newer == NULL ? &callers->newest : &caller->newer->older) = caller->older;
-    callers->count--;
+    *(connection->older == NULL ? &connections->oldest : &connection->older->newer) = connection->newer;
+    *(connection->newer == NULL ? &connections->newest : &connection->newer->older) = connection->older;
+    connections->count--;
 }
 
-bool web_connections_are_too_many(const struct web_connections *callers, const struct sockaddr *from)
+bool web_connections_are_too_many(const struct web_connections *connections,
+                                  const struct sockaddr_storage *from, uint32_t per_client_max)
 {
     struct web_connection one;
-    size_t of_address = 0, of_network = 0;
+    uint64_t of_address = 0, of_network = 0;
     place(&one, from);
-    for (const struct web_connection *caller = callers->oldest; caller != NULL; caller = caller->newer) {
-        of_address += caller->address == one.address;
-        of_network += caller->network == one.network;
+    if (one.address == THIS_MACHINE)
+        return false;
+    for (const struct web_connection *other = connections->oldest; other != NULL; other = other->newer) {
+        of_address += other->address == one.address;
+        of_network += other->network == one.network;
     }
-    return of_address >= WEB_CONNECTIONS_PER_CLIENT_MAX || of_network >= WEB_CONNECTIONS_PER_NETWORK_MAX;
+    return of_address >= per_client_max ||
+           of_network >= (uint64_t)per_client_max * WEB_CONNECTIONS_WIDE_TIMES;
 }
 
-static size_t count_of(const struct web_connections *callers, uint64_t network)
+static size_t count_of(const struct web_connections *connections, uint64_t network)
 {
     size_t count = 0;
-    for (const struct web_connection *caller = callers->oldest; caller != NULL; caller = caller->newer)
-        count += caller->network == network;
+    for (const struct web_connection *other = connections->oldest; other != NULL; other = other->newer)
+        count += other->network == network;
     return count;
 }
 
-struct web_connection *web_connections_to_close(const struct web_connections *callers)
+struct web_connection *web_connections_to_close(const struct web_connections *connections)
 {
-    struct web_connection *chosen = NULL, *caller = callers->oldest;
+    struct web_connection *chosen = NULL, *other = connections->oldest;
     size_t most = 0;
-    if (callers->count < WEB_CONNECTIONS_MAX)
+    if (connections->count < WEB_CONNECTIONS_MAX)
         return NULL;
-    for (int i = 0; caller != NULL && i < WEB_CONNECTIONS_ASKED_MAX; i++, caller = caller->newer) {
-        size_t count = count_of(callers, caller->network);
+    for (int i = 0; other != NULL && i < WEB_CONNECTIONS_ASKED_MAX; i++, other = other->newer) {
+        size_t count = count_of(connections, other->network);
         if (count <= most)
             continue;
         most = count;
-        chosen = caller;
+        chosen = other;
     }
     return chosen;
 }
