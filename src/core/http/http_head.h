@@ -5,7 +5,7 @@
  * request out of somebody's body (request smuggling). Refused with 400, although a lenient reader could go
  * on: lines that end in a bare LF or contain a bare CR, folded fields, a space before a colon, NUL and other
  * control characters, a length that is given twice (even the same), a length beside a transfer-coding, a
- * transfer-coding in HTTP/1.0, and HTTP/1.1 without exactly one Host. docs/decisions/0049-http.md gives the
+ * transfer-coding in HTTP/1.0, and HTTP/1.1 without exactly one Host. docs/decisions/0050-http.md gives the
  * reasons.
  *
  * Only the fields that frame or route a request are read; the others are checked for their form and dropped.
