@@ -25,6 +25,7 @@
 #include "base/map.h"
 #include "io/clock.h"
 #include "io/random.h"
+#include "io/tls_files.h"
 
 enum { SELF_SIGNED_DAYS = 825 };
 
@@ -57,38 +58,6 @@ static bool context_start(struct tls_context *context, const SSL_METHOD *method,
     return true;
 }
 
-/* A sequence (ASN.1) with a long length, or one that begins with a number. */
-static bool is_der(struct bytes start)
-{
-    return start.length == 3 && start.at[0] == '0' && ((unsigned char)start.at[1] > 127 || start.at[2] == 2);
-}
-
-/* OpenSSL passes over lines that it does not know: of a chain that begins with a byte order mark it would
- * take the second certificate. */
-static bool check_form(const char *file, const char *what, struct bytes start, struct error *error)
-{
-    const char *words = NULL;
-    if (is_der(start))
-        words = "is in binary form (DER or PKCS #12); convert it to PEM with openssl";
-    else if (bytes_is(start, "\xef\xbb\xbf"))
-        words = "begins with a byte order mark; save it without one";
-    else if (bytes_is(bytes_first(start, 2), "\xff\xfe") || bytes_is(bytes_first(start, 2), "\xfe\xff"))
-        words = "is UTF-16 text; save it as ASCII or UTF-8";
-    return words == NULL || error_set(error, EX_CONFIG, "the TLS %s %s %s", what, file, words);
-}
-
-static bool readable(const char *file, const char *what, struct error *error)
-{
-    char start[3];
-    int descriptor = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t length = descriptor < 0 ? -1 : read(descriptor, start, sizeof start);
-    if (length < 0)
-        error_set_errno(error, EX_CONFIG, "cannot read the TLS %s %s", what, file);
-    if (descriptor >= 0)
-        close(descriptor);
-    return length >= 0 && check_form(file, what, bytes_of(start, (size_t)length), error);
-}
-
 /* Returns the length of an extension; 0 if absent. */
 static size_t extension_length(SSL *ssl, unsigned kind)
 {
@@ -108,40 +77,10 @@ static int check_hello(SSL *ssl, int *alert, void *owner)
     return SSL_CLIENT_HELLO_ERROR;
 }
 
-/* A server cannot be asked for the passphrase of a key, and `config check` must not wait for one either. */
-static int no_passphrase(char *room, int size, int writing, void *owner)
-{
-    *(bool *)owner = true; /* the key is encrypted */
-    return -1;
-}
-
-static bool fail_key(bool encrypted, const char *certificate_file, const char *key_file, struct error *error)
-{
-    unsigned long last = ERR_peek_last_error();
-    bool other = ERR_GET_LIB(last) == ERR_LIB_X509 && (ERR_GET_REASON(last) == X509_R_KEY_VALUES_MISMATCH ||
-                                                       ERR_GET_REASON(last) == X509_R_KEY_TYPE_MISMATCH);
-    /* a key of another kind is stored apart, without a certificate */
-    other = other ||
-            (ERR_GET_LIB(last) == ERR_LIB_SSL && ERR_GET_REASON(last) == SSL_R_NO_CERTIFICATE_ASSIGNED);
-    ERR_clear_error();
-    if (encrypted)
-        return error_set(error, EX_CONFIG,
-                         "the key %s is encrypted; store it without a passphrase: openssl pkey -in %s",
-                         key_file, key_file);
-    if (other)
-        return error_set(error, EX_CONFIG,
-                         "the key %s does not belong to the first certificate of %s; use the two files that "
-                         "were issued together, with the server's own certificate first",
-                         key_file, certificate_file);
-    return error_set(error, EX_CONFIG, "%s holds no private key in PEM form", key_file);
-}
-
 bool tls_server_open(struct tls_context *context, const char *certificate_file, const char *key_file,
                      struct error *error)
 {
-    bool encrypted = false;
-    if (!readable(certificate_file, "certificate", error) || !readable(key_file, "key", error) ||
-        !context_start(context, TLS_server_method(), TLS_SERVER_GROUPS, error))
+    if (!context_start(context, TLS_server_method(), TLS_SERVER_GROUPS, error))
         return false;
     SSL_CTX_set_cipher_list(context->ssl, TLS_SERVER_SUITES);
     SSL_CTX_set_options(context->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
@@ -149,18 +88,8 @@ bool tls_server_open(struct tls_context *context, const char *certificate_file, 
     SSL_CTX_set_max_early_data(context->ssl, 0); /* early data could be replayed */
     /* tickets resume without server memory */
     SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_default_passwd_cb(context->ssl, no_passphrase);
-    SSL_CTX_set_default_passwd_cb_userdata(context->ssl, &encrypted);
-    if (SSL_CTX_use_certificate_chain_file(context->ssl, certificate_file) != 1)
-        error_set(error, EX_CONFIG, "%s is not a PEM certificate chain: %s", certificate_file,
-                  openssl_reason());
-    else if (SSL_CTX_use_PrivateKey_file(context->ssl, key_file, SSL_FILETYPE_PEM) != 1 ||
-             SSL_CTX_check_private_key(context->ssl) != 1)
-        fail_key(encrypted, certificate_file, key_file, error);
-    else {
-        SSL_CTX_set_default_passwd_cb_userdata(context->ssl, NULL);
+    if (tls_files_use(context->ssl, certificate_file, key_file, error))
         return true;
-    }
     tls_close(context);
     return false;
 }
@@ -386,9 +315,7 @@ bool tls_client_open(struct tls_context *context, const char *ca_file, struct er
     SSL_CTX_set_security_callback(context->ssl, spare_large_group);
     if (ca_file == NULL) {
         trust_the_system(context->ssl);
-    } else if (!readable(ca_file, "CA file", error) || SSL_CTX_load_verify_file(context->ssl, ca_file) != 1) {
-        if (error != NULL && error->text[0] == '\0')
-            error_set(error, EX_CONFIG, "%s holds no PEM certificates: %s", ca_file, openssl_reason());
+    } else if (!tls_files_trust(context->ssl, ca_file, error)) {
         tls_close(context);
         return false;
     }

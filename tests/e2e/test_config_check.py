@@ -96,16 +96,61 @@ def short_binary_key(server):
     key.with_suffix(".new").replace(key)
 
 
-def joined_badly(server):
-    file = server.certificates / "server.pem"
-    file.write_text(file.read_text().rstrip("\n") + (server.certificates / "ca.pem").read_text())
+def edited(what, change):
+    """Changes the text of a file as a person or a tool would."""
+    def break_it(server):
+        file = server.certificates / f"server.{what}"
+        file.write_text(change(file.read_text(), server.certificates), newline="")
+    return break_it
 
 
-@pytest.mark.parametrize("break_it, words", [
+def request(server):
+    folder = server.certificates
+    subprocess.run(["openssl", "req", "-new", "-key", folder / "server.key", "-subj", "/CN=a", "-out", folder / "server.pem"], check=True, capture_output=True)
+
+
+def bundle(server):
+    folder = server.certificates
+    subprocess.run(["openssl", "crl2pkcs7", "-nocrl", "-certfile", folder / "ca.pem", "-out", folder / "server.pem"], check=True, capture_output=True)
+
+
+def public_key(server):
+    key = server.certificates / "server.key"
+    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", key.with_suffix(".new")], check=True)
+    key.with_suffix(".new").replace(key)
+
+
+def ssh_key(server):
+    key = server.certificates / "server.key"
+    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE=\n-----END OPENSSH PRIVATE KEY-----\n")
+
+
+FORMS = {
+    "joined": ("pem", lambda text, folder: text.rstrip("\n") + (folder / "ca.pem").read_text(), "has two blocks joined on one line; put a line break between"),
+    "indented": ("pem", lambda text, folder: "".join("    " + line for line in text.splitlines(True)), "remove the indentation"),
+    "first indented": ("pem", lambda text, folder: "  " + text + (folder / "ca.pem").read_text(), "(line 1) has spaces before -----BEGIN"),
+    "escaped": ("pem", lambda text, folder: text.replace("\n", "\\n"), "has \\n in place of line breaks"),
+    "quoted": ("pem", lambda text, folder: f'"{text}"', "remove the quotation marks"),
+    "old mac": ("pem", lambda text, folder: text.replace("\n", "\r"), "has CR alone as line ends"),
+    "empty": ("pem", lambda text, folder: "\n", "is empty"),
+    "no block": ("pem", lambda text, folder: "see the other file\n", "has no PEM block"),
+    "cut": ("pem", lambda text, folder: text[:300], "has a block without its end"),
+    "cut, then another": ("pem", lambda text, folder: text[:300] + "\n" + (folder / "ca.pem").read_text(), "(line 1) has a block without its end"),
+    "damaged": ("pem", lambda text, folder: text.replace("MII", "M!I", 1), "(line 2) is damaged: this is not Base64"),
+    "damaged within": ("pem", lambda text, folder: text.replace("MII", "MIA", 1), "is damaged: a block in it is not a certificate"),
+    "key joined": ("key", lambda text, folder: text[:-1] + text, "has two blocks joined on one line"),
+    "key escaped": ("key", lambda text, folder: text.replace("\n", "\\n"), "has \\n in place of line breaks"),
+    "key cut": ("key", lambda text, folder: text[:80], "has a block without its end"),
+    "key damaged": ("key", lambda text, folder: text.replace("M", "P"), "is damaged, or of a kind"),
+}
+
+
+@pytest.mark.parametrize("break_it, words", [(edited(what, change), words) for what, change, words in FORMS.values()] + [
+    (request, "a request for a certificate (CSR)"), (bundle, "openssl pkcs7 -print_certs"), (public_key, "holds a public key"), (ssh_key, "a key of OpenSSH"),
     (with_mark, "begins with a byte order mark; save it without one"), (utf16, "is UTF-16 text"), (binary, "the TLS certificate"), (binary, "convert it to PEM"),
-    (binary_key, "convert it to PEM"), (short_binary_key, "convert it to PEM"), (joined_badly, "not a PEM certificate chain"),
+    (binary_key, "convert it to PEM"), (short_binary_key, "convert it to PEM"),
     (other_key, "does not belong to"), (other_kind, "does not belong to"), (wrong_order, "own certificate first"), (encrypted, "is encrypted"),
-    (no_key, "no private key"), (empty_key, "no private key"), (swapped, "not a PEM certificate"), (missing, "server.key")])
+    (no_key, "has no PEM block"), (empty_key, "is empty"), (swapped, "holds a private key; were certificate and key swapped?"), (missing, "server.key")])
 def test_a_pair_that_cannot_work(stopped, break_it, words):
     """`config check` and `serve` print the same error, with the same exit code, and neither asks for a passphrase."""
     break_it(stopped)
