@@ -34,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case PATH_MALFORMED: continue;
         case PATH_NULL: INSIST(address.length == 0); break;
         case PATH_POSTMASTER: INSIST(bytes_is_nocase(address, "postmaster")); break;
+        case PATH_LOCAL: INSIST(address.length > 0 && bytes_is_utf8(address)); break;
         case PATH_ADDRESS: INSIST(address_parse(address, utf8, &parsed)); break;
         }
         INSIST(used > 0 && used <= size && (text.at[0] == '<') == (text.at[used - 1] == '>'));

@@ -20,9 +20,10 @@
  *   ! helo NAME         the client's name there
  *   ! idle | busy        may the connection be closed without a loss?
  *
- * Keys: early (yes: the client's first line is there before the greeting), role (mx, submission, local), tls
- * (none, starttls, implicit), port, trust (judged), account, size, recipients, success (all), fix (yes),
- * limits (yes), header (judged), expected (yes: TLS was, and the client speaks in clear).
+ * Keys: early (yes: the client's first line is there before the greeting), role (mx, submission, local),
+ * domain (of names without one), tls (none, starttls, implicit), port, trust (judged), account, size,
+ * recipients, success (all), fix (yes), limits (yes), header (judged), expected (yes: TLS was, and the client
+ * speaks in clear).
  */
 #include "core/server/server_session.h"
 #include "script.h"
@@ -48,6 +49,7 @@ static void start(struct play *play, struct script *script)
         .role = (enum server_role)script_word(script, script_value(script, "role", "mx"), roles),
         .tls = (enum server_tls)script_word(script, script_value(script, "tls", "starttls"), modes),
         .hostname = script_value(script, "hostname", "mx.example.org"),
+        .domain = script_value(script, "domain", ""),
         .message_size_max = script_number(script, "size", 1000000),
         .recipients_max = (uint32_t)script_number(script, "recipients", 100),
         .checks_header = bytes_is(script_value(script, "header", ""), "judged"),

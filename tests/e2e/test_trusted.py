@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that cannot sign in: submission.trusted, and the hints if it is not set."""
+import email
 import json
 import smtplib
 import socket
@@ -51,6 +52,29 @@ def test_a_trusted_program_relays_without_signing_in(start, peer):
     assert not body or b"Date:" in body
     send(server, USER)
     server.wait_log("delivered", f"to={USER}")
+
+
+def test_names_without_a_domain_get_the_hosts(start):
+    """As a cron daemon or an init script writes them; from another host they stay malformed."""
+    server = start("[127.0.0.1]")
+    send(server, "ada", sender="root", text="From: Cron Daemon <root>\nTo: ada\nSubject: bare names\n\nhi\n")
+    arrived = email.message_from_bytes(server.arrivals(USER, "bare names")[0])
+    assert (arrived["From"], arrived["To"], arrived["Return-Path"]) == ("Cron Daemon <root@example.org>", "ada@example.org", "<root@example.org>")
+
+
+def test_names_without_a_domain_of_others_are_malformed(start):
+    server = start('[192.0.2.0/24]')
+    with smtplib.SMTP("127.0.0.1", server.ports[25], timeout=30) as client:
+        assert client.docmd("EHLO", "a")[0] == 250 and client.docmd("MAIL", "FROM:<root>")[0] == 501
+
+
+def test_a_message_that_begins_with_a_space_does_not_continue_our_field(start):
+    server = start()
+    send(server, USER, text=" for <eve@evil.example>; Mon, 1 Jan 2001 00:00:00 +0000\r\nSubject: continues\r\n\r\nhi\r\n")
+    server.wait_log("delivered", f"to={USER}")
+    arrived = email.message_from_bytes(server.mail(USER)[0])
+    assert "evil.example" not in arrived.as_string().split("\n\n", 1)[0] and "Subject" not in arrived
+    assert arrived.get_payload().lstrip().startswith("for <eve@evil.example>")
 
 
 def test_it_is_limited_and_may_not_be_an_account(start):

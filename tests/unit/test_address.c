@@ -101,6 +101,31 @@ static void domains_may_have_underscores(void **state)
             fail_msg("%s", refused[i]);
 }
 
+static void paths_can_have_a_local_part_alone(void **state)
+{
+    static const struct {
+        const char *text;
+        enum path_kind kind;
+        const char *address;
+        size_t used;
+    } cases[] = {
+        {"<root>", PATH_LOCAL, "root", 6},       {"< cron >", PATH_LOCAL, "cron", 8},
+        {"<<root>>", PATH_LOCAL, "root", 8},     {"root BODY=8BITMIME", PATH_LOCAL, "root", 4},
+        {"<\"a b\">", PATH_LOCAL, "\"a b\"", 7}, {"<a b>", PATH_MALFORMED, NULL, 0},
+        {"<a@>", PATH_MALFORMED, NULL, 0},       {"<.a>", PATH_MALFORMED, NULL, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct bytes address;
+        size_t used;
+        assert_int_equal(address_parse_path(bytes_of_text(cases[i].text), false, &address, &used),
+                         cases[i].kind);
+        if (cases[i].kind == PATH_MALFORMED)
+            continue;
+        assert_text(address, cases[i].address);
+        assert_int_equal(used, cases[i].used);
+    }
+}
+
 static void paths_drop_their_source_route(void **state)
 {
     static const struct {
@@ -275,6 +300,7 @@ int main(void)
         cmocka_unit_test(the_parts_are_told_apart),
         cmocka_unit_test(lengths_have_limits),
         cmocka_unit_test(one_address_has_one_canonical_text),
+        cmocka_unit_test(paths_can_have_a_local_part_alone),
         cmocka_unit_test(paths_drop_their_source_route),
         cmocka_unit_test(domains_may_have_underscores),
         cmocka_unit_test(the_collected_addresses_are_judged_by_rfc_5321),

@@ -45,7 +45,11 @@ static void each_fault_has_its_verdict(void **state)
         {"TO:<a@b>", ARGUMENT_SYNTAX},
         {"FROM:a@b", ARGUMENT_FINE}, /* as Postfix takes it */
         {"FROM:", ARGUMENT_ADDRESS},
-        {"FROM:a b@c", ARGUMENT_ADDRESS},
+        {"FROM:a b@c", ARGUMENT_UNKNOWN},
+        {"FROM:<a b>", ARGUMENT_ADDRESS},
+        {"FROM:<root>", ARGUMENT_LOCAL},
+        {"FROM:<postmaster> SIZE=5", ARGUMENT_LOCAL},
+        {"FROM:<root> SIZE=x", ARGUMENT_VALUE},
         {"FROM:<a@b>X", ARGUMENT_SYNTAX},
         {"FROM:<a@b> X", ARGUMENT_UNKNOWN},
         {"FROM:<a@b> =", ARGUMENT_UNKNOWN},
@@ -62,7 +66,10 @@ static void each_fault_has_its_verdict(void **state)
         enum argument_verdict verdict;
     } rcpts[] = {
         {"TO:<>", false, ARGUMENT_ADDRESS},
-        {"TO:<a>", false, ARGUMENT_ADDRESS},
+        {"TO:<a>", false, ARGUMENT_LOCAL},
+        {"TO:<a> NOTIFY=SOON", false, ARGUMENT_VALUE},
+        {"TO:<\xc3\xa4>", false, ARGUMENT_NEEDS_UTF8},
+        {"TO:<postmaster>", false, ARGUMENT_FINE},
         {"TO:<Postmaster>", false, ARGUMENT_FINE},
         {"TO:<\xc3\xa4@b>", false, ARGUMENT_NEEDS_UTF8},
         {"TO:<\xc3\xa4@b>", true, ARGUMENT_FINE},

@@ -96,6 +96,10 @@ static void observers_see_what_is_stored_once_and_in_parts(void **state)
         {false, "A: b\r\r\n\r\nx", "A: b\r\r\n\r\n", "x"},
         {false, "A: b", "A: b", ""},
         {false, "", "", ""},
+        /* it would continue the field that the server puts before it */
+        {false, " by evil.example\r\n" FROM "\r\nx", "\r\n", " by evil.example\r\n" FROM "\r\nx"},
+        {false, "\tA: b\r\n", "\r\n", "\tA: b\r\n"},
+        {false, " ", "\r\n", " "},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
         for (size_t piece = 1; piece < 80; piece++) {

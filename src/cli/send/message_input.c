@@ -12,7 +12,6 @@
 #include "core/message/header.h"
 #include "core/message/mime.h"
 #include "core/message/transfer_encoding.h"
-#include "core/smtp/address.h"
 
 enum header_about {
     RECIPIENTS = 1,
@@ -127,28 +126,6 @@ static bool is_resent(struct bytes text)
     return false;
 }
 
-/* Adds the field with the domain appended to addresses without one. */
-static void add_qualified(struct buffer *out, struct bytes field, const char *domain)
-{
-    struct buffer scratch = {0};
-    struct address_list_entry mailbox;
-    const char *from = field.at, *end = field.at + field.length;
-    struct bytes list = field;
-    bytes_split(&list, ':');
-    while (address_list_next(&list, &scratch, &mailbox)) {
-        struct address checked;
-        bool bare = address_list_is_bare(mailbox.address);
-        buffer_add_format(&scratch, "@%s", domain);
-        if (!bare || !address_parse(buffer_bytes(&scratch), true, &checked))
-            continue;
-        buffer_add(out, bytes_of(from, (size_t)(mailbox.end - from)));
-        buffer_add_format(out, "@%s", domain);
-        from = mailbox.end;
-    }
-    buffer_add(out, bytes_of(from, (size_t)(end - from)));
-    buffer_free(&scratch);
-}
-
 /* Appends the field, with the quotes that its names lack. */
 static void add_authors(struct buffer *out, struct bytes field)
 {
@@ -200,7 +177,9 @@ static bool take_field(struct header_rewrite *t, struct bytes field, struct erro
         field = buffer_bytes(&quoted);
     }
     if (t->parts->domain != NULL && (about & ADDRESSES) != 0) {
-        add_qualified(&qualified, field, t->parts->domain);
+        struct bytes rest = field, field_name = bytes_split(&rest, ':');
+        buffer_add_format(&qualified, "%.*s:", BYTES_ARG(field_name));
+        address_list_complete(&qualified, rest, bytes_of_text(t->parts->domain));
         field = buffer_bytes(&qualified);
     }
     add_lines(t->out, field, " ");
@@ -228,20 +207,12 @@ static void add_missing(struct header_rewrite *t)
         buffer_add_format(t->out, "Message-ID: <%s>\r\n", outgoing_message_message_id(t->outgoing, t->parts));
 }
 
-/* Skips "From ada Mon Nov 23 12:05:17 2026", which belongs to mbox files and is not a field. */
-static void skip_from_lines(struct bytes *text)
-{
-    while (bytes_equal(bytes_first(*text, 5), BYTES("From ")) ||
-           bytes_equal(bytes_first(*text, 6), BYTES(">From ")))
-        bytes_split(text, '\n');
-}
-
 static bool take_text(struct outgoing_message *outgoing, const struct outgoing_parts *parts,
                       struct bytes text, struct buffer *out, struct error *error)
 {
     struct header_rewrite t = {.outgoing = outgoing, .parts = parts, .out = out};
-    if (parts->domain != NULL)
-        skip_from_lines(&text);
+    while (parts->domain != NULL && header_is_mbox_line(text))
+        bytes_split(&text, '\n');
     t.resent = is_resent(text);
     while (!header_is_over(text)) {
         struct bytes rest = text;

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/message/address_list.h"
 
+#include <assert.h>
+
+#include "core/smtp/address.h"
+
 /* State while one mailbox is read. */
 struct address_list_reader {
     struct buffer *address;
@@ -112,4 +116,24 @@ bool address_list_is_bare(struct bytes address)
 {
     bool quoted = address.length > 0 && address.at[address.length - 1] == '"';
     return address.length > 0 && (quoted || bytes_find(address, '@') == SIZE_MAX);
+}
+
+void address_list_complete(struct buffer *out, struct bytes value, struct bytes domain)
+{
+    struct buffer scratch = {0};
+    struct address_list_entry mailbox;
+    const char *from = value.at, *end = value.at + value.length;
+    for (struct bytes list = value; address_list_next(&list, &scratch, &mailbox);) {
+        struct address checked;
+        bool bare = address_list_is_bare(mailbox.address);
+        buffer_add_format(&scratch, "@%.*s", BYTES_ARG(domain));
+        if (!bare || !address_parse(buffer_bytes(&scratch), true, &checked))
+            continue;
+        assert(mailbox.end >= from && mailbox.end <= end);
+        buffer_add(out, bytes_of(from, (size_t)(mailbox.end - from)));
+        buffer_add_format(out, "@%.*s", BYTES_ARG(domain));
+        from = mailbox.end;
+    }
+    buffer_add(out, bytes_of(from, (size_t)(end - from)));
+    buffer_free(&scratch);
 }

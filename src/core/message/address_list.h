@@ -20,6 +20,9 @@ struct address_list_entry {
  * address; empty groups give none. */
 bool address_list_next(struct bytes *list, struct buffer *scratch, struct address_list_entry *mailbox);
 
+/* Appends a field's value with "@domain" after the addresses that have no domain. */
+void address_list_complete(struct buffer *out, struct bytes value, struct bytes domain);
+
 /* True for "root": a local part without a domain. */
 bool address_list_is_bare(struct bytes address);
 

@@ -119,6 +119,7 @@ static enum gate_verdict check_header(struct gate *gate, struct bytes *run)
     struct header_rules rules = {.utf8_allowed = gate->options.utf8_allowed,
                                  .repairs = gate->options.repairs,
                                  .author_required = gate->options.author_required,
+                                 .domain = gate->options.domain,
                                  .adds_sender = gate->options.repairs && gate->options.sender.length > 0};
     if (header_check(&gate->header, &rules) != HEADER_FINE)
         return refuse(gate, GATE_BAD_HEADER);
@@ -126,6 +127,18 @@ static enum gate_verdict check_header(struct gate *gate, struct bytes *run)
 }
 
 /* ---- content ---- */
+
+/* Returns the start of content whose header is not held. */
+static struct bytes begin_unheld(struct gate *gate, struct bytes octets)
+{
+    bool continues = octets.length > 0 && (octets.at[0] == ' ' || octets.at[0] == '\t');
+    assert(gate->size == 0 && gate->fixed.length == 0);
+    if (!continues)
+        return octets;
+    buffer_add_text(&gate->fixed, "\r\n");
+    buffer_add(&gate->fixed, octets);
+    return buffer_bytes(&gate->fixed);
+}
 
 enum gate_verdict gate_feed(struct gate *gate, struct bytes octets, struct bytes *run)
 {
@@ -135,7 +148,11 @@ enum gate_verdict gate_feed(struct gate *gate, struct bytes octets, struct bytes
     case GATE_HEADER:
         header_add(&gate->header, octets);
         return header_is_whole(&gate->header) ? check_header(gate, run) : GATE_HOLD;
-    case GATE_OPEN: buffer_free(&gate->fixed); return pass(gate, octets, run);
+    case GATE_OPEN:
+        buffer_free(&gate->fixed);
+        if (gate->size == 0 && !gate->options.checks_header)
+            octets = begin_unheld(gate, octets);
+        return pass(gate, octets, run);
     case GATE_REFUSED: return GATE_REFUSE;
     case GATE_CLOSED:
     case GATE_ASKING:

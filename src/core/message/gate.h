@@ -2,7 +2,9 @@
 /*
  * gate: filters a message's content on its way into the queue, run by run. On submission (RFC 6409 8) the
  * header is held until it is complete and checked, and its authors are verified; then it passes, fixed,
- * followed by the body. Otherwise all content passes unchanged.
+ * followed by the body. Otherwise all content passes unchanged, but for one octet: content that begins with a
+ * space or tab would continue the last field that this server puts before it, so it gets an empty line first
+ * and is a body without a header (as Postfix has it).
  *
  * Call gate_start() and gate_stamp(); gate_feed() with each run; gate_end() at the end of the content
  * until it returns GATE_PASS; gate_answer() after each GATE_ASK, and no other function before it. The
@@ -51,11 +53,12 @@ struct gate_observer {
 };
 
 struct gate_options {
-    bool checks_header;   /* false: all content passes unchanged */
+    bool checks_header;   /* false: all content passes as it is */
     bool utf8_allowed;    /* SMTPUTF8 (RFC 6531) */
     bool author_required; /* see header.h */
     bool repairs;         /* only what passes is stored: header.h */
     struct bytes sender;  /* the envelope sender, already verified; lives as long as the gate is open */
+    struct bytes domain;  /* see header_rules; lives as long as the gate is open */
 };
 
 struct gate {
@@ -66,7 +69,7 @@ struct gate {
     struct header_stamp stamp;
     size_t author_at;
     struct bytes author; /* the author asked about, now or last; lives in `header` */
-    struct buffer fixed; /* the header as it passes, if it was held */
+    struct buffer fixed; /* the header as it passes, if it was held; the start of content that continues */
     uint64_t size;       /* octets passed */
     struct gate_observer observers[GATE_OBSERVERS_MAX];
     size_t observer_count;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/message/header.h"
 
+#include "base/white_space.h"
+#include "core/message/address_list.h"
 #include "core/message/author_list.h"
 #include "core/message/date.h"
 
@@ -16,21 +18,6 @@ void header_free(struct header *header)
 static bool is_space(char octet)
 {
     return octet == ' ' || octet == '\t';
-}
-
-/* True for "From ada Mon Nov 23 12:05:17 2026", which belongs to mbox files: not for text that begins with
- * the same word. */
-static bool is_mbox_line(struct bytes line)
-{
-    line.length -= line.length > 0 && line.at[line.length - 1] == '\r';
-    line = bytes_trim(line);
-    if (!bytes_starts_nocase(line, "From ") && !bytes_starts_nocase(line, ">From "))
-        return false;
-    size_t colon = bytes_find_last(line, ':');
-    bool year = colon != SIZE_MAX && line.length >= 8 && bytes_find(line, ':') < colon;
-    for (size_t i = 1; i <= 4 && year; i++)
-        year = ascii_is_digit(line.at[line.length - i]);
-    return year;
 }
 
 enum line_kind { LINE_OPEN, LINE_FIELD, LINE_MBOX, LINE_EMPTY, LINE_TEXT };
@@ -51,6 +38,91 @@ static enum line_kind named_kind(struct bytes line, bool complete)
     return name > 0 && line.at[at] == ':' ? LINE_FIELD : LINE_TEXT;
 }
 
+static bool is_one_of(struct bytes word, const char *names)
+{
+    for (struct bytes rest = bytes_of_text(names); rest.length > 0;)
+        if (bytes_equal_nocase(word, bytes_split(&rest, ' ')))
+            return true;
+    return false;
+}
+
+static bool is_digits(struct bytes word)
+{
+    for (size_t i = 0; i < word.length; i++)
+        if (!ascii_is_digit(word.at[i]))
+            return false;
+    return word.length > 0;
+}
+
+/* "12:05" or "12:05:17" */
+static bool is_time(struct bytes word)
+{
+    size_t parts = 0;
+    while (word.length > 0) {
+        struct bytes part = bytes_split(&word, ':');
+        if (!is_digits(part) || part.length > 2)
+            return false;
+        parts++;
+    }
+    return parts == 2 || parts == 3;
+}
+
+/* True for words with a date: "ada@example.org Mon Nov 23 12:05:17 2026", with a zone, or with "remote from
+ * host" after it. */
+static bool has_date(struct bytes words)
+{
+    bool day = false, month = false, time = false, year = false;
+    while (words.length > 0) {
+        struct bytes word = bytes_split(&words, ' ');
+        word.length -= word.length > 0 && word.at[word.length - 1] == ',';
+        day = day || is_one_of(word, "Mon Tue Wed Thu Fri Sat Sun");
+        month = month || is_one_of(word, "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec");
+        time = time || is_time(word);
+        year = year || (word.length == 4 && is_digits(word));
+    }
+    return day && month && time && year;
+}
+
+/* True for names with which headers begin. Text may have a colon too: "From ada with love", "PS: see you". */
+static bool is_usual_first(struct bytes name)
+{
+    return is_one_of(bytes_trim(name),
+                     "Received Return-Path Delivered-To X-Original-To From Sender Reply-To To Cc "
+                     "Bcc Subject Date Message-ID MIME-Version Content-Type DKIM-Signature "
+                     "X-Mailer User-Agent Status X-Status");
+}
+
+/* Judges a line that begins with "From ": LINE_OPEN as long as what is after it is not known. */
+static enum line_kind mbox_kind(struct bytes text, bool at_end)
+{
+    size_t newline = bytes_find(text, '\n');
+    if (newline == SIZE_MAX && !at_end)
+        return text.length <= HEADER_NAME_MAX ? LINE_OPEN : LINE_TEXT;
+    struct bytes next = bytes_none(),
+                 line = white_space_trim(bytes_from(bytes_first(text, newline), strlen("From ")));
+    if (newline != SIZE_MAX)
+        next = bytes_from(text, newline + 1);
+    bool is_address = bytes_find(line, ' ') == SIZE_MAX && bytes_find(line, '@') != SIZE_MAX;
+    if (is_address || has_date(line))
+        return LINE_MBOX;
+    if (next.length == 0)
+        return at_end ? LINE_TEXT : LINE_OPEN;
+    size_t end = bytes_find(next, '\n');
+    enum line_kind kind = named_kind(bytes_first(next, end), end != SIZE_MAX || at_end);
+    bool known = kind == LINE_FIELD && is_usual_first(bytes_first(next, bytes_find(next, ':')));
+    return known ? LINE_MBOX : kind == LINE_OPEN ? LINE_OPEN : LINE_TEXT;
+}
+
+static bool starts_as_mbox(struct bytes text)
+{
+    return bytes_starts_nocase(text, "From ") || bytes_starts_nocase(text, ">From ");
+}
+
+bool header_is_mbox_line(struct bytes text)
+{
+    return starts_as_mbox(text) && mbox_kind(text, true) == LINE_MBOX;
+}
+
 /* Judges the line at the start of `text`: LINE_OPEN if more of it is needed. */
 static enum line_kind line_kind(struct bytes text, bool first, bool at_end)
 {
@@ -65,10 +137,8 @@ static enum line_kind line_kind(struct bytes text, bool first, bool at_end)
         return line.length == 1 && newline != SIZE_MAX ? LINE_EMPTY : LINE_FIELD;
     if (is_space(line.at[0]))
         return first ? LINE_TEXT : LINE_FIELD;
-    bool from = first && (bytes_starts_nocase(line, "From ") || bytes_starts_nocase(line, ">From "));
-    if (from && !complete && line.length <= HEADER_NAME_MAX)
-        return LINE_OPEN;
-    return from && is_mbox_line(line) ? LINE_MBOX : named_kind(line, complete);
+    enum line_kind kind = named_kind(line, complete); /* "From : ada@example.org" is a field */
+    return kind == LINE_TEXT && first && starts_as_mbox(line) ? mbox_kind(text, at_end) : kind;
 }
 
 static void end_header(struct header *header, size_t length, bool by_text)
@@ -200,6 +270,20 @@ static void fault(struct header *header, enum header_fault what)
         header->fault = what;
 }
 
+/* Appends the value with the domain after names without one. False if it needs none, or is malformed all the
+ * same: "Lovelace, Ada <ada@example.org>" has a name that lacks quotes, not a domain. */
+static bool complete_names(struct bytes value, struct bytes domain, struct buffer *out)
+{
+    struct buffer addresses = {0};
+    bool completed = false;
+    if (domain.length > 0 && author_list_read(value, SIZE_MAX, &addresses) == AUTHOR_LIST_MALFORMED) {
+        address_list_complete(out, value, domain);
+        completed = author_list_read(buffer_bytes(out), SIZE_MAX, &addresses) != AUTHOR_LIST_MALFORMED;
+    }
+    buffer_free(&addresses);
+    return completed;
+}
+
 /* From and Sender are parsed only after all lines are known to be fields. */
 struct header_findings {
     struct bytes from, sender;
@@ -225,17 +309,28 @@ static void take_field(struct header *header, struct bytes name, struct bytes va
     header->has_message_id = header->has_message_id || bytes_is_nocase(name, "Message-ID");
 }
 
+static enum author_list_kind read_authors(struct header *header, struct bytes value, size_t most)
+{
+    struct buffer completed = {0};
+    if (complete_names(value, header->domain, &completed))
+        value = buffer_bytes(&completed);
+    enum author_list_kind kind = author_list_read(value, most, &header->authors);
+    buffer_free(&completed);
+    return kind;
+}
+
 static void check_authors(struct header *header, const struct header_rules *rules,
                           const struct header_findings *found)
 {
     enum author_list_kind from = AUTHOR_LIST_PLAIN, sender = AUTHOR_LIST_PLAIN;
     size_t at = 0, authors = 0;
+    header->domain = rules->domain;
     if (header->has_from)
-        from = author_list_read(found->from, HEADER_AUTHORS_MAX, &header->authors);
+        from = read_authors(header, found->from, HEADER_AUTHORS_MAX);
     while (header_author(header, &at).length > 0)
         authors++;
     if (header->has_sender)
-        sender = author_list_read(found->sender, 1, &header->authors);
+        sender = read_authors(header, found->sender, 1);
     header->needs_sender = authors > 1 && !header->has_sender;
     header->from_unquoted = from == AUTHOR_LIST_UNQUOTED;
     header->sender_unquoted = sender == AUTHOR_LIST_UNQUOTED;
@@ -321,6 +416,18 @@ static void add_field(struct buffer *out, const char *name, const char *open, st
     buffer_add_format(out, "%s: %s%.*s%s\r\n", name, open, BYTES_ARG(value), close);
 }
 
+/* Completes the names of a field; false if it needs nothing. In a list of recipients a comma always
+ * separates, as for sendmail; the names of authors may lack quotes instead. */
+static bool complete_field(struct bytes name, struct bytes value, struct bytes domain, struct buffer *out)
+{
+    if (is_one_of(name, "From Sender Reply-To Resent-From Resent-Sender"))
+        return complete_names(value, domain, out);
+    if (domain.length == 0 || !is_one_of(name, "To Cc Resent-To Resent-Cc"))
+        return false;
+    address_list_complete(out, value, domain);
+    return true;
+}
+
 /* Appends the field as it leaves. */
 static void add_fixed(const struct header *header, struct bytes field, struct buffer *out)
 {
@@ -329,13 +436,18 @@ static void add_fixed(const struct header *header, struct bytes field, struct bu
                     (header->sender_unquoted && bytes_is_nocase(name, "Sender"));
     if (is_blind(name))
         return;
+    struct buffer completed = {0};
+    struct bytes value = field_value(field);
+    if (complete_field(name, value, header->domain, &completed))
+        value = buffer_bytes(&completed);
     buffer_add_format(out, "%.*s:", BYTES_ARG(name));
     if (unquoted) {
         buffer_add_octet(out, ' ');
-        author_list_quote(out, field_value(field));
+        author_list_quote(out, value);
     } else {
-        buffer_add(out, field_value(field));
+        buffer_add(out, value);
     }
+    buffer_free(&completed);
 }
 
 void header_fix(const struct header *header, const struct header_stamp *stamp, struct buffer *out)
@@ -355,7 +467,7 @@ void header_fix(const struct header *header, const struct header_stamp *stamp, s
     if (!header->has_message_id && stamp->message_id.length > 0)
         add_field(out, "Message-ID", "<", stamp->message_id, ">");
     bool changes = header->has_blind || header->from_unquoted || header->sender_unquoted ||
-                   header->has_obsolete_name;
+                   header->has_obsolete_name || header->domain.length > 0;
     while (changes && rest.length > 0 && rest.at[0] != '\r')
         add_fixed(header, header_next_field(&rest, &lines), out);
     buffer_add(out, rest);

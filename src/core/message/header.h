@@ -41,7 +41,7 @@ struct header {
     size_t length;         /* of the header with its empty line, if it has one, once complete */
     size_t scanned;        /* the start of the line that is not judged yet */
     size_t field_searched; /* octets of it that have no LF, once it is known to be a field's; else 0 */
-    size_t mbox_length;    /* octets of "From " lines of an mbox file at the start, which are dropped */
+    size_t mbox_length;    /* octets of lines of an mbox file at the start, which are dropped */
     bool whole, over;      /* over: the limit is exceeded, gathering stopped */
     bool ends_in_text;     /* at a line that is no field, without an empty line: text follows */
     enum header_fault fault;
@@ -51,6 +51,7 @@ struct header {
     bool needs_sender;                                              /* several authors, without Sender */
     bool from_unquoted, sender_unquoted;                            /* names that need quotes */
     bool has_obsolete_name;                                         /* spaces before a colon */
+    struct bytes domain;                                            /* of header_rules */
 };
 
 void header_free(struct header *header);
@@ -66,6 +67,9 @@ struct header_rules {
     bool repairs;
     bool author_required; /* the sender is null: only From says whose message it is */
     bool adds_sender;     /* header_stamp.from is given: a missing Sender is no fault (RFC 6409 8.1) */
+    /* completes names without a domain ("From: root") of programs on this machine; empty: they are faults.
+     * Lives as long as the header. */
+    struct bytes domain;
 };
 enum header_fault header_check(struct header *header, const struct header_rules *rules);
 const char *header_fault_sentence(enum header_fault fault);
@@ -80,6 +84,12 @@ struct bytes header_next_field(struct bytes *rest, size_t *lines);
  * colon). */
 struct bytes header_field_name(struct bytes field);
 
+/* True if the line at the start of `text`, which is the start of a message, belongs to an mbox file: "From "
+ * or
+ * ">From " with the date of its arrival, with an address alone, or before a usual field. Text that begins
+ * with the same word is none. */
+bool header_is_mbox_line(struct bytes text);
+
 struct header_stamp {
     uint64_t now_ms;
     struct bytes message_id; /* without its brackets */
@@ -88,7 +98,8 @@ struct header_stamp {
 };
 /* Appends the header without Bcc and Resent-Bcc, with missing fields added (Date, Message-ID, From,
  * Sender), names in From and Sender quoted where they need it, no spaces before a colon (some readers do
- * not see such a field), and its empty line before text, and the content after it. */
+ * not see such a field), names completed with header_rules.domain, and its empty line before text, and the
+ * content after it. */
 void header_fix(const struct header *header, const struct header_stamp *stamp, struct buffer *out);
 
 #endif

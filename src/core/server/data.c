@@ -25,7 +25,8 @@ static void begin_content(struct server_session *session)
                                    .repairs = true,
                                    .author_required = session->policy->role == ROLE_SUBMISSION &&
                                                       state->envelope.sender.length == 0,
-                                   .sender = state->envelope.sender};
+                                   .sender = state->envelope.sender,
+                                   .domain = session->policy->domain};
     gate_start(&state->gate, &options);
     state->arrival = ARRIVAL_RUNS;
     server_session_push(session, SERVER_CONTENT_BEGIN);

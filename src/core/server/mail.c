@@ -7,6 +7,7 @@ static struct server_reply argument_reply(enum argument_verdict verdict)
     switch (verdict) {
     case ARGUMENT_FINE: return NO_REPLY;
     case ARGUMENT_ADDRESS:
+    case ARGUMENT_LOCAL:
         return REPLY(501, "5.1.7", "Bad sender address syntax; expected MAIL FROM:<you@example.org>");
     case ARGUMENT_UNKNOWN:
         return REPLY(555, "5.5.4", "MAIL FROM parameter not recognized or not implemented");
@@ -16,6 +17,18 @@ static struct server_reply argument_reply(enum argument_verdict verdict)
     case ARGUMENT_SYNTAX: break;
     }
     return REPLY(501, "5.5.4", "Syntax: MAIL FROM:<you@example.org>");
+}
+
+enum argument_verdict server_complete_name(struct server_session *session, enum argument_verdict verdict,
+                                           struct bytes *address)
+{
+    struct bytes domain = session->policy->domain;
+    if (verdict != ARGUMENT_LOCAL || domain.length == 0)
+        return verdict;
+    assert(session->policy->role == ROLE_LOCAL);
+    *address = bytes_of_text(arena_format(&session->state->transaction_arena, "%.*s@%.*s",
+                                          BYTES_ARG(*address), BYTES_ARG(domain)));
+    return ARGUMENT_FINE;
 }
 
 static struct server_reply check_mail(struct server_session *session, const struct mail_argument *mail)
@@ -44,7 +57,8 @@ struct server_reply server_mail(struct server_session *session, struct bytes arg
     struct mail_argument mail;
     if (state->in_transaction)
         return REPLY(503, "5.5.1", "Nested MAIL command; finish the transaction or send RSET");
-    struct server_reply reply = argument_reply(command_parse_mail(argument, &mail));
+    enum argument_verdict verdict = command_parse_mail(argument, &mail);
+    struct server_reply reply = argument_reply(server_complete_name(session, verdict, &mail.sender));
     if (reply.code == 0) {
         state->sender_said = true;
         state->said_sender = mail.sender;

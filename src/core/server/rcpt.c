@@ -7,6 +7,7 @@ static struct server_reply argument_reply(enum argument_verdict verdict)
     switch (verdict) {
     case ARGUMENT_FINE: return NO_REPLY;
     case ARGUMENT_ADDRESS:
+    case ARGUMENT_LOCAL:
         return REPLY(501, "5.1.3", "Bad recipient address syntax; expected RCPT TO:<them@example.org>");
     case ARGUMENT_UNKNOWN: return REPLY(555, "5.5.4", "RCPT TO parameter not recognized or not implemented");
     case ARGUMENT_VALUE: return REPLY(501, "5.5.4", "RCPT TO parameter has an invalid value");
@@ -36,7 +37,8 @@ struct server_reply server_rcpt(struct server_session *session, struct bytes arg
     if (state->arrival != ARRIVAL_NONE)
         return REPLY(503, "5.5.1", "Bad sequence of commands; recipients come before the message");
     state->recipients_tried++;
-    struct server_reply reply = argument_reply(command_parse_rcpt(argument, state->envelope.smtputf8, &rcpt));
+    enum argument_verdict verdict = command_parse_rcpt(argument, state->envelope.smtputf8, &rcpt);
+    struct server_reply reply = argument_reply(server_complete_name(session, verdict, &rcpt.address));
     if (reply.code != 0)
         return reply;
     state->said_recipient = rcpt.address;

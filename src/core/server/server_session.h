@@ -73,6 +73,8 @@ struct server_policy {
     /* the shell judges each message by mail authentication before it is stored: SERVER_ASK_TRUST */
     bool asks_trust;
     bool fix_bare_newlines; /* submission only: bare LF becomes CRLF instead of 550 5.6.0 */
+    /* ROLE_LOCAL: of names without a domain ("root") in the envelope, From and other fields */
+    struct bytes domain;
     /* a program on a trusted host, with ROLE_LOCAL: known by its address, not by its user */
     bool is_trusted_host;
 };

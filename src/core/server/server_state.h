@@ -232,6 +232,9 @@ void server_scram_forget(struct server_session *session);
 size_t data_feed(struct server_session *session, struct bytes input);
 size_t data_feed_chunk(struct server_session *session, struct bytes input);
 /* skips the octets of a rejected BDAT */
+/* Completes a name without a domain where the policy has one for it; else returns the verdict as it is. */
+enum argument_verdict server_complete_name(struct server_session *session, enum argument_verdict verdict,
+                                           struct bytes *address);
 void data_swallow_bdat(struct server_session *session, struct bytes argument);
 
 #endif

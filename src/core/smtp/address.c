@@ -77,6 +77,15 @@ bool address_parse(struct bytes text, bool utf8_allowed, struct address *address
                             : host_is_name(address->domain, utf8_allowed);
 }
 
+/* True for "root", which has no domain. */
+static bool is_local_part(struct bytes text, bool utf8_allowed)
+{
+    bool quoted = text.length > 0 && text.at[0] == '"';
+    bool whole = quoted ? quoted_string_length(text, utf8_allowed) == text.length : is_dot_string(text);
+    return whole && text.length > 0 && text.length <= LOCAL_PART_MAX && bytes_is_utf8(text) &&
+           (utf8_allowed || bytes_is_ascii(text)) && !bytes_has_control_character(text);
+}
+
 /* Returns the octets of "@a,@b:" at the start of `text`; 0 if there is none, SIZE_MAX if malformed. */
 static size_t source_route_length(struct bytes text, bool utf8_allowed)
 {
@@ -123,9 +132,10 @@ enum path_kind address_parse_path(struct bytes text, bool utf8_allowed, struct b
         enum path_kind kind = text.length > 2 && text.at[2] == '<'
                                   ? PATH_MALFORMED
                                   : address_parse_path(bytes_from(text, 1), utf8_allowed, address, used);
-        bool closes = kind == PATH_ADDRESS && *used + 1 < text.length && text.at[*used + 1] == '>';
+        bool closes = (kind == PATH_ADDRESS || kind == PATH_LOCAL) && *used + 1 < text.length &&
+                      text.at[*used + 1] == '>';
         *used += 2;
-        return closes ? PATH_ADDRESS : PATH_MALFORMED;
+        return closes ? kind : PATH_MALFORMED;
     }
     bool bracketed = text.length > 0 && text.at[0] == '<';
     size_t end = find_unquoted(text, bracketed ? '>' : ' ');
@@ -143,7 +153,11 @@ enum path_kind address_parse_path(struct bytes text, bool utf8_allowed, struct b
         return PATH_MALFORMED;
     *address = address_without_root_dot(bytes_from(inside, route));
     struct address parsed;
-    return address_parse(*address, utf8_allowed, &parsed) ? PATH_ADDRESS : PATH_MALFORMED;
+    if (address_parse(*address, utf8_allowed, &parsed))
+        return PATH_ADDRESS;
+    *address = inside;
+    bool parameter = !bracketed && bytes_find(inside, '=') != SIZE_MAX;
+    return !parameter && is_local_part(inside, utf8_allowed) ? PATH_LOCAL : PATH_MALFORMED;
 }
 
 bool address_split(struct bytes address, struct bytes *local, struct bytes *domain)

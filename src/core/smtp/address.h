@@ -33,13 +33,15 @@ bool address_parse(struct bytes text, bool utf8_allowed, struct address *address
  * `inside`, if not NULL, gets the bare address. */
 bool address_literal_parse(struct bytes text, struct bytes *inside);
 
-enum path_kind { PATH_MALFORMED, PATH_NULL, PATH_POSTMASTER, PATH_ADDRESS };
+/* PATH_LOCAL: a local part without a domain, which programs use on their own machine */
+enum path_kind { PATH_MALFORMED, PATH_NULL, PATH_POSTMASTER, PATH_LOCAL, PATH_ADDRESS };
 /*
- * Parses a path at the start of `text`, with its brackets: "<>", "<postmaster>", "<a@b>", "<@r1,@r2:a@b>"
- * (the source route is read and dropped, RFC 5321 Appendix C). Spaces within them are skipped, and programs
- * that leave them out mean the text up to a space: as Postfix, for telnet and for monitoring; doubled
- * brackets "<<a@b>>", of programs that put their own around "<a@b>", count once. *address gets the address
- * without brackets ("" for the null path) and without the root's dot, *used the octets of the path.
+ * Parses a path at the start of `text`, with its brackets: "<>", "<postmaster>", "<root>", "<a@b>",
+ * "<@r1,@r2:a@b>" (the source route is read and dropped, RFC 5321 Appendix C). Spaces within them are
+ * skipped, and programs that leave them out mean the text up to a space: as Postfix, for telnet and for
+ * monitoring; doubled brackets "<<a@b>>", of programs that put their own around "<a@b>", count once. *address
+ * gets the address without brackets ("" for the null path) and without the root's dot, *used the octets of
+ * the path.
  */
 enum path_kind address_parse_path(struct bytes text, bool utf8_allowed, struct bytes *address, size_t *used);
 

@@ -200,13 +200,13 @@ enum argument_verdict command_parse_mail(struct bytes argument, struct mail_argu
     enum argument_verdict verdict = read_path(&argument, "FROM:", &kind, &mail->sender);
     if (verdict != ARGUMENT_FINE)
         return verdict;
-    if (kind == PATH_POSTMASTER) /* only RCPT has it without a domain (RFC 5321 4.1.1.3) */
-        return ARGUMENT_ADDRESS;
     verdict = read_parameters(argument, mail_parameters, ARRAY_LENGTH(mail_parameters), mail,
                               &mail->has_parameters);
     if (verdict == ARGUMENT_FINE && !bytes_is_ascii(mail->sender) && !mail->parameters.smtputf8)
         return ARGUMENT_NEEDS_UTF8;
-    return verdict;
+    /* only RCPT has postmaster without a domain (RFC 5321 4.1.1.3) */
+    bool local = kind == PATH_LOCAL || kind == PATH_POSTMASTER;
+    return verdict == ARGUMENT_FINE && local ? ARGUMENT_LOCAL : verdict;
 }
 
 enum argument_verdict command_parse_rcpt(struct bytes argument, bool utf8_allowed, struct rcpt_argument *rcpt)
@@ -225,7 +225,7 @@ enum argument_verdict command_parse_rcpt(struct bytes argument, bool utf8_allowe
     /* otherwise it must be xtext (RFC 6533 3) */
     if (verdict == ARGUMENT_FINE && !utf8_allowed && !bytes_is_ascii(rcpt->orcpt))
         return ARGUMENT_NEEDS_UTF8;
-    return verdict;
+    return verdict == ARGUMENT_FINE && kind == PATH_LOCAL ? ARGUMENT_LOCAL : verdict;
 }
 
 void command_add_mail(struct buffer *out, const struct envelope *e)

@@ -45,6 +45,8 @@ enum argument_verdict {
     ARGUMENT_UNKNOWN,    /* 555 5.5.4: an unknown parameter */
     ARGUMENT_TWICE,      /* 501 5.5.4: a duplicate parameter */
     ARGUMENT_NEEDS_UTF8, /* 553 5.6.7: an international address without SMTPUTF8 */
+    /* as ARGUMENT_ADDRESS, but where names without a domain ("root") are completed: all else is fine */
+    ARGUMENT_LOCAL,
 };
 
 struct mail_argument {

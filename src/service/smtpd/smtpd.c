@@ -49,12 +49,19 @@ static struct server_policy policy_of(const struct config *config, const struct 
                                   .recipients_max = config->limits.recipients};
 }
 
+/* The domain of "root" and other names without one, as for sendmail. */
+static struct bytes own_domain(const struct config *config)
+{
+    return bytes_of_text(config->domain_count > 0 ? config->domains[0] : config->hostname);
+}
+
 /* Local programs use this machine's line ends. */
 static struct server_policy local_policy(const struct config *config)
 {
     struct server_policy policy = policy_of(config,
                                             &(struct config_listener){.role = ROLE_LOCAL, .tls = TLS_NONE});
     policy.fix_bare_newlines = true;
+    policy.domain = own_domain(config);
     return policy;
 }
 
@@ -64,6 +71,7 @@ static struct server_policy trusted_policy(const struct config *config, const st
     struct server_policy policy = policy_of(config,
                                             &(struct config_listener){.role = ROLE_LOCAL, .tls = facts->tls});
     policy.fix_bare_newlines = true;
+    policy.domain = own_domain(config);
     policy.is_trusted_host = true;
     return policy;
 }
