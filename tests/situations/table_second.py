@@ -94,7 +94,7 @@ SECOND_NETWORK = [
               "A proxy on this machine (a service mesh's sidecar) accepts and closes: exclude the mail ports there.", ("redirected", "local-proxy"), step="exclude|proxy|mesh|lift", harm=(*CLOUDS, *bad_ports(25, 465, 587, 2525))),
     Situation("client-first", "no greeting before the client speaks", "mjl-/mox#275", ports("mail.axillis.example"),
               World(only("mail.axillis.example", lambda connection, host, scanner=None: connection.recv(10) and Smtp()(connection, host))),
-              "Something between waits for the client to speak, as proxies for the web do: another network, the operator.", ("mute",), step="again|another network", harm=CLOUDS),
+              "Something between waits for the client to speak, as proxies for the web do: another network, the operator.", ("mute",), step="again|another network", harm=(*CLOUDS, r"web server answers", r"captive")),
     Situation("tls-mute", "TLS stands on 465, and no greeting follows", "home-assistant/core#127660", ports("mail.eejit.example"),
               World(Host("mail.eejit.example", "163.172.11.7", ports={465: smtps(greet_after=40), 443: Https()})),
               "The server accepts TLS and says nothing: overloaded, or a proxy without a server behind it.", ("mute", "slow"), step="again|operator|another network", harm=(*CLOUDS, r"MTU")),

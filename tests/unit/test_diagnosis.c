@@ -202,6 +202,20 @@ static void names_and_resolvers(void **state)
     facts.other_dns = FACT_DNS_HAS_ADDRESS;
     expect("name-blocked", STEP_OTHER_RESOLVER);
 
+    /* a resolver that answers over the network is one, although no mail host answers */
+    facts_start(&facts, "smtp.example.org");
+    facts.dns = FACT_DNS_NO_SUCH_NAME;
+    facts.address_count = 0;
+    facts_controls(&facts, REACH_UNREACHABLE, REACH_UNREACHABLE, REACH_UNREACHABLE);
+    facts.web_elsewhere = KNOWN_NO;
+    facts_text(facts.machine.resolver, sizeof facts.machine.resolver, "192.168.1.1");
+    expect("name-unknown", STEP_CHECK_NAME);
+    facts_text(facts.machine.resolver, sizeof facts.machine.resolver, "127.0.0.53");
+    expect("no-network", STEP_NETWORK_UP);
+    facts_text(facts.machine.resolver, sizeof facts.machine.resolver, "192.168.1.1");
+    facts.machine.route_4 = facts.machine.route_6 = KNOWN_NO;
+    expect("no-network", STEP_NETWORK_UP);
+
     facts_start(&facts, "example.org");
     facts.dns = FACT_DNS_NO_ADDRESS_RECORD;
     facts.address_count = 0;

@@ -101,6 +101,18 @@ static void find_other_resolver(struct finding_group *group)
                 disagrees && !knows && facts->provider == NULL && !are_all(facts, is_inside));
 }
 
+/* "There is no such name" is an answer from a network, unless it is this machine's own resolver or a local
+ * network without a way out that gives it. */
+static bool resolver_answers(const struct diagnosis_facts *facts)
+{
+    struct bytes resolver = bytes_of_text(facts->machine.resolver);
+    bool own = resolver.length == 0 || bytes_starts_nocase(resolver, "127.") ||
+               bytes_starts_nocase(resolver, "::1");
+    bool no_way_out = facts->machine.route_4 == KNOWN_NO && facts->machine.route_6 == KNOWN_NO;
+    return !own && !no_way_out &&
+           (facts->dns == FACT_DNS_NO_SUCH_NAME || facts->dns == FACT_DNS_NO_ADDRESS_RECORD);
+}
+
 void finding_names(struct finding_group *group)
 {
     const struct diagnosis_facts *facts = group->facts;
@@ -111,6 +123,7 @@ void finding_names(struct finding_group *group)
         finding_set(group, FINDING_NAME_TIMED_OUT, facts->dns == FACT_DNS_TIMED_OUT);
         finding_set(group, FINDING_NAME_REFUSED, facts->dns == FACT_DNS_REFUSES);
         finding_set(group, FINDING_NO_RESOLVER, facts->dns == FACT_DNS_NO_RESOLVER);
+        finding_set(group, FINDING_RESOLVER_ANSWERS, resolver_answers(facts));
     }
     finding_set(group, FINDING_NEAR_PROVIDER, facts->near_provider[0] != '\0');
     finding_set_known(group, FINDING_MAIL_DOMAIN, facts->host_in_mail_domain);

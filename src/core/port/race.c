@@ -283,8 +283,9 @@ static bool is_better(const struct race_attempt *a, const struct race_attempt *b
 static void check_pair(struct race_attempt *a, const struct race_attempt *b)
 {
     bool same = a->port->port == b->port->port && a->address == b->address;
-    /* It waits for the client to send first and has no TLS: like a web server. */
-    if (same && b->tls_mismatch &&
+    /* It waits for the client to send first and has no TLS: like a web server, unless it then greets. */
+    bool greets = a->record.greeting_code != 0 || b->record.greeting_code != 0;
+    if (same && b->tls_mismatch && !greets &&
         ((a->verdict == PORT_SILENT && b->verdict == PORT_TLS_OTHER) ||
          (a->verdict == PORT_TLS_OTHER && b->verdict == PORT_SILENT)))
         a->verdict = PORT_PORTAL;

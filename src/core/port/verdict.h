@@ -27,7 +27,7 @@ enum port_verdict {
     PORT_NO_AUTH,     /* no supported mechanism */
     PORT_NOT_SMTP,    /* another kind of server responds */
     PORT_PORTAL,      /* an HTTP server responds: a captive portal, or a proxy */
-    PORT_LATER,       /* 4xx at the greeting or EHLO: busy, or greylisting */
+    PORT_LATER,       /* 4xx at the greeting or EHLO: busy, or it limits this address */
     PORT_UNWILLING,   /* the same with 5xx */
     PORT_CLOSED,      /* the connection ended early */
     PORT_VERDICTS
