@@ -29,6 +29,20 @@ static void on_doctype(void *owner, const XML_Char *name, const XML_Char *system
     XML_StopParser(reading->parser, XML_FALSE);
 }
 
+/* The single-octet sets of Windows and ISO are ASCII in what matters here; others are not read. */
+static int on_unknown_encoding(void *owner, const XML_Char *name, XML_Encoding *encoding)
+{
+    struct bytes set = bytes_of_text(name);
+    if (!bytes_starts_nocase(set, "windows-125") && !bytes_starts_nocase(set, "iso-8859-"))
+        return XML_STATUS_ERROR;
+    for (int octet = 0; octet < 256; octet++)
+        encoding->map[octet] = octet < 128 ? octet : 0xfffd;
+    encoding->data = NULL;
+    encoding->convert = NULL;
+    encoding->release = NULL;
+    return XML_STATUS_OK;
+}
+
 static bool is_smtp(const XML_Char **attributes)
 {
     for (size_t i = 0; attributes[i] != NULL; i += 2)
@@ -37,33 +51,49 @@ static bool is_smtp(const XML_Char **attributes)
     return false;
 }
 
-/* As people write the two modes. "TLS" alone is said of either: the port tells which. What is anything
- * else, "plain" first, is clear text, and such a server is passed over. */
+/* As people write the two modes, without what separates the words ("START-TLS", "SSL/TLS"). "TLS" alone is
+ * said of either: the port tells which. What is anything else, "plain" first, is clear text, and such a
+ * server is passed over. */
 static const struct {
     const char *name;
     enum client_tls tls;
     bool of_port;
 } socket_types[] = {
-    {"SSL", CLIENT_TLS_IMPLICIT, false},      {"SSL/TLS", CLIENT_TLS_IMPLICIT, false},
-    {"SMTPS", CLIENT_TLS_IMPLICIT, false},    {"implicit", CLIENT_TLS_IMPLICIT, false},
-    {"STARTTLS", CLIENT_TLS_REQUIRED, false}, {"START TLS", CLIENT_TLS_REQUIRED, false},
-    {"TLS", CLIENT_TLS_REQUIRED, true},
+    {"ssl", CLIENT_TLS_IMPLICIT, false},         {"ssltls", CLIENT_TLS_IMPLICIT, false},
+    {"tlsssl", CLIENT_TLS_IMPLICIT, false},      {"smtps", CLIENT_TLS_IMPLICIT, false},
+    {"implicit", CLIENT_TLS_IMPLICIT, false},    {"implicittls", CLIENT_TLS_IMPLICIT, false},
+    {"implicitssl", CLIENT_TLS_IMPLICIT, false}, {"starttls", CLIENT_TLS_REQUIRED, false},
+    {"explicit", CLIENT_TLS_REQUIRED, false},    {"explicittls", CLIENT_TLS_REQUIRED, false},
+    {"tlsstarttls", CLIENT_TLS_REQUIRED, false}, {"tls", CLIENT_TLS_REQUIRED, true},
 };
 
 static void take_socket_type(struct autoconfig_reader *reading, struct bytes text)
 {
+    char word[16];
+    size_t length = 0;
+    for (size_t i = 0; i < text.length && length < sizeof word; i++)
+        if (strchr(" \t\r\n-_/", text.at[i]) == NULL)
+            word[length++] = text.at[i];
     server_now(reading)->tls = CLIENT_TLS_NEVER;
     reading->of_port = false;
     for (size_t i = 0; i < ARRAY_LENGTH(socket_types); i++)
-        if (bytes_is_nocase(text, socket_types[i].name)) {
+        if (bytes_is_nocase(bytes_of(word, length), socket_types[i].name)) {
             server_now(reading)->tls = socket_types[i].tls;
             reading->of_port = socket_types[i].of_port;
         }
 }
 
+/* Names can have a prefix: <m:hostname>. */
+static const char *without_prefix(const XML_Char *name)
+{
+    const char *colon = strrchr(name, ':');
+    return colon == NULL ? name : colon + 1;
+}
+
 static void on_start(void *owner, const XML_Char *name, const XML_Char **attributes)
 {
     struct autoconfig_reader *reading = owner;
+    name = without_prefix(name);
     buffer_clear(&reading->text);
     reading->is_config = reading->is_config || strcmp(name, "clientConfig") == 0;
     if (!reading->is_config)
@@ -95,10 +125,29 @@ static struct bytes keep(struct autoconfig_reader *reading, int which, struct by
     return bytes_of(buffer, text.length);
 }
 
+/* Removes white space, also the kinds that pages and editors put there: no-break and zero-width spaces. */
+static struct bytes trim(struct bytes text)
+{
+    static const char *const spaces[] = {"\xc2\xa0", "\xe2\x80\x8b", "\xef\xbb\xbf"};
+    for (bool more = true; more;) {
+        more = false;
+        text = white_space_trim(text);
+        for (size_t i = 0; i < ARRAY_LENGTH(spaces); i++) {
+            size_t length = strlen(spaces[i]);
+            bool before = bytes_is(bytes_first(text, length), spaces[i]);
+            bool after = !before && text.length >= length &&
+                         bytes_is(bytes_from(text, text.length - length), spaces[i]);
+            text = before ? bytes_from(text, length) : after ? bytes_first(text, text.length - length) : text;
+            more = more || before || after;
+        }
+    }
+    return text;
+}
+
 static void take_value(struct autoconfig_reader *reading, const XML_Char *name)
 {
     struct published_server *server = server_now(reading);
-    struct bytes text = white_space_trim(buffer_bytes(&reading->text));
+    struct bytes text = trim(buffer_bytes(&reading->text));
     uint64_t port;
     if (strcmp(name, "hostname") == 0)
         server->host = keep(reading, HOST, text);
@@ -113,6 +162,7 @@ static void take_value(struct autoconfig_reader *reading, const XML_Char *name)
 static void on_end(void *owner, const XML_Char *name)
 {
     struct autoconfig_reader *reading = owner;
+    name = without_prefix(name);
     if (reading->in_outgoing && strcmp(name, "outgoingServer") == 0) {
         if (reading->of_port)
             server_now(reading)->tls = port_tls(server_now(reading)->port);
@@ -129,11 +179,14 @@ bool autoconfig_read(struct autoconfig *autoconfig, struct bytes document)
     autoconfig->count = 0;
     if (document.length > AUTOCONFIG_SIZE_MAX)
         return false;
+    /* scripts print an empty line before the declaration, which XML does not allow */
+    document = trim(document);
     struct autoconfig_reader reading = {.to = autoconfig, .parser = XML_ParserCreate(NULL)};
     XML_SetUserData(reading.parser, &reading);
     XML_SetElementHandler(reading.parser, on_start, on_end);
     XML_SetCharacterDataHandler(reading.parser, on_text);
     XML_SetStartDoctypeDeclHandler(reading.parser, on_doctype);
+    XML_SetUnknownEncodingHandler(reading.parser, on_unknown_encoding, NULL);
     bool fine = XML_Parse(reading.parser, document.at == NULL ? "" : document.at, (int)document.length, 1) ==
                 XML_STATUS_OK;
     XML_ParserFree(reading.parser);

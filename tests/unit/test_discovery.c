@@ -225,6 +225,28 @@ static const struct {
      "Ada.Lovelace@example.org", 465, CLIENT_TLS_IMPLICIT},
     {"<hostname>a.example</hostname><port>587</port><socketType>tls</socketType>", "a.example",
      "Ada.Lovelace@example.org", 587, CLIENT_TLS_REQUIRED},
+    {"<hostname>a.example</hostname><port>587</port><socketType>Start-TLS</socketType>", "a.example",
+     "Ada.Lovelace@example.org", 587, CLIENT_TLS_REQUIRED},
+    {"<hostname>a.example</hostname><port>587</port><socketType>START_TLS</socketType>", "a.example",
+     "Ada.Lovelace@example.org", 587, CLIENT_TLS_REQUIRED},
+    {"<hostname>a.example</hostname><port>465</port><socketType>ssl-tls</socketType>", "a.example",
+     "Ada.Lovelace@example.org", 465, CLIENT_TLS_IMPLICIT},
+    {"<hostname>a.example</hostname><port>465</port><socketType>Implicit TLS</socketType>", "a.example",
+     "Ada.Lovelace@example.org", 465, CLIENT_TLS_IMPLICIT},
+    {"<hostname>a.example</hostname><port>2525</port><socketType>TLS/STARTTLS</socketType>", "a.example",
+     "Ada.Lovelace@example.org", 2525, CLIENT_TLS_REQUIRED},
+    {"<hostname>a.example</hostname><port>587</port><socketType><![CDATA[ STARTTLS ]]></socketType>",
+     "a.example", "Ada.Lovelace@example.org", 587, CLIENT_TLS_REQUIRED},
+    {"<hostname><!-- ours -->a.<![CDATA[exam]]>&#112;le<!-- --></hostname><port>587</port>"
+     "<socketType>&#x53;SL</socketType><username>o&apos;neil &amp; co</username>",
+     "a.example", "o'neil & co", 587, CLIENT_TLS_IMPLICIT},
+    {"<hostname>\xc2\xa0 a.example\xe2\x80\x8b</hostname><port>\xc2\xa0"
+     "587\xc2\xa0</port>"
+     "<socketType>\xef\xbb\xbfSTARTTLS</socketType>",
+     "a.example", "Ada.Lovelace@example.org", 587, CLIENT_TLS_REQUIRED},
+    {"<hostname>a.example</hostname><port>587</port><socketType>STARTTLS if possible</socketType>", "", "", 0,
+     0},
+    {"<hostname>a.example</hostname><port>587</port><socketType>no-ssl</socketType>", "", "", 0, 0},
     {"<hostname>a.example</hostname><port>587</port><socketType>plain</socketType>", "", "", 0, 0},
     {"<hostname>a.example</hostname><port>587</port><socketType>PLAIN</socketType>", "", "", 0, 0},
     {"<hostname>a.example</hostname><port>587</port><socketType>none</socketType>", "", "", 0, 0},
@@ -234,6 +256,36 @@ static const struct {
     {"<hostname>%REALNAME%.example</hostname><port>587</port><socketType>STARTTLS</socketType>", "", "", 0,
      0},
 };
+
+/* What stands around the document, as scripts and editors write it. */
+static void each_file_is_read_as_people_write_it(void **state)
+{
+    static const struct {
+        const char *before, *prefix, *after;
+    } files[] = {
+        {"\xef\xbb\xbf<?xml version='1.0' encoding='UTF-8'?>", "", ""},
+        {"\r\n \n<?xml version='1.0'?>\n<!-- by hand -->", "", "\n<!-- end -->\n"},
+        {"<?xml version='1.0' encoding='windows-1252'?><?xml-stylesheet href='a.css'?>", "", ""},
+        {"<?xml version='1.0' encoding='iso-8859-15'?>", "", "\xef\xbb\xbf"},
+        {"", "m:", ""},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
+        struct buffer text = {0};
+        const char *p = files[i].prefix;
+        buffer_add_format(&text,
+                          "%s<%sclientConfig xmlns:m='urn:x' version='1.1'><%soutgoingServer type='smtp'>"
+                          "<%shostname>a.example</%shostname><%sport>587</%sport><%ssocketType>STARTTLS"
+                          "</%ssocketType></%soutgoingServer></%sclientConfig>%s",
+                          files[i].before, p, p, p, p, p, p, p, p, p, p, files[i].after);
+        if (!autoconfig_read(&found, buffer_bytes(&text)))
+            fail_msg("%s", buffer_text(&text));
+        assert_int_equal(found.count, 1);
+        assert_text(found.servers[0].host, "a.example");
+        assert_int_equal(found.servers[0].port, 587);
+        assert_int_equal(found.servers[0].tls, CLIENT_TLS_REQUIRED);
+        buffer_free(&text);
+    }
+}
 
 static void each_field_is_read_as_people_write_it(void **state)
 {
@@ -312,6 +364,7 @@ int main(void)
         cmocka_unit_test(settings_then_the_exchanger_then_the_usual_names),
         cmocka_unit_test(nothing_may_be_found_and_bad_names_are_refused),
         cmocka_unit_test(a_published_file_is_read),
+        cmocka_unit_test(each_file_is_read_as_people_write_it),
         cmocka_unit_test(each_field_is_read_as_people_write_it),
         cmocka_unit_test(hostile_files_are_refused),
     };
