@@ -37,7 +37,7 @@ bool accounts_canonical(struct buffer *out, struct bytes address)
     struct buffer local = {0};
     if (!address_parse(address, true, &parsed) || parsed.literal)
         return false;
-    address_unquoted_local(&local, &parsed);
+    address_canonical_local(&local, &parsed); /* it is said again in RCPT: with the quotes that it needs */
     for (size_t i = 0; i < local.length; i++)
         buffer_add_octet(out, ascii_lower(buffer_bytes(&local).at[i]));
     buffer_free(&local);

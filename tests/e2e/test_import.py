@@ -129,6 +129,34 @@ def test_a_postfix_and_a_dovecot_move_in(mailboat, old_server):
         assert server.arrivals(address, "moved")
 
 
+def test_names_with_spaces_and_lists_in_odd_places(mailboat, tmp_path):
+    """As sendmail and Postfix read them: quotes, backslashes, and a space or quotes after :include:."""
+    server = mailboat()
+    server.add_user("jdoe@example.org", "secret-of-j")
+    (tmp_path / "list of all").write_text("info@outside.example\n")
+    (tmp_path / "aliases").write_text(f'''"john doe": jdoe
+john\\ smith : jdoe
+"a:b": "john doe"
+"the \\"q\\"": jdoe
+l1: :include: "{tmp_path}/list of all"
+l2: jdoe, :include:"{tmp_path}/list of all"
+''')
+    told = json.loads(server.cli("import", "aliases", tmp_path / "aliases", "--domain", "example.org", "--json").stdout)
+    assert told["left_out"] == [] and told["done"] is True
+    with smtp(server, 25) as client:
+        client.ehlo()
+        for name in ('"john doe"', '"john smith"', '"a:b"', '"the \\"q\\""', "l2"):
+            assert client.docmd("MAIL", "FROM:<sam@there.net>")[0] == 250
+            assert client.docmd("RCPT", f"TO:<{name}@example.org>")[0] == 250, name
+            client.rset()
+        client.sendmail("sam@there.net", ['"john smith"@example.org'], "Subject: quoted\r\n\r\nhi\r\n")
+    assert server.arrivals("jdoe@example.org", "quoted")
+    assert '"john smith"@example.org' in server.cli("alias", "list").stdout
+    (tmp_path / "virtual").write_text('"jane roe"@example.org jdoe@example.org\n"mary roe@example.org" jdoe@example.org\n')
+    told = json.loads(server.cli("import", "virtual", tmp_path / "virtual", "--json").stdout)
+    assert told["left_out"] == [] and len([a for a in told["aliases"] if a["action"] == "add"]) == 2
+
+
 def test_the_printed_configuration_is_one(mailboat, old_server, tmp_path):
     server = mailboat()
     printed = take_over(server, old_server, "--dry-run")["configuration"]

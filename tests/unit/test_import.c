@@ -32,11 +32,24 @@ static void keys_are_split_from_values(void **state)
     struct bytes key, value;
     assert_true(table_text_split(BYTES("a@b   c d"), &key, &value));
     assert_true(bytes_is(key, "a@b") && bytes_is(value, "c d"));
-    assert_true(table_text_split(BYTES("\"a b\"@c x"), &key, &value) && bytes_is(key, "a b"));
+    assert_true(table_text_split(BYTES("\"a b@c\" x"), &key, &value) && bytes_is(key, "a b@c"));
+    assert_true(table_text_split(BYTES("\"a b\"@c x"), &key, &value) && bytes_is(key, "\"a b\"@c"));
+    assert_true(bytes_is(value, "x"));
     assert_false(table_text_split(BYTES("alone"), &key, &value));
     assert_true(table_text_split_alias(BYTES("\"a b\" : c:d"), &key, &value));
     assert_true(bytes_is(key, "a b") && bytes_is(value, "c:d"));
     assert_false(table_text_split_alias(BYTES("a b"), &key, &value));
+    static const char *const names[][3] = {{"\"a:b\": c", "a:b", "c"},
+                                           {"a\\ b : c", "a b", "c"},
+                                           {"\"a \\\"q\\\" b\": \"c\"", "a \"q\" b", "\"c\""},
+                                           {"a\\:b: c", "a:b", "c"}};
+    struct buffer room = {0};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        assert_true(table_text_split_alias(bytes_of_text(names[i][0]), &key, &value));
+        assert_text(table_text_unquoted(key, &room), names[i][1]);
+        assert_text(value, names[i][2]);
+    }
+    buffer_free(&room);
     assert_false(table_text_split_alias(BYTES(": b"), &key, &value));
     assert_true(table_text_split_parameter(BYTES("a="), &key, &value) && value.length == 0);
 }
@@ -65,6 +78,9 @@ static void targets_are_told_apart(void **state)
     assert_targets("/dev/null", "0</dev/null>");
     assert_targets("\"/var/mail/x y\"", "f</var/mail/x y>");
     assert_targets(":include:/etc/list, \":include:/a b\"", "i</etc/list>i</a b>");
+    assert_targets(":include: /etc/list, :INCLUDE:\"/a b\", x", "i</etc/list>i</a b>n<x>");
+    assert_targets(":include:", "i<>");
+    assert_targets("x :include:/etc/list y", "n<x>i</etc/list>n<y>");
     assert_targets("@new.example", "d<@new.example>");
     assert_targets("\\root", "n<root>");
     assert_targets("Ada L. <ada@example.org>, \"Doe, J\" <j@b.net> (away), (x (y)) z",

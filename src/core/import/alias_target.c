@@ -93,9 +93,19 @@ static struct bytes unquoted(struct bytes word, struct buffer *room)
     return buffer_bytes(room);
 }
 
+static const char list[] = ":include:";
+
+/* ":include:/path", ":include: /path", ":include:\"/a path\"" */
+static struct alias_target take_list(struct bytes *rest, struct buffer *room)
+{
+    *rest = bytes_trim(bytes_from(*rest, sizeof list - 1));
+    struct bytes path = bytes_first(*rest, word_length(*rest, false));
+    *rest = bytes_from(*rest, path.length);
+    return (struct alias_target){ALIAS_TO_LIST, unquoted(path, room)};
+}
+
 static struct alias_target target_of(struct bytes text)
 {
-    static const char list[] = ":include:";
     if (text.length > 0 && text.at[0] == '|')
         return (struct alias_target){ALIAS_TO_PROGRAM, bytes_trim(bytes_from(text, 1))};
     if (bytes_starts_nocase(text, list))
@@ -117,6 +127,10 @@ bool alias_target_next(struct bytes *rest, struct buffer *room, struct alias_tar
     for (skip_separators(rest); rest->length > 0; skip_separators(rest)) {
         struct bytes word;
         bool runs = rest->at[0] == '|';
+        if (bytes_starts_nocase(*rest, list)) {
+            *target = take_list(rest, room);
+            return true;
+        }
         if (runs || !take_angle(rest, &word)) {
             word = bytes_first(*rest, word_length(*rest, runs));
             *rest = bytes_from(*rest, word.length);

@@ -69,24 +69,43 @@ bool table_text_next(struct table_text *table, struct bytes *line, size_t *numbe
 
 /* ---- splitting ---- */
 
-/* Takes a name at the front: in double quotes, or up to one of the ends. */
+/* Returns the octets of a quoted text at the front, with its quotes; 1 if it has no end. */
+static size_t quoted_length(struct bytes text)
+{
+    assert(text.length > 0 && text.at[0] == '"');
+    for (size_t i = 1; i < text.length; i++)
+        if (text.at[i] == '\\')
+            i++;
+        else if (text.at[i] == '"')
+            return i + 1;
+    return 1;
+}
+
+/* Takes a name at the front, up to a space or one of the ends that is not quoted or behind a backslash. */
 static struct bytes take_name(struct bytes *rest, const char *ends)
 {
-    struct bytes name;
     size_t length = 0;
-    if (rest->length > 0 && rest->at[0] == '"') {
-        size_t end = bytes_find(bytes_from(*rest, 1), '"');
-        if (end != SIZE_MAX) {
-            name = bytes_first(bytes_from(*rest, 1), end);
-            *rest = bytes_from(*rest, end + 2);
-            return name;
-        }
-    }
     while (length < rest->length && !is_space(rest->at[length]) && strchr(ends, rest->at[length]) == NULL)
-        length++;
-    name = bytes_first(*rest, length);
+        if (rest->at[length] == '"')
+            length += quoted_length(bytes_from(*rest, length));
+        else
+            length += rest->at[length] == '\\' && length + 1 < rest->length ? 2 : 1;
+    struct bytes name = bytes_first(*rest, length);
     *rest = trim(bytes_from(*rest, length));
-    return name;
+    bool quoted = name.length >= 2 && name.at[0] == '"' && quoted_length(name) == name.length;
+    return quoted && bytes_find(name, '\\') == SIZE_MAX ? bytes_of(name.at + 1, name.length - 2) : name;
+}
+
+struct bytes table_text_unquoted(struct bytes name, struct buffer *room)
+{
+    buffer_clear(room);
+    for (size_t i = 0; i < name.length; i++) {
+        if (name.at[i] == '"')
+            continue;
+        i += name.at[i] == '\\' && i + 1 < name.length;
+        buffer_add_octet(room, name.at[i]);
+    }
+    return buffer_bytes(room);
 }
 
 bool table_text_split(struct bytes line, struct bytes *key, struct bytes *value)

@@ -21,10 +21,14 @@ void table_text_free(struct table_text *table);
  * physical line, from 1. False at the end. */
 bool table_text_next(struct table_text *table, struct bytes *line, size_t *number);
 
-/* Splits "key value" of a table. A key in double quotes loses them. False without a value. */
+/* Splits "key value" of a table. A key in double quotes loses them, unless it has backslashes: see
+ * table_text_unquoted(). False without a value. */
 bool table_text_split(struct bytes line, struct bytes *key, struct bytes *value);
-/* Splits "name: value" of aliases(5). A name in double quotes loses them. False without a colon or a name. */
+/* The same for "name: value" of aliases(5). False without a colon or a name. */
 bool table_text_split_alias(struct bytes line, struct bytes *name, struct bytes *value);
+/* Returns the name without quotes and backslashes ("john \"q\" doe", john\ doe, "john doe"@example.org), in
+ * `room`, which is cleared first. */
+struct bytes table_text_unquoted(struct bytes name, struct buffer *room);
 /* Splits "name = value" of main.cf. False without an equals sign or a name. */
 bool table_text_split_parameter(struct bytes line, struct bytes *name, struct bytes *value);
 

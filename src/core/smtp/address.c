@@ -183,8 +183,7 @@ void address_unquoted_local(struct buffer *out, const struct address *address)
     }
 }
 
-/* Appends the local part in its one canonical form: quotes and quoted-pairs only where needed. */
-static void add_local(struct buffer *out, const struct address *address)
+void address_canonical_local(struct buffer *out, const struct address *address)
 {
     struct buffer bare = {0};
     address_unquoted_local(&bare, address);
@@ -202,7 +201,7 @@ static void add_local(struct buffer *out, const struct address *address)
 
 void address_canonical(struct buffer *out, const struct address *address)
 {
-    add_local(out, address);
+    address_canonical_local(out, address);
     buffer_add_octet(out, '@');
     for (size_t i = 0; i < address->domain.length; i++)
         buffer_add_octet(out, address->literal ? address->domain.at[i] : ascii_lower(address->domain.at[i]));

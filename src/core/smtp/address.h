@@ -55,6 +55,9 @@ bool address_split(struct bytes address, struct bytes *local, struct bytes *doma
  * the local part does not need them. */
 void address_canonical(struct buffer *out, const struct address *address);
 
+/* Appends the local part in its one canonical form: quotes and quoted-pairs only where needed. */
+void address_canonical_local(struct buffer *out, const struct address *address);
+
 /* Appends the local part without quotes and quoted-pairs. */
 void address_unquoted_local(struct buffer *out, const struct address *address);
 

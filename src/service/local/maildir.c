@@ -45,6 +45,15 @@ static void add_name(struct buffer *out, struct bytes text)
     }
 }
 
+/* "john doe" in quotes is a folder without them. */
+static void add_local(struct buffer *out, struct bytes local)
+{
+    struct buffer plain = {0};
+    address_unquoted_local(&plain, &(struct address){.local = local, .quoted = local.at[0] == '"'});
+    add_name(out, buffer_bytes(&plain));
+    buffer_free(&plain);
+}
+
 bool maildir_path(struct bytes address, char *room, size_t size)
 {
     struct bytes local, domain;
@@ -53,7 +62,7 @@ bool maildir_path(struct bytes address, char *room, size_t size)
         return false;
     add_name(&path, domain);
     buffer_add_octet(&path, '/');
-    add_name(&path, local);
+    add_local(&path, local);
     buffer_add_text(&path, "/Maildir");
     bool fits = path.length < size;
     if (fits)
