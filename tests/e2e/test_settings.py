@@ -200,3 +200,10 @@ def test_a_provider_s_own_settings(shared_server):
 def test_what_cannot_be_is_said_in_one_line(shared_server, at_localhost, arguments, code, words):
     made = run("settings", *arguments, "--config", at_localhost, check=False)
     assert made.returncode == code and words in made.stderr and made.stderr.count("\n") == 1 and made.stdout == ""
+
+
+@pytest.mark.parametrize("host, meant", [("smtp.gmial.com", "smtp.gmail.com"), ("stmp.gmail.com", "smtp.gmail.com"), ("smtp.gmail.com", None), ("mail.example.net", None)])
+def test_a_slip_in_a_well_known_name_is_named(host, meant):
+    done = run("settings", "me@x.example", "--host", host)
+    assert f"Server      {host}" in done.stdout
+    assert (f"{host} is probably misspelled: {meant} is meant" in done.stderr) == (meant is not None), done.stderr

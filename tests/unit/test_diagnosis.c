@@ -421,6 +421,24 @@ static void a_late_refusal_is_no_other_tls_mode(void **state)
     assert_non_null(strstr(buffer_text(&words), "the other TLS mode than usual on 587"));
 }
 
+/* A server that takes both, as this one does, and a port that has no custom. */
+static void a_port_in_both_modes_is_not_the_other_way_round(void **state)
+{
+    static const uint16_t ports[] = {587, 465, 10024};
+    for (size_t i = 0; i < ARRAY_LENGTH(ports); i++) {
+        facts_start(&facts, "smtp.example.org");
+        facts_ready(&facts, FOUR, ports[i])->implicit_tls = true;
+        facts_ready(&facts, FOUR, ports[i])->implicit_tls = false;
+        judge();
+        assert_true(diagnosis.works);
+        assert_int_equal(diagnosis.cause_count, 0);
+    }
+    facts_start(&facts, "smtp.example.org");
+    facts_ready(&facts, FOUR, 10024)->implicit_tls = true;
+    judge();
+    assert_int_equal(diagnosis.cause_count, 0);
+}
+
 static void an_address_is_not_a_name(void **state)
 {
     facts_start(&facts, "93.184.215.77");
@@ -496,6 +514,7 @@ static void every_place_has_a_writer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_port_in_both_modes_is_not_the_other_way_round),
         cmocka_unit_test(healthy_servers_cause_no_alarm),
         cmocka_unit_test(silent_ports_are_the_networks_when_others_are_silent_too),
         cmocka_unit_test(four_silent_ports_mean_https),

@@ -303,6 +303,16 @@ static void print_settings(const struct settings *settings, const struct setting
     buffer_free(&text);
 }
 
+/* A slip of the pen in a well-known name, as `ports` and `send` tell it. */
+static void warn_of_slip(const struct settings *settings)
+{
+    struct bytes near = settings->here || settings->provider != NULL ? bytes_none()
+                                                                     : provider_near(settings->host);
+    if (near.length > 0)
+        fprintf(stderr, "mailboat settings: %.*s is probably misspelled: %.*s is meant\n",
+                BYTES_ARG(settings->host), BYTES_ARG(near));
+}
+
 /* ---- the command ---- */
 
 static int usage_of_program(const char *program)
@@ -347,8 +357,10 @@ static int print(const struct settings_options *wish, const char *address,
                : provider != NULL && (!provider_has_smtp(provider) || provider_host(provider).length > 0)
                    ? gather_elsewhere(&settings, bytes_of_text(provider->name), &error)
                    : gather_by_address(&settings, address, &error);
-    if (done && choose_port(&settings, wish->port, &error))
+    if (done && choose_port(&settings, wish->port, &error)) {
         print_settings(&settings, template, wish->json);
+        warn_of_slip(&settings);
+    }
     if (configured)
         config_free(&config);
     return error.text[0] == '\0' ? EX_OK : command_fail(&settings_command, &error);

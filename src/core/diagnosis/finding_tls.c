@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/diagnosis/finding_group.h"
+#include "core/port/port_facts.h"
 
 /* ---- STARTTLS ---- */
 
@@ -60,11 +61,26 @@ static void find_starttls(struct finding_group *group)
 
 /* ---- the handshake ---- */
 
-/* As the race sees it: a port that is ready, or further on, in the mode that is not the custom there. */
+static bool works_in_mode(const struct diagnosis_facts *facts, const struct fact_attempt *attempt,
+                          bool implicit)
+{
+    for (size_t i = 0; i < facts->attempt_count; i++) {
+        const struct fact_attempt *other = &facts->attempts[i];
+        if (other->port == attempt->port && strcmp(other->address, attempt->address) == 0 &&
+            other->implicit_tls == implicit && other->tls == FACT_TLS_DONE)
+            return true;
+    }
+    return false;
+}
+
+/* As the race sees it: a port that is ready, or further on, in the mode that is not the custom there, and not
+ * in the other. A port of no custom is asked in both. */
 static bool is_swapped(const struct diagnosis_facts *facts, const struct fact_attempt *attempt)
 {
-    bool implicit_by_custom = attempt->port % 1000 == 465 || attempt->port == 443;
-    return attempt->implicit_tls != implicit_by_custom && attempt->tls == FACT_TLS_DONE;
+    bool implicit = port_tls(attempt->port) == CLIENT_TLS_IMPLICIT;
+    bool by_custom = implicit || port_facts_of(attempt->port) != NULL || port_other_of(attempt->port) != NULL;
+    return by_custom && attempt->implicit_tls != implicit && attempt->tls == FACT_TLS_DONE &&
+           !works_in_mode(facts, attempt, implicit);
 }
 
 /* It was asked with STARTTLS as well, so its mode is known, or, if it was mute, is not the question. */
