@@ -334,3 +334,29 @@ bool signing_keys_secret(const struct signing_keys *keys, const struct stored_ke
     folder_close(&folder);
     return done;
 }
+
+static bool note_signer(void *owner, const struct stored_key *key)
+{
+    struct key_signer *signer = owner;
+    bool waits = key->state.stage == KEY_PREPARED || key->state.stage == KEY_PUBLISHED;
+    signer->signs |= key->public_key[0] == '\0' || key_state_signs(&key->state);
+    if (waits && signer->waiting[0] == '\0')
+        snprintf(signer->waiting, sizeof signer->waiting, "%s", key->domain);
+    return true;
+}
+
+struct key_signer signing_keys_signer(const struct signing_keys *keys, struct bytes domain, bool above)
+{
+    struct key_signer signer = {0};
+    struct error error = {0};
+    char name[DOMAIN_NAME_MAX + 1];
+    while (!signer.signs && signing_keys_domain_check(domain, NULL)) {
+        snprintf(name, sizeof name, "%.*s", BYTES_ARG(domain));
+        if (!signing_keys_each(keys, name, note_signer, &signer, &error))
+            signer.signs = true; /* not known */
+        if (!above)
+            break;
+        domain = bytes_from(domain, bytes_find(domain, '.') + 1);
+    }
+    return signer;
+}

@@ -106,4 +106,12 @@ bool signing_keys_parse(struct stored_key *key, struct bytes text, struct error 
 /* Appends it. */
 void signing_keys_write(const struct stored_key *key, struct buffer *out);
 
+struct key_signer {
+    bool signs; /* an active key; one that cannot be used counts: mail waits and does not leave unsigned */
+    char waiting[DOMAIN_NAME_MAX + 1]; /* domain whose key does not sign yet; "": none */
+};
+/* Looks for a key of the domain, and with `above` else of one above it, as the process that signs does for
+ * what this server writes. `signs` also if the keys cannot be read. */
+struct key_signer signing_keys_signer(const struct signing_keys *keys, struct bytes domain, bool above);
+
 #endif

@@ -89,43 +89,13 @@ static void add_more(struct keys_look *look)
 
 /* ---- what this server writes itself ---- */
 
-struct own_signer {
-    bool signs; /* with an active key; if that cannot be used, mail waits and does not leave unsigned */
-    char waiting[DOMAIN_NAME_MAX + 1]; /* domain whose key does not sign yet; "": none */
-};
-
-static bool note_signer(void *owner, const struct stored_key *key)
-{
-    struct own_signer *signer = owner;
-    bool waits = key->state.stage == KEY_PREPARED || key->state.stage == KEY_PUBLISHED;
-    signer->signs |= key->public_key[0] == '\0' || key_state_signs(&key->state);
-    if (waits && signer->waiting[0] == '\0')
-        snprintf(signer->waiting, sizeof signer->waiting, "%s", key->domain);
-    return true;
-}
-
-/* Looks for a key as the process that signs does: of the domain, or else of one above it. */
-static struct own_signer find_signer(const struct signing_keys *keys, struct bytes name)
-{
-    struct own_signer signer = {0};
-    struct error error = {0};
-    char domain[DOMAIN_NAME_MAX + 1];
-    while (!signer.signs && signing_keys_domain_check(name, NULL)) {
-        snprintf(domain, sizeof domain, "%.*s", BYTES_ARG(name));
-        if (!signing_keys_each(keys, domain, note_signer, &signer, &error))
-            signer.signs = true; /* not known: no row */
-        name = bytes_from(name, bytes_find(name, '.') + 1);
-    }
-    return signer;
-}
-
 /* Adds a row if messages from an address in that domain, which this server writes, leave unsigned. */
 static void add_own(struct keys_look *look, const struct signing_keys *keys, const char *what,
                     struct bytes domain)
 {
     struct buffer name = {0};
     bool is_domain = accounts_domain(&name, domain) && signing_keys_domain_check(buffer_bytes(&name), NULL);
-    struct own_signer signer = find_signer(keys, buffer_bytes(&name));
+    struct key_signer signer = signing_keys_signer(keys, buffer_bytes(&name), true);
     if (is_domain && !signer.signs) {
         begin_row(look, HEALTH_WORRY);
         buffer_add_text(look->out, what);

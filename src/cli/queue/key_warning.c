@@ -1,29 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/queue/key_warning.h"
 
-#include <stdio.h>
-
 #include "core/smtp/address.h"
 #include "service/key_tending.h"
 
-/* An active key that cannot be used makes mail wait, not leave unsigned; one that cannot be read may be
- * active. */
-static bool note_signs(void *owner, const struct stored_key *key)
-{
-    bool *signs = owner;
-    *signs = *signs || key->public_key[0] == '\0' || key_state_signs(&key->state);
-    return !*signs;
-}
-
-static bool has_key(const struct config *config, const char *domain)
+/* True if a key of the domain signs, or with `above` one of a domain above it; also if that cannot be read.
+ */
+static bool has_key(const struct config *config, const char *domain, bool above)
 {
     struct signing_keys keys;
     struct error error = {0};
-    bool signs = false;
     if (!key_tending_open(&keys, config, false, &error))
         return true;
-    if (!signing_keys_each(&keys, domain, note_signs, &signs, &error))
-        signs = true;
+    bool signs = signing_keys_signer(&keys, bytes_of_text(domain), above).signs;
     signing_keys_close(&keys);
     return signs;
 }
@@ -40,20 +29,10 @@ static bool write_domain(struct bytes of, char domain[DOMAIN_NAME_MAX + 1])
     return signing_keys_domain_check(bytes_of_text(domain), &error);
 }
 
-static bool may_sign(const struct config *config, struct bytes domain)
-{
-    char name[DOMAIN_NAME_MAX + 1];
-    return write_domain(domain, name) && has_key(config, name);
-}
-
 bool key_warning_host_may_sign(const struct config *config, struct bytes host)
 {
-    for (size_t dot;; host = bytes_from(host, dot + 1)) {
-        if (may_sign(config, host))
-            return true;
-        if ((dot = bytes_find(host, '.')) == SIZE_MAX)
-            return false;
-    }
+    char name[DOMAIN_NAME_MAX + 1];
+    return write_domain(host, name) && has_key(config, name, true);
 }
 
 /* A domain above that of the sender signs what this server writes, and nothing else (signatures.h). */
@@ -80,7 +59,7 @@ void key_warning_add(struct buffer *out, const struct config *config, const stru
         return;
     if (!write_domain(of, domain))
         return;
-    if (is_from_server(&m->origin) ? !key_warning_host_may_sign(config, of) : !has_key(config, domain))
+    if (!has_key(config, domain, is_from_server(&m->origin)))
         buffer_add_format(out,
                           "no DKIM key signs for %s: Gmail, Yahoo and Microsoft can reject or filter this "
                           "message (mailboat dkim add %s)",
