@@ -55,12 +55,18 @@ static void keep_credential(struct smtp_connection *connection, enum password_ve
         credential_take(connection, account, credential);
 }
 
+static void password_was_right(struct smtp_connection *connection)
+{
+    handshake_limit_refund(connection);
+    tls_sniff_table_signed_in(connection);
+}
+
 static void password_answered(struct smtp_connection *connection, const struct ipc_password_answer *answer)
 {
     enum password_verdict verdict = password_verdict_of(answer->verdict);
     log_verdict(connection, verdict);
     if (verdict == PASSWORD_RIGHT)
-        handshake_limit_refund(connection);
+        password_was_right(connection);
     keep_credential(connection, verdict, answer->account, answer->credential);
     server_session_answer_password(&connection->session, verdict, answer->account);
 }
@@ -79,7 +85,7 @@ static void proof_answered(struct smtp_connection *connection, const struct ipc_
     enum password_verdict verdict = password_verdict_of(answer->verdict);
     log_verdict(connection, verdict);
     if (verdict == PASSWORD_RIGHT)
-        handshake_limit_refund(connection);
+        password_was_right(connection);
     keep_credential(connection, verdict, answer->account, answer->credential);
     server_session_answer_proof(&connection->session, verdict, answer->account, answer->signature);
 }

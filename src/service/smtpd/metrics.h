@@ -14,7 +14,7 @@
 
 enum {
     METRICS_SLOTS = 256,
-    METRICS_TLS_HISTORY = 4096,
+    METRICS_TLS_SNIFFS = 65536,
     METRICS_CLIENTS = 16384,
     METRICS_PORTS = 40,
     METRICS_KNOWN_CLIENTS = 65536,
@@ -42,8 +42,8 @@ struct shared_metrics {
     _Atomic uint64_t deferrals[METRICS_DEFERRALS];  /* see smtpd/trust_deferrals.h */
     unsigned char ticket_secret[TLS_TICKET_SECRET_OCTETS]; /* of TLS session tickets */
     struct handshake_budget handshakes;                    /* CPU of TLS handshakes, by network */
-    /* TLS detection per client address: see smtpd/tls_sniff.c */
-    _Atomic uint64_t tls_history[METRICS_TLS_HISTORY];
+    /* TLS detection per client address: see smtpd/tls_sniff_table.c */
+    _Atomic uint64_t tls_sniffs[METRICS_TLS_SNIFFS];
 };
 
 extern const struct shared_memory smtpd_metrics; /* a struct shared_metrics */

@@ -82,8 +82,7 @@ static void begin_tls(struct smtp_connection *connection)
 static void record_early_tls(struct smtp_connection *connection)
 {
     connection->tls_mismatch = true;
-    tls_sniff_record_early(connection->listener, bytes_of_text(connection->address),
-                           clock_now_ms() - connection->since_ms);
+    tls_sniff_table_hello(connection);
 }
 
 /* The client has sent its first octet, or waits for the greeting. */
@@ -145,7 +144,7 @@ void smtp_connection_start(struct listener *listener, const struct accepted_conn
                connection);
     log_event(LOG_EVENT_DEBUG, "connected", LOG_BYTES("client", accepted->address),
               LOG_U64("port", listener->port));
-    uint32_t wait_ms = listener->either_way ? tls_sniff_wait_ms(listener, accepted, known) : 0;
+    uint32_t wait_ms = listener->either_way ? tls_sniff_table_wait_ms(listener, accepted) : 0;
     connection->since_ms = clock_now_ms();
     if (wait_ms > 0) {
         connection->stage = SMTP_SNIFFING;
@@ -433,8 +432,8 @@ static void on_input(void *owner)
         refuse_proxy_header(connection);
         return;
     }
-    if (first && connection->listener->either_way && !connection->tls_mismatch)
-        tls_sniff_record_wait(connection->listener, bytes_of_text(connection->address));
+    if (first)
+        tls_sniff_table_waited(connection);
     connection->heard = true;
     smtp_connection_run(connection);
 }

@@ -35,18 +35,9 @@ enum {
     HANDSHAKE_TIMEOUT_MS = 60 * 1000,
     CLOSE_TIMEOUT_MS = 10 * 1000,   /* for the client to read the last reply */
     REPLIES_UNSENT_MAX = 16 * 1024, /* octets; beyond them commands wait until the client reads replies */
-    /* How long to wait for the client's first octet before the greeting without TLS: */
-    /* where STARTTLS is usual; PHP takes 30 to 50 until its ClientHello */
-    TLS_SNIFF_WAIT_MS = 100,
-    TLS_SNIFF_WAIT_LOOPBACK_MS = 3, /* at least, for local programs, where one started TLS at once */
-    TLS_SNIFF_WAIT_MAX_MS = 500,    /* for an address whose ClientHello came late */
-    /* on an implicit TLS port: a silent client expects a greeting, or its ClientHello was lost, which is
-     * retransmitted after 1 and 3 s */
+    /* How long to wait for the client's first octet on an implicit TLS port: a silent client expects a
+     * greeting, or its ClientHello was lost, which is retransmitted after 1 and 3 s */
     TLS_SNIFF_WAIT_IMPLICIT_MS = 4 * 1000,
-    /* sessions that waited for the greeting until an address counts as patient; where an account has
-     * signed in lately, one is enough */
-    TLS_SNIFF_PATIENT_SESSIONS = 5,
-    TLS_HISTORY_H = 7 * 24,     /* hours until a history expires */
     CREDENTIALS_LOOK_MS = 250,  /* time within which sessions notice a change of the accounts */
     CREDENTIALS_ASKED_MAX = 32, /* concurrent questions outside of sessions */
     /* age of an answer from which it is asked again, before the next message */
@@ -120,7 +111,7 @@ struct accepted_connection {
 
 /* Stages of a connection; smtp_connection_check() says what it holds in each. */
 enum smtp_stage {
-    SMTP_SNIFFING,    /* whether the client begins with TLS is not known yet: tls_sniff.c */
+    SMTP_SNIFFING,    /* whether the client begins with TLS is not known yet: core/server/tls_sniff.h */
     SMTP_HANDSHAKING, /* TLS, before the session or after STARTTLS */
     SMTP_TALKING,     /* commands are heard, unless a question is open or replies have to leave first */
     SMTP_HELD,        /* an unknown recipient is told of later: harvest_table.c */
@@ -200,15 +191,14 @@ void listener_close_all(struct smtpd *smtpd); /* permanently */
 bool known_clients_has(const struct smtpd *smtpd, const struct counted_network *network);
 void known_clients_add(struct smtpd *smtpd, const struct counted_network *network);
 
-/* ---- tls_sniff.c: TLS detection where STARTTLS is usual ---- */
-/* How long to wait for this client before the greeting without TLS; 0: it is greeted at once. `known`: an
- * account has signed in from its address lately. */
-uint32_t tls_sniff_wait_ms(const struct listener *listener, const struct accepted_connection *accepted,
-                           bool known);
-/* Records its ClientHello, so long after it was accepted, in time or not. */
-void tls_sniff_record_early(const struct listener *listener, struct bytes address, uint64_t after_ms);
-/* Records that it waited for the greeting. */
-void tls_sniff_record_wait(const struct listener *listener, struct bytes address);
+/* ---- tls_sniff_table.c: what is known of a client's TLS mode (core/server/tls_sniff.h) ---- */
+/* Returns how long to wait for this client before the greeting without TLS; 0: greet it immediately. */
+uint32_t tls_sniff_table_wait_ms(const struct listener *listener, const struct accepted_connection *accepted);
+/* Records its ClientHello where STARTTLS is usual, in time or not. */
+void tls_sniff_table_hello(const struct smtp_connection *connection);
+/* Records that it waited for the greeting, and that it signed in; ignored in the other TLS mode. */
+void tls_sniff_table_waited(const struct smtp_connection *connection);
+void tls_sniff_table_signed_in(const struct smtp_connection *connection);
 
 /* ---- handshake_limit.c: TLS handshakes, one step per turn, each address within its CPU budget ---- */
 void handshake_limit_start(struct smtpd *smtpd);
