@@ -319,7 +319,30 @@ def test_right_passwords_in_parallel_are_all_let_in(mailboat):
     server = mailboat(extra=DEBUG)
     server.add_user(USER, PASSWORD)
     assert guess_at_once(server, [(USER, PASSWORD, "127.0.0.7")] * 99) == [235] * 99
-    assert checked(server) <= 6
+    server.wait_log("password_checked")
+    assert checked(server) == 1  # one hash for equal ones, the others learn its result
+
+
+def test_equal_guesses_in_parallel_are_each_checked_and_counted(mailboat):
+    """A wrong password is not remembered: each try costs its own hash, for users that do not exist too."""
+    server = mailboat(extra=DEBUG)
+    server.add_user(USER, PASSWORD)
+    codes = guess_at_once(server, [(USER, "one wrong password", "127.0.0.7")] * 20)
+    server.wait_log("password_checked", count=6)
+    assert sorted(codes) == [454] * 14 + [535] * 6 and checked(server) == 6
+    codes = guess_at_once(server, [("nobody@example.org", "one wrong password", "127.0.0.9")] * 20)
+    server.wait_log("password_checked", count=12)
+    assert sorted(codes) == [454] * 14 + [535] * 6 and checked(server) == 12
+    assert guess(server, USER, PASSWORD, ("127.0.0.8", 0)) == 235
+
+
+def test_different_passwords_in_parallel_never_share_a_result(mailboat):
+    server = mailboat(extra=DEBUG)
+    server.add_user(USER, PASSWORD)
+    server.add_user("bob@example.org", "secret-of-bob")
+    tries = [(USER, PASSWORD, "127.0.0.7"), (USER, PASSWORD + "x", "127.0.0.7"), ("bob@example.org", PASSWORD, "127.0.0.7"),
+             ("bob@example.org", "secret-of-bob", "127.0.0.7")] * 3
+    assert guess_at_once(server, tries) == [235, 535, 535, 235] * 3
 
 
 def test_spellings_of_an_account_are_one_account(mailboat):

@@ -6,6 +6,7 @@
 #include "core/server/server_session.h"
 #include "service/auth/login_cache.h"
 #include "service/auth/rate_limit.h"
+#include "service/auth/running_checks.h"
 #include "service/recipient_cache.h"
 #include "unit.h"
 
@@ -182,6 +183,42 @@ static void recipient_cache_are_bounded(void **state)
     recipient_cache_free(&recipient_cache);
 }
 
+/* ---- running checks ---- */
+
+static void only_an_equal_password_of_the_same_user_is_waited_for(void **state)
+{
+    struct running_checks running = {0};
+    struct bytes password = BYTES("secret"), longer = BYTES("secrets"), other = BYTES("Secret");
+    assert_int_equal(running_checks_equal(&running, bytes_none(), bytes_none()), 0);
+    uint64_t first = running_checks_add(&running, ada, password);
+    assert_int_equal(running_checks_equal(&running, ada, password), first);
+    assert_int_equal(running_checks_equal(&running, bob, password), 0);
+    assert_int_equal(running_checks_equal(&running, ada, longer), 0);
+    assert_int_equal(running_checks_equal(&running, ada, other), 0);
+    assert_int_equal(running_checks_equal(&running, ada, bytes_none()), 0);
+    uint64_t second = running_checks_add(&running, bob, bytes_none());
+    assert_int_equal(running_checks_equal(&running, bob, bytes_none()), second);
+    running_checks_remove(&running, first);
+    assert_int_equal(running_checks_equal(&running, ada, password), 0);
+    assert_false(running_checks_has(&running, first));
+    assert_true(running_checks_has(&running, second));
+    assert_false(running_checks_has(&running, 0));
+    assert_int_not_equal(running_checks_add(&running, ada, password), first); /* a number is never used again
+                                                                               */
+}
+
+static void as_many_checks_run_as_there_are_threads(void **state)
+{
+    struct running_checks running = {0};
+    uint64_t numbers[RUNNING_CHECKS_MAX];
+    for (size_t i = 0; i < RUNNING_CHECKS_MAX; i++)
+        numbers[i] = running_checks_add(&running, ada, bytes_of("0123456789", i + 1));
+    for (size_t i = 0; i < RUNNING_CHECKS_MAX; i++)
+        assert_int_equal(running_checks_equal(&running, ada, bytes_of("0123456789", i + 1)), numbers[i]);
+    running_checks_remove(&running, numbers[3]);
+    assert_int_not_equal(running_checks_add(&running, bob, ada), 0); /* one past it is a fault: assert */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +229,8 @@ int main(void)
         cmocka_unit_test(fields_cannot_be_shifted_into_each_other),
         cmocka_unit_test(recipient_cache_hold_until_the_accounts_change),
         cmocka_unit_test(recipient_cache_are_bounded),
+        cmocka_unit_test(only_an_equal_password_of_the_same_user_is_waited_for),
+        cmocka_unit_test(as_many_checks_run_as_there_are_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

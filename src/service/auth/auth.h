@@ -17,6 +17,7 @@
 #include "service/auth/login_throttle.h"
 #include "service/auth/password_check.h"
 #include "service/auth/rate_limit.h"
+#include "service/auth/running_checks.h"
 #include "service/recipient_cache.h"
 #include "store/accounts.h"
 
@@ -47,6 +48,7 @@ struct auth {
     struct login_queue queue;  /* of the waiting ones */
     struct timer turn;         /* for those waiting for a time */
     unsigned threads, running; /* that check passwords; those busy now */
+    struct running_checks running_checks;
     struct local_users local_users;
     struct rate_limits rate_limits;
     struct map noted; /* counted messages in progress, by asker and question */

@@ -3,8 +3,8 @@
  * login: one authentication, by a password or by a SCRAM proof, from the question to the verdict. An
  * application password is too long to be guessed: it is checked first, and lockouts do not apply to it.
  * Everything else is counted before it is checked (login_throttle.h), and waits in a fair queue if it
- * cannot be checked immediately (login_queue.h). Passwords are checked on threads, with the slow hash;
- * proofs immediately.
+ * cannot be checked immediately (login_queue.h), or while an equal password is (running_checks.h). Passwords
+ * are checked on threads, with the slow hash; proofs immediately.
  *
  * Unknown users, disabled ones and wrong passwords are handled alike: one slow hash, the same reply.
  */
@@ -32,6 +32,8 @@ struct login {
     struct bytes user, password, message, proof;
     /* while checked: */
     struct password_check check;
+    uint64_t check_number;      /* in running_checks */
+    uint64_t waits_for;         /* number of an equal check that ran when it came; 0: none */
     struct bytes address, hash; /* of the account; address empty if it does not exist or is disabled */
     /* id of an application password whose verifier is being made; no client waits */
     struct bytes learned_key;
@@ -197,6 +199,7 @@ static void give_check(struct login *login)
     bool given = password_check_give(&login->check, auth->workers);
     assert(given); /* never more checks than threads */
     auth->running++;
+    login->check_number = running_checks_add(&auth->running_checks, login->user, login->password);
 }
 
 static void check_slowly(struct login *login, const struct account *account)
@@ -214,6 +217,15 @@ static void check_slowly(struct login *login, const struct account *account)
 
 static void wait_in_queue(struct login *login);
 
+/* True if the same password is being checked for the same user: if it is right, the login cache has it soon.
+ * Waits for one such check at most: wrong passwords do not queue up behind each other. */
+static bool waits_for_equal(struct login *login)
+{
+    if (login->waits_for == 0)
+        login->waits_for = running_checks_equal(&login->auth->running_checks, login->user, login->password);
+    return running_checks_has(&login->auth->running_checks, login->waits_for);
+}
+
 static void check_password(struct login *login)
 {
     struct auth *auth = login->auth;
@@ -229,7 +241,7 @@ static void check_password(struct login *login)
         login->address = arena_copy(&login->arena, account.address);
         login->hash = arena_copy(&login->arena, account.password);
         succeed(login);
-    } else if (auth->running < auth->threads) {
+    } else if (auth->running < auth->threads && !waits_for_equal(login)) {
         check_slowly(login, usable ? &account : NULL);
     } else {
         login_throttle_undone(&auth->throttle, &login->tried);
@@ -242,6 +254,7 @@ static void finish_check(struct login *login)
 {
     struct auth *auth = login->auth;
     auth->running--;
+    running_checks_remove(&auth->running_checks, login->check_number);
     teach_scram(login);
     if (login->learned_key.length > 0) {
         end_login(login);
@@ -308,7 +321,10 @@ static void wait_in_queue(struct login *login)
 static enum throttle_verdict decide(void *owner, struct queued_login *queued)
 {
     struct auth *auth = owner;
-    return login_throttle_begin(&auth->throttle, &((struct login *)(void *)queued)->tried, clock_now_ms());
+    struct login *login = (struct login *)(void *)queued;
+    if (running_checks_has(&auth->running_checks, login->waits_for))
+        return LOGIN_WAITS;
+    return login_throttle_begin(&auth->throttle, &login->tried, clock_now_ms());
 }
 
 /* Starts as many as threads are free. */
