@@ -86,8 +86,12 @@ bool tls_server_open(struct tls_context *context, const char *certificate_file, 
     SSL_CTX_set_options(context->ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_client_hello_cb(context->ssl, check_hello, NULL);
     SSL_CTX_set_max_early_data(context->ssl, 0); /* early data could be replayed */
-    /* tickets resume without server memory */
+    /* tickets resume without server memory; a mail client opens one connection after the other, and gets
+     * the next ticket with it */
     SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(context->ssl, 1);
+    /* the file has the chain: else OpenSSL searches for one at each handshake */
+    SSL_CTX_set_mode(context->ssl, SSL_MODE_NO_AUTO_CHAIN);
     if (tls_files_use(context->ssl, certificate_file, key_file, error))
         return true;
     tls_close(context);
@@ -131,7 +135,16 @@ void tls_speak(struct tls_context *context, const char *protocol)
 enum { TICKET_NAME_OCTETS = 16, TICKET_AES_OCTETS = 32, TICKET_MAC_OCTETS = 32 };
 
 struct ticket_key {
+    uint64_t epoch; /* of TLS_TICKET_S since 1970 */
     unsigned char name[TICKET_NAME_OCTETS], aes[TICKET_AES_OCTETS], mac[TICKET_MAC_OCTETS];
+};
+
+/* Keys of the current epoch and the one before, as last used: to derive them takes as long as a ticket
+ * itself. */
+struct tls_tickets {
+    const unsigned char *secret;
+    struct ticket_key keys[2]; /* by epoch, alternately; epoch 0: not derived */
+    EVP_CIPHER *cipher;
 };
 
 /* Derives three values by HMAC-SHA-256, one per purpose. */
@@ -149,17 +162,25 @@ static bool derive(const unsigned char *secret, uint64_t epoch, struct ticket_ke
     memcpy(key->name, out[0], sizeof key->name);
     memcpy(key->aes, out[1], sizeof key->aes);
     memcpy(key->mac, out[2], sizeof key->mac);
+    key->epoch = epoch;
     OPENSSL_cleanse(out, sizeof out);
     return true;
 }
 
-static bool use_key(struct ticket_key *key, unsigned char *vector, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
-                    int encrypt)
+/* Returns the key of this epoch; NULL if OpenSSL fails. */
+static struct ticket_key *key_of_epoch(struct tls_tickets *tickets, uint64_t epoch)
+{
+    struct ticket_key *key = &tickets->keys[epoch % 2];
+    return key->epoch == epoch || derive(tickets->secret, epoch, key) ? key : NULL;
+}
+
+static bool use_key(struct tls_tickets *tickets, struct ticket_key *key, unsigned char *vector,
+                    EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypt)
 {
     OSSL_PARAM about[] = {OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key->mac, sizeof key->mac),
                           OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"sha256", 0),
                           OSSL_PARAM_construct_end()};
-    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->aes, vector, encrypt) == 1 &&
+    return EVP_CipherInit_ex2(cipher, tickets->cipher, key->aes, vector, encrypt, NULL) == 1 &&
            EVP_MAC_CTX_set_params(mac, about) == 1;
 }
 
@@ -168,28 +189,40 @@ static bool use_key(struct ticket_key *key, unsigned char *vector, EVP_CIPHER_CT
 static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *vector, EVP_CIPHER_CTX *cipher,
                       EVP_MAC_CTX *mac, int encrypt)
 {
-    const unsigned char *secret = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    struct tls_tickets *tickets = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     uint64_t epoch = (uint64_t)time(NULL) / TLS_TICKET_S;
-    struct ticket_key key;
     int answer = 0;
     for (uint64_t age = 0; age < (encrypt ? 1u : 2u) && answer == 0; age++) {
-        if (!derive(secret, epoch - age, &key))
+        struct ticket_key *key = key_of_epoch(tickets, epoch - age);
+        if (key == NULL)
             return -1;
         if (encrypt)
-            memcpy(name, key.name, sizeof key.name);
-        bool known = encrypt ? RAND_bytes(vector, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1
-                             : CRYPTO_memcmp(name, key.name, sizeof key.name) == 0;
+            memcpy(name, key->name, sizeof key->name);
+        bool known = encrypt ? RAND_bytes(vector, EVP_CIPHER_get_iv_length(tickets->cipher)) == 1
+                             : CRYPTO_memcmp(name, key->name, sizeof key->name) == 0;
         if (known)
-            answer = !use_key(&key, vector, cipher, mac, encrypt) ? -1 : age == 0 ? 1 : 2;
+            answer = !use_key(tickets, key, vector, cipher, mac, encrypt) ? -1 : age == 0 ? 1 : 2;
     }
-    OPENSSL_cleanse(&key, sizeof key);
     return answer;
 }
 
 void tls_share_tickets(struct tls_context *context, const unsigned char *secret)
 {
-    SSL_CTX_set_app_data(context->ssl, (void *)(uintptr_t)secret);
+    struct tls_tickets *tickets = context->tickets = memory_new(sizeof *tickets);
+    tickets->secret = secret;
+    tickets->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+    assert(tickets->cipher != NULL);
+    SSL_CTX_set_app_data(context->ssl, tickets);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context->ssl, ticket_key);
+}
+
+static void tickets_free(struct tls_tickets *tickets)
+{
+    if (tickets == NULL)
+        return;
+    EVP_CIPHER_free(tickets->cipher);
+    OPENSSL_cleanse(tickets, sizeof *tickets);
+    free(tickets);
 }
 
 /* ---- sessions to resume ---- */
@@ -330,6 +363,8 @@ void tls_close(struct tls_context *context)
     context->sessions = NULL;
     SSL_CTX_free(context->ssl);
     context->ssl = NULL;
+    tickets_free(context->tickets);
+    context->tickets = NULL;
 }
 
 /* ---- a self-signed certificate ---- */

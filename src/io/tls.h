@@ -15,6 +15,7 @@
 struct tls_context {
     SSL_CTX *ssl;
     struct tls_sessions *sessions; /* of a client that resumes; else NULL */
+    struct tls_tickets *tickets;   /* of a server that shares them; else NULL */
 };
 
 /* Limits of a ClientHello (RFC 8446 4.2.7, 4.2.8), in octets of the extension; larger ones are rejected
