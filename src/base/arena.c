@@ -26,7 +26,8 @@ void *arena_take(struct arena *arena, size_t size)
     size = rounded(size == 0 ? 1 : size);
     struct arena_block *block = arena->blocks;
     if (block == NULL || block->size - block->used < size) {
-        size_t capacity = size > BLOCK_SIZE ? size : BLOCK_SIZE;
+        size_t usual = arena->block_size != 0 ? arena->block_size : BLOCK_SIZE;
+        size_t capacity = size > usual ? size : usual;
         block = memory_resize(NULL, sizeof *block + capacity);
         block->size = capacity;
         block->used = 0;

@@ -14,6 +14,7 @@ struct arena_block;
 struct arena {
     struct arena_block *blocks; /* newest first */
     size_t used;                /* octets handed out since the last clear */
+    size_t block_size;          /* of usual blocks: little for one that holds few texts; 0: 2 KiB */
 };
 
 /* Returns `size` zeroed octets, aligned for any type; never NULL: out of memory, the process ends (the

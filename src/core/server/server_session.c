@@ -14,6 +14,7 @@ struct server_reply server_reply_format(struct server_session *session, unsigned
     buffer_add_va(&text, format, arguments);
     va_end(arguments);
     size_t length = text.length < REPLY_TEXT_MAX - 1 ? text.length : REPLY_TEXT_MAX - 1;
+    session->state->text = memory_resize(session->state->text, length + 1);
     memcpy(session->state->text, buffer_text(&text), length);
     session->state->text[length] = '\0';
     buffer_free(&text);
@@ -147,6 +148,7 @@ void server_session_start(struct server_session *session, const struct server_po
 {
     struct server_state *state = memory_new(sizeof *state);
     *session = (struct server_session){.policy = policy, .state = state};
+    state->session_arena.block_size = SESSION_ARENA_BLOCK;
     session->origin.kind = policy->role == ROLE_LOCAL && !policy->is_trusted_host ? ORIGIN_LOCAL
                                                                                   : ORIGIN_NETWORK;
     session->origin.client_address = arena_copy(&state->session_arena, client_address);
@@ -172,6 +174,7 @@ void server_session_free(struct server_session *session)
     buffer_free(&state->helo);
     buffer_free(&state->changed);
     gate_free(&state->gate);
+    free(state->text);
     free(state);
     session->state = NULL;
 }

@@ -64,7 +64,8 @@ enum chunk_kind {
 enum {
     ACTIONS_MAX = 6,
     REPLY_TEXT_MAX = 1024,
-    REPLY_ADDRESS_MAX = 160, /* octets of an address in a reply, whose line has 512 (RFC 5321 4.5.3.1.5) */
+    SESSION_ARENA_BLOCK = 224, /* octets: the addresses and texts of an idle session fit into one or two */
+    REPLY_ADDRESS_MAX = 160,   /* octets of an address in a reply, whose line has 512 (RFC 5321 4.5.3.1.5) */
     REFUSALS_MAX = 4,
     ENHANCED_CODE_MAX = 16,    /* octets of "5.7.26" and its end */
     REFUSED_ADDRESS_MAX = 320, /* octets of an address in the log of a refusal */
@@ -156,7 +157,7 @@ struct server_state {
     uint64_t content_octets;         /* of this message */
     uint32_t bad_commands, idle_commands, auth_failures, transactions, recipients_refused;
     char enhanced[ENHANCED_CODE_MAX]; /* of a reply whose code the shell has given */
-    char text[REPLY_TEXT_MAX];        /* text of a reply made by server_reply_format() */
+    char *text;                       /* of the last reply made by server_reply_format(); or NULL */
 };
 
 /* ---- for verbs ---- */

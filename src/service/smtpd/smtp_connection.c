@@ -120,6 +120,11 @@ static bool may_use_old_tls(const struct listener *listener, const struct sockad
            proxy_intake_is_listed(from, facts->old_tls, facts->old_tls_count);
 }
 
+static void count_changed(struct smtpd *smtpd)
+{
+    memory_trim_count(&smtpd->memory_trim, smtpd->connection_count);
+}
+
 void smtp_connection_start(struct listener *listener, const struct accepted_connection *accepted, bool known)
 {
     struct smtpd *smtpd = listener->smtpd;
@@ -139,6 +144,7 @@ void smtp_connection_start(struct listener *listener, const struct accepted_conn
         connection->next->previous = connection;
     smtpd->connections = connection;
     smtpd->connection_count++;
+    count_changed(smtpd);
     admission_control_enter(connection, known);
     conn_start(&connection->conn, smtpd->child->loop, accepted->descriptor, &smtp_connection_events,
                connection);
@@ -190,6 +196,7 @@ void smtp_connection_end(struct smtp_connection *connection)
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
     smtpd->connection_count--;
+    count_changed(smtpd);
     connection->stage = SMTP_ENDED;
     loop_release(smtpd->child->loop, &connection->released, smtp_connection_free, connection);
     smtp_connection_check(connection);

@@ -129,6 +129,7 @@ static bool smtpd_start(struct child *child, struct error *error)
     struct listener *listener = smtpd->listeners = memory_new((child->listener_count + 1) *
                                                               sizeof *smtpd->listeners);
     handshake_limit_start(smtpd);
+    memory_trim_start(&smtpd->memory_trim, child->loop);
     submissions_start(&smtpd->submissions, &question_child_peers, child, child->loop, QUESTION_PATIENCE_MS,
                       smtpd->seed);
     smtpd->submissions.ids.slot = (uint8_t)child->number;

@@ -25,6 +25,7 @@
 #include "service/smtpd/connection_limit.h"
 #include "service/smtpd/harvest_table.h"
 #include "service/smtpd/judged_log.h"
+#include "service/smtpd/memory_trim.h"
 #include "service/smtpd/metrics.h"
 #include "service/smtpd/proxy_intake.h"
 #include "service/smtpd/trust_check.h"
@@ -158,6 +159,7 @@ struct smtpd {
     struct tls_context tls, old_tls; /* old_tls: for the devices of listeners.old_tls; else not open */
     struct smtp_connection *connections;
     size_t connection_count;
+    struct memory_trim memory_trim;
     struct map clients; /* by address */
     struct admission_control admission;
     struct client_log_throttle client_log;
