@@ -154,7 +154,7 @@ static void listener_ready(void *owner, bool readable, bool writable)
 {
     struct listener *listener = owner;
     for (int i = 0; i < ACCEPTS_A_TURN_MAX; i++)
-        if (!accept_one(listener))
+        if (accept_share_leaves(listener->smtpd) || !accept_one(listener))
             break;
 }
 
@@ -181,6 +181,7 @@ void listener_reopen_all(void *owner)
 
 void listener_close_all(struct smtpd *smtpd)
 {
+    accept_share_end(smtpd);
     timer_cancel(&smtpd->reopen);
     proxy_intake_end_all(smtpd);
     for (size_t i = 0; i < smtpd->listener_count; i++) {

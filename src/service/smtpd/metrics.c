@@ -19,6 +19,7 @@ static void metrics_forget(void *at, uint32_t number)
 {
     struct shared_metrics *metrics = at;
     metrics->counted[number] = 0;
+    metrics->accepting[number] = 0;
     memset(metrics->clients[number], 0, sizeof metrics->clients[number]);
     memset(metrics->ports[number], 0, sizeof metrics->ports[number]);
 }

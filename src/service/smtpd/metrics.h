@@ -32,6 +32,8 @@ struct shared_metrics {
         _Atomic uint32_t name;
         _Atomic uint32_t strangers, known; /* connections: see server/admission.h */
     } ports[METRICS_SLOTS][METRICS_PORTS];
+    /* 1 + the connections of a process that accepts, 0 for others: see smtpd/accept_share.h */
+    _Atomic uint32_t accepting[METRICS_SLOTS];
     _Atomic uint32_t pressed; /* 1 while strangers have short timeouts */
     /* places that one process borrowed from another: see smtpd/admission_control.h */
     _Atomic uint32_t owed;

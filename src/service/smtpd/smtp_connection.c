@@ -123,6 +123,7 @@ static bool may_use_old_tls(const struct listener *listener, const struct sockad
 static void count_changed(struct smtpd *smtpd)
 {
     memory_trim_count(&smtpd->memory_trim, smtpd->connection_count);
+    accept_share_publish(smtpd);
 }
 
 void smtp_connection_start(struct listener *listener, const struct accepted_connection *accepted, bool known)
@@ -196,6 +197,7 @@ void smtp_connection_end(struct smtp_connection *connection)
     if (connection->next != NULL)
         connection->next->previous = connection->previous;
     smtpd->connection_count--;
+    accept_share_count_end(smtpd, clock_now_ms() - connection->since_ms);
     count_changed(smtpd);
     connection->stage = SMTP_ENDED;
     loop_release(smtpd->child->loop, &connection->released, smtp_connection_free, connection);

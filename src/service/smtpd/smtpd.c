@@ -165,6 +165,7 @@ static bool smtpd_start(struct child *child, struct error *error)
     }
     smtpd->listener_count = (size_t)(listener - smtpd->listeners);
     admission_control_start(smtpd);
+    accept_share_publish(smtpd);
     return true;
 }
 

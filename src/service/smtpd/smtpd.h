@@ -21,6 +21,7 @@
 #include "run/child.h"
 #include "service/accounts_version.h"
 #include "service/over_quota_table.h"
+#include "service/smtpd/accept_share.h"
 #include "service/smtpd/client_log_throttle.h"
 #include "service/smtpd/connection_limit.h"
 #include "service/smtpd/harvest_table.h"
@@ -160,6 +161,7 @@ struct smtpd {
     struct smtp_connection *connections;
     size_t connection_count;
     struct memory_trim memory_trim;
+    struct accept_share accept_share;
     struct map clients; /* by address */
     struct admission_control admission;
     struct client_log_throttle client_log;
