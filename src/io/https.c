@@ -96,7 +96,8 @@ bool https_fetch_plain(const struct https_wanted *wanted, struct buffer *body, s
     curl_slist_free_all(resolved);
     curl_easy_cleanup(curl);
     if (outcome != CURLE_OK)
-        return error_set(error, EX_TEMPFAIL, "%s: %s", wanted->url,
+        return error_set(error, outcome == CURLE_PEER_FAILED_VERIFICATION ? EX_PROTOCOL : EX_TEMPFAIL,
+                         "%s: %s", wanted->url,
                          outcome == CURLE_WRITE_ERROR ? "the file is too large"
                                                       : curl_easy_strerror(outcome));
     if (status != 200)

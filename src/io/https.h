@@ -20,7 +20,8 @@ bool https_fetch(const char *url, const char *ca_file, size_t size_max, uint32_t
 
 /*
  * The same for a sandboxed process, with the rules of MTA-STS (RFC 8461 3.3): opens no file and looks up
- * no name. A redirect, or a type other than text/plain, is a failure. It blocks: call it from a thread.
+ * no name. A redirect, or a type other than text/plain, is a failure; EX_PROTOCOL: the certificate is not
+ * valid for the name. It blocks: call it from a thread.
  */
 struct https_wanted {
     const char *url;

@@ -66,6 +66,7 @@ REPORTED = {
     "unlisted": "bob@example.org",
     "testing": "bob@example.org",
     "untrusted": "bob@example.org",
+    "needs-tls": "bob@example.org",
     "stripped": "tls@stripped.plain.test",
     "garbage": "https://reports.plain.test/",
 }
@@ -408,7 +409,7 @@ def read_reports(server, files):
 
 def test_reports_on_tls(relay, net):
     """What relay saw survives a restart, and goes once to the domains that ask for it."""
-    reports = {"extra": "trust: {mode: off, reports: {send: [tls]}}\n"}
+    reports = {"extra": "trust: {mode: off, reports: {send: [tls]}}\n", "tls": ", tls: {needs-tls.plain.test: dane}"}
     server = relay(**reports)
     server.add_user("bob@example.org", "secret")
     delivered(server, net, "enforce.plain.test", "good", "sts")
@@ -419,6 +420,7 @@ def test_reports_on_tls(relay, net):
     delivered(server, net, "testing.plain.test", "stripped", "sts-testing", how="clear")
     delivered(server, net, "garbage.plain.test", "stripped", "may", how="clear")
     delivered(server, net, "untrusted.plain.test", "stripped", "may", how="clear")
+    waits(server, net, "needs-tls.plain.test", "good", "dane", "relay.tls requires DANE")
     server.stop()
     server = relay(**reports)
     send(server, "eve@enforce.plain.test")
@@ -442,7 +444,8 @@ def test_reports_on_tls(relay, net):
     assert found["expired.plain.test"] == {("sts", "certificate-expired"): 1}
     assert found["unlisted.plain.test"] == {("sts", "validation-failure"): 1}
     assert found["testing.plain.test"] == {("sts", "starttls-not-supported"): 1}
-    assert found["untrusted.plain.test"] == {("no-policy-found", "starttls-not-supported"): 1, ("sts", "sts-policy-fetch-error"): 1}
+    assert found["untrusted.plain.test"] == {("no-policy-found", "starttls-not-supported"): 1, ("sts", "sts-webpki-invalid"): 1}
+    assert found["needs-tls.plain.test"] == {("tlsa", "dane-required"): 1}
     text = files[0].read_text()
     assert "TLS-Report-Domain: " in text and "Return-Path: <>" in text and "From: <postmaster@" in text
     again = send_reports(net, server, counted)

@@ -152,8 +152,8 @@ static void refuse_host(struct delivery *delivery)
         delivery->last.enhanced = BYTES("5.7.30");
     }
     if (delivery->refused_count < DELIVERY_REFUSED_MAX)
-        delivery->refused[delivery->refused_count++] = (struct delivery_refused){delivery->host,
-                                                                                 delivery->tls.policy.level};
+        delivery->refused[delivery->refused_count++] = (struct delivery_refused){
+            delivery->host, delivery->tls.policy.level, delivery->tls.policy.lacks_dane};
     delivery->any_unfit = delivery->any_unfit || delivery->tls.policy.final;
     delivery->any_other = delivery->any_other || !delivery->tls.policy.final;
     delivery->stage = DELIVERY_ROUTING;

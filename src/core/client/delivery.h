@@ -128,6 +128,7 @@ struct delivery {
     struct delivery_refused {
         struct bytes host; /* lives as long as the route */
         enum tls_level level;
+        bool lacks_dane; /* as in struct tls_policy */
     } refused[DELIVERY_REFUSED_MAX];
     size_t refused_count;
     bool any_unfit, any_other; /* hosts failed because of REQUIRETLS; for another reason */

@@ -123,6 +123,13 @@ static bool dane(const struct tls_facts *facts, struct tls_policy *policy)
     return false;
 }
 
+static struct tls_policy dane_lacking(const char *reason)
+{
+    struct tls_policy policy = decided(DEMAND_REFUSE, TLS_LEVEL_DANE, reason);
+    policy.lacks_dane = true;
+    return policy;
+}
+
 static const char *why_no_dane(const struct tls_facts *facts)
 {
     if (facts->literal)
@@ -178,7 +185,7 @@ struct tls_policy tls_policy_next(const struct tls_facts *facts)
     if (looks_for_dane && dane(facts, &policy))
         return policy;
     switch (facts->wish) {
-    case WISH_DANE: return decided(DEMAND_REFUSE, TLS_LEVEL_DANE, why_no_dane(facts));
+    case WISH_DANE: return dane_lacking(why_no_dane(facts));
     case WISH_VERIFY: return decided(DEMAND_VERIFY, TLS_LEVEL_VERIFY, "set by relay.tls");
     case WISH_NONE:
         return facts->requiretls ? requiretls_impossible("the message requires TLS (REQUIRETLS), but "

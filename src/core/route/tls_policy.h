@@ -76,7 +76,8 @@ struct tls_policy {
     enum tls_policy_kind kind;
     size_t base; /* index into bases: to look up; of DEMAND_DANE */
     enum tls_demand demand;
-    bool final; /* REFUSE: REQUIRETLS is impossible there */
+    bool final;      /* REFUSE: REQUIRETLS is impossible there */
+    bool lacks_dane; /* REFUSE: the configuration requires DANE, and the host has no secure TLSA records */
     enum tls_level level;
     const char *reason; /* a clause: why */
 };

@@ -23,7 +23,9 @@ static const char *const results[TLSRPT_RESULTS] = {
     [TLSRPT_TLSA_INVALID] = "tlsa-invalid",
     [TLSRPT_DNSSEC_INVALID] = "dnssec-invalid",
     [TLSRPT_STS_POLICY_FETCH_ERROR] = "sts-policy-fetch-error",
-    [TLSRPT_STS_POLICY_INVALID] = "sts-policy-invalid"};
+    [TLSRPT_STS_POLICY_INVALID] = "sts-policy-invalid",
+    [TLSRPT_STS_WEBPKI_INVALID] = "sts-webpki-invalid",
+    [TLSRPT_DANE_REQUIRED] = "dane-required"};
 
 const char *tlsrpt_policy_name(enum tlsrpt_policy policy)
 {

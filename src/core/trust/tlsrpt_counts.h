@@ -38,6 +38,8 @@ enum tlsrpt_result {
     TLSRPT_DNSSEC_INVALID,
     TLSRPT_STS_POLICY_FETCH_ERROR,
     TLSRPT_STS_POLICY_INVALID,
+    TLSRPT_STS_WEBPKI_INVALID,
+    TLSRPT_DANE_REQUIRED,
     TLSRPT_RESULTS
 };
 const char *tlsrpt_result_name(enum tlsrpt_result result); /* "certificate-expired" */

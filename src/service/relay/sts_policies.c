@@ -279,7 +279,8 @@ static void on_file(void *owner, const struct fetch *fetch)
     struct inquiry *inquiry = owner;
     struct sts_policy policy;
     if (!fetch->fine) {
-        fail(inquiry, STS_FAULT_FETCH, fetch->error.text);
+        fail(inquiry, fetch->error.exit_code == EX_PROTOCOL ? STS_FAULT_CERTIFICATE : STS_FAULT_FETCH,
+             fetch->error.text);
     } else if (!sts_read_policy(buffer_bytes(&fetch->body), &policy)) {
         fail(inquiry, STS_FAULT_INVALID, "the file is not an MTA-STS policy");
     } else {

@@ -38,7 +38,12 @@ struct sts_policies {
 };
 
 /* Why no policy of a domain could be had lately, though DNS announces one. */
-enum sts_policies_fault { STS_FAULT_NONE, STS_FAULT_FETCH, STS_FAULT_INVALID };
+enum sts_policies_fault {
+    STS_FAULT_NONE,
+    STS_FAULT_FETCH,
+    STS_FAULT_CERTIFICATE, /* of the server that has the policy */
+    STS_FAULT_INVALID
+};
 
 struct sts_policies_question {
     /* NULL: no policy; valid during the call */

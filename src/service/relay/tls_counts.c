@@ -120,14 +120,20 @@ void tls_counts_end(struct tls_counts *counts)
 
 /* ---- a session ---- */
 
-/* Only where the domain's own policy is followed, with its own servers; what this server reports is not
- * counted, or reports would have reports. */
-static bool is_counted(const struct outbound_connection *connection)
+/* Only with the domain's own servers; what this server reports is not counted, or reports would have
+ * reports. */
+static bool may_count(const struct outbound_connection *connection)
 {
     const struct delivery *delivery = &connection->delivery;
     return connection->relay->tls_counts.counts_sessions && !delivery->options.smarthost &&
-           delivery->options.wish == WISH_AUTO && !delivery->tls.facts.literal &&
-           !delivery->tls.facts.requiretls && connection->message.author != AUTHOR_SERVER;
+           !delivery->tls.facts.literal && !delivery->tls.facts.requiretls &&
+           connection->message.author != AUTHOR_SERVER;
+}
+
+/* Only where the domain's own policy is followed. */
+static bool is_counted(const struct outbound_connection *connection)
+{
+    return may_count(connection) && connection->delivery.options.wish == WISH_AUTO;
 }
 
 static enum tlsrpt_policy policy_of(enum tls_level level)
@@ -239,6 +245,11 @@ static void count(struct outbound_connection *connection, struct tlsrpt_session 
 
 static void count_once(struct outbound_connection *connection, enum tlsrpt_result result)
 {
+    static const enum tlsrpt_result of_fault[] = {
+        [STS_FAULT_FETCH] = TLSRPT_STS_POLICY_FETCH_ERROR,
+        [STS_FAULT_CERTIFICATE] = TLSRPT_STS_WEBPKI_INVALID,
+        [STS_FAULT_INVALID] = TLSRPT_STS_POLICY_INVALID,
+    };
     const struct delivery *delivery = &connection->delivery;
     enum tls_level level = delivery->tls.policy.level;
     if (connection->peer.counted || !is_counted(connection))
@@ -254,7 +265,7 @@ static void count_once(struct outbound_connection *connection, enum tlsrpt_resul
     if (fault == STS_FAULT_NONE)
         return;
     session.policy = TLSRPT_STS;
-    session.result = fault == STS_FAULT_FETCH ? TLSRPT_STS_POLICY_FETCH_ERROR : TLSRPT_STS_POLICY_INVALID;
+    session.result = of_fault[fault];
     count(connection, &session, false);
 }
 
@@ -312,12 +323,16 @@ void tls_counts_closing(struct outbound_connection *connection)
 void tls_counts_refused(struct outbound_connection *connection)
 {
     const struct delivery *delivery = &connection->delivery;
-    for (size_t i = 0; i < delivery->refused_count && is_counted(connection); i++) {
+    for (size_t i = 0; i < delivery->refused_count; i++) {
         const struct delivery_refused *refused = &delivery->refused[i];
-        struct tlsrpt_session session = {
-            .policy = policy_of(refused->level),
-            .result = refused->level == TLS_LEVEL_DANE ? TLSRPT_DNSSEC_INVALID : TLSRPT_VALIDATION_FAILURE,
-            .host = refused->host};
-        count(connection, &session, false);
+        struct tlsrpt_session session = {.policy = policy_of(refused->level),
+                                         .result = refused->lacks_dane ? TLSRPT_DANE_REQUIRED
+                                                   : refused->level == TLS_LEVEL_DANE
+                                                       ? TLSRPT_DNSSEC_INVALID
+                                                       : TLSRPT_VALIDATION_FAILURE,
+                                         .host = refused->host};
+        /* That DANE is required is this server's own policy, and reported all the same (RFC 8460 4.3.2.1). */
+        if (refused->lacks_dane ? may_count(connection) : is_counted(connection))
+            count(connection, &session, false);
     }
 }
