@@ -215,6 +215,46 @@ static void processes_that_end_with_the_same_message(void **state)
     assert_string_equal(why, "4.7.5");
 }
 
+/* Keys change while the process ends and its successor starts: what the old one signed is not used again. */
+static void signatures_of_former_keys_are_forgotten(void **state)
+{
+    struct signature_wait wait, waits;
+    assert_false(get(1, 1, &wait));
+    say(SIGN_DONE);
+    assert_true(get(1, 1, &wait));
+    assert_false(get(2, 1, &waits)); /* the old process answers it after its successor has come */
+    signatures_peer(&signatures);
+    say(SIGN_DONE);
+    assert_int_equal(done, 2); /* a valid signature: this message leaves with it */
+    for (uint64_t id = 1; id <= 2; id++) {
+        unsigned before = asked;
+        assert_false(get(id, 1, &wait));
+        assert_int_equal(asked, before + 1);
+        say(SIGN_DONE);
+        assert_true(get(id, 1, &wait));
+        assert_int_equal(asked, before + 1);
+    }
+}
+
+/* That a domain has no key is forgotten, too: its first key signs the next message. */
+static void a_former_lack_of_keys_is_forgotten(void **state)
+{
+    struct signature_wait wait;
+    assert_false(get(1, 1, &wait));
+    signatures_peer(&signatures);
+    say(SIGN_NO_KEY); /* by the old process */
+    assert_false(get(2, 1, &wait));
+    assert_int_equal(asked, 2);
+    say(SIGN_NO_KEY);
+    assert_false(get(3, 1, &wait));
+    assert_int_equal(asked, 2); /* now it is known */
+    signatures_peer(&signatures);
+    assert_false(get(4, 1, &wait));
+    assert_int_equal(asked, 3);
+    say(SIGN_DONE);
+    assert_true(get(4, 1, &wait));
+}
+
 /* It hangs, or its successor does not come. */
 static void a_process_that_does_not_answer(void **state)
 {
@@ -238,9 +278,12 @@ static void a_process_that_does_not_answer(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        ON(remembered_signatures), ON(remembered_signatures_and_domains_for_so_long),
-        ON(domains_that_are_known_to_have_no_key), ON(processes_that_end_with_the_same_message),
-        ON(a_process_that_does_not_answer)};
+    const struct CMUnitTest tests[] = {ON(remembered_signatures),
+                                       ON(remembered_signatures_and_domains_for_so_long),
+                                       ON(domains_that_are_known_to_have_no_key),
+                                       ON(processes_that_end_with_the_same_message),
+                                       ON(a_process_that_does_not_answer),
+                                       ON(signatures_of_former_keys_are_forgotten),
+                                       ON(a_former_lack_of_keys_is_forgotten)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
