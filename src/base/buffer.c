@@ -7,7 +7,10 @@
 
 #include "base/arena.h"
 
-enum { FIRST_CAPACITY = 256 };
+enum {
+    FIRST_CAPACITY = 256,
+    FORMATTED_LENGTH = 128, /* room for a text that is formatted: most fit, and are not formatted twice */
+};
 
 const char *buffer_text(const struct buffer *buffer)
 {
@@ -52,19 +55,16 @@ void buffer_add_text(struct buffer *buffer, const char *text)
     buffer_add(buffer, bytes_of_text(text));
 }
 
-void buffer_add_octet(struct buffer *buffer, char octet)
-{
-    *buffer_reserve(buffer, 1) = octet;
-    buffer_written(buffer, 1);
-}
-
 void buffer_add_va(struct buffer *buffer, const char *format, va_list arguments)
 {
     va_list again;
     va_copy(again, arguments);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    char *room = buffer_reserve(buffer, FORMATTED_LENGTH);
+    size_t size = buffer->capacity - buffer->start - buffer->length;
+    int length = vsnprintf(room, size, format, arguments);
     assert(length >= 0);
-    vsnprintf(buffer_reserve(buffer, (size_t)length), (size_t)length + 1, format, again);
+    if ((size_t)length >= size)
+        vsnprintf(buffer_reserve(buffer, (size_t)length), (size_t)length + 1, format, again);
     va_end(again);
     buffer_written(buffer, (size_t)length);
 }

@@ -30,7 +30,6 @@ const char *buffer_text(const struct buffer *buffer);
 
 void buffer_add(struct buffer *buffer, struct bytes b);
 void buffer_add_text(struct buffer *buffer, const char *text);
-void buffer_add_octet(struct buffer *buffer, char octet);
 /* Appends untrusted text for one line of a log or terminal: each character of bytes_control_length()
  * becomes "?", and so does each octet above 127 where the text is not UTF-8 or UTF-8 is not allowed. */
 void buffer_add_clean(struct buffer *buffer, struct bytes text, bool utf8_allowed);
@@ -40,6 +39,20 @@ void buffer_add_va(struct buffer *buffer, const char *format, va_list arguments)
 /* Reserves at least `size` more octets; write there, then call buffer_written(). */
 char *buffer_reserve(struct buffer *buffer, size_t size);
 void buffer_written(struct buffer *buffer, size_t size);
+
+/* Many texts are built octet by octet: where there is room, nothing is called. */
+static inline void buffer_add_octet(struct buffer *buffer, char octet)
+{
+    size_t end = buffer->start + buffer->length;
+    if (end + 1 >= buffer->capacity) {
+        *buffer_reserve(buffer, 1) = octet;
+        buffer_written(buffer, 1);
+        return;
+    }
+    buffer->at[end] = octet;
+    buffer->at[end + 1] = '\0';
+    buffer->length++;
+}
 
 /* Consumes `count` octets at the front; the buffer must hold them. */
 void buffer_consume(struct buffer *buffer, size_t count);

@@ -185,8 +185,25 @@ static void base64_has_one_text_for_each_octets(void **state)
     }
     for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++) {
         struct buffer octets = {0};
-        if (base64_decode(&octets, bytes_of_text(wrong[i])))
+        if (base64_decode(&octets, bytes_of_text(wrong[i])) || octets.length > 0)
             fail_msg("%s", wrong[i]);
+        buffer_free(&octets);
+    }
+}
+
+/* RFC 4648 4: table 1, and nothing else. */
+static void base64_has_64_octets(void **state)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (int octet = 0; octet < 256; octet++) {
+        char text[4] = {'A', 'A', 'A', (char)octet};
+        const char *at = octet == 0 ? NULL : strchr(alphabet, octet);
+        struct buffer octets = {0};
+        if (octet == '=')
+            continue;
+        assert_int_equal(base64_decode(&octets, bytes_of(text, sizeof text)), at != NULL);
+        if (at != NULL)
+            assert_int_equal(buffer_text(&octets)[2], at - alphabet);
         buffer_free(&octets);
     }
 }
@@ -198,6 +215,7 @@ int main(void)
                                        cmocka_unit_test(what_is_no_name_is_told_why),
                                        cmocka_unit_test(what_was_typed_as_a_host_is_explained),
                                        cmocka_unit_test(loopback_never_leaves_the_machine),
-                                       cmocka_unit_test(base64_has_one_text_for_each_octets)};
+                                       cmocka_unit_test(base64_has_one_text_for_each_octets),
+                                       cmocka_unit_test(base64_has_64_octets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/smtp/base64.h"
 
+#include <limits.h>
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void base64_encode(struct buffer *out, struct bytes octets)
@@ -18,21 +20,29 @@ void base64_encode(struct buffer *out, struct bytes octets)
     buffer_written(out, written);
 }
 
+/* Value of each octet, plus one; 0: it is not in the alphabet. */
+// clang-format off
+static const unsigned char values[UCHAR_MAX + 1] = {
+    ['A'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
+    ['a'] = 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50,
+    51, 52,
+    ['0'] = 53, 54, 55, 56, 57, 58, 59, 60, 61, 62,
+    ['+'] = 63,
+    ['/'] = 64,
+};
+// clang-format on
+
 static int value_of(char c)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (ascii_is_digit(c))
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    return values[(unsigned char)c] - 1;
 }
 
 bool base64_decode(struct buffer *out, struct bytes text)
 {
     if (text.length % 4 != 0)
         return false;
+    char *to = buffer_reserve(out, text.length / 4 * 3);
+    size_t written = 0;
     for (size_t i = 0; i < text.length; i += 4) {
         bool last = i + 4 == text.length;
         size_t padding = last && text.at[i + 3] == '=' ? (text.at[i + 2] == '=' ? 2 : 1) : 0;
@@ -46,7 +56,8 @@ bool base64_decode(struct buffer *out, struct bytes text)
         if ((padding == 1 && (group & 0xff) != 0) || (padding == 2 && (group & 0xffff) != 0))
             return false; /* nonzero bits after the end: each value has one encoding */
         for (size_t k = 0; k < 3 - padding; k++)
-            buffer_add_octet(out, (char)(group >> (16 - 8 * k) & 0xff));
+            to[written++] = (char)(group >> (16 - 8 * k) & 0xff);
     }
+    buffer_written(out, written);
     return true;
 }

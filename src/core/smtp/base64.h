@@ -6,7 +6,7 @@
 #include "base/buffer.h"
 
 void base64_encode(struct buffer *out, struct bytes octets);
-/* False if malformed; the octets appended so far are then invalid. */
+/* False if malformed: nothing is appended. */
 bool base64_decode(struct buffer *out, struct bytes text);
 
 #endif
