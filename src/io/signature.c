@@ -8,14 +8,34 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
+#include <pthread.h>
 #include <sysexits.h>
 
 #include "core/smtp/base64.h"
+#include "io/public_keys.h"
 
 enum {
     BLOCK = 16 * 1024, /* octets that are hashed in one go */
     RAW_KEY = DKIM_ED25519_OCTETS,
 };
+
+/* ---- SHA-256 ---- */
+
+static const EVP_MD *fetched;
+
+static void fetch_sha256(void)
+{
+    const EVP_MD *found = EVP_MD_fetch(NULL, "SHA256", NULL);
+    fetched = found != NULL ? found : EVP_sha256();
+}
+
+/* Each use of EVP_sha256() would look for an implementation, with locks. */
+static const EVP_MD *sha256(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fetch_sha256);
+    return fetched;
+}
 
 /* ---- bodies ---- */
 
@@ -27,7 +47,7 @@ void signature_hash_start(struct body_hashes *hashes, const struct dkim_body *bo
         struct body_hash *hash = &hashes->of[i];
         canon_body_start(&hash->canon, bodies[i].form, bodies[i].limit);
         hash->context = EVP_MD_CTX_new();
-        bool started = hash->context != NULL && EVP_DigestInit_ex(hash->context, EVP_sha256(), NULL) == 1;
+        bool started = hash->context != NULL && EVP_DigestInit_ex(hash->context, sha256(), NULL) == 1;
         assert(started);
     }
 }
@@ -75,7 +95,7 @@ void signature_hash_free(struct body_hashes *hashes)
 
 static void digest_of(struct bytes input, unsigned char digest[DKIM_DIGEST])
 {
-    int done = EVP_Digest(input.at, input.length, digest, NULL, EVP_sha256(), NULL);
+    int done = EVP_Digest(input.at, input.length, digest, NULL, sha256(), NULL);
     assert(done == 1);
 }
 
@@ -84,53 +104,11 @@ void signature_prepare(void)
     OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG, NULL); /* a faulty one is as none: EVP has its defaults */
 }
 
-static EVP_PKEY *public_key(const struct signature_check *check)
-{
-    const unsigned char *at = (const unsigned char *)check->key.at;
-    if (check->algorithm == DKIM_ED25519_SHA256)
-        return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, at, check->key.length);
-    return d2i_PublicKey(EVP_PKEY_RSA, NULL, &at, (long)check->key.length);
-}
-
-static bool rsa_context(EVP_PKEY_CTX *context)
-{
-    return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1 &&
-           EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1;
-}
-
-static bool verify_rsa(EVP_PKEY *key, struct bytes signature, const unsigned char digest[DKIM_DIGEST])
-{
-    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
-    bool good = context != NULL && EVP_PKEY_verify_init(context) == 1 && rsa_context(context) &&
-                EVP_PKEY_verify(context, (const unsigned char *)signature.at, signature.length, digest,
-                                DKIM_DIGEST) == 1;
-    EVP_PKEY_CTX_free(context);
-    return good;
-}
-
-/* The digest is the message that Ed25519 signs (RFC 8463 3). */
-static bool verify_ed25519(EVP_PKEY *key, struct bytes signature, const unsigned char digest[DKIM_DIGEST])
-{
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool good = context != NULL && EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1 &&
-                EVP_DigestVerify(context, (const unsigned char *)signature.at, signature.length, digest,
-                                 DKIM_DIGEST) == 1;
-    EVP_MD_CTX_free(context);
-    return good;
-}
-
 bool signature_verify(const struct signature_check *check)
 {
     unsigned char digest[DKIM_DIGEST];
-    EVP_PKEY *key = public_key(check);
-    bool good = false;
     digest_of(check->input, digest);
-    if (key != NULL)
-        good = check->algorithm == DKIM_RSA_SHA256 ? verify_rsa(key, check->signature, digest)
-                                                   : verify_ed25519(key, check->signature, digest);
-    EVP_PKEY_free(key);
-    ERR_clear_error();
-    return good;
+    return public_keys_verify(check->algorithm, check->key, digest, check->signature);
 }
 
 bool signature_answer(struct signature_facts *facts)
@@ -220,6 +198,12 @@ void signature_key_free(struct signing_key *key)
 {
     EVP_PKEY_free(key->key);
     *key = (struct signing_key){0};
+}
+
+static bool rsa_context(EVP_PKEY_CTX *context)
+{
+    return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1 &&
+           EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1;
 }
 
 static bool sign_rsa(EVP_PKEY *key, const unsigned char digest[DKIM_DIGEST], unsigned char *at,

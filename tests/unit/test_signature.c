@@ -3,6 +3,8 @@
  * The cryptography of DKIM: the signed messages of RFC 6376 A.2 and RFC 8463 A.3 verify, and altered they do
  * not; keys are read, made, written, published; what is signed verifies.
  */
+#include "core/smtp/base64.h"
+#include "io/public_keys.h"
 #include "io/signature.h"
 #include "unit.h"
 
@@ -182,6 +184,79 @@ static void sign_and_verify(const struct signing_key *key)
     buffer_free(&made);
 }
 
+/* Signs `input`, and verifies that as a signature of "input" by the public key. */
+static bool verify_with(const struct signing_key *key, const unsigned char *raw, const char *input)
+{
+    struct buffer made = {0};
+    signature_sign(key, bytes_of_text(input), &made);
+    struct signature_check check = {.algorithm = DKIM_ED25519_SHA256,
+                                    .key = bytes_of(raw, DKIM_ED25519_OCTETS),
+                                    .input = BYTES("input"),
+                                    .signature = buffer_bytes(&made)};
+    bool good = signature_verify(&check);
+    buffer_free(&made);
+    return good;
+}
+
+static void publish_raw(const struct signing_key *key, unsigned char raw[DKIM_ED25519_OCTETS])
+{
+    struct buffer text = {0}, octets = {0};
+    signature_key_publish(key, &text);
+    assert_true(base64_decode(&octets, buffer_bytes(&text)));
+    memcpy(raw, buffer_text(&octets), DKIM_ED25519_OCTETS);
+    buffer_free(&text);
+    buffer_free(&octets);
+}
+
+/* Far more keys than are kept, then all again: each verifies its own signatures and no other's. */
+static void test_keys_are_kept_within_bounds(void **state)
+{
+    enum { KEYS = 2 * PUBLIC_KEYS_MAX };
+    static struct signing_key keys[KEYS];
+    static unsigned char raw[KEYS][DKIM_ED25519_OCTETS];
+    struct error error;
+    public_keys_clear();
+    for (size_t i = 0; i < KEYS; i++) {
+        assert_true(signature_key_make(&keys[i], DKIM_ED25519_SHA256, 0, &error));
+        publish_raw(&keys[i], raw[i]);
+        assert_true(verify_with(&keys[i], raw[i], "input"));
+        assert_int_equal(public_keys_count() <= PUBLIC_KEYS_MAX, true);
+    }
+    /* rows of PUBLIC_KEYS_ASIDE, of which each of these keys chooses one at random */
+    assert_true(public_keys_count() > PUBLIC_KEYS_MAX / 2);
+    for (size_t i = 0; i < KEYS; i++) {
+        assert_true(verify_with(&keys[i], raw[i], "input"));
+        assert_false(verify_with(&keys[i], raw[i], "other"));
+        assert_false(verify_with(&keys[i], raw[(i + 1) % KEYS], "input"));
+        signature_key_free(&keys[i]);
+    }
+    public_keys_clear();
+    assert_int_equal(public_keys_count(), 0);
+}
+
+/* A key that OpenSSL does not take takes no place; the same octets are no key of another algorithm. */
+static void test_only_keys_are_kept(void **state)
+{
+    static char octets[PUBLIC_KEY_OCTETS_MAX + 1];
+    static const unsigned char digest[DKIM_DIGEST];
+    unsigned char raw[DKIM_ED25519_OCTETS];
+    struct signing_key key;
+    struct error error;
+    public_keys_clear();
+    for (size_t less = 0; less < 2; less++)
+        assert_false(public_keys_verify(DKIM_RSA_SHA256, bytes_of(octets, sizeof octets - less), digest,
+                                        BYTES("signature")));
+    assert_int_equal(public_keys_count(), 0);
+    assert_true(signature_key_make(&key, DKIM_ED25519_SHA256, 0, &error));
+    publish_raw(&key, raw);
+    assert_true(verify_with(&key, raw, "input") && verify_with(&key, raw, "input"));
+    assert_int_equal(public_keys_count(), 1);
+    assert_false(public_keys_verify(DKIM_RSA_SHA256, bytes_of(raw, sizeof raw), digest, BYTES("signature")));
+    assert_int_equal(public_keys_count(), 1);
+    signature_key_free(&key);
+    public_keys_clear();
+}
+
 static void test_keys_are_made_written_and_read(void **state)
 {
     static const unsigned bits[] = {1024, 2048, 0};
@@ -239,6 +314,8 @@ int main(void)
         cmocka_unit_test(test_the_vectors_of_the_standards_verify),
         cmocka_unit_test(test_altered_messages_fail),
         cmocka_unit_test(test_a_key_that_is_none_is_not_taken),
+        cmocka_unit_test(test_keys_are_kept_within_bounds),
+        cmocka_unit_test(test_only_keys_are_kept),
         cmocka_unit_test(test_keys_are_made_written_and_read),
         cmocka_unit_test(test_the_key_of_rfc_8463_signs_as_there),
         cmocka_unit_test(test_files_that_are_no_key),
