@@ -60,7 +60,6 @@ struct dkim_body {
 };
 
 struct dkim {
-    struct field_index index;
     struct dkim_signature *signatures; /* in the order of their fields (arena) */
     size_t count;                      /* at most DKIM_SIGNATURES_MAX */
     size_t unseen;                     /* signatures beyond DKIM_SIGNATURES_MAX */
@@ -68,6 +67,7 @@ struct dkim {
     size_t body_count;
     struct bytes author_domains[DKIM_AUTHOR_DOMAINS_MAX]; /* of From (arena) */
     size_t author_domain_count;
+    struct field_index index; /* last: it is large, and mostly not written */
 };
 
 struct dkim_body_fact {

@@ -25,14 +25,16 @@ struct indexed_field {
     uint16_t above;     /* the next field upwards of the same name, or FIELD_INDEX_NONE */
 };
 
+/* The fields are its end, and large: only the first `count` are ever written. */
 struct field_index {
-    struct indexed_field fields[FIELD_INDEX_MAX]; /* from the top */
     size_t count;
-    bool over;                          /* a limit was passed: what is above it is indexed */
-    uint16_t lowest[FIELD_INDEX_SLOTS]; /* hash table of names: the lowest field */
+    bool over;                                    /* a limit was passed: what is above it is indexed */
+    uint16_t lowest[FIELD_INDEX_SLOTS];           /* hash table of names: the lowest field */
+    struct indexed_field fields[FIELD_INDEX_MAX]; /* from the top */
 };
 
-/* Indexes the header up to its empty line, or all of the octets. Lines that are not fields are skipped. */
+/* Indexes the header up to its empty line, or all of the octets. Lines that are not fields are skipped.
+ * Nothing need be in the index before. */
 void field_index_start(struct field_index *index, struct bytes header);
 /* Returns the lowest field of that name, in any case, or FIELD_INDEX_NONE. */
 uint16_t field_index_lowest(const struct field_index *index, struct bytes name);

@@ -77,14 +77,13 @@ static size_t collect_bodies(const struct dkim *dkim, const struct arc *arc, str
 size_t judgement_bodies(struct bytes header, struct dkim_body bodies[JUDGEMENT_BODIES_MAX])
 {
     struct arena arena = {0};
-    struct dkim *dkim = memory_new(sizeof *dkim);
-    struct arc *arc = memory_new(sizeof *arc);
+    struct dkim *dkim = memory_resize(NULL, sizeof *dkim); /* not zeroed, see field_index.h */
+    struct arc arc;
     size_t arc_body;
     dkim_begin(dkim, header, &arena);
-    arc_begin(arc, &dkim->index, &arena);
-    size_t count = collect_bodies(dkim, arc, bodies, &arc_body);
+    arc_begin(&arc, &dkim->index, &arena);
+    size_t count = collect_bodies(dkim, &arc, bodies, &arc_body);
     arena_clear(&arena);
-    free(arc);
     free(dkim);
     return count;
 }
@@ -92,7 +91,9 @@ size_t judgement_bodies(struct bytes header, struct dkim_body bodies[JUDGEMENT_B
 void judgement_begin(struct judgement *j, const struct judgement_question *question, struct bytes header,
                      struct arena *arena)
 {
-    *j = (struct judgement){.question = *question, .arena = arena};
+    memset(j, 0, offsetof(struct judgement, dkim) + offsetof(struct dkim, index));
+    j->question = *question;
+    j->arena = arena;
     for (size_t i = 0; i < JUDGEMENT_CHECKS; i++) {
         dns_facts_start(&j->dns[i], arena);
         j->dns[i].texts = &j->round;

@@ -60,7 +60,6 @@ struct judgement {
     struct arena round; /* of the last judgement_run() */
     struct dns_facts dns[JUDGEMENT_CHECKS];
     struct signature_facts signatures, arc_signatures;
-    struct dkim dkim;
     struct dkim_facts dkim_facts;
     struct arc arc;
     struct arc_facts arc_facts;
@@ -79,6 +78,7 @@ struct judgement {
     bool list_signed;      /* a signature of the list's own domain passes */
     bool gave_up;          /* the time is over */
     struct verdict verdict;
+    struct dkim dkim; /* last: its index is not zeroed */
 };
 
 /* Fills `bodies` with what a judgement of this header has in j->bodies, for a process that hashes the body

@@ -15,7 +15,7 @@
 /* Authentication-Results is in what this server puts in front of the content; others' are in the content. */
 static void take_results(struct signature_digest *digest)
 {
-    struct field_index *index = memory_new(sizeof *index);
+    struct field_index *index = memory_resize(NULL, sizeof *index);
     field_index_start(index, digest->message.front);
     uint16_t at = field_index_lowest(index, BYTES("authentication-results"));
     if (at != FIELD_INDEX_NONE)
@@ -173,7 +173,7 @@ bool signature_digest_name(struct bytes name, char domain[DOMAIN_MAX + 1])
 
 bool signature_digest_domain(struct bytes header, char domain[DOMAIN_MAX + 1], const char **why)
 {
-    struct field_index *index = memory_new(sizeof *index);
+    struct field_index *index = memory_resize(NULL, sizeof *index);
     struct arena arena = {0};
     struct bytes name;
     field_index_start(index, header);

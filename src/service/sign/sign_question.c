@@ -161,7 +161,7 @@ static enum sign_verdict answer(struct sign_question *question, struct field_ind
 
 void sign_question_answer(struct sign_question *question)
 {
-    struct field_index *index = memory_new(sizeof *index); /* too large for the stack of a thread */
+    struct field_index *index = memory_resize(NULL, sizeof *index); /* too large for the stack of a thread */
     question->verdict = answer(question, index);
     free(index);
 }

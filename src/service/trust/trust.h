@@ -37,13 +37,13 @@ struct trust_question {
     uint64_t client; /* key of its address */
     size_t octets;   /* of memory, as counted in trust->octets */
     struct arena arena;
-    struct judgement judgement;
     struct judging_run judging;
     struct judging_memory memory;
     bool body_is_known;
     struct timer given_up; /* the body takes TRUST_BODY_MS, or there is no memory left */
     struct released released;
     struct trust_question *next, *previous;
+    struct judgement judgement; /* last: it is large, and zeroed by judgement_begin() as far as it must */
 };
 
 /* Whether the resolvers answer: dns_alive.c. While none does, no message waits for one. */

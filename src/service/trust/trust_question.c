@@ -240,7 +240,8 @@ bool trust_question_start(struct trust *trust, struct channel *asker, const stru
     uint64_t key = client_key(trust, &client);
     if (is_too_much(trust, key))
         return false;
-    struct trust_question *question = memory_new(sizeof *question);
+    struct trust_question *question = memory_resize(NULL, sizeof *question);
+    memset(question, 0, offsetof(struct trust_question, judgement));
     question->trust = trust;
     question->asker = asker;
     question->request = asked->request;
