@@ -309,6 +309,8 @@ static bool decide(struct queue *queue, const struct queue_delivery *d, size_t i
     }
     *settled = (struct store_result){.number = r->number, .fate = STORE_FINISHED};
     events_add(queue, &event, now_ms);
+    if (event.kind == EVENT_DELIVERED && d->transport == SCHEDULE_AWAY)
+        report_queue_sent(queue, &d->message, &event, now_ms);
     if (event.kind == EVENT_BOUNCED)
         report_queue_bounced(queue, d, &event, now_ms);
     if (event.mailbox && r->recipient.away)

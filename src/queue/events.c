@@ -73,6 +73,7 @@ static void put_judged(struct queue *queue, uint64_t now_ms)
 void events_commit_start(struct queue *queue, uint64_t now_ms)
 {
     put_judged(queue, now_ms);
+    report_queue_commit_start(queue);
     struct buffer before = queue->committing_events;
     assert(before.length == 0);
     if (queue->batch_events.length > 0)

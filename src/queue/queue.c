@@ -30,6 +30,7 @@ void queue_start(struct queue *queue, struct store *store, const struct queue_op
         queue->schedule.transports[SCHEDULE_AWAY].max = options->deliveries;
     map_start(&queue->deliveries, seed);
     map_start(&queue->messages, seed);
+    sent_domains_start(&queue->sent, seed);
     queue->wake_ms = now_ms; /* mail stored before */
 }
 
@@ -47,10 +48,10 @@ bool queue_is_sound(const struct queue *queue)
 
 void queue_free(struct queue *queue)
 {
-    size_t position = 0;
-    vacation_queue_free(queue);
     void *value;
-    while (map_next(&queue->deliveries, &position, NULL, &value)) {
+    vacation_queue_free(queue);
+    sent_domains_free(&queue->sent);
+    for (size_t position = 0; map_next(&queue->deliveries, &position, NULL, &value);) {
         struct queue_delivery *delivery = value;
         arena_clear(&delivery->arena);
         free(delivery);

@@ -19,6 +19,7 @@
 #include "core/queue/queue_id.h"
 #include "core/queue/schedule.h"
 #include "core/route/plan.h"
+#include "core/trust/sent_domains.h"
 #include "ipc/ipc_message.h"
 #include "store/queue/store.h"
 
@@ -44,6 +45,7 @@ struct queue_options {
     struct route_rules routes; /* next hops and limits of non-local mail */
     uint32_t deliveries;       /* concurrent, to other servers; 0: SCHEDULE_AWAY_MAX */
     bool hold;                 /* deliver nothing */
+    bool notes_sent;           /* remember the domains that users send to (core/trust/sent_domains.h) */
 };
 
 struct active_destination;
@@ -106,6 +108,8 @@ struct queue {
     struct buffer committing_events; /* of the batch that is being committed; they are in the store's batch */
     struct buffer events;            /* of the last one on disk: those not taken yet */
     struct delivery_stats stats;
+    struct sent_domains sent;         /* of the day */
+    bool sent_changed;                /* the open batch lacks its note */
     struct vacation_reply *vacations; /* vacation replies that may be due, pending auth's answer */
     size_t vacation_count;
     uint64_t last_vacation;

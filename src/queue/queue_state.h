@@ -166,6 +166,11 @@ void expansion_apply(struct queue *queue, struct queue_delivery *delivery, uint6
  * address gets none for a while. */
 void report_queue_bounced(struct queue *queue, const struct queue_delivery *delivery,
                           const struct mail_event *event, uint64_t now_ms);
+/* After another server has accepted a message: notes the domain of its recipient, if a user sent it. */
+void report_queue_sent(struct queue *queue, const struct store_message *message,
+                       const struct mail_event *event, uint64_t now_ms);
+/* Adds that note to the batch, if it has changed. */
+void report_queue_commit_start(struct queue *queue);
 
 /* ---- vacation_queue.c ---- */
 

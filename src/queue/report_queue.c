@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * report_queue: reports that this server sends to other domains, on TLS and DMARC. They become mail with the
- * null sender; what was sent is remembered in a note (core/trust/report_ledger.h), in the same batch.
+ * null sender; what was sent is remembered in a note (core/trust/report_ledger.h), in the same batch. So are
+ * the domains that users sent mail to (core/trust/sent_domains.h), which alone get reports on DMARC.
  */
+#include "core/smtp/address.h"
 #include "core/trust/report_ledger.h"
 #include "queue/queue_state.h"
 
@@ -104,4 +106,41 @@ void report_queue_bounced(struct queue *queue, const struct queue_delivery *deli
     remember(queue, &changed);
     buffer_free(&changed);
     arena_clear(&arena);
+}
+
+/* ---- who gets mail from here ---- */
+
+/* Forwarded mail, and what this server writes itself, was not sent by a user. */
+static bool is_of_user(const struct origin *origin)
+{
+    return origin->kind == ORIGIN_LOCAL || (origin->kind == ORIGIN_NETWORK && origin->account.length > 0);
+}
+
+void report_queue_sent(struct queue *queue, const struct store_message *message,
+                       const struct mail_event *event, uint64_t now_ms)
+{
+    struct bytes local, domain;
+    uint32_t day = today(queue, now_ms);
+    if (!queue->options.notes_sent || !is_of_user(&message->origin) ||
+        !address_split(event->recipient, &local, &domain))
+        return;
+    if (queue->sent.day != day) {
+        char name[SENT_DOMAINS_NAME_MAX];
+        struct arena arena = {0};
+        sent_domains_note_name(day, name);
+        sent_domains_begin(&queue->sent, day, store_note(queue->store, name, &arena));
+        arena_clear(&arena);
+    }
+    if (sent_domains_add(&queue->sent, domain))
+        queue->sent_changed = true;
+}
+
+void report_queue_commit_start(struct queue *queue)
+{
+    char name[SENT_DOMAINS_NAME_MAX];
+    if (!queue->sent_changed)
+        return;
+    sent_domains_note_name(queue->sent.day, name);
+    store_note_put(queue->store, name, buffer_bytes(&queue->sent.text));
+    queue->sent_changed = false;
 }

@@ -34,10 +34,24 @@ static bool add_one(void *owner, const struct mail_event *event)
     return true;
 }
 
+/* Reads whom users here sent mail to until then. */
+static void read_sent(struct store *store, uint32_t today, struct sent_since *sent)
+{
+    char name[SENT_DOMAINS_NAME_MAX];
+    sent_since_start(sent, today, random_u64());
+    for (uint32_t day = 0; day < SENT_DOMAINS_NOTES; day++) {
+        struct arena arena = {0};
+        sent_domains_note_name(day, name);
+        sent_since_take(sent, store_note(store, name, &arena));
+        arena_clear(&arena);
+    }
+}
+
 /* The queue belongs to its owner, who alone opens it. */
 static bool work(void *owner, struct buffer *out, struct error *error)
 {
     struct report_evidence *evidence = owner;
+    struct sent_since sent;
     if (!data_dir_act_in(evidence->place.folder, error))
         return false;
     if (store_open_check(&evidence->place) != 0)
@@ -48,9 +62,11 @@ static bool work(void *owner, struct buffer *out, struct error *error)
     evidence->ahead_ms = clock_epoch_ms() - queue_clock_read_ms(store);
     dmarc_rows_start(&evidence->rows, random_u64());
     judgements_walk(store, add_one, evidence);
+    read_sent(store, evidence->day + 1, &sent);
     store_close(store);
     buffer_add_text(out, evidence->late ? "late\n" : "day\n");
-    dmarc_rows_write(&evidence->rows, out);
+    dmarc_rows_write(&evidence->rows, &sent, out);
+    sent_since_free(&sent);
     if (evidence->rows.left_out > 0)
         log_event(LOG_EVENT_WARN, "judgements_not_reported", LOG_U64("messages", evidence->rows.left_out),
                   LOG_TEXT("reason", "there are too many different ones for the reports on DMARC"));

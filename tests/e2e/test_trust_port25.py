@@ -16,7 +16,9 @@ import pytest
 
 from mailboat import Mailboat, until
 from name_server import NameServer
+from plain_peer import Peer
 
+AWAY = "relay: {{via: smarthost, smarthost: {{host: 127.0.0.1, port: {}, tls: none}}}}\n"
 RECORDS = """
 _dmarc TXT "v=DMARC1; p=none; psd=y"
 bank TXT "v=spf1 ip4:192.0.2.1 -all"
@@ -298,8 +300,9 @@ def test_observing_refuses_nothing(tmp_path, certificates, names):
 
 
 def test_reports_on_dmarc(tmp_path, certificates, names):
-    """The domains of which mail has passed get a report, at the addresses that agree to get it: once."""
-    it = Judging(tmp_path / "server", certificates, domains=("example.org", "home.test"), extra=names.resolver,
+    """The domains with which mail is exchanged get a report, at the addresses that agree to get it: once."""
+    peer = Peer()
+    it = Judging(tmp_path / "server", certificates, domains=("example.org", "home.test"), extra=names.resolver, relay=AWAY.format(peer.port),
                  trust="trust: {mode: enforce, reports: {send: [dmarc], from: noreply@reports.home.test}}\n").start()
     try:
         it.add_user("ada@example.org", "secret-of-ada")
@@ -316,6 +319,10 @@ def test_reports_on_dmarc(tmp_path, certificates, names):
         def report():
             sent = [json.loads(it.cli("reports", "send", "--day", day, "--json").stdout) for day in sorted(days)]
             return [one for day in sent for one in day]
+        assert report() == []  # mail of mill.test has passed, but nobody here has sent it any
+        for to in ("x@mill.test", "x@stranger.test"):
+            it.cli("send", "--from", "ada@example.org", "--to", to, "--subject", "hello", "--body", "hello")
+            it.wait_log("delivered", f"to={to}")
         sent = report()
         assert {(one["type"], one["domain"], one["to"], one["queued"]) for one in sent} == {("dmarc", "mill.test", "dmarc@home.test", True)}, sent
         until(lambda: len(it.mail("dmarc@home.test")) >= len(sent))
@@ -327,3 +334,4 @@ def test_reports_on_dmarc(tmp_path, certificates, names):
         assert all(one["domain"] == "mill.test" and one["email"] == "noreply@reports.home.test" for one in read)
     finally:
         it.stop()
+        peer.close()

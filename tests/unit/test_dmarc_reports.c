@@ -152,6 +152,7 @@ static void what_is_no_evidence_is_not_read(void **state)
 #define PASSES "1 a.test reject - - r r n 1 0 a.test a.test a.test pass a.test:s1:pass"
 #define FAILS "1 a.test reject - - r r n 0 0 sub.a.test x.test x.test none"
 #define STRANGER "1 b.test reject - - r r n 0 0 b.test b.test b.test fail"
+#define UNKNOWN "1 c.test reject - - r r n 1 1 c.test c.test c.test pass"
 
 static struct dmarc_rows rows;
 
@@ -164,6 +165,7 @@ static void alike_becomes_one_row(void **state)
 {
     struct buffer out = {0};
     struct dmarc_report_row row;
+    struct sent_since sent;
     size_t count = 0, messages = 0;
     dmarc_rows_start(&rows, 1);
     add(false, "192.0.2.1", DISPOSITION_DELIVER, PASSES); /* another day: the domain is known */
@@ -174,7 +176,13 @@ static void alike_becomes_one_row(void **state)
     add(true, "192.0.2.1", DISPOSITION_DEFER, FAILS); /* it comes again */
     add(true, "local", DISPOSITION_DELIVER, FAILS);
     add(true, "192.0.2.1", DISPOSITION_DELIVER, STRANGER); /* of it, nothing ever passed */
-    dmarc_rows_write(&rows, &out);
+    add(true, "192.0.2.1", DISPOSITION_DELIVER, UNKNOWN);  /* to it, nobody here sent mail */
+    sent_since_start(&sent, 100, 1);
+    dmarc_rows_write(&rows, &sent, &out);
+    assert_int_equal(out.length, 0);
+    sent_since_take(&sent, BYTES("100\na.test\nb.test\n"));
+    dmarc_rows_write(&rows, &sent, &out);
+    sent_since_free(&sent);
     for (struct bytes rest = buffer_bytes(&out); rest.length > 0; count++) {
         assert_true(dmarc_rows_read(bytes_split(&rest, '\n'), &row));
         assert_text(row.evidence.domain, "a.test");

@@ -104,6 +104,70 @@ static void one_that_waits_is_dropped_after_a_day(void **state)
     assert_true(g.now_ms <= until_ms + 4 * HOUR_MS);
 }
 
+/* Sends a message of this origin to a recipient, who is or is not a local user's forwarding. */
+static void send(struct origin origin, const char *address, struct bytes via)
+{
+    struct recipient recipient = {.address = bytes_of_text(address), .via = via};
+    struct store_message m = {
+        .id = ++g.last_id,
+        .envelope = {.sender = BYTES("ada@here.org"), .recipients = &recipient, .recipient_count = 1},
+        .origin = origin,
+        .content = BYTES("Subject: hi\r\n\r\nx\r\n")};
+    assert_int_equal(queue_accept(&g.queue, &m, 0, g.now_ms), STORE_DONE);
+    commit();
+    assert_true(next(SCHEDULE_AWAY));
+    fate(OUTCOME_DELIVERED, STEP_DATA);
+    commit();
+}
+
+static bool was_sent_to(const char *domain)
+{
+    char name[SENT_DOMAINS_NAME_MAX];
+    struct arena arena = {0};
+    struct sent_since since;
+    sent_since_start(&since, DAY + 2, 1);
+    for (uint32_t day = 0; day < SENT_DOMAINS_NOTES; day++) {
+        sent_domains_note_name(day, name);
+        sent_since_take(&since, store_note(g.store, name, &arena));
+    }
+    bool known = sent_since_has(&since, bytes_of_text(domain));
+    sent_since_free(&since);
+    arena_clear(&arena);
+    return known;
+}
+
+/* Only what users send counts: not what is forwarded, and not what this server writes. */
+static void whom_users_send_to_is_noted(void **state)
+{
+    const struct origin user = {.kind = ORIGIN_NETWORK, .account = BYTES("ada@here.org")},
+                        program = {.kind = ORIGIN_LOCAL}, other = {.kind = ORIGIN_NETWORK},
+                        reply = {.kind = ORIGIN_VACATION}, report = {.kind = ORIGIN_REPORT};
+    send(user, "x@off.test", bytes_none()); /* nothing is noted unless reports on DMARC are sent */
+    g.options.notes_sent = true;
+    restart();
+    g.queue.wall_ahead_ms = (int64_t)(DAY + 1) * DAY_MS;
+    send(user, "x@a.test", bytes_none());
+    send(program, "x@b.test", bytes_none());
+    send(other, "x@c.test", bytes_none());
+    send(other, "x@d.test", BYTES("ada@here.org"));
+    send(reply, "x@e.test", bytes_none());
+    send(report, "x@f.test", bytes_none());
+    restart();
+    g.queue.wall_ahead_ms = (int64_t)(DAY + 1) * DAY_MS;
+    send(user, "x@g.test", bytes_none());
+    g.queue.wall_ahead_ms += DAY_MS;
+    send(user, "x@h.test", bytes_none());
+    static const char *const yes[] = {"a.test", "b.test", "g.test", "h.test"};
+    static const char *const no[] = {"off.test", "c.test", "d.test", "e.test", "f.test"};
+    for (size_t i = 0; i < ARRAY_LENGTH(yes); i++)
+        if (!was_sent_to(yes[i]))
+            fail_msg("%s is not noted", yes[i]);
+    for (size_t i = 0; i < ARRAY_LENGTH(no); i++)
+        if (was_sent_to(no[i]))
+            fail_msg("%s is noted", no[i]);
+    g.options.notes_sent = false;
+}
+
 static void a_day_is_done(void **state)
 {
     struct ipc_report ask = {.step = REPORT_STEP_ASK, .kind = REPORT_KIND_TLS, .day = DAY};
@@ -149,6 +213,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_a_report_on_tls_ignores_the_policy, prepare_day, clean_up),
         cmocka_unit_test_setup_teardown(a_refused_one_pauses_its_address, prepare_day, clean_up),
         cmocka_unit_test_setup_teardown(one_that_waits_is_dropped_after_a_day, prepare_day, clean_up),
+        cmocka_unit_test_setup_teardown(whom_users_send_to_is_noted, prepare_day, clean_up),
         cmocka_unit_test_setup_teardown(a_day_is_done, prepare_day, clean_up),
         cmocka_unit_test_setup_teardown(what_is_no_report_is_refused, prepare_day, clean_up),
     };

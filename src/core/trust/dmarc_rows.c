@@ -73,13 +73,14 @@ static bool read_key(struct bytes key, struct dmarc_report_row *row)
     return dmarc_evidence_read(key, &row->evidence);
 }
 
-void dmarc_rows_write(const struct dmarc_rows *rows, struct buffer *out)
+void dmarc_rows_write(const struct dmarc_rows *rows, const struct sent_since *sent, struct buffer *out)
 {
     struct bytes key;
     void *value;
     for (size_t position = 0; map_next(&rows->rows, &position, &key, &value);) {
         struct dmarc_report_row row;
-        if (read_key(key, &row) && map_get(&rows->known, row.evidence.domain) != NULL)
+        if (read_key(key, &row) && map_get(&rows->known, row.evidence.domain) != NULL &&
+            sent_since_has(sent, row.evidence.domain))
             buffer_add_format(out, "%llu %.*s\n", (unsigned long long)*(const uint64_t *)value,
                               BYTES_ARG(key));
     }

@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/trust/report_message.h"
 #include "io/clock.h"
 #include "io/log.h"
 #include "io/log_throttle.h"
@@ -349,15 +350,17 @@ static uint32_t deliveries_at_once(uint32_t wanted)
 
 static struct queue_options options_of(const struct config *config)
 {
-    return (struct queue_options){.hostname = bytes_of_text(config->hostname),
-                                  .retry = {.first_ms = config->queue.first_ms,
-                                            .max_ms = config->queue.max_ms,
-                                            .factor = config->queue.factor},
-                                  .expire_ms = config->queue.expire_ms,
-                                  .warn_after_ms = config->queue.warn_after_ms,
-                                  .routes = config_rules(config),
-                                  .hold = config->queue.hold,
-                                  .deliveries = deliveries_at_once(config->limits.deliveries)};
+    return (struct queue_options){
+        .hostname = bytes_of_text(config->hostname),
+        .retry = {.first_ms = config->queue.first_ms,
+                  .max_ms = config->queue.max_ms,
+                  .factor = config->queue.factor},
+        .expire_ms = config->queue.expire_ms,
+        .warn_after_ms = config->queue.warn_after_ms,
+        .routes = config_rules(config),
+        .hold = config->queue.hold,
+        .notes_sent = config_sends_reports(config, report_kind_name(REPORT_KIND_DMARC)),
+        .deliveries = deliveries_at_once(config->limits.deliveries)};
 }
 
 static bool queue_process_open(struct child *child, struct error *error)
