@@ -156,6 +156,27 @@ static void test_what_is_altered_fails(void **state)
     }
 }
 
+/* The clocks of servers differ by up to 300 seconds. */
+static void test_the_newest_signature_can_expire(void **state)
+{
+    for (unsigned late = 300; late <= 301; late++) {
+        struct buffer changed = {0};
+        begin(NULL);
+        seal_message("one.example");
+        size_t signature = bytes_search(buffer_bytes(&header), BYTES("ARC-Message-Signature"));
+        size_t at = signature +
+                    bytes_search(bytes_from(buffer_bytes(&header), signature), BYTES("t=1796000000"));
+        buffer_add(&changed, bytes_first(buffer_bytes(&header), at));
+        buffer_add_format(&changed, "t=1; x=%u", 1796000000 - late);
+        buffer_add(&changed, bytes_from(buffer_bytes(&header), at + strlen("t=1796000000")));
+        buffer_clear(&header);
+        buffer_add(&header, buffer_bytes(&changed));
+        assert_int_equal(judge(BODY), ARC_FAIL); /* it was changed in any case */
+        assert_int_equal(strcmp(arc.reason, "signature expired") == 0, late == 301);
+        buffer_free(&changed);
+    }
+}
+
 static void test_an_older_signature_may_be_broken(void **state)
 {
     seal_message("list.example");
@@ -284,6 +305,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_message_without_a_chain, begin),
         cmocka_unit_test_setup(test_chains_grow_to_fifty_sets, begin),
         cmocka_unit_test_setup(test_what_is_altered_fails, begin),
+        cmocka_unit_test_setup(test_the_newest_signature_can_expire, begin),
         cmocka_unit_test_setup(test_an_older_signature_may_be_broken, begin),
         cmocka_unit_test_setup(test_a_broken_chain_gets_one_set_that_says_so, begin),
         cmocka_unit_test_setup(test_chains_that_were_not_checked_are_left_alone, begin),

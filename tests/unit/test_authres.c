@@ -107,6 +107,26 @@ static void test_a_field_has_a_limit(void **state)
     assert_true(bytes_ends_nocase(buffer_bytes(&out), ".example.org\r\n"));
 }
 
+/* Longer values are cut; versions are at most 1000. */
+static void test_the_limits_of_a_value(void **state)
+{
+    char value[321], text[64];
+    memset(value, 'x', sizeof value);
+    for (size_t length = 320; length <= 321; length++) {
+        authres_write_start(&writer, BYTES("mx.example.org"));
+        authres_write_result(&writer, "spf", "pass", NULL);
+        authres_write_property(&writer, "smtp", "helo", bytes_of(value, length));
+        end();
+        assert_int_equal(authres.properties[0].value.length, 320);
+    }
+    for (unsigned version = 1000; version <= 1001; version++) {
+        snprintf(text, sizeof text, "a %u; none", version);
+        assert_int_equal(authres_parse(&authres, bytes_of_text(text), &arena), version == 1000);
+        snprintf(text, sizeof text, "a; spf/%u=pass", version);
+        assert_int_equal(authres_parse(&authres, bytes_of_text(text), &arena), version == 1000);
+    }
+}
+
 static void test_the_limits_of_reading(void **state)
 {
     struct buffer text = {0};
@@ -244,6 +264,7 @@ int main(void)
         cmocka_unit_test(test_hostile_values_stay_values),
         cmocka_unit_test(test_an_address_is_in_quotes_in_a_reason),
         cmocka_unit_test(test_a_field_has_a_limit),
+        cmocka_unit_test(test_the_limits_of_a_value),
         cmocka_unit_test(test_the_limits_of_reading),
         cmocka_unit_test(test_what_claims_to_be_ours),
         cmocka_unit_test(test_the_filter_in_any_pieces),

@@ -133,6 +133,66 @@ static void test_aligned_signatures_are_looked_at_first(void **state)
     assert_int_equal(dns.lacked_count, DKIM_LOOKED_AT_MAX);
 }
 
+/* Of From with very many authors, the first ten decide which signatures are looked at first. */
+static void test_so_many_author_domains(void **state)
+{
+    char tags[64];
+    for (unsigned author = 10; author <= 11; author++) {
+        struct buffer from = {0};
+        prepare(NULL);
+        for (unsigned i = 0; i < DKIM_LOOKED_AT_MAX; i++) {
+            snprintf(tags, sizeof(tags), "d=other%u.example; s=s1", i);
+            add_field(tags);
+        }
+        add_field("d=aligned.test; s=s1");
+        for (unsigned i = 1; i < author; i++)
+            buffer_add_format(&from, "a@a%u.invalid, ", i);
+        buffer_add_text(&from, "a@aligned.test");
+        begin(buffer_text(&from));
+        assert_int_equal(dkim.author_domain_count, 10);
+        assert_int_equal(dkim.signatures[DKIM_LOOKED_AT_MAX].looked_at, author == 10);
+        buffer_free(&from);
+    }
+}
+
+/* Of several keys at one name, four are tried. */
+static void test_so_many_keys_of_a_name(void **state)
+{
+    for (size_t keys = 4; keys <= 5; keys++) {
+        struct dns_record records[5] = {{0}};
+        for (size_t i = 0; i < keys; i++)
+            records[i].data = BYTES(KEY);
+        struct dns_answer answer = {.status = DNS_FOUND, .records = records, .count = keys};
+        prepare(NULL);
+        add_field("d=example.org; s=s1");
+        begin("ada@example.org");
+        dns_facts_add(&dns,
+                      (struct dns_fact_key){.type = DNS_TXT, .name = BYTES("s1._domainkey.example.org")},
+                      &answer);
+        body_has_ended(1);
+        size_t tried = 0;
+        for (; !dkim_judge(&dkim, &facts, 0); tried++) {
+            assert_int_equal(signatures.lacked_count, 1);
+            signature_facts_add(&signatures, signatures.lacked[0].number, false);
+        }
+        assert_int_equal(tried, 4);
+        assert_int_equal(dkim.signatures[0].result, DKIM_FAIL);
+        /* the same where the others are not usable */
+        for (size_t i = 0; i + 1 < keys; i++)
+            records[i].data = BYTES("v=DKIM1; p=");
+        prepare(NULL);
+        add_field("d=example.org; s=s1");
+        begin("ada@example.org");
+        dns_facts_add(&dns,
+                      (struct dns_fact_key){.type = DNS_TXT, .name = BYTES("s1._domainkey.example.org")},
+                      &answer);
+        body_has_ended(1);
+        signature_facts_add(&signatures, 0, true);
+        assert_true(dkim_judge(&dkim, &facts, 0));
+        assert_int_equal(dkim.signatures[0].result, keys == 4 ? DKIM_PASS : DKIM_PERMERROR);
+    }
+}
+
 static void test_at_most_four_forms_of_the_body(void **state)
 {
     char tags[64];
@@ -301,6 +361,8 @@ int main(void)
         cmocka_unit_test_setup(test_the_order_of_facts_does_not_matter, prepare),
         cmocka_unit_test_setup(test_aligned_signatures_are_looked_at_first, prepare),
         cmocka_unit_test_setup(test_at_most_four_forms_of_the_body, prepare),
+        cmocka_unit_test_setup(test_so_many_author_domains, prepare),
+        cmocka_unit_test_setup(test_so_many_keys_of_a_name, prepare),
         cmocka_unit_test_setup(test_expiry_has_a_grace, prepare),
         cmocka_unit_test_setup(test_a_part_of_the_body_is_not_enough, prepare),
         cmocka_unit_test_setup(test_identities, prepare),

@@ -134,6 +134,26 @@ static void test_the_names_that_are_signed(void **state)
     assert_int_equal(names.length, 0);
 }
 
+/* Of fields with one name, the lowest eight are signed. */
+static void test_so_many_fields_of_a_name_are_signed(void **state)
+{
+    for (size_t fields = 8; fields <= 9; fields++) {
+        struct field_index index;
+        struct buffer text = {0};
+        size_t count = 0;
+        buffer_add_text(&text, "From: a\r\n");
+        for (size_t i = 0; i < fields; i++)
+            buffer_add_text(&text, "To: b\r\n");
+        buffer_clear(&names);
+        field_index_start(&index, buffer_bytes(&text));
+        assert_true(dkim_sign_names(&index, &names));
+        for (struct bytes rest = buffer_bytes(&names); rest.length > 0;)
+            count += bytes_is(bytes_split(&rest, ':'), "to");
+        assert_int_equal(count, 8);
+        buffer_free(&text);
+    }
+}
+
 static void assert_short_lines(const char *domain)
 {
     size_t end = bytes_search(buffer_bytes(&out), BYTES("Received")), line = 0;
@@ -180,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signed_messages_verify_and_altered_ones_do_not),
+        cmocka_unit_test(test_so_many_fields_of_a_name_are_signed),
         cmocka_unit_test(test_the_names_that_are_signed),
         cmocka_unit_test(test_lines_are_below_78_columns),
         cmocka_unit_test(test_a_field_never_has_a_limit_or_an_expiry),
