@@ -109,8 +109,8 @@ bool report_store_failures(struct report_store *store, const struct report_filte
                            report_store_failure *each, void *owner, struct error *error);
 
 /* A complaint about one message, the newest first. `complaint.address`: who complains, empty if that was not
- * told; `complaint.type`: "abuse" and so on, see report_complaint.h. Anybody can send one: what follows from
- * it is for the caller to decide. */
+ * told; `complaint.type`: "abuse" and so on, see report_complaint.h. Only genuine ones are added: what
+ * follows from it is for the caller to decide. */
 struct stored_complaint {
     uint64_t at_s;
     struct report_complaint complaint;

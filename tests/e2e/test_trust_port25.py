@@ -12,11 +12,13 @@ import socket
 import subprocess
 import time
 
+import dkim
 import pytest
 
 from mailboat import Mailboat, until
 from name_server import NameServer
 from plain_peer import Peer
+from signing_keys import Keys
 
 AWAY = "relay: {{via: smarthost, smarthost: {{host: 127.0.0.1, port: {}, tls: none}}}}\n"
 RECORDS = """
@@ -335,3 +337,56 @@ def test_reports_on_dmarc(tmp_path, certificates, names):
     finally:
         it.stop()
         peer.close()
+
+
+# ---- complaints ----
+
+def complaint(author, copy, who, kind="abuse", part="message/rfc822"):
+    copied = f"--b\r\nContent-Type: {part}\r\n\r\n{copy}\r\n" if copy else ""
+    return (f"From: {author}\r\nSubject: complaint\r\nDate: Mon, 30 Nov 2026 10:00:00 +0000\r\nContent-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n"
+            f"--b\r\nContent-Type: message/feedback-report\r\n\r\nFeedback-Type: {kind}\r\nVersion: 1\r\nOriginal-Rcpt-To: <{who}>\r\n\r\n{copied}--b--\r\n")
+
+
+def test_a_complaint_counts_if_it_is_proven(tmp_path, certificates, names):
+    """Its sender passes the checks, and it has the header of a message that this server signed."""
+    it = Judging(tmp_path / "server", certificates, extra=names.resolver + "dkim: {algorithms: []}\n", trust="").start()
+    try:
+        it.add_user("ada@example.org", "secret-of-ada")
+        Keys(it).add("example.org", "old").add("example.org", "ours", number=2)  # both once signed
+        foreign = tmp_path / "foreign.pem"
+        subprocess.run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", foreign], check=True, capture_output=True)
+        text = letter("ada@example.org", "news").encode()
+
+        def signed(selector="ours", file=None, domain="example.org"):
+            pem = (file or it.data / "keys" / "example.org" / f"{selector}.pem").read_bytes()
+            return (dkim.sign(text, selector.encode(), domain.encode(), pem, canonicalize=(b"relaxed", b"relaxed")) + text).decode()
+        ours = signed()
+        assert ours.startswith("DKIM-Signature")
+        header, body = ours.split("\r\n\r\n", 1)
+        good = [("1", HONEST, "fbl@mill.test", ours, {}), ("2", HONEST, "fbl@plain.test", header + "\r\n", {"part": "text/rfc822-headers"}),
+                ("3", HONEST, "fbl@mill.test", signed("old"), {}), ("4", HONEST, "fbl@mill.test", f"{header}\r\n\r\ncut", {}),
+                ("5", HONEST, "fbl@mill.test", None, {"kind": "auth-failure"})]
+        unproven, foreigner, bare = "it is not proven who sent it", "has no valid signature of a domain of this server", "it has no header of the message"
+        forged = [("6", FORGER, "fbl@stranger.test", ours, {}, unproven), ("7", FORGER, "fbl@plain.test", ours, {}, unproven),
+                  ("8", HONEST, "fbl@mill.test", None, {}, bare), ("9", HONEST, "fbl@mill.test", text.decode(), {}, foreigner),
+                  ("10", HONEST, "fbl@mill.test", ours.replace("Subject: news", "Subject: spam"), {}, foreigner),
+                  ("11", HONEST, "fbl@mill.test", signed("ours", foreign), {}, foreigner), ("12", HONEST, "fbl@mill.test", signed("s", foreign, "mill.test"), {}, foreigner),
+                  ("13", HONEST, "fbl@mill.test", signed("none", foreign), {}, foreigner), ("14", FORGER, "fbl@stranger.test", None, {"kind": "auth-failure"}, unproven),
+                  ("15", HONEST, "fbl@mill.test", signed("ours", foreign, "..%2f..%2fetc.example.org"), {}, foreigner)]
+        for who, ip, author, copy, options, *_ in good + forged:
+            mail = client(it, ip)
+            mail.ehlo("mx.sender.test")
+            mail.mail(author)
+            mail.rcpt("feedback-reports@example.org")
+            forged_results = "Authentication-Results: mx.example.org; dmarc=pass\r\n"
+            assert mail.data(forged_results + complaint(author, copy, f"{who}@there.test", **options))[0] == 250
+            mail.close()
+        it.wait_log("report_read", "kind=complaint", count=len(good))
+        it.wait_log("complaint_not_counted", count=len(forged))
+        said = json.loads(it.cli("reports", "--json").stdout)
+        assert {c["address"] for c in said["complaints"]} == {f"{who}@there.test" for who, *_ in good}
+        kept = [k["reason"] for k in json.loads(it.cli("reports", "kept", "--json").stdout)]
+        assert sorted(kept) == sorted(next(r for r in kept if why in r) for *_, why in forged) and all(r.startswith("a complaint that does not count: ") for r in kept)
+        assert not it.lines("process_died")
+    finally:
+        it.stop()

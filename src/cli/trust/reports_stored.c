@@ -279,7 +279,7 @@ static bool show_text(struct stored_view *view)
     view->rows = 0;
     done = done && report_store_complaints(store, filter, print_complaint, view, &view->error);
     if (view->kept > 0)
-        printf("\n-> %s could not be read as reports: mailboat reports kept\n",
+        printf("\n-> %s could not be read as reports, or did not count: mailboat reports kept\n",
                COUNT_OF(view->kept, "message"));
     return done;
 }

@@ -2,7 +2,7 @@
 /*
  * report: reads the reports that other servers send to the addresses of core/trust/report_address.h, and
  * stores them (store/report_store.h). They come from anybody, packed, as XML and JSON, so that what reads
- * them has nothing but its own store: no network, no secret, no mailbox.
+ * them has nothing but its own store, and the public keys in DATA/keys: no network, no secret, no mailbox.
  *
  * queue hands it each message as it does to local. All messages of a turn are read, then committed together,
  * then answered as delivered, whether they are reports or not: a bounce to a machine that reports helps
@@ -23,8 +23,10 @@
 #include "io/log.h"
 #include "io/log_throttle.h"
 #include "io/report_reader.h"
+#include "io/signature.h"
 #include "io/timer.h"
 #include "run/child.h"
+#include "service/report/complaint_check.h"
 #include "service/report/report_suspects.h"
 #include "service/services.h"
 #include "store/report_store.h"
@@ -141,10 +143,11 @@ static void log_added(struct report_process *p, uint64_t id, const struct report
 }
 
 static bool keep(struct report_process *p, const struct ipc_deliver *deliver,
-                 const struct report_arrival *arrival, const char *reason, struct bytes content)
+                 const struct report_arrival *arrival, const char *event, const char *reason,
+                 struct bytes content)
 {
     struct buffer message = {0};
-    log_event(LOG_EVENT_WARN, "report_unreadable", LOG_ID(deliver->id), LOG_TEXT("reason", reason),
+    log_event(LOG_EVENT_WARN, event, LOG_ID(deliver->id), LOG_TEXT("reason", reason),
               LOG_TEXT("hint", "mailboat reports kept shows the message"));
     buffer_add(&message, deliver->prefix);
     buffer_add(&message, content);
@@ -161,6 +164,31 @@ static const char *refuse(const struct report_process *p, const struct ipc_deliv
     return report_suspects_has(p->suspects, deliver->id) ? "reading it has ended the process" : NULL;
 }
 
+static bool keep_unread(struct report_process *p, const struct ipc_deliver *deliver,
+                        const struct report_arrival *arrival, const char *reason, struct bytes content)
+{
+    return keep(p, deliver, arrival, "report_unreadable", reason, content);
+}
+
+/* Adds it, or keeps a complaint that is not genuine for the postmaster. */
+static bool add(struct report_process *p, const struct ipc_deliver *deliver,
+                const struct report_arrival *arrival, struct report *report, struct bytes content)
+{
+    const struct complaint_mail mail = {deliver->prefix, content, bytes_of_text(p->child->config->hostname),
+                                        p->child->config->data_dir};
+    const char *why = report->kind == REPORT_COMPLAINT ? complaint_check(&mail, &report->complaint) : NULL;
+    struct buffer reason = {0};
+    if (why != NULL) {
+        buffer_add_format(&reason, "a complaint that does not count: %s", why);
+        bool kept = keep(p, deliver, arrival, "complaint_not_counted", buffer_text(&reason), content);
+        buffer_free(&reason);
+        return kept;
+    }
+    enum report_added added = report_store_add(p->store, report, arrival, &p->why);
+    log_added(p, deliver->id, report, added);
+    return added != REPORT_ADD_FAILED;
+}
+
 /* False if the store failed. */
 static bool take(struct report_process *p, const struct ipc_deliver *deliver,
                  const struct report_arrival *arrival, struct bytes content)
@@ -172,13 +200,11 @@ static bool take(struct report_process *p, const struct ipc_deliver *deliver,
     bool stored;
     p->suspects->reading = refused == NULL ? deliver->id : 0;
     if (refused != NULL) {
-        stored = keep(p, deliver, arrival, refused, content);
+        stored = keep_unread(p, deliver, arrival, refused, content);
     } else if (!report_reader_read(content, &arena, report, &error)) {
-        stored = keep(p, deliver, arrival, error.text, content);
+        stored = keep_unread(p, deliver, arrival, error.text, content);
     } else {
-        enum report_added added = report_store_add(p->store, report, arrival, &p->why);
-        log_added(p, deliver->id, report, added);
-        stored = added != REPORT_ADD_FAILED;
+        stored = add(p, deliver, arrival, report, content);
     }
     p->suspects->reading = 0;
     free(report);
@@ -308,6 +334,7 @@ static bool report_process_open(struct child *child, struct error *error)
     here = (struct report_process){.child = child, .suspects = child->kept, .answers_end = &here.answers};
     child->service_data = &here;
     report_suspects_take(here.suspects);
+    signature_prepare();
     return child_enter_data_dir(child, error);
 }
 
@@ -319,6 +346,7 @@ static bool report_process_open_own(struct child *child, struct error *error)
         (int)sizeof p->folder)
         return error_set(error, EX_CONFIG, "data_dir is too long");
     sandbox_allow(child->paths, p->folder, true);
+    sandbox_allow(child->paths, child->config->data_dir[0] == '\0' ? "/" : child->config->data_dir, false);
     if (!open_store(p))
         log_failure(p);
     return true;
