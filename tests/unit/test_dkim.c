@@ -354,6 +354,18 @@ static void test_a_header_of_ten_megabytes_takes_no_more_than_its_limit(void **s
     assert_true(arena.used - before < 4096);
 }
 
+/* Sixteen signatures are lacked at a time. */
+static void test_so_many_signatures_are_lacked(void **state)
+{
+    signature_facts_begin(&signatures);
+    for (size_t i = 0; i < 16; i++) {
+        assert_true(signature_facts_have_room(&signatures));
+        signature_facts_lack(&signatures, &(struct signature_check){.number = i});
+    }
+    assert_int_equal(signatures.lacked_count, 16);
+    assert_false(signature_facts_have_room(&signatures));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +375,7 @@ int main(void)
         cmocka_unit_test_setup(test_at_most_four_forms_of_the_body, prepare),
         cmocka_unit_test_setup(test_so_many_author_domains, prepare),
         cmocka_unit_test_setup(test_so_many_keys_of_a_name, prepare),
+        cmocka_unit_test_setup(test_so_many_signatures_are_lacked, prepare),
         cmocka_unit_test_setup(test_expiry_has_a_grace, prepare),
         cmocka_unit_test_setup(test_a_part_of_the_body_is_not_enough, prepare),
         cmocka_unit_test_setup(test_identities, prepare),

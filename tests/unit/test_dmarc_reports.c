@@ -217,6 +217,50 @@ static void rows_are_limited(void **state)
     dmarc_rows_free(&rows);
 }
 
+/* PASSES with a selector so long that the line has this length. */
+static const char *evidence_of(size_t length)
+{
+    static char text[2048];
+    size_t head = strlen(PASSES) - strlen("1:pass");
+    memcpy(text, PASSES, head);
+    memset(text + head, 'x', length - strlen(PASSES) + 1);
+    strcpy(text + length - strlen(":pass"), ":pass");
+    assert_int_equal(strlen(text), length);
+    return text;
+}
+
+static void octets_of_rows_are_limited(void **state)
+{
+    char client[32];
+    dmarc_rows_start(&rows, 1);
+    for (unsigned i = 0; i <= (12 << 20) / 512; i++) {
+        snprintf(client, sizeof client, "10.1%02u.1%02u.1%02u", i / 10000, i / 100 % 100, i % 100);
+        add(true, client, DISPOSITION_DELIVER, evidence_of(512 - strlen("10.100.100.100 0 0 ")));
+    }
+    assert_int_equal(rows.octets, 12 << 20);
+    assert_int_equal(rows.left_out, 1);
+    dmarc_rows_free(&rows);
+}
+
+static void known_domains_are_limited(void **state)
+{
+    char evidence[128];
+    dmarc_rows_start(&rows, 1);
+    for (unsigned i = 0; i <= 20000; i++) {
+        snprintf(evidence, sizeof evidence, "1 d%u.test reject - - r r n 1 0 a.test a.test a.test pass", i);
+        add(false, "192.0.2.1", DISPOSITION_DELIVER, evidence);
+        assert_int_equal(rows.known.count, i < 20000 ? i + 1 : 20000);
+    }
+    dmarc_rows_free(&rows);
+}
+
+static void a_line_is_limited(void **state)
+{
+    struct dmarc_evidence e;
+    assert_true(dmarc_evidence_read(bytes_of_text(evidence_of(1536)), &e));
+    assert_false(dmarc_evidence_read(bytes_of_text(evidence_of(1537)), &e));
+}
+
 /* ---- the report ---- */
 
 static struct dmarc_report_row row_of(const char *text)
@@ -345,6 +389,9 @@ int main(void)
         cmocka_unit_test(what_is_no_evidence_is_not_read),
         cmocka_unit_test(alike_becomes_one_row),
         cmocka_unit_test(rows_are_limited),
+        cmocka_unit_test(octets_of_rows_are_limited),
+        cmocka_unit_test(known_domains_are_limited),
+        cmocka_unit_test(a_line_is_limited),
         cmocka_unit_test_teardown(a_report_is_read_back, clear),
         cmocka_unit_test_teardown(a_report_has_a_limit, clear),
         cmocka_unit_test_teardown(only_readers_that_agree_get_reports, clear),

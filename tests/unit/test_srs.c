@@ -185,9 +185,20 @@ static void test_other_addresses_are_none_of_the_scheme(void **state)
     buffer_free(&back);
 }
 
+/* A local part is read up to 256 octets. */
+static void long_local_parts_are_not_read(void **state)
+{
+    char local[258] = "SRS0=abcdefgh=aa=there.test=";
+    struct srs_reading reading;
+    memset(local + strlen(local), 'x', 257 - strlen(local));
+    assert_true(srs_read(&reading, bytes_of(local, 256)));
+    assert_false(srs_read(&reading, bytes_of(local, 257)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(long_local_parts_are_not_read),
         cmocka_unit_test(test_a_sender_comes_back_as_it_was),
         cmocka_unit_test(test_servers_may_change_the_case),
         cmocka_unit_test(test_a_bounce_is_accepted_for_21_days),
