@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* https: fetches a small file over HTTPS (libcurl). It blocks. */
+/* https: fetches a small file over HTTPS (libcurl, loaded when needed: https_library). It blocks. */
 #ifndef MAILBOAT_IO_HTTPS_H
 #define MAILBOAT_IO_HTTPS_H
 
@@ -31,7 +31,8 @@ struct https_wanted {
     uint32_t timeout_ms;
 };
 bool https_fetch_plain(const struct https_wanted *wanted, struct buffer *body, struct error *error);
-/* Must run before the first thread starts, and before the sandbox. */
+/* Loads and starts libcurl. Must run before the first thread starts, and before the sandbox. EX_UNAVAILABLE
+ * if libcurl is not installed. */
 bool https_prepare(struct error *error);
 
 #endif

@@ -124,6 +124,14 @@ def test_the_package_makes_its_users(tmp_path, packages):
     check_made(root)
 
 
+def test_the_packages_depend_on_the_library_that_is_loaded_late(packages):
+    """dpkg-shlibdeps sees what the program is linked with; libcurl is loaded when it is needed."""
+    for package in packages:
+        depends = subprocess.run(["dpkg-deb", "-f", package, "Depends"], check=True, capture_output=True, text=True).stdout
+        names = [each.split()[0] for each in depends.split(", ")]
+        assert len([name for name in names if name.startswith("libcurl4")]) == 1 and "libc6" in names, depends
+
+
 @is_root
 def test_a_package_is_installed_upgraded_removed_and_purged(tmp_path, packages):
     """By dpkg in its own root, without systemd: mail, configuration and users stay, programs and links are removed."""
