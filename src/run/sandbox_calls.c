@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/sanitizer.h"
 #include "run/sandbox.h"
 
 /* ---- allowed calls ---- */
@@ -131,12 +132,12 @@ static const int calling_one[] = {SCMP_SYS(connect)};
 static const int threading[] = {SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler),
                                 SCMP_SYS(set_tid_address), SCMP_SYS(sched_setaffinity)};
 
-#if defined(LEAKS_ARE_SOUGHT) && !defined(__SANITIZE_ADDRESS__)
+#if defined(LEAKS_ARE_SOUGHT) && !WITH_ADDRESS_SANITIZER
 #error \
     "only for a sanitizer that looks for leaks: it stops threads and reads /proc, so no process is sandboxed"
 #endif
 
-#ifdef __SANITIZE_ADDRESS__
+#if WITH_ADDRESS_SANITIZER
 /* Calls of the sanitizers. */
 static const int sanitizing[] = {SCMP_SYS(open),  SCMP_SYS(openat), SCMP_SYS(readlink), SCMP_SYS(prlimit64),
                                  SCMP_SYS(clone), SCMP_SYS(wait4),  SCMP_SYS(prctl)};
@@ -317,7 +318,7 @@ static bool allow_ioctl(scmp_filter_ctx filter, unsigned kept)
 static bool refuse_names(scmp_filter_ctx filter)
 {
     enum { SET_VMA = 0x53564d41 };
-#ifdef __SANITIZE_ADDRESS__
+#if WITH_ADDRESS_SANITIZER
     return true;
 #endif
     return refuse_where(filter, SCMP_SYS(prctl), EINVAL, 0, PR_SET_NAME) &&
@@ -368,7 +369,7 @@ static bool refuse_harmless(scmp_filter_ctx filter, unsigned kept)
 static bool fill_filter(scmp_filter_ctx filter, unsigned keeps, int call_family)
 {
     unsigned kept = call_family == AF_UNSPEC ? keeps & ~(unsigned)SANDBOX_CALLS_ONE : keeps;
-#ifdef __SANITIZE_ADDRESS__
+#if WITH_ADDRESS_SANITIZER
     if (!ALLOW(filter, sanitizing))
         return false;
 #endif

@@ -161,11 +161,11 @@ static void the_report_is_found_in_its_message(void **state)
     static const char *const with[] = {
         "Content-Type: text/xml\r\n\r\n<feedback/>",
         "Content-Type: application/gzip\nContent-Transfer-Encoding: base64\n\nPGZlZWRi\nYWNrLz4=\n",
-        "Content-Type: multipart/mixed;\r\n boundary=\"b\"\r\n\r\n--b\r\nContent-Type: "
-        "text/plain\r\n\r\nHello\r\n--b\r\nContent-Transfer-Encoding: BASE64\r\n\r\n"
-        "PGZlZWRiYWNrLz4=\r\n--b--\r\n",
-        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; "
-        "boundary=c\r\n\r\n--c\r\n\r\n<feedback/>\r\n--c--\r\n--b--\r\n",
+        ("Content-Type: multipart/mixed;\r\n boundary=\"b\"\r\n\r\n--b\r\nContent-Type: "
+         "text/plain\r\n\r\nHello\r\n--b\r\nContent-Transfer-Encoding: BASE64\r\n\r\n"
+         "PGZlZWRiYWNrLz4=\r\n--b--\r\n"),
+        ("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; "
+         "boundary=c\r\n\r\n--c\r\n\r\n<feedback/>\r\n--c--\r\n--b--\r\n"),
         "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n<feedback/>", /* cut */
     };
     static const char *const without[] = {"",

@@ -212,8 +212,8 @@ static void send_and_read(struct tlsrpt_report *report, struct report_tls *read)
         "\r\nTLS-Report-Domain: example.org\r\n",
         "\r\nTLS-Report-Submitter: mx.here.test\r\n",
         "\r\nContent-Type: multipart/report; report-type=\"tlsrpt\";\r\n",
-        "\r\nSubject: Report Domain: example.org\r\n Submitter: mx.here.test\r\n Report-ID: "
-        "<20788.example.org@mx.here.test>\r\n",
+        ("\r\nSubject: Report Domain: example.org\r\n Submitter: mx.here.test\r\n Report-ID: "
+         "<20788.example.org@mx.here.test>\r\n"),
         "\r\nContent-Type: application/tlsrpt+gzip\r\n",
         "filename=\"mx.here.test!example.org!1796083200!1796169599.json.gz\""};
     for (size_t i = 0; i < ARRAY_LENGTH(fields); i++)

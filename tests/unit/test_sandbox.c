@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/sanitizer.h"
 #include "run/sandbox.h"
 #include "run/users.h"
 #include "sandbox_attempts.h"
@@ -31,12 +32,6 @@ struct told {
 };
 
 enum call_fate { COULD, WAS_REFUSED, WAS_ENDED };
-
-#ifdef __SANITIZE_ADDRESS__
-enum { WITH_ASAN = true };
-#else
-enum { WITH_ASAN = false };
-#endif
 
 static bool has_folder(const struct service *service)
 {
@@ -105,12 +100,12 @@ static void without_a_sandbox_all_of_it_works(void **state)
 static bool is_out_of_reach(const struct attempt *attempt, const struct service *service, unsigned who)
 {
     bool opens = has_folder(service);
-    if ((attempt->needs & NO_ASAN) != 0 && WITH_ASAN)
+    if ((attempt->needs & NO_ASAN) != 0 && WITH_ADDRESS_SANITIZER)
         return true;
     if ((attempt->needs & NET) != 0 && (who == LOCAL_CALLS || who == LOCAL_CALLS_TCP) &&
         syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 4)
         return true;
-    return (attempt->needs & LANDLOCK) != 0 && !sandbox_has_landlock() && (opens || WITH_ASAN);
+    return (attempt->needs & LANDLOCK) != 0 && !sandbox_has_landlock() && (opens || WITH_ADDRESS_SANITIZER);
 }
 
 static void check(const struct service *service, unsigned who)

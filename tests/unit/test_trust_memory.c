@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/sanitizer.h"
 #include "service/trust_digests.h"
 #include "trust_ground.h"
 
@@ -17,18 +18,7 @@ enum {
 };
 
 /* Sanitizers keep what was freed. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define KEEPS_FREED
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define KEEPS_FREED
-#endif
-#ifdef KEEPS_FREED
-enum { IS_MEASURED = false };
-#else
-enum { IS_MEASURED = true };
-#endif
+enum { IS_MEASURED = !WITH_ADDRESS_SANITIZER && !WITH_THREAD_SANITIZER };
 
 #define KEY "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 #define SIGNATURE                                                                    \

@@ -23,6 +23,14 @@ static void numbers_on_disk_stay(void **state)
     assert_int_equal(ARC_TEMPERROR, 4);
 }
 
+/* Of a record without texts; the octets between its members are of any value. */
+static bool is_same(const struct trust_record *a, const struct trust_record *b)
+{
+    return a->chain == b->chain && a->disposition == b->disposition && a->proposed == b->proposed &&
+           a->finding == b->finding && a->override == b->override && a->author.length == b->author.length &&
+           a->story.length == b->story.length && a->evidence.length == b->evidence.length;
+}
+
 static void each_record_has_its_code(void **state)
 {
     struct trust_record record = {0}, again;
@@ -38,7 +46,7 @@ static void each_record_has_its_code(void **state)
                     .override = (enum verdict_override) override};
                 assert_true(trust_record_code(&record) <= TRUST_CODE_MAX);
                 assert_true(trust_record_decode(trust_record_code(&record), &again));
-                assert_memory_equal(&again, &record, sizeof record);
+                assert_true(is_same(&again, &record));
             }
     assert_false(trust_record_decode(VERDICT_FINDINGS << 8, &again));
     assert_int_equal(again.finding, FINDING_NOT_CHECKED);
