@@ -44,7 +44,7 @@ def test_a_killed_child_comes_back_and_nothing_accepted_is_lost(mailboat, role):
     """kill -9 while 20 connections send: what got 250 is in the mailbox."""
     server = mailboat()
     server.add_user(USER, PASSWORD)
-    total = 5000
+    total = 3000
     accepted, refused = [], []
     lock = threading.Lock()
     todo = iter(range(total))
@@ -73,7 +73,7 @@ def test_a_killed_child_comes_back_and_nothing_accepted_is_lost(mailboat, role):
     for thread in senders:
         thread.start()
     for kill in range(3):
-        server.wait_log("accepted", count=800 * (kill + 1))
+        server.wait_log("accepted", count=500 * (kill + 1))
         while not server.processes().get(role):  # restarted after a while
             threading.Event().wait(0.01)
         before = len(server.lines("process_died", f"role={role}"))
