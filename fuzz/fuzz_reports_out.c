@@ -70,8 +70,12 @@ static void read_rows(struct bytes text)
     struct dmarc_rows rows;
     struct dmarc_report_row row;
     struct dmarc_evidence evidence;
-    struct buffer out = {0}, xml = {0};
+    struct buffer out = {0}, xml = {0}, note = {0};
+    struct sent_since sent;
     dmarc_rows_start(&rows, 1);
+    sent_since_start(&sent, DAY, 1);
+    sent_since_take(&sent, text);
+    buffer_add_format(&note, "%u\n", (unsigned)DAY);
     while (text.length > 0) {
         struct bytes line = bytes_split(&text, '\n');
         if (dmarc_rows_read(line, &row)) {
@@ -79,15 +83,21 @@ static void read_rows(struct bytes text)
             dmarc_report_write(&xml, &(struct dmarc_report){.day = DAY, .rows = &row, .row_count = 1});
             INSIST(bytes_is_ascii(buffer_bytes(&xml)));
         }
-        if (dmarc_evidence_read(line, &evidence))
+        if (dmarc_evidence_read(line, &evidence)) {
             dmarc_rows_add(&rows, true, BYTES("192.0.2.1"), DISPOSITION_DELIVER, OVERRIDE_NONE, line);
+            buffer_add(&note, evidence.domain);
+            buffer_add_octet(&note, '\n');
+        }
     }
-    dmarc_rows_write(&rows, &out);
+    sent_since_take(&sent, buffer_bytes(&note));
+    dmarc_rows_write(&rows, &sent, &out);
     for (struct bytes rest = buffer_bytes(&out); rest.length > 0;)
         INSIST(dmarc_rows_read(bytes_split(&rest, '\n'), &row));
+    sent_since_free(&sent);
     dmarc_rows_free(&rows);
     buffer_free(&out);
     buffer_free(&xml);
+    buffer_free(&note);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* https_library: libcurl, loaded when the first file is fetched over HTTPS (docs/decisions/0049). It is
+/* https_library: libcurl, loaded when the first file is fetched over HTTPS (docs/decisions/0051). It is
  * linked with 20 other libraries that nothing else here needs; a program that does not fetch starts in half
  * the time without them. Only https.c calls it. A sandboxed process cannot open libraries: it loads before
  * its sandbox. */
