@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "service/report/complaint_check.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "core/dns/dns_name.h"
 #include "core/smtp/address.h"
 #include "core/trust/authres.h"
 #include "core/trust/report_mail.h"
 #include "io/signature.h"
-#include "store/signing_keys.h"
 
 /* ---- who sent it ---- */
 
@@ -111,19 +107,13 @@ static bool is_signed_by(const struct signing_keys *keys, struct key_search *sea
 
 static bool is_signed_here(const struct complaint_mail *mail, struct bytes copy, struct arena *arena)
 {
-    struct signing_keys keys;
-    struct error ignored;
     struct dkim *dkim = arena_take(arena, sizeof *dkim);
     bool found = false;
-    if (!signing_keys_open(&keys, mail->data_dir[0] == '\0' ? "/" : mail->data_dir, getuid(), getgid(), false,
-                           &ignored))
-        return false;
     dkim_begin(dkim, copy, arena);
     for (size_t i = 0; i < dkim->count && !found; i++) {
         struct key_search search = {&dkim->signatures[i].field, &dkim->index, arena, false};
-        found = dkim->signatures[i].looked_at && is_signed_by(&keys, &search);
+        found = dkim->signatures[i].looked_at && is_signed_by(mail->keys, &search);
     }
-    signing_keys_close(&keys);
     return found;
 }
 

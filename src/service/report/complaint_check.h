@@ -10,13 +10,14 @@
 #define MAILBOAT_SERVICE_REPORT_COMPLAINT_CHECK_H
 
 #include "core/trust/report_complaint.h"
+#include "store/signing_keys.h"
 
 /* The message with a complaint. */
 struct complaint_mail {
     struct bytes prefix; /* header fields that this server put above it: Authentication-Results */
     struct bytes content;
-    struct bytes hostname; /* of this server */
-    const char *data_dir;  /* whose DATA/keys has the public keys */
+    struct bytes hostname;           /* of this server */
+    const struct signing_keys *keys; /* open; of this server */
 };
 
 /* Returns why it does not count; NULL: it counts. */

@@ -50,7 +50,8 @@ struct report_process {
     struct child *child;
     struct report_suspects *suspects;
     struct report_store *store; /* NULL: it could not be opened */
-    char folder[PATH_MAX];
+    struct signing_keys keys;   /* the public ones, of DATA/keys */
+    char folder[PATH_MAX], keys_folder[PATH_MAX];
     bool changing; /* a transaction is open */
     struct error why;
     struct report_answer *answers, **answers_end;
@@ -92,6 +93,7 @@ static void give_up(struct report_process *p)
     p->changing = false;
     report_store_close(p->store);
     p->store = NULL;
+    signing_keys_close(&p->keys);
 }
 
 static bool begin(struct report_process *p)
@@ -175,7 +177,7 @@ static bool add(struct report_process *p, const struct ipc_deliver *deliver,
                 const struct report_arrival *arrival, struct report *report, struct bytes content)
 {
     const struct complaint_mail mail = {deliver->prefix, content, bytes_of_text(p->child->config->hostname),
-                                        p->child->config->data_dir};
+                                        &p->keys};
     const char *why = report->kind == REPORT_COMPLAINT ? complaint_check(&mail, &report->complaint) : NULL;
     struct buffer reason = {0};
     if (why != NULL) {
@@ -346,7 +348,13 @@ static bool report_process_open_own(struct child *child, struct error *error)
         (int)sizeof p->folder)
         return error_set(error, EX_CONFIG, "data_dir is too long");
     sandbox_allow(child->paths, p->folder, true);
-    sandbox_allow(child->paths, child->config->data_dir[0] == '\0' ? "/" : child->config->data_dir, false);
+    if (snprintf(p->keys_folder, sizeof p->keys_folder, "%s/" SIGNING_KEYS_FOLDER, child->config->data_dir) >=
+        (int)sizeof p->keys_folder)
+        return error_set(error, EX_CONFIG, "data_dir is too long");
+    sandbox_allow(child->paths, p->keys_folder, false);
+    /* without it no complaint is genuine, and nothing else suffers */
+    if (!signing_keys_open(&p->keys, child->config->data_dir, getuid(), getgid(), false, &p->why))
+        log_failure(p);
     if (!open_store(p))
         log_failure(p);
     return true;
@@ -372,6 +380,7 @@ static void report_process_end(struct child *child)
     struct report_process *p = child->service_data;
     report_store_close(p->store);
     p->store = NULL;
+    signing_keys_close(&p->keys);
 }
 
 const struct service report_service = {
