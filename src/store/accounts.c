@@ -45,6 +45,37 @@ bool accounts_canonical(struct buffer *out, struct bytes address)
     return accounts_domain(out, parsed.domain);
 }
 
+/* The address with its local part in quotes; false if it has them, or none. */
+static bool add_quotes(struct buffer *out, struct bytes address)
+{
+    struct bytes local, domain;
+    if (!address_split(address, &local, &domain) || local.length == 0 || local.at[0] == '"')
+        return false;
+    buffer_add_octet(out, '"');
+    for (size_t i = 0; i < local.length; i++) {
+        if (local.at[i] == '"' || local.at[i] == '\\')
+            buffer_add_octet(out, '\\');
+        buffer_add_octet(out, local.at[i]);
+    }
+    buffer_add_format(out, "\"@%.*s", BYTES_ARG(domain));
+    return true;
+}
+
+bool accounts_canonical_quoted(struct buffer *out, struct bytes address)
+{
+    struct buffer canonical = {0}, quoted = {0};
+    bool is = accounts_canonical(&canonical, address);
+    if (!is && add_quotes(&quoted, address)) {
+        buffer_clear(&canonical);
+        is = accounts_canonical(&canonical, buffer_bytes(&quoted));
+    }
+    if (is)
+        buffer_add(out, buffer_bytes(&canonical));
+    buffer_free(&quoted);
+    buffer_free(&canonical);
+    return is;
+}
+
 /* ---- queries ---- */
 
 /* Steps to the next row; records a failure. */

@@ -46,6 +46,9 @@ void accounts_host(struct accounts *accounts, const char *const *domains, size_t
 
 /* Appends the canonical form; false if it is not an address. */
 bool accounts_canonical(struct buffer *out, struct bytes address);
+/* The same for one whose local part lacks the quotes that it needs ("john doe@example.org"), as earlier
+ * versions stored it and other programs' files have it. */
+bool accounts_canonical_quoted(struct buffer *out, struct bytes address);
 /* Appends a domain as A-labels in lower case; false if it is not one. */
 bool accounts_domain(struct buffer *out, struct bytes domain);
 

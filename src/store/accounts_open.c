@@ -10,7 +10,7 @@
 
 #include "store/accounts_file.h"
 
-enum { SCHEMA_VERSION = 4, APPLICATION_ID = 0x4d426163 /* "MBac" */, BUSY_MS = 5000 };
+enum { SCHEMA_VERSION = 5, APPLICATION_ID = 0x4d426163 /* "MBac" */, BUSY_MS = 5000 };
 
 static const char *const statement_texts[STATEMENTS] = {
     [FIND_USER] = "SELECT address, password, disabled, scram, forward, keeps, EXISTS(SELECT 1 FROM away "
@@ -52,12 +52,15 @@ static const char *const migrations[SCHEMA_VERSION] = {
           "WITHOUT ROWID;"
           "CREATE TABLE key (id TEXT PRIMARY KEY, user TEXT NOT NULL, name TEXT NOT NULL, hash BLOB NOT "
           "NULL, created INTEGER NOT NULL, scram BLOB) WITHOUT ROWID;" SECRETS ABSENCES
-          "PRAGMA application_id = 1296195939; PRAGMA user_version = 4;",
+          "PRAGMA application_id = 1296195939; PRAGMA user_version = 5;",
     [1] = "ALTER TABLE user ADD COLUMN scram BLOB; ALTER TABLE key ADD COLUMN scram BLOB;" SECRETS
           "PRAGMA user_version = 2;",
     [2] = "ALTER TABLE user ADD COLUMN forward TEXT; ALTER TABLE user ADD COLUMN keeps INTEGER NOT NULL "
           "DEFAULT 1;" ABSENCES "PRAGMA user_version = 3;",
     [3] = "ALTER TABLE user ADD COLUMN quota INTEGER; PRAGMA user_version = 4;",
+    [4] = "UPDATE user SET address = quoted(address), forward = quoted(forward);"
+          "UPDATE alias SET address = quoted(address), target = quoted(target);"
+          "UPDATE key SET user = quoted(user); UPDATE away SET user = quoted(user); PRAGMA user_version = 5;",
 };
 
 /* ---- opening ---- */
@@ -91,10 +94,24 @@ static int64_t pragma_number(struct accounts *accounts, const char *text)
     return number;
 }
 
+/* quoted(ADDRESS): in the canonical form, with the quotes that versions before 5 left out. */
+static void quoted(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    struct buffer out = {0};
+    const char *text = (const char *)sqlite3_value_text(values[0]);
+    if (text != NULL && accounts_canonical_quoted(&out, bytes_of_text(text)))
+        sqlite3_result_text(context, buffer_text(&out), (int)out.length, SQLITE_TRANSIENT);
+    else
+        sqlite3_result_value(context, values[0]); /* none, or "@example.org" */
+    buffer_free(&out);
+}
+
 /* In one transaction; another process may just have done it. */
 static bool bring_up_to_date(struct accounts *accounts, struct error *error)
 {
-    bool done = sqlite3_exec(accounts->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
+    bool done = sqlite3_create_function(accounts->db, "quoted", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, NULL,
+                                        quoted, NULL, NULL) == SQLITE_OK &&
+                sqlite3_exec(accounts->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
     for (int64_t version;
          done && (version = pragma_number(accounts, "PRAGMA user_version")) < SCHEMA_VERSION;)
         done = version >= 0 && sqlite3_exec(accounts->db, migrations[version], NULL, NULL, NULL) == SQLITE_OK;

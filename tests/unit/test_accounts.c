@@ -61,6 +61,17 @@ static void put_alias(const char *address, const char *target)
     sqlite3_free(sql);
 }
 
+/* Runs statements on the file, as an earlier version left it. */
+static void run_sql(const char *sql)
+{
+    char path[128];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/accounts.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
 /* Returns the resolution of an address as "ada@example.org local, x@far.net". */
 static const char *resolved(const char *address)
 {
@@ -256,6 +267,27 @@ static void a_member_that_is_not_there_is_left_to_who_can_tell(void **state)
     put_alias("round-too@example.org", "round@example.org");
     assert_int_equal(expand_all("team@example.org", EXPANDS_ALIAS, 10, &missing), 1);
     assert_int_equal(missing, 2); /* gone@, and round@, which leads to nobody */
+}
+
+/* Before version 5 a local part that needs quotes was stored without them. */
+static void addresses_of_earlier_versions_get_their_quotes(void **state)
+{
+    accounts_close(accounts);
+    run_sql("INSERT INTO user (address, password, created, forward) VALUES ('john doe@example.org', '*', 1, "
+            "NULL),"
+            " ('ada@example.org', '*', 2, 'jane roe@far.net');"
+            "INSERT INTO alias VALUES ('the \"q\"@example.org', 'john doe@example.org'),"
+            " ('info@example.org', 'a b@far.net'), ('@example.org', 'ada@example.org'),"
+            " ('old.example', '@example.org'); PRAGMA user_version = 4;");
+    accounts = accounts_open(folder, true, &error);
+    assert_non_null(accounts);
+    accounts_host(accounts, domains, 1);
+    assert_text(bytes_of_text(resolved("\"john doe\"@example.org")), "\"john doe\"@example.org local");
+    assert_text(bytes_of_text(resolved("\"the \\\"q\\\"\"@example.org")), "\"john doe\"@example.org local");
+    assert_text(bytes_of_text(resolved("info@example.org")), "\"a b\"@far.net");
+    assert_text(bytes_of_text(resolved("ada@example.org")), "ada@example.org local, \"jane roe\"@far.net");
+    assert_text(bytes_of_text(resolved("anybody@example.org")),
+                "ada@example.org local, \"jane roe\"@far.net");
 }
 
 static void forwardings_in_a_circle_stay_where_they_were_sent(void **state)
@@ -530,6 +562,7 @@ int main(void)
         TESTED(an_alias_of_the_most_members_is_told_at_once_and_one_more_expands),
         TESTED(members_come_in_pages),
         TESTED(a_member_that_is_not_there_is_left_to_who_can_tell),
+        TESTED(addresses_of_earlier_versions_get_their_quotes),
         TESTED(forwardings_in_a_circle_stay_where_they_were_sent),
         TESTED(what_would_lose_mail_is_no_target),
         TESTED(the_hash_of_nobody_is_as_slow_as_a_users),

@@ -59,27 +59,6 @@ bool import_file_read(struct import_run *run, const char *path, struct bytes *te
     return done;
 }
 
-/* Appends the canonical address; a local part that needs quotes ("john doe", from a quoted name) gets them.
- */
-static bool add_canonical(struct buffer *out, struct bytes address)
-{
-    struct bytes local, domain;
-    struct buffer quoted = {0};
-    if (accounts_canonical(out, address))
-        return true;
-    buffer_clear(out);
-    if (!address_split(address, &local, &domain) || local.length == 0 || local.at[0] == '"')
-        return false;
-    buffer_add_octet(&quoted, '"');
-    for (size_t i = 0; i < local.length; i++)
-        buffer_add_format(&quoted, "%s%c", local.at[i] == '"' || local.at[i] == '\\' ? "\\" : "",
-                          local.at[i]);
-    buffer_add_format(&quoted, "\"@%.*s", BYTES_ARG(domain));
-    bool is = accounts_canonical(out, buffer_bytes(&quoted));
-    buffer_free(&quoted);
-    return is;
-}
-
 struct bytes import_address(struct import_run *run, struct bytes name)
 {
     struct buffer canonical = {0};
@@ -92,7 +71,7 @@ struct bytes import_address(struct import_run *run, struct bytes name)
         name = bytes_of_text(arena_format(&run->arena, "%.*s@%.*s", BYTES_ARG(name), BYTES_ARG(run->domain)));
     if (rest)
         buffer_add_octet(&canonical, '@');
-    if (rest ? accounts_domain(&canonical, bytes_from(name, 1)) : add_canonical(&canonical, name))
+    if (rest ? accounts_domain(&canonical, bytes_from(name, 1)) : accounts_canonical_quoted(&canonical, name))
         address = arena_copy(&run->arena, buffer_bytes(&canonical));
     buffer_free(&canonical);
     return address;
