@@ -202,6 +202,22 @@ static void names_and_resolvers(void **state)
     facts.other_dns = FACT_DNS_HAS_ADDRESS;
     expect("name-blocked", STEP_OTHER_RESOLVER);
 
+    /* a name that exists for everybody: not the name is wrong */
+    facts_start(&facts, "smtp.gmail.com");
+    facts.provider = provider_by_host(BYTES("smtp.gmail.com"));
+    facts.dns = FACT_DNS_NO_SUCH_NAME;
+    facts.address_count = 0;
+    expect("dns-closed", STEP_OTHER_RESOLVER);
+    facts.gathered |= FACT_OTHER_RESOLVER;
+    facts.other_dns = FACT_DNS_NO_SUCH_NAME;
+    expect("dns-closed", STEP_OTHER_RESOLVER);
+    facts.other_dns = FACT_DNS_HAS_ADDRESS;
+    expect("name-blocked", STEP_OTHER_RESOLVER);
+    facts_start(&facts, "");
+    facts.dns = FACT_DNS_NO_SUCH_NAME;
+    facts.address_count = 0;
+    expect("dns-closed", STEP_OTHER_RESOLVER);
+
     /* a resolver that answers over the network is one, although no mail host answers */
     facts_start(&facts, "smtp.example.org");
     facts.dns = FACT_DNS_NO_SUCH_NAME;

@@ -43,7 +43,7 @@ static const struct cause_row rows[CAUSE_OF_REPLIES] = {
         .steps = {STEP_USE_NEAR, STEP_CHECK_NAME}},
     [CAUSE_NAME_UNKNOWN] = {.name = "name-unknown", .place = PLACE_PROGRAM, .weight = 90,
         .needs = {F(NAME_UNKNOWN)}, .likelier = {F(OTHER_RESOLVER_FAILS)},
-        .against = {F(NEAR_PROVIDER), F(OTHER_RESOLVER_KNOWS)},
+        .against = {F(NEAR_PROVIDER), F(OTHER_RESOLVER_KNOWS), F(NAME_WELL_KNOWN)},
         .proof = {F(OTHER_RESOLVER_FAILS)},
         .sentence = "there is no host named {host}",
         .steps = {STEP_CHECK_NAME, STEP_SERVER_NAME}},
@@ -59,6 +59,13 @@ static const struct cause_row rows[CAUSE_OF_REPLIES] = {
         .proof = {F(OTHER_RESOLVER_KNOWS)},
         .sentence = "the resolver of this network does not know {host}, which others know: it blocks the "
                     "name or is broken",
+        .steps = {STEP_OTHER_RESOLVER, STEP_OTHER_NETWORK}},
+    [CAUSE_DNS_CLOSED] = {.name = "dns-closed", .place = PLACE_NETWORK, .weight = 91,
+        .needs = {F(NAME_WELL_KNOWN)}, .likelier = {F(OTHER_RESOLVER_FAILS)},
+        .against = {F(OTHER_RESOLVER_KNOWS)},
+        .proof = {F(OTHER_RESOLVER_FAILS)},
+        .sentence = "the DNS of this network does not know {host}, which mail programs everywhere use: the "
+                    "network is closed, or its resolver {resolver} blocks the name",
         .steps = {STEP_OTHER_RESOLVER, STEP_OTHER_NETWORK}},
     [CAUSE_NAME_IS_DOMAIN] = {.name = "name-is-a-domain", .place = PLACE_PROGRAM, .weight = 93,
         .needs = {F(MAIL_DOMAIN)}, .any = {F(NAME_WITHOUT_ADDRESS), F(BLOCKED_ALL)},

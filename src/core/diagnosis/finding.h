@@ -91,6 +91,7 @@ enum finding_family { FAMILY_BOTH, FAMILY_4, FAMILY_6 };
     X(IDENTITY_IN_DOUBT, 0, "it is not certain that the server that was meant answers") \
     /* ---- DNS ---- */ \
     X(NAME_UNKNOWN, 0, "DNS has no such name") \
+    X(NAME_WELL_KNOWN, 0, "a server of a known provider, whose name exists") \
     X(RESOLVER_ANSWERS, 0, "the resolver answers, and over a network") \
     X(NAME_WITHOUT_ADDRESS, 0, "the name has no address") \
     X(NAME_FAILS, 0, "the DNS lookup failed{dns_said}") \

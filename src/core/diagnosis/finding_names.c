@@ -118,6 +118,9 @@ void finding_names(struct finding_group *group)
     const struct diagnosis_facts *facts = group->facts;
     if (facts->dns != FACT_DNS_UNKNOWN) {
         finding_set(group, FINDING_NAME_UNKNOWN, facts->dns == FACT_DNS_NO_SUCH_NAME);
+        finding_set(group, FINDING_NAME_WELL_KNOWN, /* without a host those that this program chose */
+                    facts->dns == FACT_DNS_NO_SUCH_NAME &&
+                        (facts->provider != NULL || facts->host[0] == '\0'));
         finding_set(group, FINDING_NAME_WITHOUT_ADDRESS, facts->dns == FACT_DNS_NO_ADDRESS_RECORD);
         finding_set(group, FINDING_NAME_FAILS, facts->dns == FACT_DNS_FAILS);
         finding_set(group, FINDING_NAME_TIMED_OUT, facts->dns == FACT_DNS_TIMED_OUT);
