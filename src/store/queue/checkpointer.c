@@ -9,12 +9,13 @@
 #include "base/memory.h"
 
 struct checkpointer {
-    sqlite3 *db; /* used by the thread alone, once there is one */
+    const char *path; /* the caller's */
+    sqlite3 *db;      /* used by the thread alone */
     pthread_t thread;
     bool has_thread;
     pthread_mutex_t lock; /* guards the following fields */
     pthread_cond_t given;
-    bool is_asked, ends;
+    bool is_asked, ends, is_shut; /* is_shut: the thread cannot open the database */
     struct checkpoint_pace pace;
     int code;
     uint64_t passes;
@@ -25,14 +26,27 @@ static bool is_failure(int code)
     return code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY && (code & 0xff) != SQLITE_FULL;
 }
 
+/* A connection that has read the database has opened its log. */
+static bool open_connection(struct checkpointer *checkpointer)
+{
+    return checkpointer->db != NULL ||
+           (sqlite3_open_v2(checkpointer->path, &checkpointer->db,
+                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
+            sqlite3_exec(checkpointer->db, "PRAGMA synchronous = FULL; SELECT 1 FROM message LIMIT 1", NULL,
+                         NULL, NULL) == SQLITE_OK);
+}
+
 /* One pass; the lock is held before and after. */
 static void pass(struct checkpointer *checkpointer)
 {
-    int length = 0, moved = 0;
+    int length = 0, moved = 0, code = SQLITE_OK;
     pthread_mutex_unlock(&checkpointer->lock);
-    int code = sqlite3_wal_checkpoint_v2(checkpointer->db, "main", SQLITE_CHECKPOINT_PASSIVE, &length,
+    bool open = open_connection(checkpointer);
+    if (open)
+        code = sqlite3_wal_checkpoint_v2(checkpointer->db, "main", SQLITE_CHECKPOINT_PASSIVE, &length,
                                          &moved);
     pthread_mutex_lock(&checkpointer->lock);
+    checkpointer->is_shut = !open;
     checkpoint_pace_moved(&checkpointer->pace, CHECKPOINT_BESIDE,
                           code == SQLITE_OK && moved > 0 ? (uint32_t)moved : 0);
     if (is_failure(code))
@@ -70,18 +84,11 @@ static bool start_thread(struct checkpointer *checkpointer)
 struct checkpointer *checkpointer_open(const char *path, uint32_t start)
 {
     struct checkpointer *checkpointer = memory_new(sizeof *checkpointer);
+    checkpointer->path = path;
     checkpoint_pace_start(&checkpointer->pace, start);
     pthread_mutex_init(&checkpointer->lock, NULL);
     pthread_cond_init(&checkpointer->given, NULL);
-    if (sqlite3_open_v2(path, &checkpointer->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
-            SQLITE_OK &&
-        sqlite3_exec(checkpointer->db, "PRAGMA synchronous = FULL; SELECT 1 FROM message LIMIT 1", NULL, NULL,
-                     NULL) == SQLITE_OK) {
-        sqlite3_wal_autocheckpoint(checkpointer->db, 0);
-        return checkpointer;
-    }
-    checkpointer_close(checkpointer);
-    return NULL;
+    return checkpointer;
 }
 
 void checkpointer_close(struct checkpointer *checkpointer)
@@ -109,7 +116,8 @@ bool checkpointer_committed(struct checkpointer *checkpointer, uint32_t length, 
     checkpointer->code = SQLITE_OK;
     if (!checkpointer->is_asked)
         step = checkpoint_pace_step(&checkpointer->pace, length);
-    if (step == CHECKPOINT_BESIDE && (checkpointer->has_thread || start_thread(checkpointer))) {
+    if (step == CHECKPOINT_BESIDE && !checkpointer->is_shut &&
+        (checkpointer->has_thread || start_thread(checkpointer))) {
         checkpointer->is_asked = true;
         pthread_cond_signal(&checkpointer->given);
         step = CHECKPOINT_NONE;

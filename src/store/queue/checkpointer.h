@@ -19,8 +19,9 @@
 
 struct checkpointer;
 
-/* Opens a second connection to the database, which is in use already; reads it once, so that no file is
- * opened later. No thread before it is needed: after the sandbox. NULL on failure: the caller moves all. */
+/* For the database at `path`, which is in use already; the path is the caller's, and absolute. The thread and
+ * its connection are made when the log is long for the first time: in the sandbox, which lets the process
+ * open the files of its own folder. Where one of them cannot be made, the caller moves all. */
 struct checkpointer *checkpointer_open(const char *path, uint32_t start);
 /* Waits until the pass that is under way ends. NULL is allowed. */
 void checkpointer_close(struct checkpointer *checkpointer);

@@ -364,7 +364,7 @@ void sqlite_store_checkpoint_beside(struct store *store, unsigned pages)
 {
     struct sqlite_store *sqlite = sqlite_of(store);
     checkpointer_close(sqlite->checkpointer);
-    sqlite->checkpointer = checkpointer_open(sqlite->path, pages);
+    sqlite->checkpointer = checkpointer_open(sqlite3_db_filename(sqlite->db, "main"), pages);
 }
 
 uint64_t sqlite_store_passes(struct store *store)

@@ -244,7 +244,7 @@ static bool prepare_database(struct sqlite_store *sqlite, enum store_access acce
     content_files_sweep(sqlite);
     if (!sync_folder(sqlite, error))
         return false;
-    sqlite->checkpointer = checkpointer_open(sqlite->path, CHECKPOINT_START);
+    sqlite->checkpointer = checkpointer_open(sqlite3_db_filename(sqlite->db, "main"), CHECKPOINT_START);
     return sqlite->verdict == STORE_DONE || refuse(sqlite, "read", error);
 }
 
