@@ -172,7 +172,8 @@ bool host_lookup_explain(const struct host_lookup *lookup, const char *host, str
                          "%s cannot be resolved; connect it first",
                          host);
     if (status[SIX] == DNS_NXDOMAIN || status[FOUR] == DNS_NXDOMAIN)
-        return error_set(error, EX_NOHOST, "DNS says that the host %s does not exist (NXDOMAIN); check the spelling", host);
+        return error_set(error, EX_NOHOST,
+                         "DNS says that the host %s does not exist (NXDOMAIN); check the spelling", host);
     if (status[SIX] == DNS_NO_DATA && status[FOUR] == DNS_NO_DATA)
         return error_set(error, EX_NOHOST,
                          "host %s has no address in DNS; if it is a mail domain, name its server instead",

@@ -186,6 +186,25 @@ static void own_rules_and_listeners_are_named(void **state)
 
 /* ---- DNS ---- */
 
+/* A name that exists for everybody: not the name is wrong. */
+static void a_well_known_name_that_dns_denies(void **state)
+{
+    facts_start(&facts, "smtp.gmail.com");
+    facts.provider = provider_by_host(BYTES("smtp.gmail.com"));
+    facts.dns = FACT_DNS_NO_SUCH_NAME;
+    facts.address_count = 0;
+    expect("dns-closed", STEP_OTHER_RESOLVER);
+    facts.gathered |= FACT_OTHER_RESOLVER;
+    facts.other_dns = FACT_DNS_NO_SUCH_NAME;
+    expect("dns-closed", STEP_OTHER_RESOLVER);
+    facts.other_dns = FACT_DNS_HAS_ADDRESS;
+    expect("name-blocked", STEP_OTHER_RESOLVER);
+    facts_start(&facts, "");
+    facts.dns = FACT_DNS_NO_SUCH_NAME;
+    facts.address_count = 0;
+    expect("dns-closed", STEP_OTHER_RESOLVER);
+}
+
 static void names_and_resolvers(void **state)
 {
     facts_start(&facts, "smtp.gmial.com");
@@ -201,22 +220,6 @@ static void names_and_resolvers(void **state)
     facts.gathered |= FACT_OTHER_RESOLVER;
     facts.other_dns = FACT_DNS_HAS_ADDRESS;
     expect("name-blocked", STEP_OTHER_RESOLVER);
-
-    /* a name that exists for everybody: not the name is wrong */
-    facts_start(&facts, "smtp.gmail.com");
-    facts.provider = provider_by_host(BYTES("smtp.gmail.com"));
-    facts.dns = FACT_DNS_NO_SUCH_NAME;
-    facts.address_count = 0;
-    expect("dns-closed", STEP_OTHER_RESOLVER);
-    facts.gathered |= FACT_OTHER_RESOLVER;
-    facts.other_dns = FACT_DNS_NO_SUCH_NAME;
-    expect("dns-closed", STEP_OTHER_RESOLVER);
-    facts.other_dns = FACT_DNS_HAS_ADDRESS;
-    expect("name-blocked", STEP_OTHER_RESOLVER);
-    facts_start(&facts, "");
-    facts.dns = FACT_DNS_NO_SUCH_NAME;
-    facts.address_count = 0;
-    expect("dns-closed", STEP_OTHER_RESOLVER);
 
     /* a resolver that answers over the network is one, although no mail host answers */
     facts_start(&facts, "smtp.example.org");
@@ -540,6 +543,7 @@ int main(void)
         cmocka_unit_test(an_allow_list_passes_587_alone),
         cmocka_unit_test(a_router_may_permit_listed_servers_only),
         cmocka_unit_test(own_rules_and_listeners_are_named),
+        cmocka_unit_test(a_well_known_name_that_dns_denies),
         cmocka_unit_test(names_and_resolvers),
         cmocka_unit_test(ipv6_is_judged_apart),
         cmocka_unit_test(a_web_host_that_answers_in_anothers_place),
