@@ -25,9 +25,31 @@ static void send_result(struct relay *relay)
         if (attempt != NULL && is_closed(attempt->verdict))
             buffer_add_format(&closed, "%s%u", closed.length == 0 ? "" : ",", (unsigned)attempt->port->port);
     }
-    child_send(relay->child, relay->examiner, IPC_EXAMINED, &(struct ipc_examined){buffer_bytes(&closed)},
-               -1);
+    for (size_t i = 0; i < RELAY_EXAMINERS_MAX; i++)
+        if (relay->examiners[i] != NULL)
+            child_send(relay->child, relay->examiners[i], IPC_EXAMINED,
+                       &(struct ipc_examined){buffer_bytes(&closed)}, -1);
     buffer_free(&closed);
+}
+
+/* After a reload the web process of before asks beside its successor. */
+static void remember(struct relay *relay, struct channel *examiner)
+{
+    struct channel **place = &relay->examiners[0];
+    for (size_t i = 0; i < RELAY_EXAMINERS_MAX; i++) {
+        if (relay->examiners[i] == examiner)
+            return;
+        if (relay->examiners[i] == NULL)
+            place = &relay->examiners[i];
+    }
+    *place = examiner;
+}
+
+void port_self_check_forget(struct relay *relay, const struct channel *examiner)
+{
+    for (size_t i = 0; i < RELAY_EXAMINERS_MAX; i++)
+        if (relay->examiners[i] == examiner)
+            relay->examiners[i] = NULL;
 }
 
 void port_self_check_stop(struct relay *relay)
@@ -42,8 +64,9 @@ void port_self_check_stop(struct relay *relay)
 static void on_decided(void *owner)
 {
     struct relay *relay = owner;
-    if (relay->examining->outcome == PORT_CONNECT_OVER && relay->examiner != NULL)
+    if (relay->examining->outcome == PORT_CONNECT_OVER)
         send_result(relay);
+    memset(relay->examiners, 0, sizeof relay->examiners);
     port_self_check_stop(relay);
 }
 
@@ -62,8 +85,8 @@ void port_self_check_start(struct relay *relay, struct channel *examiner)
     uint16_t starttls[CONFIG_STARTTLS_PORTS] = {0}, implicit[CONFIG_IMPLICIT_PORTS] = {0};
     static_assert(CONFIG_STARTTLS_PORTS + CONFIG_IMPLICIT_PORTS <= RACE_PORTS_MAX,
                   "room for all that is published");
-    relay->examiner = examiner;
-    if (relay->examining != NULL) /* the last asker gets the answer */
+    remember(relay, examiner);
+    if (relay->examining != NULL)
         return;
     config_submission_ports(config, starttls, implicit);
     for (size_t i = 0; i < CONFIG_STARTTLS_PORTS; i++)

@@ -241,8 +241,7 @@ static void relay_peer_lost(struct child *child, struct channel *peer)
     struct relay *relay = child->service_data;
     if (peer->peer == PROCESS_SIGN)
         signatures_peer_lost(&relay->signatures);
-    if (relay->examiner == peer)
-        relay->examiner = NULL;
+    port_self_check_forget(relay, peer);
     for (struct outbound_connection *connection = relay->connections, *next; connection != NULL;
          connection = next) {
         next = connection->next;

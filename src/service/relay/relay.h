@@ -40,6 +40,7 @@ enum relay_limit {
     SECRET_FRESH_MS = 10 * 60 * 1000, /* age from which a token is fetched again */
     /* a backward jump of the wall clock that invalidates the resolver's cache */
     RELAY_CLOCK_BACK_MS = 10 * 1000,
+    RELAY_EXAMINERS_MAX = 4,            /* web processes that wait for the check of the ports at a time */
     RELAY_CLOCK_LOOK_MS = 2 * 1000,     /* interval of clock checks while a delivery is in progress */
     RELAY_DRAIN_MS = 10 * 1000,         /* for deliveries in progress when the process ends */
     AUTHORITIES_MAX = 16 << 20,         /* octets of CA certificates */
@@ -87,9 +88,9 @@ struct relay {
     struct port25_monitor port25_monitor;   /* with via: auto: whether outgoing port 25 works */
     struct conn probe;                      /* probes whether it works again */
     struct timer probing, drained;
-    /* check of this server's own ports, while it runs, and its asker; NULL: none */
+    /* check of this server's own ports, while it runs; NULL: none */
     struct port_connect *examining;
-    struct channel *examiner;
+    struct channel *examiners[RELAY_EXAMINERS_MAX]; /* of those that wait for its result; NULL: free */
     bool draining;
     bool anew;             /* draining, for a successor with a fresh resolver */
     int64_t wall_ahead_ms; /* wall clock minus time since boot */
@@ -260,6 +261,7 @@ void smarthost_secret_answered(struct relay *relay, const struct ipc_secret_answ
 
 /* port_self_check.c: */
 void port_self_check_start(struct relay *relay, struct channel *examiner);
+void port_self_check_forget(struct relay *relay, const struct channel *examiner);
 void port_self_check_stop(struct relay *relay);
 
 /* relay.c: */

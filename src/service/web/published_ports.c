@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * published_ports: publishes a port only while it responds. Relay tests them, at the start and every few
- * minutes. If none responds, possibly only the route from this machine to itself is missing (a router
- * without hairpin NAT), so then all stay published, as they do before the first result.
+ * minutes; sooner where it could not, since DNS did not answer yet. If none responds, possibly only the route
+ * from this machine to itself is missing (a router without hairpin NAT), so then all stay published, as they
+ * do before the first result.
  */
 #include "io/log.h"
 #include "service/web/web.h"
@@ -44,6 +45,8 @@ static void keep_open(const uint16_t *configured, uint16_t *published, size_t co
 void published_ports_answered(struct web *web, struct bytes closed)
 {
     bool any = false;
+    web->examine_ms = WEB_EXAMINE_MS;
+    timer_set(&web->examine, WEB_EXAMINE_MS);
     for (size_t i = 0; i < CONFIG_STARTTLS_PORTS; i++)
         any = any || (web->configured.starttls[i] != 0 && !is_listed(closed, web->configured.starttls[i]));
     for (size_t i = 0; i < CONFIG_IMPLICIT_PORTS; i++)
@@ -63,5 +66,6 @@ void published_ports_ask(void *owner)
     struct channel *relay = child_peer(web->child, PROCESS_RELAY);
     if (relay != NULL)
         child_send(web->child, relay, IPC_EXAMINE, &(struct ipc_nothing){0}, -1);
-    timer_set(&web->examine, WEB_EXAMINE_MS);
+    timer_set(&web->examine, web->examine_ms);
+    web->examine_ms = web->examine_ms < WEB_EXAMINE_MS / 2 ? web->examine_ms * 2 : WEB_EXAMINE_MS;
 }

@@ -135,7 +135,7 @@ static bool web_open(struct child *child, struct error *error)
 {
     const struct config *config = child->config;
     struct web *web = &here;
-    *web = (struct web){.child = child};
+    *web = (struct web){.child = child, .examine_ms = WEB_EXAMINE_FIRST_MS};
     child->service_data = web;
     setpriority(PRIO_PROCESS, 0, WEB_NICE);
     find_facts(web);
@@ -174,7 +174,8 @@ static void web_message(struct child *child, struct channel *from, enum ipc_kind
 
 static void web_peer(struct child *child, struct channel *peer)
 {
-    if (peer->peer == PROCESS_RELAY)
+    const struct web *web = child->service_data;
+    if (peer->peer == PROCESS_RELAY && !web->draining)
         published_ports_ask(child->service_data);
 }
 

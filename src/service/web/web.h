@@ -33,9 +33,10 @@ enum web_limit {
                                      stays */
     WEB_DOMAINS_MAX = 10000,
     WEB_ACCEPTS_A_TURN_MAX = 16,
-    WEB_EXAMINE_MS = 5 * 60 * 1000, /* interval of checks of this server's own ports */
-    WEB_PAUSE_MS = 200,             /* before a ClientHello that did not grow is examined again */
-    WEB_NICE = 5,                   /* settings are less urgent than mail */
+    WEB_EXAMINE_MS = 5 * 60 * 1000,  /* interval of checks of this server's own ports */
+    WEB_EXAMINE_FIRST_MS = 8 * 1000, /* until there was a result; doubled each time */
+    WEB_PAUSE_MS = 200,              /* before a ClientHello that did not grow is examined again */
+    WEB_NICE = 5,                    /* settings are less urgent than mail */
 };
 
 struct web;
@@ -67,6 +68,7 @@ struct web {
     struct published configured, facts;
     struct bytes sts_policy; /* of each domain; empty: none is published */
     struct timer examine;
+    uint32_t examine_ms; /* until the next check */
     struct tls_signer signer;
     struct buffer name; /* of the requested domain, as A-labels */
 };
