@@ -65,6 +65,15 @@ static void end(struct passage *p)
     buffer_free(&p->seen);
 }
 
+/* True if content without a held header passed as it is, behind an empty line if it begins like a field's
+ * second line. */
+static bool is_unheld(struct bytes stored, struct bytes text)
+{
+    if (text.length > 0 && (text.at[0] == ' ' || text.at[0] == '\t'))
+        return bytes_starts_nocase(stored, "\r\n") && bytes_equal(bytes_from(stored, 2), text);
+    return bytes_equal(stored, text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct choices choices;
@@ -77,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     let_pass(&whole, &options, text, NULL);
     INSIST(pieces.last == whole.last && pieces.gate.fault == whole.gate.fault);
     INSIST(bytes_equal(buffer_bytes(&pieces.stored), buffer_bytes(&whole.stored)));
-    INSIST(options.checks_header || bytes_equal(buffer_bytes(&whole.stored), text));
+    INSIST(options.checks_header || is_unheld(buffer_bytes(&whole.stored), text));
     end(&pieces);
     end(&whole);
     return 0;
