@@ -10,17 +10,30 @@ void checkpoint_pace_start(struct checkpoint_pace *pace, uint32_t start)
     *pace = (struct checkpoint_pace){.start = start, .due = start};
 }
 
-enum checkpoint_step checkpoint_pace_step(struct checkpoint_pace *pace, uint32_t length)
+void checkpoint_pace_commit(struct checkpoint_pace *pace, uint32_t length)
 {
-    if (length < pace->length) { /* it was started from its beginning */
+    bool anew = length < pace->length; /* it was started from its beginning */
+    if (anew) {
         pace->moved = 0;
         pace->due = pace->start;
     }
+    pace->added = anew ? length : length - pace->length;
     pace->length = length;
-    uint32_t left = length > pace->moved ? length - pace->moved : 0;
-    if (length < pace->due || left == 0)
+}
+
+/* Measured by the commits: large ones must not keep the log from its end. */
+static bool is_small(const struct checkpoint_pace *pace, uint32_t left)
+{
+    return left <= CHECKPOINT_REST + 2 * (uint64_t)pace->added;
+}
+
+enum checkpoint_step checkpoint_pace_step(const struct checkpoint_pace *pace)
+{
+    uint32_t left = pace->length > pace->moved ? pace->length - pace->moved : 0;
+    if (pace->length < pace->due || left == 0)
         return CHECKPOINT_NONE;
-    return left <= CHECKPOINT_REST || left >= CHECKPOINT_LONG ? CHECKPOINT_HERE : CHECKPOINT_BESIDE;
+    return (pace->moved > 0 && is_small(pace, left)) || left >= CHECKPOINT_LONG ? CHECKPOINT_HERE
+                                                                                : CHECKPOINT_BESIDE;
 }
 
 void checkpoint_pace_moved(struct checkpoint_pace *pace, enum checkpoint_step by, uint32_t moved)

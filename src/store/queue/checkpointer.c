@@ -114,8 +114,9 @@ bool checkpointer_committed(struct checkpointer *checkpointer, uint32_t length, 
     pthread_mutex_lock(&checkpointer->lock);
     *code = checkpointer->code;
     checkpointer->code = SQLITE_OK;
+    checkpoint_pace_commit(&checkpointer->pace, length);
     if (!checkpointer->is_asked)
-        step = checkpoint_pace_step(&checkpointer->pace, length);
+        step = checkpoint_pace_step(&checkpointer->pace);
     if (step == CHECKPOINT_BESIDE && !checkpointer->is_shut &&
         (checkpointer->has_thread || start_thread(checkpointer))) {
         checkpointer->is_asked = true;
